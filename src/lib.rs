@@ -1,0 +1,18 @@
+//! Locum stands between mail clients that cannot change and mail providers that do.
+//!
+//! A client logs in over IMAP, POP3 or submission with the login and password it has always had. Locum proves who it
+//! is, takes the credential that the provider wants today from a store, logs in upstream with it, and relays bytes.
+//!
+//! The crate is one house of five floors; imports point down only (`docs/architecture.md`, `tests/guards/layers.rs`):
+//!
+//! | floor | rooms |
+//! |---|---|
+//! | 1 pure | [`proto`], [`sasl`] |
+//! | 0 nouns | [`model`] |
+//!
+//! The library exists for the `locum` binary and its tests; its Rust interface is not a stable one.
+
+pub mod model;
+
+pub mod proto;
+pub mod sasl;

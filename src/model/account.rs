@@ -1,0 +1,150 @@
+//! The record of one mailbox at a provider: who it is there, and with which credential it is entered.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Protocol;
+use super::secret::{self, Secret};
+
+/// The record of one mailbox (`accounts/<id>`), one compare-and-set unit in the store: a rotation is one write.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Account {
+    /// The account's name as the operator wrote it, usually the address; looked up by its normalised form.
+    pub name: String,
+    /// The upstream profile it lives at, by its name in the configuration.
+    pub upstream: String,
+    /// Who it is at the provider.
+    #[serde(default)]
+    pub identity: Identity,
+    /// Its credentials, by kind.
+    #[serde(default)]
+    pub credentials: BTreeMap<CredentialKind, Slots>,
+}
+
+impl Account {
+    /// The name to log in upstream with, for a protocol.
+    pub fn identity(&self, protocol: Protocol) -> &str {
+        self.identity.by_protocol.get(&protocol).or(self.identity.all.as_ref()).unwrap_or(&self.name)
+    }
+}
+
+/// Names at the provider. Where none is given the account's own name serves.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// For all protocols that have none of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub all: Option<String>,
+    /// For one protocol: a shared mailbox wants its own address in IMAP and the delegate's in submission.
+    #[serde(default, flatten)]
+    pub by_protocol: BTreeMap<Protocol, String>,
+}
+
+/// A kind of credential (`credential/` has one file for each).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CredentialKind {
+    /// A password that the provider made for one application.
+    AppPassword,
+}
+
+impl fmt::Display for CredentialKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AppPassword => f.write_str("app password"),
+        }
+    }
+}
+
+/// The places a credential of one kind can have in an account.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Slots {
+    /// The one that logins use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<StoredCredential>,
+}
+
+/// One version of a credential. Rotation makes a new one with a new id; a version never changes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredCredential {
+    /// Random and public: logs, audit and the breaker name it by this.
+    pub id: String,
+    /// The name it bears in the provider's portal, to find it there.
+    #[serde(default)]
+    pub label: String,
+    /// When it was put here.
+    pub created: Timestamp,
+    /// What only `credential/` can read.
+    #[serde(flatten)]
+    pub material: Material,
+}
+
+/// The named parts of a credential, all held as secrets. Only its kind's file in `credential/` knows the names.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Material(BTreeMap<String, Part>);
+
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Part(#[serde(with = "secret::in_record")] Secret);
+
+impl Material {
+    /// Material of one part.
+    pub fn of(name: &str, value: Secret) -> Self {
+        Self(BTreeMap::from([(name.to_owned(), Part(value))]))
+    }
+
+    /// The part of that name.
+    pub fn part(&self, name: &str) -> Option<&Secret> {
+        self.0.get(name).map(|part| &part.0)
+    }
+}
+
+impl fmt::Debug for Material {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[REDACTED]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account() -> Account {
+        let credential = StoredCredential {
+            id: "c1".into(),
+            label: "locum".into(),
+            created: Timestamp::UNIX_EPOCH,
+            material: Material::of("secret", Secret::new("canary-7f3a")),
+        };
+        Account {
+            name: "Shared@contoso.com".into(),
+            upstream: "exchange-online".into(),
+            identity: Identity {
+                all: None,
+                by_protocol: BTreeMap::from([(Protocol::Submission, "delegate@contoso.com".into())]),
+            },
+            credentials: BTreeMap::from([(CredentialKind::AppPassword, Slots { current: Some(credential) })]),
+        }
+    }
+
+    #[test]
+    fn a_record_survives_the_round_trip() {
+        let json = serde_json::to_string(&account()).unwrap();
+        assert_eq!(serde_json::from_str::<Account>(&json).unwrap(), account());
+    }
+
+    #[test]
+    fn the_secret_is_in_the_record_and_not_in_debug() {
+        assert!(serde_json::to_string(&account()).unwrap().contains("canary-7f3a"));
+        assert!(!format!("{:?}", account()).contains("canary-7f3a"));
+    }
+
+    #[test]
+    fn identity_falls_back_to_the_name() {
+        assert_eq!(account().identity(Protocol::Imap), "Shared@contoso.com");
+        assert_eq!(account().identity(Protocol::Submission), "delegate@contoso.com");
+    }
+}

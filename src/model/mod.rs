@@ -1,0 +1,25 @@
+//! Floor 0: the nouns that every other room speaks of. No I/O, no clock, no protocol, no store.
+//!
+//! - [`Attempt`]: what a client presents at login. [`Refusal`]: what a refused client may be told.
+//! - [`Client`]: the record of one login name. [`Account`]: the record of one mailbox at a provider.
+//! - [`Profile`]: what Locum knows of a provider. [`presets`]: the providers it knows by name.
+//! - [`Secret`]: bytes that must never be seen.
+
+mod account;
+mod attempt;
+mod client;
+mod ids;
+pub mod presets;
+mod profile;
+mod protocol;
+mod refusal;
+pub mod secret;
+
+pub use account::{Account, CredentialKind, Identity, Material, Slots, StoredCredential};
+pub use attempt::Attempt;
+pub use client::{Binding, Client, ClientSecret, Policy, Verifier};
+pub use ids::{RecordId, RecordKind, normalise};
+pub use profile::{AppPasswordFormat, Endpoint, Profile, UpstreamTls};
+pub use protocol::{Mechanism, Protocol};
+pub use refusal::Refusal;
+pub use secret::Secret;

@@ -1,0 +1,146 @@
+//! What a peer sent and no dialogue has read yet: lines and counted bytes out of a bounded buffer.
+
+use data_encoding::BASE64;
+use zeroize::Zeroizing;
+
+use crate::model::Secret;
+
+/// Bytes received and not yet consumed. Wiped when dropped: a password may be among them.
+pub(super) struct Input {
+    bytes: Zeroizing<Vec<u8>>,
+    start: usize,
+    line_bytes_max: usize,
+}
+
+/// A line is longer than the limit.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct LineTooLong;
+
+impl Input {
+    pub(super) fn new(line_bytes_max: usize) -> Self {
+        Self { bytes: Zeroizing::new(Vec::new()), start: 0, line_bytes_max }
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        if self.start == self.bytes.len() {
+            self.bytes.clear();
+            self.start = 0;
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The next line without its line end (CR LF, or a bare LF, which devices send); `None` while it is incomplete.
+    ///
+    /// # Errors
+    /// If the line, complete or not, is over the limit. Nothing is consumed.
+    pub(super) fn next_line(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, LineTooLong> {
+        let unread = &self.bytes[self.start..];
+        match unread.iter().take(self.line_bytes_max).position(|&byte| byte == b'\n') {
+            Some(end) => {
+                let line = unread[..end].strip_suffix(b"\r").unwrap_or(&unread[..end]);
+                let line = Zeroizing::new(line.to_vec());
+                self.start += end + 1;
+                Ok(Some(line))
+            }
+            None if unread.len() >= self.line_bytes_max => Err(LineTooLong),
+            None => Ok(None),
+        }
+    }
+
+    /// Exactly `count` bytes, once they are all there.
+    pub(super) fn take(&mut self, count: usize) -> Option<Zeroizing<Vec<u8>>> {
+        let taken = Zeroizing::new(self.bytes.get(self.start..self.start + count)?.to_vec());
+        self.start += count;
+        Some(taken)
+    }
+
+    /// Drops up to `count` bytes and says how many.
+    pub(super) fn skip(&mut self, count: usize) -> usize {
+        let skipped = count.min(self.len());
+        self.start += skipped;
+        skipped
+    }
+
+    /// All that is left.
+    pub(super) fn take_rest(&mut self) -> Vec<u8> {
+        let rest = self.bytes[self.start..].to_vec();
+        self.bytes.clear();
+        self.start = 0;
+        rest
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len() - self.start
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes unread", self.len())
+    }
+}
+
+/// Base64 of a SASL message.
+pub(super) fn encode_base64(message: &[u8]) -> Zeroizing<String> {
+    Zeroizing::new(BASE64.encode(message))
+}
+
+/// A SASL message from its base64. Trailing blanks are forgiven (devices pad their lines), nothing else is.
+pub(super) fn decode_base64(text: &[u8]) -> Option<Secret> {
+    BASE64.decode(text.trim_ascii_end()).ok().map(Secret::new)
+}
+
+/// A provider's text, safe for a log: one line, printable, bounded.
+pub(super) fn printable(text: &[u8]) -> String {
+    const CHARS_MAX: usize = 512;
+    String::from_utf8_lossy(text).chars().take(CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_out_whole_however_they_came_in() {
+        let mut input = Input::new(64);
+        for byte in b"a b\r\nc\n\r\nrest" {
+            input.push(&[*byte]);
+        }
+        let mut lines = Vec::new();
+        while let Some(line) = input.next_line().unwrap() {
+            lines.push(line.to_vec());
+        }
+        assert_eq!(lines, [b"a b".to_vec(), b"c".to_vec(), b"".to_vec()]);
+        assert_eq!(input.take_rest(), b"rest");
+        assert!(input.is_empty());
+    }
+
+    #[test]
+    fn a_line_may_be_as_long_as_the_limit_and_no_longer() {
+        let mut input = Input::new(8);
+        input.push(b"123456\r\n");
+        assert_eq!(input.next_line().unwrap().unwrap().as_slice(), b"123456");
+        input.push(b"1234567\r\n");
+        assert_eq!(input.next_line().unwrap_err(), LineTooLong);
+    }
+
+    #[test]
+    fn counted_bytes_wait_until_they_are_all_there() {
+        let mut input = Input::new(8);
+        input.push(b"ab");
+        assert!(input.take(3).is_none());
+        input.push(b"cd");
+        assert_eq!(input.take(3).unwrap().as_slice(), b"abc");
+        assert_eq!(input.skip(9), 1);
+    }
+
+    #[test]
+    fn provider_texts_are_made_printable() {
+        assert_eq!(printable(b"NO bad\r\n\x1b[31mred\xff"), "NO bad   [31mred\u{fffd}");
+        assert_eq!(printable(&[b'x'; 9000]).len(), 512);
+    }
+}
