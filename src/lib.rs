@@ -16,3 +16,12 @@ pub mod model;
 
 pub mod proto;
 pub mod sasl;
+
+pub mod audit;
+pub mod net;
+pub mod telemetry;
+
+pub mod broker;
+pub mod session;
+pub mod upstream;
+pub mod store;

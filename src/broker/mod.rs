@@ -1,0 +1,3 @@
+//! stub, main is writing it
+mod options;
+pub use options::Options;

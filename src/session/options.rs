@@ -1,0 +1,69 @@
+//! How listeners and sessions behave.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::model::Protocol;
+
+/// One listener: a protocol on one or more addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenerOptions {
+    /// Its name, in policies and logs.
+    pub name: String,
+    /// What is spoken on it.
+    pub protocol: Protocol,
+    /// Where it listens.
+    pub bind: Vec<SocketAddr>,
+    /// How TLS begins.
+    pub tls: ListenerTls,
+    /// Networks from which a client may log in without TLS. Empty: none.
+    pub plaintext_networks: Vec<IpNet>,
+    /// Networks from which a client may connect at all. Empty: any.
+    pub allow: Vec<IpNet>,
+    /// Names of the upstream profiles whose accounts may be used here. Never empty.
+    pub upstreams: Vec<String>,
+}
+
+/// How TLS begins on a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListenerTls {
+    /// From the first byte (RFC 8314 section 3.3): 993, 995, 465.
+    Implicit,
+    /// By STARTTLS (POP3: STLS): 143, 110, 587.
+    StartTls,
+    /// Never: for devices that know no TLS, in networks that the listener names.
+    None,
+}
+
+/// Bounds of sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Sessions open at once, over all listeners. Each costs two file descriptors.
+    pub sessions_max: usize,
+    /// Time for one TLS handshake with a client. Old devices need seconds for a key exchange.
+    pub tls_handshake_timeout: Duration,
+    /// Time from accept to login. RFC 3501 section 5.4 lets it be shorter than the 30 minutes after login.
+    pub login_timeout: Duration,
+    /// Time for a client to take one reply: a peer that does not read must not hold a task.
+    pub write_timeout: Duration,
+    /// Time without a byte either way after login. Over the 29 minutes of IMAP IDLE (RFC 2177) and the 10 minutes that
+    /// the end of a message may take (RFC 5321 section 4.5.3.2.6).
+    pub idle_timeout: Duration,
+    /// Time that live sessions have to end by themselves once the process is told to stop.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            sessions_max: 10_000,
+            tls_handshake_timeout: Duration::from_secs(15),
+            login_timeout: Duration::from_secs(120),
+            write_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(35 * 60),
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}
