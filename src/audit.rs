@@ -1,7 +1,202 @@
-//! stub, main is writing it
+//! The audit: who logged in, from where, with which secret, which credential went upstream, and how it ended. One JSON
+//! object a line, appended. It must never hold a secret; ids name them.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::model::Protocol;
+
+/// The most characters of a name from the wire that a line holds.
+const NAME_CHARS_MAX: usize = 256;
+
 /// Where the audit goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
-    /// The file that audit events are appended to, one JSON object a line. `None`: to the log alone.
-    pub path: Option<std::path::PathBuf>,
+    /// The file that events are appended to, one JSON object a line. `None`: to the log alone.
+    pub path: Option<PathBuf>,
+}
+
+/// The audit's file does not open.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot append to the audit file {path}: {source}", path = path.display())]
+pub struct OpenError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// A handle on the audit; clones write to the same file.
+#[derive(Debug, Clone, Default)]
+pub struct Audit {
+    file: Option<Arc<Mutex<File>>>,
+}
+
+/// Who is at the other end of a session: the same in all its events.
+#[derive(Debug, Clone, Serialize)]
+pub struct Origin {
+    /// The session's number in this process.
+    pub session: u64,
+    /// The listener it came through.
+    pub listener: Arc<str>,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// The client's address.
+    pub peer: IpAddr,
+    /// Whether TLS protects it.
+    pub tls: bool,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The broker decided about a login attempt.
+    Decision {
+        /// `"allow"` or `"deny"`.
+        outcome: &'static str,
+        /// Why not, in words for the operator.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// The login name presented.
+        login: String,
+        /// The mechanism or command.
+        method: &'static str,
+        /// The id of the client secret that proved it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        client_secret: Option<String>,
+        /// The account it may act as.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
+    },
+    /// An upstream was logged in to, or refused.
+    Upstream {
+        /// `"accepted"` or `"failed"`.
+        outcome: &'static str,
+        /// Why not, in words for the operator.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// The client's login name.
+        login: String,
+        /// The account.
+        account: String,
+        /// The upstream profile.
+        upstream: String,
+        /// The id of the credential version presented.
+        credential: String,
+        /// Time since the attempt, milliseconds.
+        duration_ms: u64,
+    },
+    /// A session that was logged in ended.
+    End {
+        /// The client's login name.
+        login: String,
+        /// The account.
+        account: String,
+        /// How it ended.
+        reason: String,
+        /// Bytes from the client.
+        bytes_up: u64,
+        /// Bytes to the client.
+        bytes_down: u64,
+        /// Time since the login, milliseconds.
+        duration_ms: u64,
+    },
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    time: Timestamp,
+    #[serde(flatten)]
+    origin: &'a Origin,
+    #[serde(flatten)]
+    event: &'a Event,
+}
+
+impl Audit {
+    /// Opens the file of `options` for appending, readable by its owner and group only.
+    ///
+    /// # Errors
+    /// If it does not open.
+    pub fn open(options: &Options) -> Result<Self, OpenError> {
+        let Some(path) = &options.path else { return Ok(Self::default()) };
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o640)
+            .open(path)
+            .map_err(|source| OpenError { path: path.clone(), source })?;
+        Ok(Self { file: Some(Arc::new(Mutex::new(file))) })
+    }
+
+    /// Records an event, in the file and in the log.
+    pub fn record(&self, origin: &Origin, event: &Event) {
+        let line = Line { time: Timestamp::now(), origin, event };
+        let Ok(mut text) = serde_json::to_string(&line) else { return }; // no field can fail to serialize
+        tracing::info!(target: "locum::audit", "{text}");
+        let Some(file) = &self.file else { return };
+        text.push('\n');
+        // One write call a line: whole lines also where several processes append. The lock is held for no await.
+        let written =
+            file.lock().map_err(|_| io::Error::other("lock")).and_then(|mut file| file.write_all(text.as_bytes()));
+        if let Err(error) = written {
+            tracing::error!(%error, "cannot write to the audit file");
+        }
+    }
+}
+
+/// A name from the wire, fit for a line: bounded, and readable where it is text.
+pub fn name(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).chars().take(NAME_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin() -> Origin {
+        Origin {
+            session: 7,
+            listener: "imaps".into(),
+            protocol: Protocol::Imap,
+            peer: IpAddr::from([192, 0, 2, 1]),
+            tls: true,
+        }
+    }
+
+    #[test]
+    fn each_event_is_one_line_whatever_a_name_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("audit.jsonl");
+        let audit = Audit::open(&Options { path: Some(path.clone()) }).unwrap();
+        for _ in 0..2 {
+            audit.record(
+                &origin(),
+                &Event::Decision {
+                    outcome: "deny",
+                    reason: Some("unknown login".into()),
+                    login: name(b"x\r\n{\"event\":\"forged\"}\xff"),
+                    method: "LOGIN command",
+                    client_secret: None,
+                    account: None,
+                },
+            );
+        }
+        let text = std::fs::read_to_string(path).unwrap();
+        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[0]["event"], "decision");
+        assert_eq!(lines[0]["peer"], "192.0.2.1");
+    }
+
+    #[test]
+    fn a_file_that_does_not_open_is_named() {
+        let error = Audit::open(&Options { path: Some("/nonexistent/audit.jsonl".into()) }).unwrap_err();
+        assert!(error.to_string().contains("/nonexistent/audit.jsonl"), "{error}");
+    }
 }

@@ -18,10 +18,13 @@ pub mod proto;
 pub mod sasl;
 
 pub mod audit;
+pub mod credential;
 pub mod net;
 pub mod telemetry;
 
+pub mod app;
 pub mod broker;
+pub mod config;
 pub mod session;
-pub mod upstream;
 pub mod store;
+pub mod upstream;

@@ -1,4 +1,12 @@
-//! stub, main is writing it
+//! The log. One place decides where it goes and what of other crates may be in it.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
 /// How the log is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -8,6 +16,12 @@ pub struct Options {
     pub format: LogFormat,
 }
 
+impl Default for Options {
+    fn default() -> Self {
+        Self { log: "info".to_owned(), format: LogFormat::Text }
+    }
+}
+
 /// The form of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -15,4 +29,29 @@ pub enum LogFormat {
     Text,
     /// For collectors: one JSON object a line.
     Json,
+}
+
+/// The log could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The directives are not what `tracing` takes.
+    #[error("the log directives are wrong: {0}")]
+    Directives(#[from] ParseError),
+    /// There is a log already.
+    #[error(transparent)]
+    Twice(#[from] TryInitError),
+}
+
+/// Starts the log of this process, on standard error.
+///
+/// # Errors
+/// See [`StartError`].
+pub fn start(options: &Options) -> Result<(), StartError> {
+    let registry = tracing_subscriber::registry().with(EnvFilter::try_new(&options.log)?);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    match options.format {
+        LogFormat::Text => registry.with(lines.with_ansi(std::io::stderr().is_terminal())).try_init()?,
+        LogFormat::Json => registry.with(lines.json()).try_init()?,
+    }
+    Ok(())
 }

@@ -1,3 +1,149 @@
-//! stub, main is writing it
+//! Floor 3: the broker decides. It proves who a client is, finds the account it may act as, and hands out a [`Lease`],
+//! the only thing that opens an upstream. It knows no socket and no protocol's words.
+//!
+//! - [`Broker::decide`]: an [`Attempt`] in, a [`Lease`] or a [`Reason`] out.
+//! - [`Directory`]: the records of clients and accounts, typed.
+//! - [`client_secret`]: how secrets for clients are made and checked.
+
+pub mod client_secret;
+mod directory;
+mod lease;
 mod options;
+mod policy;
+mod reason;
+mod throttle;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use crate::audit::{self, Audit, Event, Origin};
+use crate::credential;
+use crate::model::{Account, Attempt, Client, ClientSecret, Profile, Protocol};
+use throttle::Throttle;
+
+pub use directory::{Directory, DirectoryError, Versioned};
+pub use lease::Lease;
 pub use options::Options;
+pub use reason::Reason;
+
+/// Decides about logins.
+#[derive(Debug)]
+pub struct Broker {
+    directory: Directory,
+    upstreams: BTreeMap<String, Arc<Profile>>,
+    throttle: Throttle,
+    audit: Audit,
+}
+
+impl Broker {
+    /// A broker over these records and upstream profiles.
+    pub fn new(
+        directory: Directory,
+        upstreams: BTreeMap<String, Arc<Profile>>,
+        audit: Audit,
+        options: Options,
+    ) -> Self {
+        Self { directory, upstreams, throttle: Throttle::new(options), audit }
+    }
+
+    /// Decides about an attempt. `served` are the upstreams whose accounts may be used where it came in. One audit event
+    /// is written either way.
+    ///
+    /// # Errors
+    /// The [`Reason`] why the client is not let in; [`Reason::refusal`] is what it may be told.
+    pub async fn decide(&self, attempt: &Attempt, origin: &Origin, served: &[String]) -> Result<Lease, Reason> {
+        let mut proven_by = None;
+        let decision = self.try_decide(attempt, origin, served, &mut proven_by).await;
+        if let Err(Reason::UnknownLogin | Reason::WrongSecret | Reason::SecretExpired { .. }) = &decision {
+            self.throttle.failed(origin.peer, &attempt.authcid, Instant::now());
+        }
+        self.audit.record(
+            origin,
+            &Event::Decision {
+                outcome: if decision.is_ok() { "allow" } else { "deny" },
+                reason: decision.as_ref().err().map(ToString::to_string),
+                login: audit::name(&attempt.authcid),
+                method: attempt.method,
+                client_secret: proven_by,
+                account: decision.as_ref().ok().map(|lease| lease.account().to_owned()),
+            },
+        );
+        decision
+    }
+
+    /// A lease with what the store holds now, after an upstream refused the credential of `refused`; `None` if the
+    /// store holds no other version of it.
+    ///
+    /// # Errors
+    /// If the account is gone, or its new credential cannot be used, or the store is out of reach.
+    pub async fn renew(&self, refused: &Lease) -> Result<Option<Lease>, Reason> {
+        let account = self.account(refused.account()).await?;
+        let lease = self.lease(refused.login(), account, refused.protocol(), None)?;
+        Ok((lease.credential_id() != refused.credential_id()).then_some(lease))
+    }
+
+    async fn try_decide(
+        &self,
+        attempt: &Attempt,
+        origin: &Origin,
+        served: &[String],
+        proven_by: &mut Option<String>,
+    ) -> Result<Lease, Reason> {
+        if self.throttle.is_exhausted(origin.peer, &attempt.authcid, Instant::now()) {
+            return Err(Reason::Throttled);
+        }
+        let (client, secret) = self.prove(attempt).await?;
+        *proven_by = Some(secret.id);
+        policy::check(&client, origin, Timestamp::now())?;
+        let name = policy::account_for(&client, attempt.authzid.as_deref())?.to_owned();
+        let account = self.account(&name).await?;
+        self.lease(&client.login, account, origin.protocol, Some(served))
+    }
+
+    /// Who it is. An unknown login costs the same as a wrong secret, in the store and in hashing.
+    async fn prove(&self, attempt: &Attempt) -> Result<(Client, ClientSecret), Reason> {
+        let client = match policy::login_name(&attempt.authcid) {
+            Some(login) => self.directory.client(login).await?.map(|found| found.record),
+            None => None,
+        };
+        let secrets = client.as_ref().map_or(&[][..], |client| &client.secrets);
+        let matching = client_secret::find(secrets, &attempt.proof).cloned();
+        match (client, matching) {
+            (None, _) => Err(Reason::UnknownLogin),
+            (Some(_), None) => Err(Reason::WrongSecret),
+            (Some(_), Some(secret)) if secret.expires.is_some_and(|end| end <= Timestamp::now()) => {
+                Err(Reason::SecretExpired { id: secret.id })
+            }
+            (Some(client), Some(secret)) => Ok((client, secret)),
+        }
+    }
+
+    async fn account(&self, name: &str) -> Result<Account, Reason> {
+        let found = self.directory.account(name).await?;
+        found.map(|found| found.record).ok_or_else(|| Reason::AccountMissing { account: name.to_owned() })
+    }
+
+    fn lease(
+        &self,
+        login: &str,
+        account: Account,
+        protocol: Protocol,
+        served: Option<&[String]>,
+    ) -> Result<Lease, Reason> {
+        let upstream = &account.upstream;
+        if served.is_some_and(|served| !served.contains(upstream)) {
+            return Err(Reason::UpstreamNotServed { upstream: upstream.clone() });
+        }
+        let profile =
+            self.upstreams.get(upstream).ok_or_else(|| Reason::UpstreamUnknown { upstream: upstream.clone() })?;
+        let endpoint = profile
+            .endpoints
+            .get(&protocol)
+            .ok_or_else(|| Reason::ProtocolNotServed { upstream: upstream.clone(), protocol })?;
+        let ready = credential::ready(&account, protocol, endpoint)?;
+        Ok(Lease::new(login, &account.name, Arc::clone(profile), endpoint.clone(), protocol, ready))
+    }
+}

@@ -1,3 +1,19 @@
-//! stub, main is writing it
+//! Floor 2: sockets and TLS. This room moves bytes; it never knows what they say.
+//!
+//! - [`bind`] and [`accept_loop`]: listeners. [`dial`]: connections to upstreams.
+//! - [`Stream`]: a connection, plain or under TLS. [`tls`]: certificates, keys and trust.
+//! - [`relay`]: copies both ways after login.
+
+mod dial;
+mod listener;
 mod options;
+mod relay;
+mod stream;
+pub mod tls;
+
+pub use dial::{DialError, dial};
+pub use listener::{BindError, accept_loop, bind};
 pub use options::TlsOptions;
+pub use relay::{End, RelayOptions, Relayed, Side, relay};
+pub use stream::Stream;
+pub use tls::TlsError;

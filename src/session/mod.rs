@@ -1,3 +1,252 @@
-//! stub, main is writing it
+//! Floor 3: sessions. One client connection from accept to close: TLS, dialogue, decision, upstream, relay. It knows no
+//! store and no kind of credential.
+//!
+//! - [`Sessions::serve`]: the whole life of one connection, top down.
+
+mod error;
+mod login;
 mod options;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+use zeroize::Zeroizing;
+
+use crate::audit::{Audit, Event, Origin};
+use crate::broker::Broker;
+use crate::model::Profile;
+use crate::net::{RelayOptions, Stream, relay};
+use crate::proto::{self, Goodbye, ServerAction, ServerLimits, ServerOptions, ServerTls};
+use crate::upstream::Upstreams;
+use error::SessionError;
+use login::Established;
+
 pub use options::{ListenerOptions, ListenerTls, Options};
+
+/// One read from a client before login; lines are short.
+const READ_BYTES: usize = 4096;
+
+/// After our last word a client gets this long to read it and hang up; closing at once could cut the word off.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// What every session needs.
+#[derive(Debug)]
+pub struct Sessions {
+    name: String,
+    options: Options,
+    broker: Broker,
+    upstreams: Arc<Upstreams>,
+    audit: Audit,
+    next: AtomicU64,
+    drain: CancellationToken,
+    kill: CancellationToken,
+}
+
+/// A listener, as its sessions see it.
+#[derive(Debug)]
+pub struct Listener {
+    /// How it behaves.
+    pub options: ListenerOptions,
+    /// What it shows in TLS; there unless its TLS is [`ListenerTls::None`].
+    pub tls: Option<Arc<ServerConfig>>,
+    /// The profiles of its upstreams.
+    pub profiles: Vec<Arc<Profile>>,
+}
+
+impl Sessions {
+    /// Sessions of a process named `name` in greetings. When `drain` is cancelled, clients that have not logged in are
+    /// sent away; when `kill` is, all sessions end.
+    pub fn new(
+        name: String,
+        options: Options,
+        broker: Broker,
+        upstreams: Arc<Upstreams>,
+        audit: Audit,
+        drain: CancellationToken,
+        kill: CancellationToken,
+    ) -> Self {
+        Self { name, options, broker, upstreams, audit, next: AtomicU64::new(1), drain, kill }
+    }
+
+    /// Serves one connection until it is closed.
+    pub async fn serve(&self, listener: &Listener, socket: TcpStream, peer: SocketAddr) {
+        let session = self.next.fetch_add(1, Ordering::Relaxed);
+        let address = peer.ip().to_canonical();
+        let span = tracing::info_span!("session", id = session, listener = listener.options.name, peer = %address);
+        let allow = &listener.options.allow;
+        if !allow.is_empty() && !allow.iter().any(|network| network.contains(&address)) {
+            span.in_scope(|| tracing::debug!("not from an allowed network"));
+            return;
+        }
+        let origin = Origin {
+            session,
+            listener: listener.options.name.as_str().into(),
+            protocol: listener.options.protocol,
+            peer: address,
+            tls: listener.options.tls == ListenerTls::Implicit,
+        };
+        async {
+            // Boxed: what a dialogue needs is given back before the relay begins, which may last for days.
+            match Box::pin(self.log_in(listener, Stream::Plain(socket), origin)).await {
+                Ok(Some(established)) => self.relay(established).await,
+                Ok(None) => {}
+                // A stranger can cause any of these at will.
+                Err(error) => tracing::debug!(%error, fault = ?error.fault(), "the session ended before login"),
+            }
+        }
+        .instrument(span)
+        .await;
+    }
+
+    /// The dialogue, until the client is logged in (`Some`) or gone (`None`).
+    async fn log_in(
+        &self,
+        listener: &Listener,
+        mut stream: Stream,
+        mut origin: Origin,
+    ) -> Result<Option<Established>, SessionError> {
+        if let (ListenerTls::Implicit, Some(config)) = (listener.options.tls, &listener.tls) {
+            stream = self.accept_tls(stream, config).await?;
+        }
+        let mut deadline = Instant::now() + self.options.login_timeout;
+        let mut dialogue = proto::server(listener.options.protocol, self.dialogue_options(listener, &origin));
+        let mut buffer = Zeroizing::new(vec![0; READ_BYTES]);
+        let mut accepted = None;
+        let mut said_goodbye = false;
+        loop {
+            let action = dialogue.next_action();
+            let state = dialogue.state();
+            match action {
+                ServerAction::Wait => tokio::select! {
+                    biased;
+                    () = self.drain.cancelled(), if !said_goodbye => {
+                        said_goodbye = true;
+                        dialogue.shut_down(Goodbye::Draining);
+                    }
+                    read = timeout_at(deadline, stream.read(&mut buffer)) => match read {
+                        Ok(Ok(0)) => return Err(SessionError::Gone { state }),
+                        Ok(Ok(count)) => {
+                            error::reject_tls_on_plain(&stream, &buffer[..count])?;
+                            dialogue.receive(&buffer[..count]);
+                        }
+                        Ok(Err(source)) => return Err(SessionError::Broken { state, source }),
+                        Err(_) if said_goodbye => return Err(SessionError::TimedOut { state }),
+                        Err(_) => {
+                            said_goodbye = true;
+                            dialogue.shut_down(Goodbye::TimedOut);
+                        }
+                    },
+                },
+                ServerAction::Send(bytes) => self.send(&mut stream, bytes.as_bytes(), state).await?,
+                ServerAction::StartTls => {
+                    let Some(config) = &listener.tls else { return Err(SessionError::NoTlsHere) };
+                    stream = self.accept_tls(stream, config).await?;
+                    origin.tls = true;
+                    dialogue.tls_started();
+                }
+                ServerAction::Authenticate(attempt) => {
+                    let began = Instant::now();
+                    match self.authenticate(&attempt, &origin, listener).await {
+                        Ok(logged_in) => {
+                            dialogue.accept(&logged_in.ready);
+                            accepted = Some(logged_in);
+                        }
+                        Err(refusal) => dialogue.refuse(refusal),
+                    }
+                    deadline += began.elapsed(); // the time we took is not the client's
+                }
+                ServerAction::Relay { early } => {
+                    let login = accepted.ok_or(SessionError::RelayWithoutLogin)?;
+                    return Ok(Some(Established { origin, stream, early, login }));
+                }
+                ServerAction::Close => {
+                    linger(stream).await;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    /// Copies both ways until one side is done.
+    async fn relay(&self, established: Established) {
+        let Established { origin, mut stream, early, mut login } = established;
+        let began = Instant::now();
+        tracing::debug!(login = login.login, account = login.account, "logged in");
+        let options = RelayOptions { idle_timeout: self.options.idle_timeout };
+        let early_down = std::mem::take(&mut login.ready.early);
+        let relayed = relay(&mut stream, &mut login.stream, early, early_down, options, &self.kill).await;
+        let reason = error::describe(&relayed.end);
+        tracing::debug!(reason, up = relayed.bytes_up, down = relayed.bytes_down, "the relay ended");
+        let (login, account) = (login.login, login.account);
+        let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (bytes_up, bytes_down) = (relayed.bytes_up, relayed.bytes_down);
+        self.audit.record(&origin, &Event::End { login, account, reason, bytes_up, bytes_down, duration_ms });
+    }
+
+    fn dialogue_options(&self, listener: &Listener, origin: &Origin) -> ServerOptions {
+        let protocol = listener.options.protocol;
+        let offers: Vec<_> = listener.profiles.iter().map(|profile| self.upstreams.offers(profile, protocol)).collect();
+        ServerOptions {
+            name: self.name.clone(),
+            tls: match listener.options.tls {
+                ListenerTls::Implicit => ServerTls::Active,
+                ListenerTls::StartTls => ServerTls::Offered,
+                ListenerTls::None => ServerTls::Absent,
+            },
+            plaintext_login: listener.options.plaintext_networks.iter().any(|net| net.contains(&origin.peer)),
+            keywords: proto::shared_keywords(protocol, &offers),
+            limits: ServerLimits::default(),
+        }
+    }
+
+    async fn accept_tls(&self, stream: Stream, config: &Arc<ServerConfig>) -> Result<Stream, SessionError> {
+        let handshake = stream.accept_tls(Arc::clone(config));
+        match timeout(self.options.tls_handshake_timeout, handshake).await {
+            Ok(Ok(stream)) => {
+                tracing::debug!(tls = stream.tls_description(), "TLS is on");
+                Ok(stream)
+            }
+            Ok(Err(source)) => Err(SessionError::Tls { source }),
+            Err(_) => Err(SessionError::TimedOut { state: "TLS handshake" }),
+        }
+    }
+
+    async fn send(&self, stream: &mut Stream, bytes: &[u8], state: &'static str) -> Result<(), SessionError> {
+        let write = async {
+            stream.write_all(bytes).await?;
+            stream.flush().await
+        };
+        match timeout(self.options.write_timeout, write).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(source)) => Err(SessionError::Broken { state, source }),
+            Err(_) => Err(SessionError::TimedOut { state }),
+        }
+    }
+}
+
+/// Closes so that our last word arrives: closing a socket that has unread bytes makes TCP throw away what the client
+/// has not read yet.
+async fn linger(mut stream: Stream) {
+    const BYTES_MAX: usize = 64 * 1024;
+    let reading = async {
+        stream.shutdown().await?;
+        let mut rest = [0; 1024];
+        let mut left = BYTES_MAX;
+        while left > 0 {
+            match stream.read(&mut rest).await? {
+                0 => break,
+                count => left = left.saturating_sub(count),
+            }
+        }
+        std::io::Result::Ok(())
+    };
+    let _ = timeout(LINGER, reading).await; // it is over either way
+}

@@ -1,3 +1,170 @@
-//! stub, main is writing it
+//! Floor 3: logs in upstream. It dials, verifies, speaks the provider's dialogue, and hands back a connection that is
+//! ready to be relayed. It knows no store and no policy: a [`Lease`] says all.
+//!
+//! - [`Upstreams::log_in`]: a [`Lease`] in, a [`LoggedIn`] or an [`UpstreamError`] out.
+//! - [`Upstreams::offers`]: what an upstream offers before login, as last seen by a probe.
+//!
+//! **Invariant:** a credential goes only to the host in the account's profile, under TLS verified for that name.
+
+mod breaker;
+mod classify;
+mod converse;
+mod error;
+mod gate;
 mod options;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dashmap::DashMap;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::broker::Lease;
+use crate::model::{Endpoint, Profile, Protocol, UpstreamTls};
+use crate::net::{Stream, dial};
+use crate::proto::{self, ClientLimits, ClientOptions, Goal, UpstreamReady};
+use breaker::Breaker;
+use gate::Gates;
+
+pub use classify::Cause;
+pub use error::UpstreamError;
+pub use gate::Place;
 pub use options::Options;
+
+/// All upstreams: how to reach them, and what is known of them.
+#[derive(Debug)]
+pub struct Upstreams {
+    options: Options,
+    tls: Arc<ClientConfig>,
+    gates: Gates,
+    breaker: Breaker,
+    offers: DashMap<(String, Protocol), Vec<String>>,
+}
+
+/// An upstream that is logged in to.
+#[derive(Debug)]
+pub struct LoggedIn {
+    /// The connection.
+    pub stream: Stream,
+    /// What the dialogue learnt.
+    pub ready: UpstreamReady,
+    /// The session's place at its mailbox's gate, given back when dropped.
+    pub place: Place,
+}
+
+impl Upstreams {
+    /// Upstreams are verified by `tls`.
+    pub fn new(tls: Arc<ClientConfig>, options: Options) -> Self {
+        Self { options, tls, gates: Gates::default(), breaker: Breaker::default(), offers: DashMap::new() }
+    }
+
+    /// Logs in with the lease's credential.
+    ///
+    /// # Errors
+    /// The [`UpstreamError`] says in which state, after what time, why, and what to do.
+    pub async fn log_in(&self, lease: &Lease) -> Result<LoggedIn, UpstreamError> {
+        let started = Instant::now();
+        let attempt = Attempt { upstream: lease.upstream(), protocol: lease.protocol(), started };
+        let endpoint = lease.endpoint();
+        if self.breaker.is_open(lease.credential_id(), lease.protocol()) {
+            return Err(attempt.failed("breaker", Cause::AuthBad, "not tried again: it was refused twice".to_owned()));
+        }
+        let gate = self.gates.enter(lease.account(), lease.protocol(), endpoint.sessions_max);
+        let place = tokio::time::timeout(self.options.gate_timeout, gate).await.map_err(|_| {
+            let detail = format!("all {} places of the mailbox stayed taken", endpoint.sessions_max);
+            attempt.failed("gate", Cause::Unavailable, detail)
+        })?;
+
+        let goal = Goal::LogIn { credentials: lease.credentials().clone(), mechanisms: endpoint.mechanisms.clone() };
+        let reached = self.reach(&attempt, endpoint, goal).await;
+        match &reached {
+            Ok(_) => self.breaker.accepted(lease.credential_id(), lease.protocol()),
+            Err(error) if error.cause() == Cause::AuthBad => {
+                self.breaker.refused(lease.credential_id(), lease.protocol());
+            }
+            Err(_) => {}
+        }
+        let (stream, ready) = reached?;
+        Ok(LoggedIn { stream, ready, place })
+    }
+
+    /// What an upstream offers before login: as last seen, or else as its profile says.
+    pub fn offers(&self, profile: &Profile, protocol: Protocol) -> Vec<String> {
+        let seen = self.offers.get(&(profile.name.clone(), protocol)).map(|seen| seen.clone());
+        seen.or_else(|| profile.endpoints.get(&protocol).map(|endpoint| endpoint.keywords.clone())).unwrap_or_default()
+    }
+
+    /// Looks at what an upstream offers before login, without any credential.
+    ///
+    /// # Errors
+    /// As for [`Upstreams::log_in`]; what was known before stays known.
+    pub async fn probe(&self, profile: &Profile, protocol: Protocol) -> Result<(), UpstreamError> {
+        let Some(endpoint) = profile.endpoints.get(&protocol) else { return Ok(()) };
+        let attempt = Attempt { upstream: &profile.name, protocol, started: Instant::now() };
+        let (_, ready) = self.reach(&attempt, endpoint, Goal::Probe).await?;
+        tracing::debug!(upstream = profile.name, %protocol, offers = ?ready.keywords, "probed");
+        self.offers.insert((profile.name.clone(), protocol), ready.keywords);
+        Ok(())
+    }
+
+    /// Probes these upstreams, all at once, for every protocol in which a client is told before login what is offered.
+    pub async fn probe_all(&self, profiles: &[Arc<Profile>]) {
+        let probes = profiles.iter().flat_map(|profile| {
+            [Protocol::Pop3, Protocol::Submission].map(|protocol| async move {
+                if let Err(error) = self.probe(profile, protocol).await {
+                    tracing::warn!(%error, "an upstream could not be probed; it is offered as last known");
+                }
+            })
+        });
+        futures_util::future::join_all(probes).await;
+    }
+
+    /// Probes again and again until `stop`.
+    pub async fn keep_probing(&self, profiles: &[Arc<Profile>], stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(self.options.probe_interval)).await.is_some() {
+            self.probe_all(profiles).await;
+        }
+    }
+
+    /// Dials, begins TLS and holds the dialogue.
+    async fn reach(
+        &self,
+        attempt: &Attempt<'_>,
+        endpoint: &Endpoint,
+        goal: Goal,
+    ) -> Result<(Stream, UpstreamReady), UpstreamError> {
+        let name = ServerName::try_from(endpoint.host.clone())
+            .map_err(|error| attempt.failed("dial", Cause::Unavailable, format!("{}: {error}", endpoint.host)))?;
+        let socket = dial(&endpoint.host, endpoint.port, self.options.dial_timeout)
+            .await
+            .map_err(|error| attempt.failed("dial", Cause::Unavailable, error.to_string()))?;
+        let mut stream = Stream::Plain(socket);
+        if endpoint.tls == UpstreamTls::Implicit {
+            stream = self.start_tls(attempt, "TLS handshake", stream, &name).await?;
+        }
+        let options = ClientOptions {
+            starttls: endpoint.tls == UpstreamTls::StartTls,
+            name: self.options.name.clone(),
+            limits: ClientLimits::default(),
+        };
+        let mut dialogue = proto::client(attempt.protocol, goal, options);
+        self.converse(attempt, dialogue.as_mut(), stream, &name).await
+    }
+}
+
+/// One try at an upstream, for its errors.
+struct Attempt<'a> {
+    upstream: &'a str,
+    protocol: Protocol,
+    started: Instant,
+}
+
+impl Attempt<'_> {
+    fn failed(&self, state: &'static str, cause: Cause, detail: String) -> UpstreamError {
+        let after: Duration = self.started.elapsed();
+        UpstreamError::new(self.upstream, self.protocol, state, after, cause, detail)
+    }
+}

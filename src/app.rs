@@ -1,0 +1,214 @@
+//! Floor 4: the process. Config in, everything built and bound, then running until it is told to stop. Nothing else
+//! spawns tasks.
+
+use std::fmt;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::audit::Audit;
+use crate::broker::{Broker, Directory};
+use crate::config::Config;
+use crate::net::{self, accept_loop, tls};
+use crate::session::{Listener, ListenerTls, Sessions};
+use crate::store;
+use crate::upstream::Upstreams;
+
+/// Time that the first probes of upstreams may take before clients are served: what is offered to the first client
+/// should be true, but a dead upstream must not hold up the others.
+const FIRST_PROBE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// All that keeps the process from starting, not the first thing only.
+#[derive(Debug)]
+pub struct Problems(Vec<String>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|problem| writeln!(f, "{problem}"))
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// The process, ready to run.
+#[derive(Debug)]
+pub struct App {
+    listeners: Vec<(Arc<Listener>, Vec<TcpListener>)>,
+    sessions: Arc<Sessions>,
+    upstreams: Arc<Upstreams>,
+    sessions_max: usize,
+    drain_timeout: Duration,
+    drain: CancellationToken,
+    kill: CancellationToken,
+}
+
+impl App {
+    /// Opens the store, reads certificates, binds every address.
+    ///
+    /// # Errors
+    /// All [`Problems`] found.
+    pub async fn build(config: Config) -> Result<Self, Problems> {
+        let mut problems = Vec::new();
+        let store = note(&mut problems, store::open(&config.store).await);
+        let audit = note(&mut problems, Audit::open(&config.audit));
+        let client_tls = note_all(&mut problems, tls::client_config(&config.tls));
+        let listeners = bind_all(&config, &mut problems);
+        check_descriptors(config.session.sessions_max, &mut problems);
+        let (Some(store), Some(audit), Some(client_tls), true) = (store, audit, client_tls, problems.is_empty()) else {
+            return Err(Problems(problems));
+        };
+
+        let (drain, kill) = (CancellationToken::new(), CancellationToken::new());
+        let upstreams = Arc::new(Upstreams::new(client_tls, config.upstream));
+        let broker = Broker::new(Directory::new(store), config.upstreams, audit.clone(), config.broker);
+        let (sessions_max, drain_timeout) = (config.session.sessions_max, config.session.drain_timeout);
+        let sessions = Arc::new(Sessions::new(
+            config.name,
+            config.session,
+            broker,
+            Arc::clone(&upstreams),
+            audit,
+            drain.clone(),
+            kill.clone(),
+        ));
+        Ok(Self { listeners, sessions, upstreams, sessions_max, drain_timeout, drain, kill })
+    }
+
+    /// Each listener's name and the addresses that it is bound to.
+    pub fn addresses(&self) -> Vec<(String, SocketAddr)> {
+        let of = |(listener, sockets): &(Arc<Listener>, Vec<TcpListener>)| {
+            let name = listener.options.name.clone();
+            let bound = sockets.iter().filter_map(|socket| socket.local_addr().ok());
+            bound.map(|address| (name.clone(), address)).collect::<Vec<_>>()
+        };
+        self.listeners.iter().flat_map(of).collect()
+    }
+
+    /// Serves until `stop` is cancelled, then drains: no new clients, a goodbye to those that have not logged in, and
+    /// time for the others to end by themselves.
+    pub async fn run(self, stop: CancellationToken) {
+        let profiles: Vec<_> = {
+            let mut all: Vec<_> = self.listeners.iter().flat_map(|(listener, _)| listener.profiles.clone()).collect();
+            all.sort_by(|a, b| a.name.cmp(&b.name));
+            all.dedup_by(|a, b| a.name == b.name);
+            all
+        };
+        let _ = tokio::time::timeout(FIRST_PROBE_TIMEOUT, self.upstreams.probe_all(&profiles)).await;
+
+        let tasks = TaskTracker::new();
+        let upstreams = Arc::clone(&self.upstreams);
+        let drain = self.drain.clone();
+        tasks.spawn(async move { upstreams.keep_probing(&profiles, drain).await });
+
+        let permits = Arc::new(Semaphore::new(self.sessions_max));
+        for (listener, sockets) in self.listeners {
+            for socket in sockets {
+                let (listener, sessions, spawner) = (Arc::clone(&listener), Arc::clone(&self.sessions), tasks.clone());
+                tasks.spawn(accept_loop(
+                    socket,
+                    Arc::clone(&permits),
+                    self.drain.clone(),
+                    move |stream, peer, permit| {
+                        let (listener, sessions) = (Arc::clone(&listener), Arc::clone(&sessions));
+                        spawner.spawn(async move {
+                            sessions.serve(&listener, stream, peer).await;
+                            drop(permit); // last: a place is free when all that the session held is
+                        });
+                        std::future::ready(())
+                    },
+                ));
+            }
+        }
+        tracing::info!("ready");
+
+        stop.cancelled().await;
+        tracing::info!(sessions = self.sessions_max - permits.available_permits(), "draining");
+        self.drain.cancel();
+        tasks.close();
+        if tokio::time::timeout(self.drain_timeout, tasks.wait()).await.is_err() {
+            tracing::info!(tasks = tasks.len(), "time is up: the rest is closed");
+            self.kill.cancel();
+            let _ = tokio::time::timeout(Duration::from_secs(5), tasks.wait()).await;
+        }
+        tracing::info!("stopped");
+    }
+}
+
+/// Binds the addresses of every listener, and prepares its TLS.
+fn bind_all(config: &Config, problems: &mut Vec<String>) -> Vec<(Arc<Listener>, Vec<TcpListener>)> {
+    let server_tls = note_all(problems, tls::server_config(&config.tls, Timestamp::now())).flatten();
+    let mut listeners = Vec::new();
+    for options in &config.listeners {
+        let mut sockets = Vec::new();
+        for &address in &options.bind {
+            let bound = net::bind(address).map_err(|error| format!("listener {}: {error}", options.name));
+            sockets.extend(note(problems, bound));
+        }
+        let tls = match options.tls {
+            ListenerTls::None => None,
+            ListenerTls::Implicit | ListenerTls::StartTls => server_tls
+                .as_ref()
+                .map(|config| tls::with_application_protocol(config, application_protocol(options.protocol))),
+        };
+        let profiles = options.upstreams.iter().filter_map(|name| config.upstreams.get(name).cloned()).collect();
+        listeners.push((Arc::new(Listener { options: options.clone(), tls, profiles }), sockets));
+    }
+    listeners
+}
+
+/// The registered ALPN names (RFC 7301 registry); submission has none, and `smtp` is what others use.
+fn application_protocol(protocol: crate::model::Protocol) -> &'static str {
+    use crate::model::Protocol;
+    match protocol {
+        Protocol::Imap => "imap",
+        Protocol::Pop3 => "pop3",
+        Protocol::Submission => "smtp",
+    }
+}
+
+/// Two descriptors a session, and some for everything else: better said now than at the thousandth client.
+fn check_descriptors(sessions_max: usize, problems: &mut Vec<String>) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    const SPARE: u64 = 64;
+    let needed = sessions_max as u64 * 2 + SPARE;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= needed) {
+        return;
+    }
+    if limit.maximum.is_none_or(|maximum| maximum >= needed)
+        && setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum: limit.maximum }).is_ok()
+    {
+        return;
+    }
+    let have = limit.maximum.or(limit.current).unwrap_or(0);
+    problems.push(format!(
+        "sessions-max = {sessions_max} needs {needed} open files, and this process may have {have}; raise LimitNOFILE \
+         (systemd) or `ulimit -n`, or lower sessions-max in [limits]"
+    ));
+}
+
+fn note<T, E: fmt::Display>(problems: &mut Vec<String>, result: Result<T, E>) -> Option<T> {
+    result.map_err(|error| problems.push(error.to_string())).ok()
+}
+
+fn note_all<T, E: fmt::Display>(problems: &mut Vec<String>, result: Result<T, Vec<E>>) -> Option<T> {
+    result.map_err(|errors| problems.extend(errors.iter().map(ToString::to_string))).ok()
+}
+
+/// Keeps secrets in memory off the disk: no core dump of this process, by its own limit and by the kernel's flag.
+///
+/// # Errors
+/// If the system refuses.
+pub fn forbid_core_dumps() -> Result<(), ErrorKind> {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })
+        .and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable))
+        .map_err(|errno| errno.kind())
+}

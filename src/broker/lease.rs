@@ -1,0 +1,67 @@
+//! The proof that a client may use a credential.
+
+use std::sync::Arc;
+
+use crate::credential::Ready;
+use crate::model::{Endpoint, Profile, Protocol};
+use crate::sasl::Credentials;
+
+/// A session's right to an account's credential. Only the broker makes one, and no upstream can be logged in to without
+/// one, so that a skipped check does not compile.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    login: String,
+    account: String,
+    profile: Arc<Profile>,
+    endpoint: Endpoint,
+    protocol: Protocol,
+    credential: Ready,
+}
+
+impl Lease {
+    pub(super) fn new(
+        login: &str,
+        account: &str,
+        profile: Arc<Profile>,
+        endpoint: Endpoint,
+        protocol: Protocol,
+        credential: Ready,
+    ) -> Self {
+        Self { login: login.to_owned(), account: account.to_owned(), profile, endpoint, protocol, credential }
+    }
+
+    /// The client's login name, as it stands in its record.
+    pub fn login(&self) -> &str {
+        &self.login
+    }
+
+    /// The account's name.
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// The upstream profile's name.
+    pub fn upstream(&self) -> &str {
+        &self.profile.name
+    }
+
+    /// Where to log in.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// What to speak there.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// The id of the credential's version.
+    pub fn credential_id(&self) -> &str {
+        &self.credential.id
+    }
+
+    /// What to log in with.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credential.credentials
+    }
+}

@@ -1,0 +1,119 @@
+//! The conditions of a login, and which account it is for. Pure: the client's record and the circumstances in, a verdict
+//! out.
+
+use jiff::Timestamp;
+
+use crate::audit::Origin;
+use crate::model::{Binding, Client, normalise};
+
+use super::Reason;
+
+/// The login name presented, if it can be one at all: text without control characters.
+pub(super) fn login_name(authcid: &[u8]) -> Option<&str> {
+    std::str::from_utf8(authcid).ok().filter(|name| !name.chars().any(char::is_control))
+}
+
+/// Whether the proven client may log in here and now.
+pub(super) fn check(client: &Client, origin: &Origin, now: Timestamp) -> Result<(), Reason> {
+    let policy = &client.policy;
+    if policy.expires.is_some_and(|end| end <= now) {
+        return Err(Reason::LoginExpired);
+    }
+    if !policy.protocols.is_empty() && !policy.protocols.contains(&origin.protocol) {
+        return Err(Reason::ProtocolNotAllowed(origin.protocol));
+    }
+    if !policy.listeners.is_empty() && !policy.listeners.iter().any(|name| **name == *origin.listener) {
+        return Err(Reason::ListenerNotAllowed(origin.listener.to_string()));
+    }
+    if !policy.networks.is_empty() && !policy.networks.iter().any(|network| network.contains(&origin.peer)) {
+        return Err(Reason::NetworkNotAllowed);
+    }
+    Ok(())
+}
+
+/// The account the client is to act as: the one it names, if it is bound to it, or else the only one it is bound to.
+pub(super) fn account_for<'a>(client: &'a Client, authzid: Option<&[u8]>) -> Result<&'a str, Reason> {
+    let mut accounts = client.bindings.iter().map(|Binding::Account(name)| name.as_str());
+    match authzid {
+        // Clients that name themselves ask for nothing special (RFC 4616 section 2).
+        Some(asked) if login_name(asked).map(normalise) != Some(normalise(&client.login)) => {
+            let asked = login_name(asked).map(normalise).ok_or(Reason::NotBound)?;
+            accounts.find(|name| normalise(name) == asked).ok_or(Reason::NotBound)
+        }
+        _ => match (accounts.next(), accounts.count()) {
+            (Some(sole), 0) => Ok(sole),
+            (first, others) => Err(Reason::NoSoleAccount { accounts: usize::from(first.is_some()) + others }),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::model::{Policy, Protocol};
+
+    fn client(accounts: &[&str], policy: Policy) -> Client {
+        let bindings = accounts.iter().map(|&name| Binding::Account(name.into())).collect();
+        Client { login: "Scanner-3F".into(), secrets: Vec::new(), bindings, policy }
+    }
+
+    fn origin() -> Origin {
+        let peer = IpAddr::from([10, 3, 0, 9]);
+        Origin { session: 1, listener: "smtp".into(), protocol: Protocol::Submission, peer, tls: true }
+    }
+
+    fn verdict(policy: Policy) -> Result<(), Reason> {
+        check(&client(&["a"], policy), &origin(), Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn an_empty_policy_lets_in() {
+        assert!(verdict(Policy::default()).is_ok());
+    }
+
+    #[test]
+    fn each_condition_refuses_by_its_own_reason() {
+        let base = Policy::default;
+        assert!(matches!(
+            verdict(Policy { protocols: vec![Protocol::Imap], ..base() }),
+            Err(Reason::ProtocolNotAllowed(Protocol::Submission))
+        ));
+        assert!(matches!(
+            verdict(Policy { listeners: vec!["imap".into()], ..base() }),
+            Err(Reason::ListenerNotAllowed(_))
+        ));
+        assert!(matches!(
+            verdict(Policy { networks: vec!["10.4.0.0/16".parse().unwrap()], ..base() }),
+            Err(Reason::NetworkNotAllowed)
+        ));
+        assert!(matches!(
+            verdict(Policy { expires: Some(Timestamp::UNIX_EPOCH), ..base() }),
+            Err(Reason::LoginExpired)
+        ));
+        assert!(verdict(Policy { networks: vec!["10.3.0.0/16".parse().unwrap()], ..base() }).is_ok());
+    }
+
+    #[test]
+    fn the_account_is_the_sole_one_or_the_one_named() {
+        let one = client(&["Mail@x.test"], Policy::default());
+        assert_eq!(account_for(&one, None).unwrap(), "Mail@x.test");
+        assert_eq!(account_for(&one, Some(b"mail@X.test")).unwrap(), "Mail@x.test");
+        assert_eq!(account_for(&one, Some(b"scanner-3f")).unwrap(), "Mail@x.test", "it named itself");
+        assert!(matches!(account_for(&one, Some(b"boss@x.test")), Err(Reason::NotBound)));
+        assert!(matches!(account_for(&one, Some(b"\xff")), Err(Reason::NotBound)));
+        let two = client(&["a", "b"], Policy::default());
+        assert!(matches!(account_for(&two, None), Err(Reason::NoSoleAccount { accounts: 2 })));
+        assert_eq!(account_for(&two, Some(b"b")).unwrap(), "b");
+        let none = client(&[], Policy::default());
+        assert!(matches!(account_for(&none, None), Err(Reason::NoSoleAccount { accounts: 0 })));
+    }
+
+    #[test]
+    fn control_characters_are_in_no_login_name() {
+        assert_eq!(login_name(b"scan\r\nner"), None);
+        assert_eq!(login_name(b"scan\x7f"), None);
+        assert_eq!(login_name("sc\u{e4}n".as_bytes()), Some("scän"));
+    }
+}

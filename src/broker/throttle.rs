@@ -1,0 +1,142 @@
+//! Bears with failed logins up to a point. Counts failures only, by address and login together and by address alone;
+//! never by login alone, or a stranger could lock a principal out.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Instant;
+
+use dashmap::DashMap;
+
+use super::Options;
+
+/// Counters held at most. Beyond it the oldest go first: a flood of addresses costs bounded memory.
+const COUNTERS_MAX: usize = 100_000;
+
+/// Counts failed logins.
+#[derive(Debug)]
+pub(super) struct Throttle {
+    options: Options,
+    failures: DashMap<Key, Failures>,
+    // Keyed by chance per process: a client cannot choose a login that collides with another's.
+    hasher: RandomState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Key {
+    Address(IpAddr),
+    Login(IpAddr, u64),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Failures {
+    count: u32,
+    since: Instant,
+}
+
+impl Throttle {
+    pub(super) fn new(options: Options) -> Self {
+        Self { options, failures: DashMap::new(), hasher: RandomState::new() }
+    }
+
+    /// Whether no more attempts are looked at for now.
+    pub(super) fn is_exhausted(&self, peer: IpAddr, login: &[u8], now: Instant) -> bool {
+        let [address, pair] = self.keys(peer, login);
+        self.count(address, now) >= self.options.failures_per_address_max
+            || self.count(pair, now) >= self.options.failures_per_login_max
+    }
+
+    /// Notes a failure.
+    pub(super) fn failed(&self, peer: IpAddr, login: &[u8], now: Instant) {
+        if self.failures.len() >= COUNTERS_MAX {
+            let window = self.options.failure_window;
+            self.failures.retain(|_, failures| now.duration_since(failures.since) < window);
+            if self.failures.len() >= COUNTERS_MAX {
+                self.failures.clear(); // a flood within one window: start anew rather than grow
+            }
+        }
+        for key in self.keys(peer, login) {
+            let mut failures = self.failures.entry(key).or_insert(Failures { count: 0, since: now });
+            if now.duration_since(failures.since) >= self.options.failure_window {
+                *failures = Failures { count: 0, since: now };
+            }
+            failures.count = failures.count.saturating_add(1);
+        }
+    }
+
+    fn count(&self, key: Key, now: Instant) -> u32 {
+        match self.failures.get(&key) {
+            Some(failures) if now.duration_since(failures.since) < self.options.failure_window => failures.count,
+            _ => 0,
+        }
+    }
+
+    fn keys(&self, peer: IpAddr, login: &[u8]) -> [Key; 2] {
+        let network = network(peer);
+        [Key::Address(network), Key::Login(network, self.hasher.hash_one(login.to_ascii_lowercase()))]
+    }
+}
+
+/// One customer of an IPv6 provider has a /64 at least: its addresses count as one.
+fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn throttle() -> Throttle {
+        let failure_window = Duration::from_secs(60);
+        Throttle::new(Options { failures_per_login_max: 2, failures_per_address_max: 3, failure_window })
+    }
+
+    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+    #[test]
+    fn one_login_is_held_back_and_others_are_not() {
+        let (throttle, now) = (throttle(), Instant::now());
+        for _ in 0..2 {
+            assert!(!throttle.is_exhausted(PEER, b"a", now));
+            throttle.failed(PEER, b"A", now);
+        }
+        assert!(throttle.is_exhausted(PEER, b"a", now));
+        assert!(!throttle.is_exhausted(PEER, b"b", now));
+        assert!(!throttle.is_exhausted([192, 0, 2, 2].into(), b"a", now), "the same login from elsewhere");
+    }
+
+    #[test]
+    fn many_logins_from_one_address_are_held_back() {
+        let (throttle, now) = (throttle(), Instant::now());
+        for login in [b"a", b"b", b"c"] {
+            throttle.failed(PEER, login, now);
+        }
+        assert!(throttle.is_exhausted(PEER, b"d", now));
+    }
+
+    #[test]
+    fn failures_are_forgotten() {
+        let (throttle, now) = (throttle(), Instant::now());
+        throttle.failed(PEER, b"a", now);
+        throttle.failed(PEER, b"a", now);
+        assert!(!throttle.is_exhausted(PEER, b"a", now + Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn an_ipv6_network_counts_as_one_address() {
+        let (throttle, now) = (throttle(), Instant::now());
+        for host in 1..=3u16 {
+            throttle.failed(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, host).into(), b"a", now);
+        }
+        assert!(throttle.is_exhausted("2001:db8:0:1::99".parse().unwrap(), b"z", now));
+        assert!(!throttle.is_exhausted("2001:db8:0:2::99".parse().unwrap(), b"z", now));
+    }
+}

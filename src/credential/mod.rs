@@ -1,0 +1,72 @@
+//! Floor 2: credentials: what a stored one is made of, and how it becomes something to log in with. A kind is one file
+//! here and one variant of [`CredentialKind`]. This room knows no store and no protocol.
+
+mod app_password;
+
+use crate::model::{Account, CredentialKind, Endpoint, Protocol, Secret};
+use crate::sasl::Credentials;
+
+pub use app_password::new as new_app_password;
+
+/// The most bytes that a credential may have; the longest app passwords known have under 40.
+pub const SECRET_BYTES_MAX: usize = 1024;
+
+/// Why no credential can be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialError {
+    /// The account has none.
+    #[error("the account has no credential; give it one with `locum account set-password`")]
+    None,
+    /// The provider takes no password for this protocol.
+    #[error("{upstream} takes no password for {protocol}, app passwords included")]
+    PasswordsNotTaken {
+        /// The upstream profile.
+        upstream: String,
+        /// The protocol.
+        protocol: Protocol,
+    },
+    /// There is nothing in it.
+    #[error("the app password is empty")]
+    Empty,
+    /// It is longer than any credential is.
+    #[error("the app password is longer than {SECRET_BYTES_MAX} bytes; was something else pasted?")]
+    TooLong,
+    /// It could end the line it stands in.
+    #[error("the app password contains a control character or a line break; paste the password alone")]
+    ControlCharacter,
+    /// The record lacks a part.
+    #[error("the {kind} in the record lacks its {part}")]
+    Incomplete {
+        /// The kind.
+        kind: CredentialKind,
+        /// What is missing.
+        part: &'static str,
+    },
+}
+
+/// A credential that can be presented now.
+#[derive(Debug, Clone)]
+pub struct Ready {
+    /// The id of its version.
+    pub id: String,
+    /// Its kind.
+    pub kind: CredentialKind,
+    /// Name and secret.
+    pub credentials: Credentials,
+}
+
+/// The account's best credential for a protocol, made ready.
+///
+/// # Errors
+/// If there is none that the endpoint takes, or it is unusable.
+pub fn ready(account: &Account, protocol: Protocol, endpoint: &Endpoint) -> Result<Ready, CredentialError> {
+    let kind = CredentialKind::AppPassword;
+    let stored =
+        account.credentials.get(&kind).and_then(|slots| slots.current.as_ref()).ok_or(CredentialError::None)?;
+    if !endpoint.takes_passwords {
+        return Err(CredentialError::PasswordsNotTaken { upstream: account.upstream.clone(), protocol });
+    }
+    let identity = account.identity(protocol).to_owned();
+    let secret: Secret = app_password::secret(stored)?;
+    Ok(Ready { id: stored.id.clone(), kind, credentials: Credentials { identity, secret } })
+}

@@ -1,0 +1,150 @@
+//! Listening sockets and the accept loop. A failure of one connection never reaches the loop.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+/// Connections that the kernel holds for us while we are busy; a reconnect storm fits in.
+const BACKLOG: i32 = 1024;
+
+/// How long the loop rests when the process has no more file descriptors or memory: accepting again at once would spin.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(250);
+
+/// Why an address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Somebody listens there already.
+    #[error("{0} is in use by another process; find it with `ss -ltnp` or choose another port")]
+    InUse(SocketAddr),
+    /// The process may not.
+    #[error("no permission to listen on {0}; ports below 1024 need CAP_NET_BIND_SERVICE (the systemd unit grants it)")]
+    Denied(SocketAddr),
+    /// This machine does not have the address.
+    #[error("{0} is not an address of this machine")]
+    NotLocal(SocketAddr),
+    /// Anything else.
+    #[error("cannot listen on {0}: {1}")]
+    Other(SocketAddr, io::Error),
+}
+
+/// Listens on an address. An IPv6 address takes IPv6 only, so that `0.0.0.0` and `[::]` can stand side by side.
+///
+/// # Errors
+/// See [`BindError`].
+pub fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
+    let listen = || -> io::Result<TcpListener> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_reuse_address(true)?; // a restart must not wait for TIME_WAIT
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        TcpListener::from_std(socket.into())
+    };
+    listen().map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => BindError::InUse(address),
+        io::ErrorKind::PermissionDenied => BindError::Denied(address),
+        io::ErrorKind::AddrNotAvailable => BindError::NotLocal(address),
+        _ => BindError::Other(address, error),
+    })
+}
+
+/// Accepts until `drain` is cancelled. A permit is taken before a connection is: at the limit clients wait in the
+/// kernel's queue, and cost nothing here. `serve` is given the permit and drops it last; it must not block.
+pub async fn accept_loop<F: Future<Output = ()>>(
+    listener: TcpListener,
+    permits: Arc<Semaphore>,
+    drain: CancellationToken,
+    mut serve: impl FnMut(TcpStream, SocketAddr, OwnedSemaphorePermit) -> F,
+) {
+    loop {
+        let permit = tokio::select! {
+            () = drain.cancelled() => return,
+            permit = Arc::clone(&permits).acquire_owned() => permit,
+        };
+        let Ok(permit) = permit else { return }; // the semaphore is closed: the process ends
+        let accepted = tokio::select! {
+            () = drain.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                tune(&stream);
+                serve(stream, peer, permit).await;
+            }
+            Err(error) if is_exhaustion(&error) => {
+                tracing::error!(%error, "cannot accept: raise the limit of open files (LimitNOFILE) or lower sessions-max");
+                tokio::time::sleep(EXHAUSTED_PAUSE).await;
+            }
+            // The client gave up before we took it: a stranger can cause this at will.
+            Err(error) => tracing::debug!(%error, "a connection was gone before it was accepted"),
+        }
+    }
+}
+
+fn is_exhaustion(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+/// Settings of every connection: no Nagle delay in dialogues of short lines, and keepalive, so that a peer that
+/// vanished is noticed (2 minutes of silence, then 4 probes 30 s apart) and its session does not stay for ever.
+pub(super) fn tune(stream: &TcpStream) {
+    let keepalive =
+        TcpKeepalive::new().with_time(Duration::from_secs(120)).with_interval(Duration::from_secs(30)).with_retries(4);
+    // Both only improve matters; a socket that was closed meanwhile refuses them, and the next read says so.
+    let _ = stream.set_nodelay(true);
+    let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_in_use_is_said_so() {
+        let first = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let error = bind(first.local_addr().unwrap()).unwrap_err();
+        assert!(matches!(error, BindError::InUse(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_foreign_address_is_said_so() {
+        let error = bind("192.0.2.1:0".parse().unwrap()).unwrap_err();
+        assert!(matches!(error, BindError::NotLocal(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn no_connection_is_taken_without_a_permit() {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let permits = Arc::new(Semaphore::new(1));
+        let (taken, mut seen) = tokio::sync::mpsc::unbounded_channel();
+        let drain = CancellationToken::new();
+        let serve = move |stream, _, permit| {
+            taken.send((stream, permit)).unwrap();
+            std::future::ready(())
+        };
+        let running = tokio::spawn(accept_loop(listener, Arc::clone(&permits), drain.clone(), serve));
+
+        let _clients = [TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
+        let first = seen.recv().await.unwrap();
+        assert_eq!(permits.available_permits(), 0);
+        assert!(seen.try_recv().is_err(), "the second client waits in the kernel");
+        drop(first);
+        seen.recv().await.unwrap();
+        drain.cancel();
+        running.await.unwrap();
+    }
+}

@@ -1,0 +1,98 @@
+//! One connection, plain or under TLS. It upgrades in one direction only and never falls back.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ServerConfig};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+/// A connection to a client or to an upstream.
+#[derive(Debug)]
+pub enum Stream {
+    /// As TCP carries it.
+    Plain(TcpStream),
+    /// Under TLS. Boxed: its state is a kilobyte, and most of what handles a stream only moves it.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// Whether TLS protects it.
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
+    /// Shakes TLS hands as a server.
+    ///
+    /// # Errors
+    /// If the handshake fails, or TLS is on already.
+    pub async fn accept_tls(self, config: Arc<ServerConfig>) -> io::Result<Self> {
+        let stream = TlsAcceptor::from(config).accept(self.into_plain()?).await?;
+        Ok(Self::Tls(Box::new(stream.into())))
+    }
+
+    /// Shakes TLS hands as a client and verifies that the peer is `name`.
+    ///
+    /// # Errors
+    /// If the handshake fails, the certificate is not trusted or not for that name, or TLS is on already.
+    pub async fn connect_tls(self, config: Arc<ClientConfig>, name: ServerName<'static>) -> io::Result<Self> {
+        let stream = TlsConnector::from(config).connect(name, self.into_plain()?).await?;
+        Ok(Self::Tls(Box::new(stream.into())))
+    }
+
+    /// The TLS version and cipher suite, for the log.
+    pub fn tls_description(&self) -> Option<String> {
+        let Self::Tls(stream) = self else { return None };
+        let (_, connection) = stream.get_ref();
+        let (version, suite) = (connection.protocol_version()?, connection.negotiated_cipher_suite()?);
+        Some(format!("{version:?} {:?}", suite.suite()))
+    }
+
+    fn into_plain(self) -> io::Result<TcpStream> {
+        match self {
+            Self::Plain(stream) => Ok(stream),
+            Self::Tls(_) => Err(io::Error::other("TLS is on already")),
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => match Pin::new(stream).poll_read(cx, buf) {
+                // The peer closed TCP without close_notify, as many do. Every protocol here frames its own messages,
+                // so nothing can be cut off unseen.
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
+                other => other,
+            },
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! How a session can end before its time, and whose fault it was.
+
+use std::io;
+
+use crate::net::{End, Side, Stream};
+
+/// Why a session ended before login.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SessionError {
+    #[error("the client hung up in state={state:?}")]
+    Gone { state: &'static str },
+    #[error("the connection broke in state={state:?}: {source}")]
+    Broken { state: &'static str, source: io::Error },
+    #[error("timed out in state={state:?}")]
+    TimedOut { state: &'static str },
+    #[error("the TLS handshake failed: {}", describe_handshake(.source))]
+    Tls { source: io::Error },
+    #[error("the client began TLS on a port that begins in plain text")]
+    TlsOnPlain,
+    #[error("the dialogue asked for TLS where there is none")]
+    NoTlsHere,
+    #[error("the dialogue asked for a relay without a login")]
+    RelayWithoutLogin,
+}
+
+/// Whose fault an ended session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    Client,
+    Ours,
+}
+
+impl SessionError {
+    pub(super) fn fault(&self) -> Fault {
+        match self {
+            Self::Gone { .. } | Self::Broken { .. } | Self::TimedOut { .. } | Self::Tls { .. } | Self::TlsOnPlain => {
+                Fault::Client
+            }
+            Self::NoTlsHere | Self::RelayWithoutLogin => Fault::Ours,
+        }
+    }
+}
+
+/// A client that is set to TLS and comes to a plain port: its first bytes are a TLS handshake record (RFC 8446 section
+/// 5.1). There is nothing to answer that it would understand.
+pub(super) fn reject_tls_on_plain(stream: &Stream, bytes: &[u8]) -> Result<(), SessionError> {
+    if !stream.is_tls() && bytes.starts_with(&[0x16, 0x03]) { Err(SessionError::TlsOnPlain) } else { Ok(()) }
+}
+
+fn describe_handshake(source: &io::Error) -> String {
+    let inner = source.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match inner {
+        Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)) => {
+            "the client speaks plain text on a TLS port".to_owned()
+        }
+        _ => source.to_string(),
+    }
+}
+
+/// How a relay ended, for the audit.
+pub(super) fn describe(end: &End) -> String {
+    match end {
+        End::Closed(Side::Downstream) => "the client closed".to_owned(),
+        End::Closed(Side::Upstream) => "the upstream closed".to_owned(),
+        End::Idle => "nothing moved for too long".to_owned(),
+        End::Stopped => "the process stopped".to_owned(),
+        End::Broken(Side::Downstream, error) => format!("the client's connection broke: {error}"),
+        End::Broken(Side::Upstream, error) => format!("the upstream's connection broke: {error}"),
+    }
+}

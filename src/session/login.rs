@@ -1,0 +1,79 @@
+//! From an attempt to an upstream that is logged in.
+
+use crate::audit::{Event, Origin};
+use crate::broker::Lease;
+use crate::model::{Attempt, Refusal};
+use crate::net::Stream;
+use crate::proto::UpstreamReady;
+use crate::upstream::{Cause, LoggedIn, Place, UpstreamError};
+use tokio::time::Instant;
+
+use super::{Listener, Sessions};
+
+/// A login that was let in, with its upstream.
+pub(super) struct Login {
+    pub(super) login: String,
+    pub(super) account: String,
+    pub(super) stream: Stream,
+    pub(super) ready: UpstreamReady,
+    /// Held until the session ends.
+    _place: Place,
+}
+
+/// A client that is logged in and an upstream that is, too.
+pub(super) struct Established {
+    pub(super) origin: Origin,
+    pub(super) stream: Stream,
+    pub(super) early: Vec<u8>,
+    pub(super) login: Login,
+}
+
+impl Sessions {
+    /// Decides about the attempt and logs in upstream. What the client is told of a failure is a [`Refusal`]; what the
+    /// operator is told stands in the audit and the log.
+    pub(super) async fn authenticate(
+        &self,
+        attempt: &Attempt,
+        origin: &Origin,
+        listener: &Listener,
+    ) -> Result<Login, Refusal> {
+        let lease = self.broker.decide(attempt, origin, &listener.options.upstreams).await.map_err(|reason| {
+            tracing::debug!(%reason, "denied");
+            reason.refusal()
+        })?;
+        match self.enter(&lease, origin).await {
+            Err(error) if error.cause() == Cause::AuthBad => {
+                // The store may hold a newer credential than the one that was just refused.
+                match self.broker.renew(&lease).await {
+                    Ok(Some(renewed)) => self.enter(&renewed, origin).await.map_err(|error| error.refusal()),
+                    Ok(None) => Err(error.refusal()),
+                    Err(reason) => Err(reason.refusal()),
+                }
+            }
+            entered => entered.map_err(|error| error.refusal()),
+        }
+    }
+
+    async fn enter(&self, lease: &Lease, origin: &Origin) -> Result<Login, UpstreamError> {
+        let began = Instant::now();
+        let result = self.upstreams.log_in(lease).await;
+        if let Err(error) = &result {
+            tracing::warn!(account = lease.account(), %error, "the upstream login failed");
+        }
+        self.audit.record(
+            origin,
+            &Event::Upstream {
+                outcome: if result.is_ok() { "accepted" } else { "failed" },
+                reason: result.as_ref().err().map(ToString::to_string),
+                login: lease.login().to_owned(),
+                account: lease.account().to_owned(),
+                upstream: lease.upstream().to_owned(),
+                credential: lease.credential_id().to_owned(),
+                duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            },
+        );
+        let LoggedIn { stream, ready, place } = result?;
+        let (login, account) = (lease.login().to_owned(), lease.account().to_owned());
+        Ok(Login { login, account, stream, ready, _place: place })
+    }
+}
