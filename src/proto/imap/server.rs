@@ -175,17 +175,18 @@ impl Server {
         self.state = State::Command;
     }
 
+    /// What can be had now and no more; IMAP4rev1 comes first, for those who read no further.
     fn capabilities(&self) -> String {
-        let mut words = vec!["IMAP4rev1", "SASL-IR", "LITERAL+", "ID"];
+        let mut words = "IMAP4rev1 SASL-IR LITERAL+ ID".to_owned();
         if self.tls == ServerTls::Offered {
-            words.push("STARTTLS");
+            words.push_str(" STARTTLS");
         }
         if self.may_log_in() {
-            words.extend(["AUTH=PLAIN", "AUTH=LOGIN"]);
+            Mechanism::ALL.iter().for_each(|mechanism| words.extend([" AUTH=", mechanism.name()]));
         } else {
-            words.push("LOGINDISABLED");
+            words.push_str(" LOGINDISABLED");
         }
-        words.join(" ")
+        words
     }
 
     fn may_log_in(&self) -> bool {
@@ -218,7 +219,7 @@ impl Server {
     }
 
     /// Finishes a command, or prepares for the literal that its line announced. Every line is looked at for one, those
-    /// of unknown commands too: or else what is a literal to the client would be commands to us (RFC 7888 section 4).
+    /// of unknown commands too: or else what is a literal to the client would be commands to us (RFC 7888 section 3).
     fn go_on(&mut self, tag: String, open: Open, mark: Option<Mark>) {
         let open = match open {
             Open::Login(arguments) if arguments.is_malformed() => Open::Refused(LOGIN_MALFORMED),
