@@ -1,48 +1,26 @@
-//! stub, being replaced
-use super::*;
-use crate::model::Refusal;
-/// s
-#[derive(Debug)]
-pub struct Server(ServerOptions);
-impl Server {
-    /// new
-    pub fn new(o: ServerOptions) -> Self {
-        Self(o)
+//! IMAP before login (RFC 3501, RFC 9051), both sides: [`Server`] faces a mail client, [`Client`] faces a provider.
+//!
+//! Nothing here reads or writes a mailbox: after login the session is a relay, and what IMAP says then is none of
+//! Locum's business.
+
+mod client;
+mod command;
+mod literal;
+mod reply;
+mod server;
+
+pub use client::Client;
+pub use server::Server;
+
+use crate::model::Mechanism;
+
+/// What an exchange by this mechanism is called, for the operator and the audit.
+fn authenticate_by(mechanism: Mechanism) -> &'static str {
+    match mechanism {
+        Mechanism::Plain => "AUTHENTICATE PLAIN",
+        Mechanism::Login => "AUTHENTICATE LOGIN",
     }
 }
-impl super::Server for Server {
-    fn receive(&mut self, _: &[u8]) {
-        unimplemented!()
-    }
-    fn next_action(&mut self) -> ServerAction {
-        unimplemented!()
-    }
-    fn tls_started(&mut self) {}
-    fn accept(&mut self, _: &UpstreamReady) {}
-    fn refuse(&mut self, _: Refusal) {}
-    fn shut_down(&mut self, _: Goodbye) {}
-    fn state(&self) -> &'static str {
-        unimplemented!()
-    }
-}
-/// c
-#[derive(Debug)]
-pub struct Client(Goal, ClientOptions);
-impl Client {
-    /// new
-    pub fn new(g: Goal, o: ClientOptions) -> Self {
-        Self(g, o)
-    }
-}
-impl super::Client for Client {
-    fn receive(&mut self, _: &[u8]) {
-        unimplemented!()
-    }
-    fn next_action(&mut self) -> ClientAction {
-        unimplemented!()
-    }
-    fn tls_started(&mut self) {}
-    fn state(&self) -> &'static str {
-        unimplemented!()
-    }
-}
+
+#[cfg(test)]
+mod tests;
