@@ -1,0 +1,254 @@
+//! `locum account …`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Result;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::exit::{self, Failure};
+use super::open_directory;
+use super::output;
+use super::secret_input::SecretInput;
+use crate::broker::{Directory, Versioned, client_secret};
+use crate::config::Config;
+use crate::credential;
+use crate::model::{Account, CredentialKind, Identity, Profile, Protocol, Slots};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Add an account with its app password.
+    Add(Add),
+    /// Change an account: its app password, label, upstream or names at the provider.
+    Set(Set),
+    /// List all accounts.
+    List(Format),
+    /// Show one account.
+    Show {
+        /// The account.
+        name: String,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Remove an account and its credentials. Clients bound to it can log in no more.
+    Remove {
+        /// The account.
+        name: String,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Add {
+    /// The account, usually its address.
+    name: String,
+    /// The upstream that it lives at, as [upstream.<name>] in the configuration.
+    #[arg(long)]
+    upstream: String,
+    #[command(flatten)]
+    details: Details,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Set {
+    /// The account.
+    name: String,
+    /// The upstream that it lives at from now on.
+    #[arg(long)]
+    upstream: Option<String>,
+    #[command(flatten)]
+    details: Details,
+}
+
+#[derive(Debug, clap::Args)]
+struct Details {
+    /// The name to log in upstream with, if it is not the account's own.
+    #[arg(long, value_name = "NAME")]
+    identity: Option<String>,
+    /// The name to log in upstream with by one protocol: imap=NAME, pop3=NAME or submission=NAME.
+    #[arg(long, value_name = "PROTOCOL=NAME", value_parser = parse_identity)]
+    identity_for: Vec<(Protocol, String)>,
+    /// The name that the app password bears in the provider's portal, to find it there.
+    #[arg(long, default_value = "")]
+    label: String,
+    #[command(flatten)]
+    secret: SecretInput,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Format {
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// What is shown of an account: never a secret.
+#[derive(Debug, Serialize)]
+struct View {
+    name: String,
+    upstream: String,
+    identity: Identity,
+    credentials: Vec<CredentialView>,
+}
+
+#[derive(Debug, Serialize)]
+struct CredentialView {
+    kind: CredentialKind,
+    id: String,
+    label: String,
+    created: Timestamp,
+}
+
+pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
+    let (config, directory) = open_directory(path).await?;
+    match command {
+        Command::Add(add) => self::add(&config, &directory, add).await,
+        Command::Set(set) => self::set(&config, &directory, set).await,
+        Command::List(format) => list(&directory, &format).await,
+        Command::Show { name, format } => show(&directory, &name, &format).await,
+        Command::Remove { name } => {
+            let found = find(&directory, &name).await?;
+            directory.remove_account(&name, found.version).await?;
+            let account = found.record.name;
+            output::note(format!("{account}: removed; delete its app password in the provider's portal, too"));
+            Ok(())
+        }
+    }
+}
+
+async fn add(config: &Config, directory: &Directory, add: Add) -> Result<()> {
+    let profile = profile(config, &add.upstream)?;
+    check_name(&add.name)?;
+    if directory.account(&add.name).await?.is_some() {
+        let message = format!("there is an account {} already; change it with `locum account set`", add.name);
+        return Err(Failure::new(exit::CANNOT_CREATE, message).into());
+    }
+    let mut account =
+        Account { name: add.name, upstream: add.upstream, identity: Identity::default(), credentials: BTreeMap::new() };
+    store_password(&mut account, profile, &add.details)?;
+    set_identity(&mut account, add.details)?;
+    directory.put_account(&account, None).await?;
+    output::note(format!("{}: added", account.name));
+    warn_of_protocols_without_passwords(profile);
+    Ok(())
+}
+
+async fn set(config: &Config, directory: &Directory, set: Set) -> Result<()> {
+    let Versioned { record: mut account, version } = find(directory, &set.name).await?;
+    if let Some(upstream) = set.upstream {
+        account.upstream = upstream;
+    }
+    let profile = profile(config, &account.upstream)?;
+    let renames = set.details.identity.is_some() || !set.details.identity_for.is_empty();
+    // Nothing named: it is the password that changes.
+    if set.details.secret.is_given() || !(renames || set.details.label.is_empty()) || !renames {
+        store_password(&mut account, profile, &set.details)?;
+    }
+    set_identity(&mut account, set.details)?;
+    directory.put_account(&account, Some(version)).await?;
+    output::note(format!("{}: changed", account.name));
+    Ok(())
+}
+
+async fn list(directory: &Directory, format: &Format) -> Result<()> {
+    let views: Vec<View> = directory.accounts().await?.into_iter().map(view).collect();
+    if format.json {
+        return Ok(output::json(&views)?);
+    }
+    let rows = views
+        .into_iter()
+        .map(|view| {
+            let newest = view.credentials.into_iter().next();
+            let (kind, created) = newest.map_or_else(Default::default, |credential| {
+                (credential.kind.to_string(), credential.created.strftime("%Y-%m-%d").to_string())
+            });
+            [view.name, view.upstream, kind, created]
+        })
+        .collect();
+    output::table(
+        ["ACCOUNT", "UPSTREAM", "CREDENTIAL", "SINCE"],
+        rows,
+        "no accounts yet; add one with `locum account add`",
+    );
+    Ok(())
+}
+
+async fn show(directory: &Directory, name: &str, format: &Format) -> Result<()> {
+    let view = view(find(directory, name).await?.record);
+    if format.json {
+        return Ok(output::json(&view)?);
+    }
+    output::line(format!("account     {}", view.name));
+    output::line(format!("upstream    {}", view.upstream));
+    if let Some(identity) = &view.identity.all {
+        output::line(format!("identity    {identity}"));
+    }
+    for (protocol, identity) in &view.identity.by_protocol {
+        output::line(format!("identity    {identity} ({protocol})"));
+    }
+    for CredentialView { kind, id, label, created } in &view.credentials {
+        let label = if label.is_empty() { String::new() } else { format!(", called {label:?} in the portal") };
+        output::line(format!("{kind:<11} {id}, since {created}{label}"));
+    }
+    Ok(())
+}
+
+fn view(account: Account) -> View {
+    let current = |(kind, slots): (CredentialKind, Slots)| {
+        let stored = slots.current?;
+        Some(CredentialView { kind, id: stored.id, label: stored.label, created: stored.created })
+    };
+    let credentials = account.credentials.into_iter().filter_map(current).collect();
+    View { name: account.name, upstream: account.upstream, identity: account.identity, credentials }
+}
+
+pub(super) async fn find(directory: &Directory, name: &str) -> Result<Versioned<Account>> {
+    let missing = || Failure::new(exit::NOT_FOUND, format!("there is no account {name}; see `locum account list`"));
+    Ok(directory.account(name).await?.ok_or_else(missing)?)
+}
+
+fn profile<'a>(config: &'a Config, upstream: &str) -> Result<&'a Profile> {
+    config.upstreams.get(upstream).map(|profile| &**profile).ok_or_else(|| {
+        let known: Vec<&str> = config.upstreams.keys().map(String::as_str).collect();
+        let message = format!("the configuration has no upstream {upstream}; it has: {}", known.join(", "));
+        Failure::new(exit::USAGE, message).into()
+    })
+}
+
+fn store_password(account: &mut Account, profile: &Profile, details: &Details) -> Result<()> {
+    let pasted = details.secret.read(&format!("app password of {}", account.name))?;
+    let id = client_secret::random_id()?;
+    let stored = credential::new_app_password(&pasted, profile.app_password, id, &details.label, Timestamp::now())?;
+    account.credentials.entry(CredentialKind::AppPassword).or_default().current = Some(stored);
+    Ok(())
+}
+
+fn set_identity(account: &mut Account, details: Details) -> Result<()> {
+    for name in details.identity.iter().chain(details.identity_for.iter().map(|(_, name)| name)) {
+        check_name(name)?;
+    }
+    account.identity.all = details.identity.or(account.identity.all.take());
+    account.identity.by_protocol.extend(details.identity_for);
+    Ok(())
+}
+
+/// A name goes into the provider's dialogue.
+pub(super) fn check_name(name: &str) -> Result<()> {
+    if name.trim().is_empty() || name.chars().any(char::is_control) {
+        return Err(Failure::new(exit::DATA, "a name must not be empty or contain control characters").into());
+    }
+    Ok(())
+}
+
+fn warn_of_protocols_without_passwords(profile: &Profile) {
+    for (protocol, endpoint) in &profile.endpoints {
+        if !endpoint.takes_passwords {
+            output::note(format!("note: {} takes no password for {protocol}, app passwords included", profile.name));
+        }
+    }
+}
+
+fn parse_identity(text: &str) -> Result<(Protocol, String), String> {
+    let (protocol, name) = text.split_once('=').ok_or("expected PROTOCOL=NAME, such as imap=shared@contoso.com")?;
+    Ok((protocol.parse()?, name.to_owned()))
+}

@@ -1,0 +1,219 @@
+//! `locum client …`.
+
+use std::path::Path;
+
+use anyhow::Result;
+use ipnet::IpNet;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::account::{Format, check_name};
+use super::exit::{self, Failure};
+use super::output;
+use super::{account, open_directory};
+use crate::broker::{Directory, Versioned, client_secret};
+use crate::model::{Binding, Client, Policy, Protocol, normalise};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Issue a secret for a client and print it, once. The client is made if it is new.
+    Issue(Issue),
+    /// List all clients.
+    List(Format),
+    /// Show one client.
+    Show {
+        /// Its login name.
+        login: String,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Revoke one secret of a client, or the client with all of its secrets.
+    Revoke {
+        /// Its login name.
+        login: String,
+        /// The id of the secret, as `locum client show` has it.
+        #[arg(long, value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+        secret: Option<String>,
+        /// All secrets, and the client itself.
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Issue {
+    /// The login name that the client uses.
+    login: String,
+    /// The account that it acts as; may be given again for others.
+    #[arg(long = "account", value_name = "ACCOUNT")]
+    accounts: Vec<String>,
+    /// What to call this secret.
+    #[arg(long, default_value = "")]
+    label: String,
+    /// When this secret expires, as 2027-01-31T00:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    expires: Option<Timestamp>,
+    /// A protocol that the client may use; without any, all.
+    #[arg(long = "protocol", value_name = "PROTOCOL")]
+    protocols: Vec<Protocol>,
+    /// A listener that the client may come through; without any, all.
+    #[arg(long = "listener", value_name = "NAME")]
+    listeners: Vec<String>,
+    /// A network that the client may come from; without any, all.
+    #[arg(long = "network", value_name = "CIDR")]
+    networks: Vec<IpNet>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is shown of a client: never a secret, and no verifier either.
+#[derive(Debug, Serialize)]
+struct View {
+    login: String,
+    accounts: Vec<String>,
+    secrets: Vec<SecretView>,
+    policy: Policy,
+}
+
+#[derive(Debug, Serialize)]
+struct SecretView {
+    id: String,
+    label: String,
+    created: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<Timestamp>,
+}
+
+pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
+    let (_, directory) = open_directory(path).await?;
+    match command {
+        Command::Issue(issue) => self::issue(&directory, issue).await,
+        Command::List(format) => list(&directory, &format).await,
+        Command::Show { login, format } => show(&directory, &login, &format).await,
+        Command::Revoke { login, secret: Some(id), .. } => revoke(&directory, &login, &id).await,
+        Command::Revoke { login, secret: None, .. } => {
+            let found = find(&directory, &login).await?;
+            directory.remove_client(&login, found.version).await?;
+            output::note(format!("{}: revoked", found.record.login));
+            Ok(())
+        }
+    }
+}
+
+async fn issue(directory: &Directory, issue: Issue) -> Result<()> {
+    check_name(&issue.login)?;
+    for account in &issue.accounts {
+        account::find(directory, account).await?;
+    }
+    let (mut client, version) = match directory.client(&issue.login).await? {
+        Some(Versioned { record, version }) => (record, Some(version)),
+        None if issue.accounts.is_empty() => {
+            let message = format!("{} is a new client: say which account it acts as with --account", issue.login);
+            return Err(Failure::new(exit::USAGE, message).into());
+        }
+        None => {
+            let login = issue.login.trim().to_owned();
+            (Client { login, secrets: Vec::new(), bindings: Vec::new(), policy: Policy::default() }, None)
+        }
+    };
+    for account in issue.accounts {
+        if !client.bindings.iter().any(|Binding::Account(bound)| normalise(bound) == normalise(&account)) {
+            client.bindings.push(Binding::Account(account));
+        }
+    }
+    extend(&mut client.policy.protocols, issue.protocols);
+    extend(&mut client.policy.listeners, issue.listeners);
+    extend(&mut client.policy.networks, issue.networks);
+    let (record, secret) = client_secret::issue(&issue.label, issue.expires, Timestamp::now())?;
+    let id = record.id.clone();
+    client.secrets.push(record);
+    directory.put_client(&client, version).await?;
+
+    let text = secret.expose_text().unwrap_or_default(); // issued secrets are ASCII
+    if issue.json {
+        return Ok(output::json(&serde_json::json!({ "login": client.login, "id": id, "secret": text }))?);
+    }
+    output::note(format!("{}: secret {id} issued; it is shown this once:", client.login));
+    output::line(text);
+    Ok(())
+}
+
+async fn list(directory: &Directory, format: &Format) -> Result<()> {
+    let views: Vec<View> = directory.clients().await?.into_iter().map(view).collect();
+    if format.json {
+        return Ok(output::json(&views)?);
+    }
+    let rows =
+        views.into_iter().map(|view| [view.login, view.accounts.join(", "), view.secrets.len().to_string()]).collect();
+    output::table(["LOGIN", "ACCOUNTS", "SECRETS"], rows, "no clients yet; make one with `locum client issue`");
+    Ok(())
+}
+
+async fn show(directory: &Directory, login: &str, format: &Format) -> Result<()> {
+    let view = view(find(directory, login).await?.record);
+    if format.json {
+        return Ok(output::json(&view)?);
+    }
+    output::line(format!("login       {}", view.login));
+    for account in &view.accounts {
+        output::line(format!("account     {account}"));
+    }
+    show_limits("protocols", view.policy.protocols.iter());
+    show_limits("listeners", view.policy.listeners.iter());
+    show_limits("networks", view.policy.networks.iter());
+    for SecretView { id, label, created, expires } in &view.secrets {
+        let label = if label.is_empty() { String::new() } else { format!(" {label:?}") };
+        let expires = expires.map_or_else(String::new, |end| format!(", until {end}"));
+        output::line(format!("secret      {id}{label}, since {created}{expires}"));
+    }
+    Ok(())
+}
+
+fn show_limits<T: ToString>(what: &str, allowed: impl Iterator<Item = T>) {
+    let allowed: Vec<String> = allowed.map(|one| one.to_string()).collect();
+    if !allowed.is_empty() {
+        output::line(format!("{what:<11} only {}", allowed.join(", ")));
+    }
+}
+
+async fn revoke(directory: &Directory, login: &str, id: &str) -> Result<()> {
+    let Versioned { record: mut client, version } = find(directory, login).await?;
+    let before = client.secrets.len();
+    client.secrets.retain(|secret| secret.id != id);
+    if client.secrets.len() == before {
+        let message = format!("{login} has no secret {id}; see `locum client show {login}`");
+        return Err(Failure::new(exit::NOT_FOUND, message).into());
+    }
+    directory.put_client(&client, Some(version)).await?;
+    output::note(format!("{login}: secret {id} revoked"));
+    Ok(())
+}
+
+async fn find(directory: &Directory, login: &str) -> Result<Versioned<Client>> {
+    let missing = || Failure::new(exit::NOT_FOUND, format!("there is no client {login}; see `locum client list`"));
+    Ok(directory.client(login).await?.ok_or_else(missing)?)
+}
+
+fn view(client: Client) -> View {
+    let accounts = client.bindings.into_iter().map(|Binding::Account(name)| name).collect();
+    let secrets = client
+        .secrets
+        .into_iter()
+        .map(|secret| SecretView {
+            id: secret.id,
+            label: secret.label,
+            created: secret.created,
+            expires: secret.expires,
+        })
+        .collect();
+    View { login: client.login, accounts, secrets, policy: client.policy }
+}
+
+fn extend<T: PartialEq>(list: &mut Vec<T>, more: Vec<T>) {
+    for one in more {
+        if !list.contains(&one) {
+            list.push(one);
+        }
+    }
+}

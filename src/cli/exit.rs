@@ -1,0 +1,69 @@
+//! Exit codes, after `sysexits.h`: scripts and supervisors tell by them whether another try makes sense.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use anyhow::Error;
+
+use crate::app::Problems;
+use crate::broker::DirectoryError;
+use crate::config::ConfigErrors;
+use crate::credential::CredentialError;
+use crate::store::{OpenError, StoreError};
+
+/// Wrong arguments (`EX_USAGE`).
+pub(super) const USAGE: u8 = 64;
+/// The input cannot be used (`EX_DATAERR`).
+pub(super) const DATA: u8 = 65;
+/// What was named does not exist (`EX_NOINPUT`).
+pub(super) const NOT_FOUND: u8 = 66;
+/// Something went otherwise than it must (`EX_SOFTWARE`).
+pub(super) const SOFTWARE: u8 = 70;
+/// The system refused something (`EX_OSERR`).
+pub(super) const OS_ERROR: u8 = 71;
+/// Something is there already, or cannot be made (`EX_CANTCREAT`).
+pub(super) const CANNOT_CREATE: u8 = 73;
+/// It may work later (`EX_TEMPFAIL`).
+pub(super) const TEMPORARY: u8 = 75;
+/// The configuration, or a file it names, is wrong (`EX_CONFIG`).
+pub(super) const CONFIG: u8 = 78;
+
+/// An error of the command line itself, with the exit code that it asks for.
+#[derive(Debug)]
+pub(super) struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    pub(super) fn new(code: u8, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The exit code for an error.
+pub(super) fn code_of(error: &Error) -> ExitCode {
+    let code = if let Some(failure) = error.downcast_ref::<Failure>() {
+        failure.code
+    } else if error.is::<ConfigErrors>() || error.is::<Problems>() || error.is::<OpenError>() {
+        CONFIG
+    } else if error.is::<CredentialError>() {
+        DATA
+    } else {
+        match error.downcast_ref::<DirectoryError>() {
+            Some(DirectoryError::Store(StoreError::Conflict { .. })) => TEMPORARY,
+            Some(DirectoryError::Store(store)) if store.is_transient() => TEMPORARY,
+            Some(_) => DATA,
+            None => SOFTWARE,
+        }
+    };
+    ExitCode::from(code)
+}

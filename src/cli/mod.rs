@@ -1,0 +1,102 @@
+//! Floor 4: the command line. It reads arguments, calls the use cases, and says what came of it. Secrets come from a
+//! prompt, a file or standard input, never from an argument.
+//!
+//! Results go to standard output, everything else to standard error; exit codes are those of `sysexits.h`.
+
+mod account;
+mod check;
+mod client;
+mod demo;
+mod exit;
+mod init;
+mod output;
+mod secret_input;
+mod serve;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::broker::Directory;
+use crate::config::Config;
+use crate::store;
+
+/// A credential broker for mail clients that cannot change.
+///
+/// Clients log in to Locum with the login and password they have always had; Locum logs in to the provider with the
+/// credential that it wants today.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+struct Arguments {
+    /// The configuration.
+    #[arg(long, global = true, value_name = "FILE", default_value = "locum.toml", env = "LOCUM_CONFIG")]
+    config: PathBuf,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a configuration, a store with its key, and a certificate to begin with; keep what is there already.
+    Init(init::Arguments),
+    /// Look for everything that is wrong with the configuration and the files it names.
+    Check(check::Arguments),
+    /// Run the broker until SIGTERM or SIGINT.
+    Serve,
+    /// Show Locum at work against a look-alike provider on this machine; nothing to set up, nothing left behind.
+    Demo(demo::Arguments),
+    /// Accounts: mailboxes at a provider, and the credentials for them.
+    #[command(subcommand)]
+    Account(account::Command),
+    /// Clients: login names, their secrets, and the accounts they may act as.
+    #[command(subcommand)]
+    Client(client::Command),
+}
+
+/// Runs the program and returns its exit code.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print(); // help and version come here, too
+            return if error.use_stderr() { ExitCode::from(exit::USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::note(format!("locum: cannot start: {error}"));
+            return ExitCode::from(exit::OS_ERROR);
+        }
+    };
+    match runtime.block_on(run(arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::note(format!("locum: {}", format!("{error:#}").trim_end()));
+            exit::code_of(&error)
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<()> {
+    let config = arguments.config.as_path();
+    match arguments.command {
+        Command::Init(arguments) => init::run(config, &arguments).await,
+        Command::Check(arguments) => check::run(config, &arguments).await,
+        Command::Serve => serve::run(config).await,
+        Command::Demo(arguments) => demo::run(&arguments).await,
+        Command::Account(command) => account::run(config, command).await,
+        Command::Client(command) => client::run(config, command).await,
+    }
+}
+
+/// The configuration, and the records in the store it names, for the verbs that read and write them.
+async fn open_directory(config: &Path) -> Result<(Config, Directory)> {
+    let config = Config::load(config)?;
+    let store = store::open(&config.store).await?;
+    Ok((config, Directory::new(Arc::clone(&store))))
+}
