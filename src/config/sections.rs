@@ -1,0 +1,272 @@
+//! The tables that fill one `Options` each (`[store]`, `[tls]`, `[limits]`, `[audit]`, `[telemetry]`), and `name`. It must
+//! never hold a default of its own where the room has one.
+
+use std::time::Duration;
+
+use rustls::pki_types::DnsName;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+
+use super::reader::{Table, is_plain};
+use super::value::Value;
+use crate::store::KeySource;
+use crate::telemetry::LogFormat;
+use crate::{audit, broker, net, session, store, telemetry, upstream};
+
+/// `name`, at the top level.
+pub(super) fn name(root: &mut Table<'_, '_>) -> String {
+    let name = root.take("name").and_then(|value| {
+        let name = value.text()?;
+        match DnsName::try_from(name) {
+            Ok(_) => Some(name.to_owned()),
+            Err(_) => value.wrong(
+                "\"name\" must be a host name",
+                Some("such as \"mail.example.com\": letters, digits, \"-\" and \".\""),
+            ),
+        }
+    });
+    name.unwrap_or_else(|| upstream::Options::default().name)
+}
+
+/// `[store]`.
+pub(super) fn store(mut table: Table<'_, '_>) -> Option<store::Options> {
+    let _only_kind = table.take("kind").and_then(|value| value.one_of(&[("sqlite", ())]));
+    let path = match table.take("path") {
+        Some(value) => value.path(),
+        // Where the folder of the file begins is known to `Value::path` alone.
+        None => Some(table.reader().beside_the_file("locum.db")),
+    };
+    let key = store_key(&mut table);
+    table.finish();
+    Some(store::Options::Sqlite(store::sqlite::Options { path: path?, key: key? }))
+}
+
+fn store_key(table: &mut Table<'_, '_>) -> Option<KeySource> {
+    const ONE_OF: &str = "the store is sealed with a key: set one of key-file (`locum init` makes one), key-credential \
+                          and key-environment";
+    const KEYS: [&str; 3] = ["key-file", "key-credential", "key-environment"];
+    let file = table.take(KEYS[0]);
+    let credential = table.take(KEYS[1]);
+    let environment = table.take(KEYS[2]);
+    let given = [&file, &credential, &environment].into_iter().flatten().map(|value| value.at).collect::<Vec<_>>();
+    match *given {
+        [] if KEYS.iter().any(|key| table.has_misspelt(key)) => {}
+        [] => table.reader().wrong_in_whole(table.at(), "[store] names no key", Some(ONE_OF)),
+        [_] => {}
+        [.., last] => table.reader().wrong_in_whole(
+            last,
+            "[store] names more than one key",
+            Some("keep one of key-file, key-credential, key-environment"),
+        ),
+    }
+    let file = file.and_then(|value| value.path()).map(KeySource::File);
+    let credential = credential.and_then(|value| {
+        let name = value.text()?;
+        if is_plain(name) {
+            return Some(KeySource::Credential(name.to_owned()));
+        }
+        value.wrong(
+            "\"key-credential\" must be the name of a systemd credential",
+            Some("such as \"locum.key\", as in LoadCredential=locum.key:/etc/locum/locum.key"),
+        )
+    });
+    let environment = environment.and_then(|value| {
+        let name = value.text()?;
+        if is_environment_name(name) {
+            return Some(KeySource::Environment(name.to_owned()));
+        }
+        value.wrong(
+            "\"key-environment\" must be the name of an environment variable, not the key itself",
+            Some("such as \"LOCUM_KEY\": capitals, digits and \"_\""),
+        )
+    });
+    file.or(credential).or(environment)
+}
+
+/// Capitals only (POSIX section 8.1 has it so for variables of utilities): that way a key pasted here by mistake is
+/// refused, and not looked up and reported as a variable that is not set.
+fn is_environment_name(name: &str) -> bool {
+    is_plain(name)
+        && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+        && !name.starts_with(|first: char| first.is_ascii_digit())
+}
+
+/// `[tls]`, and whether it names a certificate, be it rightly or not.
+pub(super) fn tls(mut table: Table<'_, '_>) -> (net::TlsOptions, bool) {
+    let certificate = table.take("certificate");
+    let key = table.take("key");
+    match (&certificate, &key) {
+        (Some(value), None) => table.reader().wrong_in_whole(
+            value.at,
+            "\"certificate\" without \"key\" in [tls]",
+            Some("name the file of its private key, PEM, with key"),
+        ),
+        (None, Some(value)) => table.reader().wrong_in_whole(
+            value.at,
+            "\"key\" without \"certificate\" in [tls]",
+            Some("name the file of the certificate chain, PEM, with certificate"),
+        ),
+        _ => {}
+    }
+    let names_certificate = certificate.is_some() || key.is_some();
+    let options = net::TlsOptions {
+        certificate: certificate.and_then(|value| value.path()),
+        key: key.and_then(|value| value.path()),
+        upstream_ca_files: table
+            .take("upstream-ca-files")
+            .and_then(|value| value.list(Value::path))
+            .unwrap_or_default(),
+    };
+    table.finish();
+    (options, names_certificate)
+}
+
+/// What `[limits]` bounds.
+pub(super) struct Limits {
+    pub(super) session: session::Options,
+    pub(super) upstream: upstream::Options,
+    pub(super) broker: broker::Options,
+}
+
+/// `[limits]`.
+pub(super) fn limits(mut table: Table<'_, '_>, name: &str) -> Limits {
+    let mut session = session_limits(&mut table);
+    let mut upstream = upstream::Options { name: name.to_owned(), ..upstream_limits(&mut table) };
+    let broker = broker_limits(&mut table);
+    let reason = "old devices need seconds for a key exchange; a stranger who says nothing must not stay for long";
+    set(&mut session.tls_handshake_timeout, table.take("tls-handshake-timeout"), |value| {
+        upstream.tls_handshake_timeout = value.duration(secs(1)..=mins(5), reason)?;
+        Some(upstream.tls_handshake_timeout)
+    });
+    table.finish();
+    Limits { session, upstream, broker }
+}
+
+fn session_limits(table: &mut Table<'_, '_>) -> session::Options {
+    let mut session = session::Options::default();
+    set(&mut session.sessions_max, table.take("sessions-max"), |value| {
+        value.integer(1..=100_000, "each session costs two file descriptors (see `ulimit -n`)")
+    });
+    set(&mut session.login_timeout, table.take("login-timeout"), |value| {
+        value.duration(secs(5)..=mins(30), "devices and providers are slow at logins; strangers must not stay for long")
+    });
+    set(&mut session.write_timeout, table.take("write-timeout"), |value| {
+        value.duration(secs(1)..=mins(10), "a client that does not read must not hold a session for long")
+    });
+    set(&mut session.idle_timeout, table.take("idle-timeout"), |value| {
+        value.duration(mins(30)..=mins(24 * 60), "IMAP IDLE is silent for up to 29 minutes (RFC 2177)")
+    });
+    set(&mut session.drain_timeout, table.take("drain-timeout"), |value| {
+        value.duration(secs(0)..=mins(60), "service managers do not wait for longer")
+    });
+    session
+}
+
+fn upstream_limits(table: &mut Table<'_, '_>) -> upstream::Options {
+    let mut upstream = upstream::Options::default();
+    set(&mut upstream.dial_timeout, table.take("dial-timeout"), |value| {
+        value.duration(secs(1)..=mins(2), "the client is waiting meanwhile")
+    });
+    set(&mut upstream.login_timeout, table.take("upstream-login-timeout"), |value| {
+        let reason = "Exchange Online takes up to 20 seconds to refuse a login; the client is waiting meanwhile";
+        value.duration(secs(30)..=mins(5), reason)
+    });
+    set(&mut upstream.gate_timeout, table.take("gate-timeout"), |value| {
+        value.duration(secs(0)..=mins(2), "the client is waiting meanwhile")
+    });
+    set(&mut upstream.probe_interval, table.take("probe-interval"), |value| {
+        value.duration(mins(1)..=mins(24 * 60), "what a provider offers changes rarely, and each probe is a connection")
+    });
+    upstream
+}
+
+fn broker_limits(table: &mut Table<'_, '_>) -> broker::Options {
+    let mut broker = broker::Options::default();
+    set(&mut broker.failures_per_login_max, table.take("failures-per-login-max"), |value| {
+        value.integer(1..=1_000, "more is room for guessing")
+    });
+    set(&mut broker.failures_per_address_max, table.take("failures-per-address-max"), |value| {
+        value.integer(1..=100_000, "more is room for guessing; an address may be a whole site behind one router")
+    });
+    set(&mut broker.failure_window, table.take("failure-window"), |value| {
+        let reason = "a longer one keeps people out after they have corrected their password";
+        value.duration(secs(1)..=mins(24 * 60), reason)
+    });
+    broker
+}
+
+/// Puts a value over a default, if there is one and it is right.
+fn set<'r, 't, T>(slot: &mut T, value: Option<Value<'r, 't>>, convert: impl FnOnce(&Value<'r, 't>) -> Option<T>) {
+    if let Some(converted) = value.as_ref().and_then(convert) {
+        *slot = converted;
+    }
+}
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+const fn mins(minutes: u64) -> Duration {
+    Duration::from_secs(minutes * 60)
+}
+
+/// `[audit]`.
+pub(super) fn audit(mut table: Table<'_, '_>) -> audit::Options {
+    let options = audit::Options { path: table.take("path").and_then(|value| value.path()) };
+    table.finish();
+    options
+}
+
+/// `[telemetry]`.
+pub(super) fn telemetry(mut table: Table<'_, '_>) -> telemetry::Options {
+    let mut options = telemetry::Options { log: "info".to_owned(), format: LogFormat::Text };
+    set(&mut options.log, table.take("log"), |value| {
+        let log = value.text()?;
+        if is_log_filter(log) {
+            return Some(log.to_owned());
+        }
+        value.wrong(
+            "\"log\" must be a level or a list of target=level",
+            Some("levels: error, warn, info, debug, trace, off; such as \"info,locum::session=debug\", without blanks"),
+        )
+    });
+    set(&mut options.format, table.take("log-format"), |value| {
+        value.one_of(&[("text", LogFormat::Text), ("json", LogFormat::Json)])
+    });
+    table.finish();
+    options
+}
+
+/// Whether `tracing` takes it, and takes it as it was meant: a bare word that is no level would be a target with
+/// everything in it, so that "inof" would log nothing at all of Locum.
+fn is_log_filter(text: &str) -> bool {
+    let is_word = |part: &str| part.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | ':' | '-'));
+    let misread = |part: &str| is_word(part) && part.parse::<LevelFilter>().is_err();
+    !text.trim().is_empty()
+        && EnvFilter::builder().parse(text).is_ok()
+        && (text.contains('{') || !text.split(',').any(misread))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_environment_name, is_log_filter};
+
+    #[test]
+    fn log_filters() {
+        for text in
+            ["info", "WARN", "off", "info,locum::session=debug", "locum[session{peer=1}]=trace", "debug,rustls=off"]
+        {
+            assert!(is_log_filter(text), "{text}");
+        }
+        for text in ["", " ", "inof", "locum=loud", "locum", "debug, rustls=off"] {
+            assert!(!is_log_filter(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pasted_key_is_no_name_of_a_variable() {
+        assert!(is_environment_name("LOCUM_KEY_2"));
+        for text in ["", "locum_key", "2KEY", "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA", "A-B", "A=B"] {
+            assert!(!is_environment_name(text), "{text}");
+        }
+    }
+}
