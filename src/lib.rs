@@ -17,6 +17,8 @@ pub mod model;
 pub mod proto;
 pub mod sasl;
 
+pub mod config;
+
 pub mod audit;
 pub mod credential;
 pub mod net;

@@ -1,9 +1,9 @@
 //! Walks a parsed file: tables give up their keys one by one, and what is wrong is noted and walked past, so that one
 //! run finds everything. It must never take a value into a message, nor stop at the first error.
 //!
-//! A file with syntax errors is walked too, as far as the parser could recover it. Two precautions keep that from
-//! raising false alarms: what stands on a line that is not TOML is not complained about a second time, and what can
-//! only be said of a whole file (a key is missing, a name is not there) is not said of a part of one.
+//! A file with syntax errors is walked too, without the lines that have them. Two precautions keep that from raising
+//! false alarms: what stands on such a line is not complained about a second time, and what can only be said of a whole
+//! file (a key is missing, a name is not there) is not said of a part of one.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -26,7 +26,9 @@ pub(super) struct Reader<'t> {
     /// The text without its broken lines.
     readable: Cow<'t, str>,
     file: &'t Path,
-    /// Lines that are not TOML. Empty: all of the file is.
+    /// Whether all of the file is TOML.
+    is_whole: bool,
+    /// Lines that are not.
     broken_lines: BTreeSet<usize>,
     errors: RefCell<Vec<ConfigError>>,
     /// Every `table.key` that was asked for: the sample and the reference are held against it.
@@ -45,6 +47,7 @@ impl<'t> Reader<'t> {
             text,
             readable: Cow::Borrowed(text),
             file,
+            is_whole: false,
             broken_lines: BTreeSet::new(),
             errors: RefCell::default(),
             #[cfg(test)]
@@ -52,6 +55,7 @@ impl<'t> Reader<'t> {
         };
         let (_, syntax_errors) = DeTable::parse_recoverable(text);
         if syntax_errors.is_empty() {
+            reader.is_whole = true;
             return reader;
         }
         for error in syntax_errors.iter().take(ERRORS_MAX + 1) {
@@ -62,7 +66,6 @@ impl<'t> Reader<'t> {
         }
         if syntax_errors.len() > ERRORS_MAX {
             reader.readable = Cow::Borrowed("");
-            reader.broken_lines = BTreeSet::from([0]);
             return reader;
         }
         let lines = |errors: &[toml::de::Error]| -> BTreeSet<usize> {
@@ -81,15 +84,7 @@ impl<'t> Reader<'t> {
     /// The top level of the file.
     pub(super) fn root(&self) -> Table<'_, '_> {
         let (tree, _) = DeTable::parse_recoverable(&self.readable);
-        Table {
-            reader: self,
-            name: String::new(),
-            at: At(None),
-            entries: tree.into_inner(),
-            known: Vec::new(),
-            missing: Vec::new(),
-            is_in_list: false,
-        }
+        Table::new(self, String::new(), At(None), tree.into_inner())
     }
 
     /// A path; if it is relative, in the folder of the file that is read.
@@ -116,7 +111,7 @@ impl<'t> Reader<'t> {
 
     /// Notes what is wrong with the file as a whole: something lacks, or two places do not agree.
     pub(super) fn wrong_in_whole(&self, at: At, message: impl Into<String>, remedy: Option<&str>) {
-        if self.is_whole() {
+        if self.is_whole {
             self.wrong(at, message, remedy);
         }
     }
@@ -130,9 +125,10 @@ impl<'t> Reader<'t> {
     pub(super) fn into_errors(self) -> Vec<ConfigError> {
         let mut errors = self.errors.into_inner();
         if errors.len() > ERRORS_MAX {
-            let message = format!("more than {ERRORS_MAX} errors, the first of them here");
+            let message = format!("more than {ERRORS_MAX} errors; {ERRORS_MAX} of them here");
             let remedy = Some("is this a configuration of Locum?".to_owned());
-            errors[ERRORS_MAX] = ConfigError { file: self.file.to_owned(), position: None, message, remedy };
+            errors.truncate(ERRORS_MAX);
+            errors.insert(0, ConfigError { file: self.file.to_owned(), position: None, message, remedy });
         }
         errors
     }
@@ -141,14 +137,10 @@ impl<'t> Reader<'t> {
         at.0.map(|offset| Position::of(self.text.as_bytes(), offset))
     }
 
-    fn is_whole(&self) -> bool {
-        self.broken_lines.is_empty()
-    }
-
     /// The name of a key as a message may show it. Where the file is not TOML, what looks like a key may be a piece of a
     /// value; and what is no plain word may be anything.
     fn shown(&self, key: &str) -> Option<String> {
-        (self.is_whole() && is_plain(key)).then(|| format!("\"{key}\""))
+        (self.is_whole && is_plain(key)).then(|| format!("\"{key}\""))
     }
 }
 
@@ -202,6 +194,10 @@ pub(super) struct Table<'r, 't> {
 }
 
 impl<'r, 't> Table<'r, 't> {
+    fn new(reader: &'r Reader<'t>, name: String, at: At, entries: DeTable<'t>) -> Self {
+        Self { reader, name, at, entries, known: Vec::new(), missing: Vec::new(), is_in_list: false }
+    }
+
     /// The reader that complaints go to.
     pub(super) fn reader(&self) -> &'r Reader<'t> {
         self.reader
@@ -255,15 +251,7 @@ impl<'r, 't> Table<'r, 't> {
 
     /// The table under a key; an empty one if it is not there.
     pub(super) fn section(&mut self, key: &'static str) -> Self {
-        self.table(key).unwrap_or_else(|| Self {
-            reader: self.reader,
-            name: self.child_name(key),
-            at: At(None),
-            entries: DeTable::new(),
-            known: Vec::new(),
-            missing: Vec::new(),
-            is_in_list: false,
-        })
+        self.table(key).unwrap_or_else(|| Self::new(self.reader, self.child_name(key), At(None), DeTable::new()))
     }
 
     /// The tables of a list of tables: `[[key]]`.
@@ -298,7 +286,7 @@ impl<'r, 't> Table<'r, 't> {
                 self.reader.wrong(at, message, Some("64 characters at most"));
                 continue;
             }
-            let shown = if self.reader.is_whole() { &name } else { "<name>" };
+            let shown = if self.reader.is_whole { &name } else { "<name>" };
             let table = self.child(shown, Value::new(self.reader, "", at, value));
             tables.extend(table.map(|table| (name.into_owned(), table)));
         }
@@ -325,9 +313,7 @@ impl<'r, 't> Table<'r, 't> {
         let name = self.child_name(key);
         let (reader, at) = (self.reader, value.at);
         match value.value {
-            DeValue::Table(entries) => {
-                Some(Self { reader, name, at, entries, known: Vec::new(), missing: Vec::new(), is_in_list: false })
-            }
+            DeValue::Table(entries) => Some(Self::new(reader, name, at, entries)),
             _ => {
                 reader.wrong(at, format!("\"{key}\" must be a table: [{name}]"), None);
                 None

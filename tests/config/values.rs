@@ -1,0 +1,145 @@
+//! What the values of right files come to.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use locum::config::Config;
+use locum::model::{AppPasswordFormat, Mechanism, Protocol, UpstreamTls, presets};
+use locum::session::ListenerTls;
+use locum::store::{self, KeySource};
+use locum::telemetry::LogFormat;
+use locum::{broker, session, upstream};
+
+fn parse(text: &str) -> Config {
+    let text = format!("{text}\n[store]\nkey-file = \"locum.key\"\n");
+    Config::parse(&text, Path::new("locum.toml")).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn load(name: &str) -> Config {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/valid").join(name);
+    Config::load(&file).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+#[test]
+fn the_smallest_file_has_every_default() {
+    let config = parse("");
+    assert_eq!(config.name, "localhost");
+    let key = KeySource::File("locum.key".into());
+    assert_eq!(config.store, store::Options::Sqlite(store::sqlite::Options { path: "locum.db".into(), key }));
+    assert_eq!(config.session, session::Options::default());
+    assert_eq!(config.upstream, upstream::Options::default());
+    assert_eq!(config.broker, broker::Options::default());
+    assert_eq!((config.telemetry.log.as_str(), config.telemetry.format), ("info", LogFormat::Text));
+    assert!(config.listeners.is_empty() && config.upstreams.is_empty());
+}
+
+#[test]
+fn every_setting_arrives_in_its_place() {
+    let config = load("everything.toml");
+    let seconds = Duration::from_secs;
+    assert_eq!(config.name, "mail.example.com");
+    assert_eq!(config.tls.upstream_ca_files.len(), 2);
+    let expected = session::Options {
+        sessions_max: 1,
+        tls_handshake_timeout: seconds(2),
+        login_timeout: seconds(180),
+        write_timeout: seconds(4),
+        idle_timeout: seconds(5 * 3600),
+        drain_timeout: seconds(0),
+    };
+    assert_eq!(config.session, expected);
+    let expected = upstream::Options {
+        name: "mail.example.com".into(),
+        dial_timeout: seconds(6),
+        tls_handshake_timeout: seconds(2),
+        login_timeout: seconds(70),
+        gate_timeout: seconds(8),
+        probe_interval: seconds(86_400),
+    };
+    assert_eq!(config.upstream, expected);
+    let expected =
+        broker::Options { failures_per_login_max: 11, failures_per_address_max: 12, failure_window: seconds(13) };
+    assert_eq!(config.broker, expected);
+    assert!(config.audit.path.as_ref().is_some_and(|path| path.ends_with("tests/config/valid/audit.jsonl")));
+    assert_eq!((config.telemetry.log.as_str(), config.telemetry.format), ("warn,locum=debug", LogFormat::Json));
+
+    let [listener] = &config.listeners[..] else { panic!("one listener") };
+    assert_eq!((listener.name.as_str(), listener.protocol), ("office", Protocol::Pop3));
+    assert_eq!(listener.bind, ["127.0.0.1:1110".parse().unwrap(), "[::1]:1110".parse().unwrap()]);
+    assert_eq!(listener.tls, ListenerTls::StartTls);
+    // Host bits are cut off, a bare address is a network of one.
+    assert_eq!(listener.plaintext_networks, ["10.0.0.0/8".parse().unwrap(), "192.0.2.7/32".parse().unwrap()]);
+    assert_eq!(listener.allow, ["2001:db8::/32".parse().unwrap()]);
+    assert_eq!(listener.upstreams, ["own"]);
+
+    let own = &config.upstreams["own"];
+    assert_eq!((own.name.as_str(), own.app_password), ("own", AppPasswordFormat::SpacesAreCosmetic));
+    let endpoint = &own.endpoints[&Protocol::Pop3];
+    assert_eq!((endpoint.host.as_str(), endpoint.port, endpoint.tls), ("192.0.2.1", 1995, UpstreamTls::StartTls));
+    assert_eq!(endpoint.mechanisms, [Mechanism::Login]);
+    assert!(!endpoint.takes_passwords);
+    assert_eq!(endpoint.keywords, ["TOP", "EXPIRE 0"]);
+    assert_eq!(endpoint.sessions_max, 3);
+    assert_eq!(own.endpoints.len(), 1);
+}
+
+#[test]
+fn a_preset_is_taken_whole() {
+    for name in presets::NAMES {
+        let config = parse(&format!("[upstream.work]\npreset = \"{name}\""));
+        let expected = presets::preset(name).unwrap();
+        assert_eq!(config.upstreams["work"].name, "work");
+        assert_eq!(config.upstreams["work"].endpoints, expected.endpoints);
+        assert_eq!(config.upstreams["work"].app_password, expected.app_password);
+    }
+}
+
+#[test]
+fn a_value_overrides_that_of_the_preset_and_no_other() {
+    let config = parse("[upstream.gmail]\npreset = \"gmail\"\nimap.sessions-max = 3\nsubmission.tls = \"starttls\"");
+    let mut expected = presets::preset("gmail").unwrap();
+    expected.endpoints.get_mut(&Protocol::Imap).unwrap().sessions_max = 3;
+    let submission = expected.endpoints.get_mut(&Protocol::Submission).unwrap();
+    (submission.tls, submission.port) = (UpstreamTls::StartTls, 587);
+    assert_eq!(*config.upstreams["gmail"], expected);
+}
+
+#[test]
+fn an_endpoint_can_be_added_to_a_preset_that_lacks_it() {
+    let config = parse("[upstream.icloud]\npreset = \"icloud\"\npop3.host = \"pop.example.com\"");
+    let endpoint = &config.upstreams["icloud"].endpoints[&Protocol::Pop3];
+    assert_eq!((endpoint.host.as_str(), endpoint.port, endpoint.sessions_max), ("pop.example.com", 995, 8));
+    assert_eq!(endpoint.mechanisms, Mechanism::ALL);
+    assert_eq!(config.upstreams["icloud"].endpoints.len(), 3);
+}
+
+#[test]
+fn ports_follow_protocol_and_tls() {
+    for (protocol, implicit, starttls) in
+        [(Protocol::Imap, 993, 143), (Protocol::Pop3, 995, 110), (Protocol::Submission, 465, 587)]
+    {
+        for (tls, port) in [("implicit", implicit), ("starttls", starttls)] {
+            let config = parse(&format!("[upstream.own.{protocol}]\nhost = \"mail.example.com\"\ntls = \"{tls}\""));
+            assert_eq!(config.upstreams["own"].endpoints[&protocol].port, port, "{protocol} {tls}");
+        }
+    }
+}
+
+#[test]
+fn a_listener_without_upstreams_takes_all_that_serve_its_protocol() {
+    let config = load("every-upstream.toml");
+    let upstreams: Vec<&[String]> = config.listeners.iter().map(|listener| &listener.upstreams[..]).collect();
+    assert_eq!(upstreams, [&["gmail".to_owned(), "icloud".to_owned()][..], &["gmail".to_owned()][..]]);
+}
+
+#[test]
+fn keys_of_the_store_are_named_in_three_ways() {
+    let key = |line: &str| {
+        let config = Config::parse(&format!("[store]\n{line}"), Path::new("/etc/locum.toml")).unwrap();
+        let store::Options::Sqlite(options) = config.store else { panic!("sqlite") };
+        options.key
+    };
+    assert_eq!(key("key-file = \"k\""), KeySource::File(PathBuf::from("/etc/k")));
+    assert_eq!(key("key-credential = \"locum.key\""), KeySource::Credential("locum.key".into()));
+    assert_eq!(key("key-environment = \"LOCUM_KEY\""), KeySource::Environment("LOCUM_KEY".into()));
+}
