@@ -44,6 +44,12 @@ impl RecordId {
         Self { kind, hash }
     }
 
+    /// The id of that kind whose hash part a store has kept; `None` if it is not 32 characters of `a-z2-7`.
+    pub fn from_hash(kind: RecordKind, hash: &str) -> Option<Self> {
+        let proper = hash.len() == 32 && hash.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'));
+        proper.then(|| Self { kind, hash: hash.to_owned() })
+    }
+
     /// The kind of record.
     pub fn kind(&self) -> RecordKind {
         self.kind
@@ -80,6 +86,15 @@ mod tests {
     #[test]
     fn kinds_do_not_collide() {
         assert_ne!(RecordId::new(RecordKind::Client, "x").hash(), RecordId::new(RecordKind::Account, "x").hash());
+    }
+
+    #[test]
+    fn an_id_comes_back_from_its_hash_and_from_nothing_else() {
+        let id = RecordId::new(RecordKind::Client, "x");
+        assert_eq!(RecordId::from_hash(RecordKind::Client, id.hash()), Some(id.clone()));
+        for hash in ["", "../x", &id.hash()[1..], &id.hash().to_uppercase(), &"1".repeat(32)] {
+            assert_eq!(RecordId::from_hash(RecordKind::Client, hash), None, "{hash}");
+        }
     }
 
     #[test]
