@@ -7,6 +7,7 @@
 //!
 //! | floor | rooms |
 //! |---|---|
+//! | 2 edges | [`store`] |
 //! | 1 pure | [`proto`], [`sasl`] |
 //! | 0 nouns | [`model`] |
 //!
@@ -16,3 +17,5 @@ pub mod model;
 
 pub mod proto;
 pub mod sasl;
+
+pub mod store;

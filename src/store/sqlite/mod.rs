@@ -1,0 +1,224 @@
+//! The embedded store: one SQLite file, each value sealed. It must never hold a value in the clear on disk, nor make a
+//! caller's task wait inside SQLite: all of it happens on the threads of a [`Pool`].
+//!
+//! The file is in WAL mode, so the daemon and the command line have it open at the same time, and readers never wait
+//! for a writer. Its layout is in `schema`, its statements are in `rows`, its seals in `store::envelope`.
+
+mod pool;
+mod rows;
+mod schema;
+
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use rusqlite::{Connection, ErrorCode};
+use tokio::task;
+
+use self::pool::Pool;
+use super::{
+    Expected, KeySource, OpenError, Record, Store, StoreError, Version, check_size,
+    envelope::DataKey,
+    key::{Key, NoRandom},
+    private,
+};
+use crate::model::{RecordId, RecordKind, Secret};
+
+/// Connections that read. A read takes microseconds, so a few keep up with any number of logins; more than one, so that
+/// a page that has to come from disk holds up nobody else.
+const READERS: usize = 3;
+
+/// Where the file is and what opens it.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The database file. SQLite puts two more beside it, `-wal` and `-shm`, while it is in use.
+    pub path: PathBuf,
+    /// The key under which the store's data key is wrapped.
+    pub key: KeySource,
+}
+
+/// A sealed store in one file.
+///
+/// Dropping it waits for the threads to finish what they have begun, so that the last process to leave leaves one
+/// tidy file behind.
+pub struct Sqlite {
+    path: PathBuf,
+    data_key: Arc<DataKey>,
+    readers: Pool,
+    // One alone: SQLite lets one connection write at a time, and a queue here is fairer than retries there. Last, for
+    // the connection that closes last folds the log into the file.
+    writer: Pool,
+}
+
+impl Sqlite {
+    /// Opens the store that is there.
+    ///
+    /// # Errors
+    /// [`OpenError`]: each says what to do.
+    pub async fn open(options: &Options) -> Result<Self, OpenError> {
+        on_a_thread(options, |path, key| {
+            let metadata = fs::metadata(path).map_err(|source| match source.kind() {
+                io::ErrorKind::NotFound => OpenError::Missing { path: path.to_owned() },
+                _ => OpenError::Io { path: path.to_owned(), source },
+            })?;
+            if !metadata.is_file() {
+                return Err(OpenError::NotAStore { path: path.to_owned() });
+            }
+            private::check(path, &metadata)?;
+            Self::start(path, &key.read()?)
+        })
+        .await
+    }
+
+    /// Makes the file, with mode 0600 and a new data key, and opens it.
+    ///
+    /// # Errors
+    /// [`OpenError::Exists`] if there is anything at that path; it is left as it is. Others as for [`Sqlite::open`].
+    pub async fn create(options: &Options) -> Result<Self, OpenError> {
+        on_a_thread(options, |path, key| {
+            let key = key.read()?;
+            let io_error = |source: io::Error| match source.kind() {
+                io::ErrorKind::AlreadyExists => OpenError::Exists { path: path.to_owned() },
+                _ => OpenError::Io { path: path.to_owned(), source },
+            };
+            // Made before SQLite sees it: SQLite would take the mode from the umask, and gives its -wal and -shm
+            // files the mode that it finds here.
+            drop(private::create(path).map_err(io_error)?);
+            let store = schema::lay_out(path, &key).and_then(|()| Self::start(path, &key));
+            let store = store.and_then(|store| private::sync_folder_of(path).map(|()| store).map_err(io_error));
+            // What is half made was not there before, and would stand in the way of the next attempt.
+            store.inspect_err(|_| remove_files(path))
+        })
+        .await
+    }
+
+    fn start(path: &Path, key: &Key) -> Result<Self, OpenError> {
+        let (writer, data_key) = schema::open_writer(path, key)?;
+        let readers = (0..READERS).map(|_| schema::open_reader(path)).collect::<Result<_, _>>()?;
+        let pool = |name, connections| {
+            Pool::start(name, connections).map_err(|source| OpenError::Io { path: path.to_owned(), source })
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            data_key: Arc::new(data_key),
+            readers: pool("store-reader", readers)?,
+            writer: pool("store-writer", vec![writer])?,
+        })
+    }
+}
+
+/// Opening waits for the disk, and for other processes: not on the caller's thread.
+async fn on_a_thread(
+    options: &Options,
+    open: impl FnOnce(&Path, &KeySource) -> Result<Sqlite, OpenError> + Send + 'static,
+) -> Result<Sqlite, OpenError> {
+    let Options { path, key } = options.clone();
+    // SQLite reads a relative path that begins with `file:` as a URI; none that begins with a slash.
+    let absolute = std::path::absolute(&path).map_err(|source| OpenError::Io { path: path.clone(), source })?;
+    let opened = task::spawn_blocking(move || open(&absolute, &key)).await;
+    opened.unwrap_or_else(|error| Err(OpenError::Io { path, source: io::Error::other(error) }))
+}
+
+fn remove_files(path: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        // Best effort: the error that led here is the one to tell of.
+        let _ = fs::remove_file(name);
+    }
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    async fn read(&self, id: &RecordId) -> Result<Option<Record>, StoreError> {
+        let (id, data_key) = (id.clone(), Arc::clone(&self.data_key));
+        self.readers.run(move |connection| rows::read(connection, &data_key, &id)).await
+    }
+
+    async fn write(&self, id: &RecordId, value: &Secret, expected: Expected) -> Result<Version, StoreError> {
+        check_size(id, value)?;
+        let (id, value, data_key) = (id.clone(), value.clone(), Arc::clone(&self.data_key));
+        self.writer.run(move |connection| rows::write(connection, &data_key, &id, &value, expected)).await
+    }
+
+    async fn delete(&self, id: &RecordId, expected: Version) -> Result<(), StoreError> {
+        let id = id.clone();
+        self.writer.run(move |connection| rows::delete(connection, &id, expected)).await
+    }
+
+    async fn list(
+        &self,
+        kind: RecordKind,
+        after: Option<&RecordId>,
+        limit: usize,
+    ) -> Result<Vec<RecordId>, StoreError> {
+        let after = after.cloned();
+        self.readers.run(move |connection| rows::list(connection, kind, after.as_ref(), limit)).await
+    }
+}
+
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sqlite").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// Sorts SQLite's errors by what helps. Their texts name statements and columns, never the values bound to them.
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let text = error.to_string();
+        match error.sqlite_error_code() {
+            Some(
+                ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::OutOfMemory
+                | ErrorCode::OperationInterrupted
+                | ErrorCode::FileLockingProtocolFailed,
+            ) => Self::Unavailable(text),
+            Some(
+                ErrorCode::ReadOnly
+                | ErrorCode::PermissionDenied
+                | ErrorCode::CannotOpen
+                | ErrorCode::NoLargeFileSupport
+                | ErrorCode::AuthorizationForStatementDenied,
+            ) => Self::Config(text),
+            // What is left says that the file is not as this program lays it out.
+            _ => Self::Damaged(text),
+        }
+    }
+}
+
+impl From<NoRandom> for StoreError {
+    fn from(error: NoRandom) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+/// A transaction that will write. It takes the write lock at once, so that nobody can write between its look and its
+/// leap; one that took it later would fail with "busy" where it could have waited.
+fn begin(connection: &mut Connection) -> Result<rusqlite::Transaction<'_>, StoreError> {
+    Ok(connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn what_passes_is_transient_and_what_needs_a_person_is_not() {
+        let sort = |code| StoreError::from(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        for code in [ffi::SQLITE_BUSY, ffi::SQLITE_FULL, ffi::SQLITE_IOERR] {
+            assert!(sort(code).is_transient(), "{code}");
+        }
+        assert!(matches!(sort(ffi::SQLITE_READONLY), StoreError::Config(_)));
+        assert!(matches!(sort(ffi::SQLITE_CORRUPT), StoreError::Damaged(_)));
+        assert!(!sort(ffi::SQLITE_READONLY).is_transient() && !sort(ffi::SQLITE_CORRUPT).is_transient());
+    }
+}

@@ -1,0 +1,91 @@
+//! The statements. Each function is one transaction. Values reach SQL as parameters only, and only sealed.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::begin;
+use crate::{
+    model::{RecordId, RecordKind, Secret},
+    store::{Expected, Record, StoreError, Version, envelope::DataKey},
+};
+
+pub(super) fn read(
+    connection: &mut Connection,
+    data_key: &DataKey,
+    id: &RecordId,
+) -> Result<Option<Record>, StoreError> {
+    let mut select =
+        connection.prepare_cached("SELECT version, sealed FROM records WHERE folder = ?1 AND hash = ?2")?;
+    let mut rows = select.query(params![id.kind().folder(), id.hash()])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let corrupt = || StoreError::Corrupt { id: id.clone() };
+    let version = version_from(row.get(0)?)?;
+    let sealed = row.get_ref(1)?.as_blob().map_err(|_| corrupt())?;
+    let value = data_key.open(id, version, sealed).ok_or_else(corrupt)?;
+    Ok(Some(Record { value, version }))
+}
+
+pub(super) fn write(
+    connection: &mut Connection,
+    data_key: &DataKey,
+    id: &RecordId,
+    value: &Secret,
+    expected: Expected,
+) -> Result<Version, StoreError> {
+    let transaction = begin(connection)?;
+    expected.check(id, version_of(&transaction, id)?)?;
+    let number: i64 = transaction
+        .prepare_cached("UPDATE store SET last_version = last_version + 1 RETURNING last_version")?
+        .query_row([], |row| row.get(0))?;
+    let version = version_from(number)?;
+    let sealed = data_key.seal(id, version, value)?;
+    transaction
+        .prepare_cached(
+            "INSERT INTO records (folder, hash, version, sealed) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (folder, hash) DO UPDATE SET version = excluded.version, sealed = excluded.sealed",
+        )?
+        .execute(params![id.kind().folder(), id.hash(), number, sealed])?;
+    transaction.commit()?;
+    Ok(version)
+}
+
+pub(super) fn delete(connection: &mut Connection, id: &RecordId, expected: Version) -> Result<(), StoreError> {
+    let transaction = begin(connection)?;
+    Expected::Version(expected).check(id, version_of(&transaction, id)?)?;
+    transaction
+        .prepare_cached("DELETE FROM records WHERE folder = ?1 AND hash = ?2")?
+        .execute(params![id.kind().folder(), id.hash()])?;
+    transaction.commit()?;
+    Ok(())
+}
+
+pub(super) fn list(
+    connection: &mut Connection,
+    kind: RecordKind,
+    after: Option<&RecordId>,
+    limit: usize,
+) -> Result<Vec<RecordId>, StoreError> {
+    // No hash is empty, so all of them come behind the empty one.
+    let after = after.map_or("", RecordId::hash);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut select =
+        connection.prepare_cached("SELECT hash FROM records WHERE folder = ?1 AND hash > ?2 ORDER BY hash LIMIT ?3")?;
+    let hashes = select.query_map(params![kind.folder(), after, limit], |row| row.get::<_, String>(0))?;
+    hashes
+        .map(|hash| {
+            RecordId::from_hash(kind, &hash?)
+                .ok_or_else(|| StoreError::Damaged(format!("a record in {} has no proper hash", kind.folder())))
+        })
+        .collect()
+}
+
+fn version_of(connection: &Connection, id: &RecordId) -> Result<Option<Version>, StoreError> {
+    let found = connection
+        .prepare_cached("SELECT version FROM records WHERE folder = ?1 AND hash = ?2")?
+        .query_row(params![id.kind().folder(), id.hash()], |row| row.get(0))
+        .optional()?;
+    found.map(version_from).transpose()
+}
+
+fn version_from(number: i64) -> Result<Version, StoreError> {
+    u64::try_from(number).map(Version).map_err(|_| StoreError::Damaged("a version is negative".to_owned()))
+}
