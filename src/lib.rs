@@ -7,6 +7,7 @@
 //!
 //! | floor | rooms |
 //! |---|---|
+//! | 2 edges | [`store`] |
 //! | 1 pure | [`proto`], [`sasl`] |
 //! | 0 nouns | [`model`] |
 //!
@@ -17,17 +18,4 @@ pub mod model;
 pub mod proto;
 pub mod sasl;
 
-pub mod config;
-
-pub mod audit;
-pub mod credential;
-pub mod net;
-pub mod telemetry;
-
-pub mod app;
-pub mod broker;
-pub mod cli;
-pub mod config;
-pub mod session;
 pub mod store;
-pub mod upstream;

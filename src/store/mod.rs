@@ -164,7 +164,7 @@ fn describe_found(found: &Option<Version>) -> String {
 }
 
 /// Which store to use.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Options {
     /// In this process's memory, gone with it. For tests.
     Memory,
