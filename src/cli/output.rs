@@ -28,7 +28,7 @@ pub(super) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, e
         return note(empty);
     }
     let mut table = Table::new();
-    table.load_style(comfy_table::TableStyle::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(header);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(header);
     for row in rows {
         table.add_row(row);
     }
