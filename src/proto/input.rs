@@ -100,6 +100,26 @@ pub(super) fn printable(text: &[u8]) -> String {
     String::from_utf8_lossy(text).chars().take(CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
+/// Like [`printable`], with whatever the text repeats of `sent` masked: some servers quote the line that they did not
+/// understand, and that line may have been a credential. Pieces count too, as quotes are cut short, in any case.
+pub(super) fn printable_without(text: &[u8], sent: &[Zeroizing<Vec<u8>>]) -> String {
+    const PIECE_BYTES: usize = 6;
+    // Far more than is shown; it bounds the work below.
+    const TEXT_BYTES_MAX: usize = 4096;
+    let text = &text[..text.len().min(TEXT_BYTES_MAX)];
+    let mut masked = text.to_vec();
+    for pieces in sent.iter().filter(|secret| !secret.is_empty()) {
+        for piece in pieces.windows(PIECE_BYTES.min(pieces.len())) {
+            for (at, found) in text.windows(piece.len()).enumerate() {
+                if found.eq_ignore_ascii_case(piece) {
+                    masked[at..at + piece.len()].fill(b'*');
+                }
+            }
+        }
+    }
+    printable(&masked)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,5 +162,14 @@ mod tests {
     fn provider_texts_are_made_printable() {
         assert_eq!(printable(b"NO bad\r\n\x1b[31mred\xff"), "NO bad   [31mred\u{fffd}");
         assert_eq!(printable(&[b'x'; 9000]).len(), 512);
+    }
+
+    #[test]
+    fn what_we_sent_is_masked_where_a_server_quotes_it() {
+        let sent = [Zeroizing::new(b"AHNjYW4AZ2VoZWlt".to_vec()), Zeroizing::new(b"pw".to_vec())];
+        assert_eq!(printable_without(b"unknown \"AHNJYW4AZ2VOZWLT\"", &sent), "unknown \"****************\"");
+        assert_eq!(printable_without(b"unknown AHNjYW4A...", &sent), "unknown ********...");
+        assert_eq!(printable_without(b"bad pw!", &sent), "bad **!");
+        assert_eq!(printable_without(b"535 wrong", &sent), "535 wrong");
     }
 }

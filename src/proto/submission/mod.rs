@@ -1,51 +1,23 @@
-//! stub, being replaced
-use super::*;
-use crate::model::Refusal;
-/// s
-#[derive(Debug)]
-pub struct Server(ServerOptions);
-impl Server {
-    /// new
-    pub fn new(o: ServerOptions) -> Self {
-        Self(o)
-    }
-}
-impl super::Server for Server {
-    fn receive(&mut self, _: &[u8]) {
-        unimplemented!()
-    }
-    fn next_action(&mut self) -> ServerAction {
-        unimplemented!()
-    }
-    fn tls_started(&mut self) {}
-    fn accept(&mut self, _: &UpstreamReady) {}
-    fn refuse(&mut self, _: Refusal) {}
-    fn shut_down(&mut self, _: Goodbye) {}
-    fn state(&self) -> &'static str {
-        unimplemented!()
-    }
-}
-/// c
-#[derive(Debug)]
-pub struct Client(Goal, ClientOptions);
-impl Client {
-    /// new
-    pub fn new(g: Goal, o: ClientOptions) -> Self {
-        Self(g, o)
-    }
-}
-impl super::Client for Client {
-    fn receive(&mut self, _: &[u8]) {
-        unimplemented!()
-    }
-    fn next_action(&mut self) -> ClientAction {
-        unimplemented!()
-    }
-    fn tls_started(&mut self) {}
-    fn state(&self) -> &'static str {
-        unimplemented!()
-    }
-}
-pub(super) fn shared_keywords(_l: &[Vec<String>]) -> Vec<String> {
-    Vec::new()
-}
+//! Message submission before login (RFC 6409; ESMTP with STARTTLS, RFC 3207, and AUTH, RFC 4954). It must never take or
+//! pass on a message: MAIL, RCPT and DATA are refused here, and relayed unread once both sides are logged in.
+//!
+//! - [`Server`] faces the mail client: devices that greet with HELO, with no name or an impossible one, that send the
+//!   user name inside `AUTH LOGIN`, or end their lines with a bare LF.
+//! - [`Client`] faces the provider: Exchange Online, which offers no PLAIN, and everybody else.
+//! - [`shared_keywords`] says which EHLO keywords a listener may show before it knows which provider it will be.
+
+mod client;
+mod keywords;
+mod reply;
+mod server;
+
+pub use client::Client;
+pub use server::Server;
+
+pub(super) use keywords::shared_keywords;
+
+/// The longest SASL message in base64 that a server must take (RFC 4954 section 4).
+const BASE64_BYTES_MAX: usize = 12_288;
+
+/// The longest command that a client may send, its line end included (RFC 5321 section 4.5.3.1.4).
+const COMMAND_BYTES_MAX: usize = 512;

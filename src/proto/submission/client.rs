@@ -1,0 +1,295 @@
+//! The dialogue with a provider over submission, until it has let us in. It must never send a credential before TLS and
+//! EHLO are through, and never put the provider's words where a client could read them.
+
+use std::collections::VecDeque;
+use std::mem;
+
+use zeroize::Zeroizing;
+
+use super::COMMAND_BYTES_MAX;
+use super::keywords::Offer;
+use super::reply::{Reply, ReplyReader};
+use crate::model::{Mechanism, Secret};
+use crate::proto::input::{Input, decode_base64, encode_base64, printable_without};
+use crate::proto::{self, ClientAction, ClientFailure, ClientOptions, Goal, Outgoing, UpstreamReady};
+use crate::sasl::{ClientExchange, Credentials};
+
+/// The side of submission that faces the provider.
+#[derive(Debug)]
+pub struct Client {
+    goal: Goal,
+    options: ClientOptions,
+    input: Input,
+    replies: ReplyReader,
+    queue: VecDeque<ClientAction>,
+    state: State,
+    /// TLS is on: from the start, or since the handshake.
+    secured: bool,
+    /// The last EHLO keywords.
+    keywords: Vec<String>,
+    /// What of a credential was sent, in the form in which it was: to be masked where the provider quotes it.
+    sent: Vec<Zeroizing<Vec<u8>>>,
+}
+
+#[derive(Debug)]
+enum State {
+    ExpectGreeting,
+    ExpectHello,
+    ExpectTls,
+    StartingTls,
+    /// The provider's next word in the exchange, or its last.
+    ExpectOutcome(Mechanism, ClientExchange),
+    /// We cancelled the exchange.
+    ExpectRefusal,
+    Over,
+}
+
+impl Client {
+    /// A dialogue that begins by waiting for the provider's greeting.
+    pub fn new(goal: Goal, options: ClientOptions) -> Self {
+        let mut client = Self {
+            input: Input::new(options.limits.line_bytes_max),
+            replies: ReplyReader::new(options.limits),
+            queue: VecDeque::new(),
+            state: State::ExpectGreeting,
+            secured: !options.starttls,
+            keywords: Vec::new(),
+            sent: Vec::new(),
+            goal,
+            options,
+        };
+        if let Goal::LogIn { credentials, .. } = &client.goal
+            && (credentials.identity.bytes().any(|byte| byte.is_ascii_control())
+                || credentials.secret.has_control_characters())
+        {
+            client.fail(ClientFailure::Protocol("the credential has control characters"));
+        }
+        client
+    }
+
+    fn take_reply(&mut self, reply: &Reply) {
+        // "Closing the channel": it may stand in place of any reply (RFC 5321 section 3.8).
+        if reply.code == 421 {
+            return self.fail(ClientFailure::TurnedAway(self.text(reply)));
+        }
+        match (mem::replace(&mut self.state, State::Over), reply.code) {
+            (State::ExpectGreeting, 220) => self.say_hello(),
+            (State::ExpectHello, 250) => self.take_offer(Offer::from_reply(reply)),
+            // Without EHLO there is no AUTH: to try HELO would lead nowhere.
+            (State::ExpectGreeting | State::ExpectHello, _) if reply.is_refusal() => {
+                self.fail(ClientFailure::TurnedAway(self.text(reply)));
+            }
+            // What stands behind the reply came in clear, perhaps from somebody else.
+            (State::ExpectTls, 220) if !self.input.is_empty() => {
+                self.fail(ClientFailure::Protocol("bytes before the TLS handshake"));
+            }
+            (State::ExpectTls, 220) => {
+                self.state = State::StartingTls;
+                self.queue.push_back(ClientAction::StartTls);
+            }
+            (State::ExpectTls, _) => self.fail(ClientFailure::NoTls(self.text(reply))),
+            (State::ExpectOutcome(mechanism, exchange), 334) => self.respond(mechanism, exchange, reply),
+            (State::ExpectOutcome(..), 235) => self.finish(),
+            (State::ExpectOutcome(..) | State::ExpectRefusal, _) if reply.is_refusal() => {
+                self.fail(ClientFailure::Refused(self.text(reply)));
+            }
+            _ => self.fail(ClientFailure::Protocol("a reply out of place")),
+        }
+    }
+
+    fn say_hello(&mut self) {
+        self.state = State::ExpectHello;
+        self.send(Outgoing::new(format!("EHLO {}\r\n", self.options.name)));
+    }
+
+    fn take_offer(&mut self, offer: Offer) {
+        if !self.secured {
+            if !offer.starttls {
+                return self.fail(ClientFailure::NoTls("not offered".to_owned()));
+            }
+            self.state = State::ExpectTls;
+            return self.send(Outgoing::new("STARTTLS\r\n"));
+        }
+        let chosen = match &self.goal {
+            Goal::Probe => {
+                self.keywords = offer.keywords;
+                self.send(Outgoing::new("QUIT\r\n"));
+                return self.finish();
+            }
+            Goal::LogIn { credentials, mechanisms } => mechanisms
+                .iter()
+                .find(|mechanism| offer.offers(mechanism.name()))
+                .map(|&mechanism| (mechanism, credentials.clone())),
+        };
+        match chosen {
+            Some((mechanism, credentials)) => {
+                self.keywords = offer.keywords;
+                self.authenticate(mechanism, credentials);
+            }
+            None => self.fail(ClientFailure::NoMechanism(match offer.mechanisms.as_slice() {
+                [] => "none is offered".to_owned(),
+                names => names.join(" "),
+            })),
+        }
+    }
+
+    /// The initial response of PLAIN goes with the command where the line may hold it. LOGIN has none: its name waits
+    /// to be asked for, since not every server takes it early.
+    fn authenticate(&mut self, mechanism: Mechanism, credentials: Credentials) {
+        self.sent.push(Zeroizing::new(credentials.secret.expose().to_vec()));
+        let mut exchange = ClientExchange::new(mechanism, credentials.clone());
+        let command = format!("AUTH {}", mechanism.name());
+        match exchange.initial_response().map(|response| encode_base64(response.expose())) {
+            Some(response) if command.len() + " \r\n".len() + response.len() <= COMMAND_BYTES_MAX => {
+                self.send_secret(&format!("{command} "), &response);
+            }
+            _ => {
+                // If it had a response, that is given away by now; a new exchange has it for the server's 334.
+                exchange = ClientExchange::new(mechanism, credentials);
+                self.send(Outgoing::new(command + "\r\n"));
+            }
+        }
+        self.state = State::ExpectOutcome(mechanism, exchange);
+    }
+
+    fn respond(&mut self, mechanism: Mechanism, mut exchange: ClientExchange, reply: &Reply) {
+        // A prompt is for people; one that is no base64 is as good as any.
+        let challenge = reply.lines.last().and_then(|line| decode_base64(line)).unwrap_or_else(|| Secret::new(""));
+        match exchange.respond(challenge.expose()) {
+            Some(response) => {
+                self.send_secret("", &encode_base64(response.expose()));
+                self.state = State::ExpectOutcome(mechanism, exchange);
+            }
+            None => {
+                self.send(Outgoing::new("*\r\n"));
+                self.state = State::ExpectRefusal;
+            }
+        }
+    }
+
+    /// Sends a part of the credential, and remembers it for [`Self::text`].
+    fn send_secret(&mut self, before: &str, base64: &Zeroizing<String>) {
+        debug_assert!(self.secured, "no credential before TLS");
+        // At its full length from the start, so that no half-grown copy stays behind.
+        let mut line = Vec::with_capacity(before.len() + base64.len() + 2);
+        line.extend_from_slice(before.as_bytes());
+        line.extend_from_slice(base64.as_bytes());
+        line.extend_from_slice(b"\r\n");
+        self.sent.push(Zeroizing::new(base64.as_bytes().to_vec()));
+        self.send(Outgoing::new(line));
+    }
+
+    fn send(&mut self, bytes: Outgoing) {
+        self.queue.push_back(ClientAction::Send(bytes));
+    }
+
+    /// What the provider said, for the operator.
+    fn text(&self, reply: &Reply) -> String {
+        printable_without(&reply.text(), &self.sent)
+    }
+
+    fn finish(&mut self) {
+        self.state = State::Over;
+        let ready = UpstreamReady { keywords: mem::take(&mut self.keywords), early: self.input.take_rest() };
+        self.queue.push_back(ClientAction::Ready(ready));
+    }
+
+    fn fail(&mut self, failure: ClientFailure) {
+        self.state = State::Over;
+        self.queue.push_back(ClientAction::Fail(failure));
+    }
+}
+
+impl proto::Client for Client {
+    fn receive(&mut self, bytes: &[u8]) {
+        self.input.push(bytes);
+    }
+
+    fn next_action(&mut self) -> ClientAction {
+        loop {
+            if let Some(action) = self.queue.pop_front() {
+                return action;
+            }
+            match self.state {
+                State::Over => return ClientAction::Fail(ClientFailure::Protocol("the dialogue is over")),
+                State::StartingTls => return ClientAction::Wait,
+                _ => match self.replies.next_reply(&mut self.input) {
+                    Ok(Some(reply)) => self.take_reply(&reply),
+                    Ok(None) => return ClientAction::Wait,
+                    Err(cause) => self.fail(ClientFailure::Protocol(cause)),
+                },
+            }
+        }
+    }
+
+    fn tls_started(&mut self) {
+        if !matches!(self.state, State::StartingTls) || !self.input.is_empty() {
+            return self.fail(ClientFailure::Protocol("bytes before the TLS handshake"));
+        }
+        self.secured = true;
+        self.say_hello();
+    }
+
+    fn state(&self) -> &'static str {
+        match &self.state {
+            State::ExpectGreeting => "greeting",
+            State::ExpectHello => "EHLO",
+            State::ExpectTls | State::StartingTls => "STARTTLS",
+            State::ExpectOutcome(Mechanism::Plain, _) => "AUTH PLAIN",
+            State::ExpectOutcome(Mechanism::Login, _) => "AUTH LOGIN",
+            State::ExpectRefusal => "cancelled AUTH",
+            State::Over => "over",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::{Client as _, ClientLimits};
+
+    fn client(identity: &str, secret: &str) -> Client {
+        let credentials = Credentials { identity: identity.into(), secret: Secret::new(secret) };
+        let goal = Goal::LogIn { credentials, mechanisms: vec![Mechanism::Plain] };
+        let options = ClientOptions { starttls: false, name: "locum.example".into(), limits: ClientLimits::default() };
+        Client::new(goal, options)
+    }
+
+    fn last_line_to(client: &mut Client, reply: &str) -> String {
+        client.receive(reply.as_bytes());
+        let mut line = String::new();
+        while let ClientAction::Send(bytes) = client.next_action() {
+            line = String::from_utf8(bytes.as_bytes().to_vec()).unwrap();
+        }
+        line
+    }
+
+    #[test]
+    fn the_initial_response_goes_with_the_command_up_to_512_octets() {
+        // "AUTH PLAIN " and CR LF leave 499 octets: 496 of base64, 372 of the message, 370 of name and password.
+        for (password_bytes, inline) in [(366, true), (367, false)] {
+            let mut client = client("scan", &"p".repeat(password_bytes));
+            let line = last_line_to(&mut client, "220 mx\r\n250-mx\r\n250 AUTH PLAIN\r\n");
+            assert_eq!(line.len() <= 512 && line.len() > 500, inline, "{} octets", line.len());
+            assert_eq!(line == "AUTH PLAIN\r\n", !inline);
+        }
+    }
+
+    #[test]
+    fn a_quoted_credential_is_masked() {
+        let mut client = client("scan", "geheim12");
+        let line = last_line_to(&mut client, "220 mx\r\n250-mx\r\n250 AUTH PLAIN\r\n");
+        client.receive(format!("500 5.5.1 Command unrecognized: \"{}\"\r\n", line.trim()).as_bytes());
+        let ClientAction::Fail(ClientFailure::Refused(text)) = client.next_action() else { panic!("not refused") };
+        assert_eq!(text, format!("500 5.5.1 Command unrecognized: \"AUTH PLAIN {}\"", "*".repeat(20)));
+    }
+
+    #[test]
+    fn control_characters_never_reach_the_wire() {
+        for (identity, secret) in [("scan\r\nQUIT", "p"), ("scan", "p\0"), ("scan\u{7f}", "p"), ("scan", "\u{1b}p")] {
+            let mut client = client(identity, secret);
+            client.receive(b"220 mx\r\n250 AUTH PLAIN\r\n");
+            assert!(matches!(client.next_action(), ClientAction::Fail(ClientFailure::Protocol(_))));
+        }
+    }
+}
