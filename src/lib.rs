@@ -7,7 +7,9 @@
 //!
 //! | floor | rooms |
 //! |---|---|
-//! | 2 edges | [`store`] |
+//! | 4 surfaces | [`cli`], [`app`], [`config`] |
+//! | 3 use cases | [`session`], [`broker`], [`upstream`] |
+//! | 2 edges | [`net`], [`store`], [`credential`], [`audit`], [`telemetry`], [`sandbox`] |
 //! | 1 pure | [`proto`], [`sasl`] |
 //! | 0 nouns | [`model`] |
 //!
@@ -18,4 +20,17 @@ pub mod model;
 pub mod proto;
 pub mod sasl;
 
+pub mod audit;
+pub mod credential;
+pub mod net;
+pub mod sandbox;
 pub mod store;
+pub mod telemetry;
+
+pub mod broker;
+pub mod session;
+pub mod upstream;
+
+pub mod app;
+pub mod cli;
+pub mod config;
