@@ -16,3 +16,5 @@ pub mod model;
 
 pub mod proto;
 pub mod sasl;
+
+pub mod sandbox;
