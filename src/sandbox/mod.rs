@@ -1,0 +1,326 @@
+//! The look-alike provider: the upstream of `locum demo` and of the tests. Small but real mailboxes in memory, over TLS,
+//! with the greetings, capabilities and failure texts of the provider whose [`Face`] it wears.
+//!
+//! It knows nothing of the broker that logs in to it, and must never help it: what a provider would refuse is refused.
+//! It is for loopback and for mail that nobody misses: nothing is stored, and a mailbox has no quota.
+//!
+//! - [`Sandbox`]: a cheap handle. Add accounts, [serve](Sandbox::serve) listeners, then look at what arrived.
+//! - [`Behaviour`]: what is wrong with one account, so that each of the provider's refusals can be had on demand.
+//! - Everything that it says is in `texts/`; one file or folder per protocol says when.
+
+mod connection;
+mod imap;
+mod login;
+mod mailbox;
+mod message;
+mod pop3;
+mod state;
+mod submission;
+mod texts;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::model::{Attempt, Protocol, Secret};
+use connection::Connection;
+use mailbox::Folders;
+use state::State;
+use texts::{Texts, Verdict};
+
+/// Connections of one listener at a time. More wait in the kernel's queue.
+const CONNECTIONS_MAX: usize = 1024;
+
+/// Which provider it looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Face {
+    /// Exchange Online as of 2026: IMAP and POP3 take no password of any kind, submission takes one by AUTH LOGIN alone.
+    ExchangeOnline,
+    /// Exchange as it was online until the end of 2022 and still is on premises: passwords work for all three protocols.
+    ExchangeWithPasswords,
+    /// Gmail: an app password works for all three protocols.
+    Gmail,
+}
+
+/// How a sandbox looks.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The provider it plays.
+    pub face: Face,
+    /// The host name in its greetings and error texts.
+    pub host: String,
+    /// Its certificate and key.
+    pub tls: Arc<rustls::ServerConfig>,
+    /// How long Exchange's submission holds back the answer to a junk line or to a refused login: 5 s in the wild.
+    pub junk_delay: Duration,
+}
+
+/// Whether TLS is on from the first byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// TLS at once (993, 995, 465).
+    Implicit,
+    /// Plain text until STARTTLS or STLS (143, 110, 587).
+    StartTls,
+}
+
+/// A mailbox to add.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Its address, which is its login too.
+    pub address: String,
+    /// The app password that the provider made for it.
+    pub password: Secret,
+    /// What is wrong with it.
+    pub behaviour: Behaviour,
+}
+
+/// What is wrong with an account, or was switched off for it. A behaviour that the provider does not have, or has for
+/// another protocol only, changes nothing there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Behaviour {
+    /// Nothing.
+    Normal,
+    /// Exchange: an authentication policy switched passwords off.
+    BasicAuthDisabled,
+    /// Exchange submission: passwords are gone for good (the text announced for the final removal).
+    BasicAuthRetired,
+    /// Exchange submission: SMTP AUTH is off in the organisation.
+    SmtpAuthDisabledForTenant,
+    /// Exchange submission: SMTP AUTH is off for this mailbox.
+    SmtpAuthDisabledForMailbox,
+    /// Exchange: the organisation's security defaults block passwords.
+    SecurityDefaults,
+    /// Exchange: a Conditional Access policy, or the need of a second factor, blocks passwords.
+    ConditionalAccess,
+    /// Exchange: locked after too many wrong passwords.
+    AccountLocked,
+    /// Exchange: disabled, or in need of an administrator.
+    AccountHasIssue,
+    /// Exchange submission: the organisation's own sign-in service does not answer. It passes.
+    FederationUnreachable,
+    /// Exchange IMAP: the login succeeds, and the first command says that there is no mailbox behind it.
+    NotConnected,
+    /// All: the back end is down. It passes.
+    ServerUnavailable,
+    /// Exchange IMAP: too much was asked for.
+    Throttled,
+    /// Exchange submission: logins succeed, and every message is one send too many at the same time.
+    ConcurrentSends,
+    /// Exchange submission: logins succeed, and the sender may not send as that address.
+    SendAsDenied,
+    /// IMAP: too many sessions of this account.
+    TooManyConnections,
+    /// Gmail: the password is the account's own, not an app password.
+    ApplicationPasswordRequired,
+    /// Gmail: the owner must log in with a browser first.
+    WebLoginRequired,
+    /// Gmail submission: too many logins in a short time.
+    TooManyLoginAttempts,
+}
+
+/// A login that reached the provider. It never holds the password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// Where it came in.
+    pub protocol: Protocol,
+    /// Who it said it was.
+    pub identity: String,
+    /// By which words: `"LOGIN command"`, `"AUTHENTICATE PLAIN"`, `"USER/PASS"`, `"AUTH LOGIN"` …
+    pub mechanism: &'static str,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// How a login ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Let in.
+    Accepted,
+    /// Turned away, for whatever cause.
+    Refused,
+}
+
+/// A message that submission took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// The account that was logged in.
+    pub account: String,
+    /// The envelope's sender.
+    pub from: String,
+    /// The envelope's recipients, of this provider or not.
+    pub recipients: Vec<String>,
+    /// The message, byte for byte, with the dots of the wire taken out.
+    pub message: Arc<Vec<u8>>,
+}
+
+/// The provider. A handle: clones are the same provider.
+#[derive(Clone)]
+pub struct Sandbox(Arc<Inner>);
+
+struct Inner {
+    options: Options,
+    texts: Texts,
+    state: Mutex<State>,
+}
+
+impl Sandbox {
+    /// A provider without accounts.
+    pub fn new(options: Options) -> Self {
+        let texts = Texts::new(options.face, &options.host);
+        Self(Arc::new(Inner { options, texts, state: Mutex::new(State::new()) }))
+    }
+
+    /// Adds an account with empty folders, or replaces the one of that address.
+    pub fn add_account(&self, account: Account) {
+        let folders = Folders::new(self.0.options.face);
+        self.state().add(account, folders);
+    }
+
+    /// The provider now takes this password, and no other, for the account. Says whether there is such an account.
+    pub fn set_password(&self, address: &str, password: Secret) -> bool {
+        self.state().account(address).map(|account| account.password = password).is_some()
+    }
+
+    /// From the next login or command on, this is wrong with the account. Says whether there is such an account.
+    pub fn set_behaviour(&self, address: &str, behaviour: Behaviour) -> bool {
+        self.state().account(address).map(|account| account.behaviour = behaviour).is_some()
+    }
+
+    /// Puts a message into the account's INBOX. Says whether there is such an account.
+    pub fn deliver(&self, address: &str, message: &[u8]) -> bool {
+        let message = Arc::new(message.to_vec());
+        self.state().account(address).map(|account| account.folders.deliver(message)).is_some()
+    }
+
+    /// The messages in a folder of an account, oldest first; none where there is no such folder.
+    pub fn messages(&self, address: &str, folder: &str) -> Vec<Vec<u8>> {
+        let mut state = self.state();
+        let Some(mailbox) = state.account(address).and_then(|account| account.folders.named(folder)) else {
+            return Vec::new();
+        };
+        mailbox.messages().iter().map(|message| message.bytes.to_vec()).collect()
+    }
+
+    /// The latest messages that submission took, oldest first.
+    pub fn sent(&self) -> Vec<Sent> {
+        self.state().sent()
+    }
+
+    /// The latest logins that were tried, oldest first.
+    pub fn logins(&self) -> Vec<Login> {
+        self.state().logins()
+    }
+
+    /// Whether this secret was ever presented as a password or token, in whatever login, let in or not.
+    pub fn was_presented(&self, secret: &Secret) -> bool {
+        self.state().was_presented(secret)
+    }
+
+    /// Serves a protocol on a listener until told to stop; returns when its connections are closed. Dropping the future
+    /// ends the connections too.
+    pub async fn serve(&self, protocol: Protocol, tls: Start, listener: TcpListener, until: CancellationToken) {
+        // A child, so that the connections end with `until` and with this future, whichever is first.
+        let stop = until.child_token();
+        let _stop_when_dropped = stop.clone().drop_guard();
+        let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let connections = TaskTracker::new();
+        loop {
+            let accept = async {
+                let permit = Arc::clone(&permits).acquire_owned().await;
+                (permit, listener.accept().await)
+            };
+            let (permit, accepted) = tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = accept => accepted,
+            };
+            let Ok((stream, peer)) = accepted else {
+                // Out of descriptors, most likely: wait for connections to end rather than spin.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            let (sandbox, stop) = (self.clone(), stop.clone());
+            connections.spawn(async move {
+                let _permit = permit;
+                let session = sandbox.converse(protocol, tls, stream, peer);
+                if let Some(Err(error)) = stop.run_until_cancelled(session).await {
+                    tracing::debug!(%protocol, %peer, %error, "sandbox connection ended");
+                }
+            });
+        }
+        connections.close();
+        connections.wait().await;
+    }
+
+    async fn converse(&self, protocol: Protocol, tls: Start, stream: TcpStream, peer: SocketAddr) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let mut connection = Connection::new(stream);
+        if tls == Start::Implicit {
+            connection.start_tls(self.tls()).await?;
+        }
+        let ended = match protocol {
+            Protocol::Imap => imap::serve(self, &mut connection, peer, tls).await,
+            Protocol::Pop3 => pop3::serve(self, &mut connection, peer, tls).await,
+            Protocol::Submission => submission::serve(self, &mut connection, peer, tls).await,
+        };
+        connection.close().await;
+        ended
+    }
+
+    fn face(&self) -> Face {
+        self.0.options.face
+    }
+
+    fn texts(&self) -> &Texts {
+        &self.0.texts
+    }
+
+    fn tls(&self) -> Arc<rustls::ServerConfig> {
+        Arc::clone(&self.0.options.tls)
+    }
+
+    /// Judges an attempt and remembers it.
+    fn log_in(&self, protocol: Protocol, attempt: &Attempt) -> Verdict {
+        self.state().log_in(self.texts(), protocol, attempt)
+    }
+
+    /// Remembers an attempt that no password could have passed.
+    fn turn_away(&self, protocol: Protocol, attempt: &Attempt) {
+        self.state().record(protocol, attempt, Outcome::Refused);
+    }
+
+    /// What is wrong with an account that is logged in.
+    fn behaviour(&self, address: &str) -> Behaviour {
+        self.state().account(address).map_or(Behaviour::Normal, |account| account.behaviour)
+    }
+
+    /// Works on an account's folders. `work` must be short: it holds the one lock of the sandbox.
+    fn with_folders<T>(&self, address: &str, work: impl FnOnce(&mut Folders) -> T) -> T {
+        let mut state = self.state();
+        let account = state.account(address).expect("who is logged in has an account, and none is ever removed");
+        work(&mut account.folders)
+    }
+
+    async fn hold_back(&self) {
+        if self.face() != Face::Gmail && !self.0.options.junk_delay.is_zero() {
+            tokio::time::sleep(self.0.options.junk_delay).await;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().expect("no holder of this lock panics")
+    }
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox").field("face", &self.face()).field("host", &self.0.options.host).finish()
+    }
+}

@@ -1,0 +1,117 @@
+//! What the provider remembers: accounts, logins, sent mail. It must never give a password out again.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::mailbox::{Flags, Folders};
+use super::texts::{Texts, Verdict};
+use super::{Account, Behaviour, Face, Login, Outcome, Sent};
+use crate::model::{Attempt, Protocol, Secret, normalise};
+
+/// Logins and messages that are remembered; older ones are forgotten.
+const LOGINS_MAX: usize = 10_000;
+const SENT_MAX: usize = 1_000;
+
+/// An account and its mail.
+pub(super) struct Held {
+    pub(super) password: Secret,
+    pub(super) behaviour: Behaviour,
+    pub(super) folders: Folders,
+}
+
+pub(super) struct State {
+    accounts: HashMap<String, Held>,
+    logins: VecDeque<Login>,
+    /// Every secret ever presented, once. Never forgotten: "was it ever presented?" must have an answer.
+    presented: Vec<Secret>,
+    sent: VecDeque<Sent>,
+}
+
+impl State {
+    pub(super) fn new() -> Self {
+        Self { accounts: HashMap::new(), logins: VecDeque::new(), presented: Vec::new(), sent: VecDeque::new() }
+    }
+
+    pub(super) fn add(&mut self, account: Account, folders: Folders) {
+        let Account { address, password, behaviour } = account;
+        self.accounts.insert(normalise(&address), Held { password, behaviour, folders });
+    }
+
+    pub(super) fn account(&mut self, address: &str) -> Option<&mut Held> {
+        self.accounts.get_mut(&normalise(address))
+    }
+
+    pub(super) fn logins(&self) -> Vec<Login> {
+        self.logins.iter().cloned().collect()
+    }
+
+    pub(super) fn sent(&self) -> Vec<Sent> {
+        self.sent.iter().cloned().collect()
+    }
+
+    pub(super) fn was_presented(&self, secret: &Secret) -> bool {
+        self.presented.contains(secret)
+    }
+
+    /// Judges an attempt and remembers it.
+    pub(super) fn log_in(&mut self, texts: &Texts, protocol: Protocol, attempt: &Attempt) -> Verdict {
+        let verdict = self.judge(texts, protocol, attempt);
+        let outcome = match verdict {
+            Verdict::Accept { .. } => Outcome::Accepted,
+            Verdict::Refuse(_) => Outcome::Refused,
+        };
+        self.record(protocol, attempt, outcome);
+        verdict
+    }
+
+    fn judge(&self, texts: &Texts, protocol: Protocol, attempt: &Attempt) -> Verdict {
+        if !texts.takes_passwords(protocol) {
+            return Verdict::Refuse(texts.no_passwords(protocol));
+        }
+        let address = normalise(&String::from_utf8_lossy(&attempt.authcid));
+        let wrong = Verdict::Refuse(texts.wrong_password(protocol, attempt.method));
+        let Some(account) = self.accounts.get(&address) else { return wrong };
+        // The provider's policies come before the password: they refuse the right one and the wrong one alike.
+        if let Some(refusal) = texts.refusal(protocol, attempt.method, account.behaviour) {
+            return Verdict::Refuse(refusal);
+        }
+        let acts_for_another = attempt.authzid.as_ref().is_some_and(|authzid| *authzid != attempt.authcid);
+        if acts_for_another || account.password != attempt.proof {
+            return wrong;
+        }
+        Verdict::Accept { address }
+    }
+
+    pub(super) fn record(&mut self, protocol: Protocol, attempt: &Attempt, outcome: Outcome) {
+        if !self.was_presented(&attempt.proof) {
+            self.presented.push(attempt.proof.clone());
+        }
+        if self.logins.len() == LOGINS_MAX {
+            self.logins.pop_front();
+        }
+        let identity = String::from_utf8_lossy(&attempt.authcid).into_owned();
+        self.logins.push_back(Login { protocol, identity, mechanism: attempt.method, outcome });
+    }
+
+    /// Puts a submitted message where it belongs: into the INBOX of everybody who lives here, and for Exchange into the
+    /// sender's sent items.
+    pub(super) fn submit(&mut self, face: Face, sent: Sent) {
+        for recipient in &sent.recipients {
+            if let Some(account) = self.account(recipient) {
+                account.folders.deliver(Arc::clone(&sent.message));
+            }
+        }
+        match face {
+            Face::ExchangeOnline | Face::ExchangeWithPasswords => {
+                if let Some(account) = self.account(&sent.account) {
+                    account.folders.append("Sent Items", Arc::clone(&sent.message), Flags::seen(), None);
+                }
+            }
+            Face::Gmail => {}
+        }
+        if self.sent.len() == SENT_MAX {
+            self.sent.pop_front();
+        }
+        self.sent.push_back(sent);
+    }
+}
