@@ -20,4 +20,17 @@ pub mod model;
 pub mod proto;
 pub mod sasl;
 
+pub mod audit;
+pub mod credential;
+pub mod net;
 pub mod sandbox;
+pub mod store;
+pub mod telemetry;
+
+pub mod broker;
+pub mod session;
+pub mod upstream;
+
+pub mod app;
+pub mod cli;
+pub mod config;

@@ -164,7 +164,7 @@ fn describe_found(found: &Option<Version>) -> String {
 }
 
 /// Which store to use.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Options {
     /// In this process's memory, gone with it. For tests.
     Memory,

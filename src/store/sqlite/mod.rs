@@ -32,7 +32,7 @@ use crate::model::{RecordId, RecordKind, Secret};
 const READERS: usize = 3;
 
 /// Where the file is and what opens it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// The database file. SQLite puts two more beside it, `-wal` and `-shm`, while it is in use.
     pub path: PathBuf,
