@@ -1,5 +1,5 @@
 //! The embedded store: one SQLite file, each value sealed. It must never hold a value in the clear on disk, nor make a
-//! caller's task wait inside SQLite: all of it happens on the threads of a [`Pool`].
+//! caller's task wait inside SQLite: all of it happens on the threads of a pool.
 //!
 //! The file is in WAL mode, so the daemon and the command line have it open at the same time, and readers never wait
 //! for a writer. Its layout is in `schema`, its statements are in `rows`, its seals in `store::envelope`.
