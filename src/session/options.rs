@@ -58,7 +58,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            sessions_max: 10_000,
+            sessions_max: 4_000,
             tls_handshake_timeout: Duration::from_secs(15),
             login_timeout: Duration::from_secs(120),
             write_timeout: Duration::from_secs(30),
