@@ -118,8 +118,8 @@ impl Server {
             // RFC 3207 section 4.
             _ if !self.passwords_allowed() => self.reject("530 5.7.0 Must issue a STARTTLS command first"),
             Some(Command::Mail | Command::Rcpt | Command::Data) => self.reject("530 5.7.0 Authentication required"),
-            Some(Command::Help) => self.say("214 2.0.0 Log in with AUTH; the mail server will answer the rest"),
-            Some(Command::Vrfy) => self.say("252 2.5.0 Log in first, then send some mail and see"),
+            Some(Command::Help) => self.say("214 2.0.0 Log in with AUTH first"),
+            Some(Command::Vrfy) => self.say("252 2.5.0 Cannot verify before login"),
             Some(Command::Expn) => self.reject("502 5.5.1 EXPN is not implemented"),
             None => self.reject("500 5.5.2 Unknown command"),
         }
