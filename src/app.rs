@@ -1,6 +1,7 @@
 //! Floor 4: the process. Config in, everything built and bound, then running until it is told to stop. Nothing else
 //! spawns tasks.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::audit::Audit;
 use crate::broker::{Broker, Directory};
 use crate::config::Config;
+use crate::model::{Profile, Protocol};
 use crate::net::{self, accept_loop, tls};
 use crate::session::{Listener, ListenerTls, Sessions};
 use crate::store;
@@ -91,21 +93,29 @@ impl App {
         self.listeners.iter().flat_map(of).collect()
     }
 
+    /// The upstreams and protocols of which clients are told before login what they offer. IMAP tells it after.
+    fn served(&self) -> Vec<(Arc<Profile>, Protocol)> {
+        let all = self.listeners.iter().flat_map(|(listener, _)| {
+            let protocol = listener.options.protocol;
+            listener.profiles.iter().map(move |profile| (profile.name.clone(), protocol, Arc::clone(profile)))
+        });
+        let once: BTreeMap<(String, Protocol), Arc<Profile>> = all
+            .filter(|(_, protocol, _)| *protocol != Protocol::Imap)
+            .map(|(name, protocol, profile)| ((name, protocol), profile))
+            .collect();
+        once.into_iter().map(|((_, protocol), profile)| (profile, protocol)).collect()
+    }
+
     /// Serves until `stop` is cancelled, then drains: no new clients, a goodbye to those that have not logged in, and
     /// time for the others to end by themselves.
     pub async fn run(self, stop: CancellationToken) {
-        let profiles: Vec<_> = {
-            let mut all: Vec<_> = self.listeners.iter().flat_map(|(listener, _)| listener.profiles.clone()).collect();
-            all.sort_by(|a, b| a.name.cmp(&b.name));
-            all.dedup_by(|a, b| a.name == b.name);
-            all
-        };
-        let _ = tokio::time::timeout(FIRST_PROBE_TIMEOUT, self.upstreams.probe_all(&profiles)).await;
+        let served = self.served();
+        let _ = tokio::time::timeout(FIRST_PROBE_TIMEOUT, self.upstreams.probe_all(&served)).await;
 
         let tasks = TaskTracker::new();
         let upstreams = Arc::clone(&self.upstreams);
         let drain = self.drain.clone();
-        tasks.spawn(async move { upstreams.keep_probing(&profiles, drain).await });
+        tasks.spawn(async move { upstreams.keep_probing(&served, drain).await });
 
         let permits = Arc::new(Semaphore::new(self.sessions_max));
         for (listener, sockets) in self.listeners {
@@ -164,8 +174,7 @@ fn bind_all(config: &Config, problems: &mut Vec<String>) -> Vec<(Arc<Listener>, 
 }
 
 /// The registered ALPN names (RFC 7301 registry); submission has none, and `smtp` is what others use.
-fn application_protocol(protocol: crate::model::Protocol) -> &'static str {
-    use crate::model::Protocol;
+fn application_protocol(protocol: Protocol) -> &'static str {
     match protocol {
         Protocol::Imap => "imap",
         Protocol::Pop3 => "pop3",

@@ -110,22 +110,20 @@ impl Upstreams {
         Ok(())
     }
 
-    /// Probes these upstreams, all at once, for every protocol in which a client is told before login what is offered.
-    pub async fn probe_all(&self, profiles: &[Arc<Profile>]) {
-        let probes = profiles.iter().flat_map(|profile| {
-            [Protocol::Pop3, Protocol::Submission].map(|protocol| async move {
-                if let Err(error) = self.probe(profile, protocol).await {
-                    tracing::warn!(%error, "an upstream could not be probed; it is offered as last known");
-                }
-            })
+    /// Probes these upstreams, all at once.
+    pub async fn probe_all(&self, served: &[(Arc<Profile>, Protocol)]) {
+        let probes = served.iter().map(|(profile, protocol)| async move {
+            if let Err(error) = self.probe(profile, *protocol).await {
+                tracing::warn!(%error, "an upstream could not be probed; it is offered as last known");
+            }
         });
         futures_util::future::join_all(probes).await;
     }
 
-    /// Probes again and again until `stop`.
-    pub async fn keep_probing(&self, profiles: &[Arc<Profile>], stop: CancellationToken) {
+    /// Probes them again and again until `stop`.
+    pub async fn keep_probing(&self, served: &[(Arc<Profile>, Protocol)], stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(self.options.probe_interval)).await.is_some() {
-            self.probe_all(profiles).await;
+            self.probe_all(served).await;
         }
     }
 
