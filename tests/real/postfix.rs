@@ -11,7 +11,7 @@ use crate::child::{self, Server};
 use crate::dovecot::{Dovecot, Mailbox};
 use crate::endpoint::{Endpoint, Tls};
 use crate::programs;
-use crate::scratch::{Certificates, Scratch};
+use crate::scratch::{Certificates, Scratch, let_settle};
 
 /// How often other ports are tried when a stranger took one between choosing and listening.
 const START_ATTEMPTS: usize = 3;
@@ -50,12 +50,12 @@ impl Postfix {
         make_queue(scratch);
         let recipients: String = mailboxes.iter().map(|mailbox| format!("{} here\n", mailbox.address)).collect();
         scratch.write("postfix/recipients", recipients);
-        scratch.write("postfix/main.cf", main_configuration(scratch, certificates, dovecot));
+        let_settle(&scratch.write("postfix/main.cf", main_configuration(scratch, certificates, dovecot)));
         let log = scratch.path("postfix.log");
         for _ in 0..START_ATTEMPTS {
             let port = child::free_port;
             let ports = Ports { submission: port(), submissions: port(), plain: port() };
-            scratch.write("postfix/master.cf", service_configuration(ports));
+            let_settle(&scratch.write("postfix/master.cf", service_configuration(ports)));
             let output = fs::File::create(scratch.path("postfix.out")).unwrap();
             let mut command = Command::new(&program);
             // `postfix start-fg` would run its daemon in a process group that this process does not know.

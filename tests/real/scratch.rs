@@ -1,10 +1,11 @@
 //! The folder and the certificates of one test. The folder is short in name and open to other users for passing
 //! through, because the servers' own accounts must reach their sockets in it; what is secret inside is closed by its mode.
 
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use tempfile::TempDir;
@@ -51,6 +52,14 @@ fn write_with_mode(path: &Path, content: &[u8], mode: u32) -> PathBuf {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path).unwrap();
     file.write_all(content).unwrap();
     path.to_path_buf()
+}
+
+/// Makes a file or folder look as if nothing had changed in it for a while. Postfix waits until its configuration is
+/// older than a second or two, and mbsync until a Maildir folder is, because a change within one tick of the clock is
+/// invisible to them.
+pub(crate) fn let_settle(path: &Path) {
+    let while_ago = SystemTime::now() - Duration::from_mins(1);
+    File::open(path).unwrap().set_modified(while_ago).unwrap();
 }
 
 /// A certificate authority of the test's own, and a server certificate for `localhost` and 127.0.0.1 that it signed.

@@ -8,7 +8,7 @@ use crate::child;
 use crate::endpoint::{Endpoint, Tls};
 use crate::mail;
 use crate::programs;
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, let_settle};
 
 /// The local half: a Maildir tree that outlives single runs.
 pub(crate) struct Local {
@@ -46,6 +46,11 @@ impl Local {
                 endpoint.authority.display(),
             ),
         );
+        for folder in self.folders() {
+            for part in ["cur", "new"] {
+                let_settle(&self.mail.join(&folder).join(part));
+            }
+        }
         let mut command = Command::new(programs::find("mbsync"));
         child::run_well(command.arg("--config").arg(config).arg("--all").env("HOME", self.scratch.path("")), b"");
     }
