@@ -49,7 +49,7 @@ impl Postfix {
         let config = scratch.folder("postfix");
         make_queue(scratch);
         let recipients: String = mailboxes.iter().map(|mailbox| format!("{} here\n", mailbox.address)).collect();
-        scratch.write("postfix/recipients", recipients);
+        let_settle(&scratch.write("postfix/recipients", recipients));
         let_settle(&scratch.write("postfix/main.cf", main_configuration(scratch, certificates, dovecot)));
         let log = scratch.path("postfix.log");
         for _ in 0..START_ATTEMPTS {
@@ -136,6 +136,7 @@ mynetworks =
 mydestination =
 alias_maps =
 alias_database =
+local_recipient_maps =
 local_header_rewrite_clients =
 
 # Nothing leaves this machine, and no name is looked up.
@@ -186,7 +187,6 @@ rewrite unix - - n - - trivial-rewrite
 bounce unix - - n - 0 bounce
 defer unix - - n - 0 bounce
 trace unix - - n - 0 bounce
-proxymap unix - - n - - proxymap
 error unix - - n - - error
 retry unix - - n - - error
 lmtp unix - - n - - lmtp
