@@ -47,7 +47,7 @@ impl Server {
     /// a test process that is killed runs no destructor.
     fn watch(group: u32) -> Child {
         Command::new("/bin/sh")
-            .args(["-c", "cat >/dev/null; kill -TERM -- -$0; sleep 1; kill -KILL -- -$0", &group.to_string()])
+            .args(["-c", "cat >/dev/null; kill -s TERM -- -$0; sleep 1; kill -s KILL -- -$0", &group.to_string()])
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -199,4 +199,12 @@ pub(crate) fn free_port() -> u16 {
         }
     }
     panic!("no port of 127.0.0.1 is free");
+}
+
+#[test]
+fn a_server_ends_when_the_test_process_is_gone() {
+    let mut server = Server::spawn("sleep", Command::new("sleep").arg("600"), Vec::new());
+    // What the kernel does to a process that is killed.
+    drop(server.watchdog.stdin.take());
+    eventually("the end of the server", || server.child.try_wait().unwrap());
 }

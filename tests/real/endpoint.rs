@@ -7,18 +7,18 @@ use std::path::PathBuf;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tls {
     Implicit,
-    StartTls,
+    Starttls,
     Plain,
 }
 
 impl Tls {
-    pub(crate) const ALL: [Self; 3] = [Self::Implicit, Self::StartTls, Self::Plain];
+    pub(crate) const ALL: [Self; 3] = [Self::Implicit, Self::Starttls, Self::Plain];
 
     /// The word for it in the clients' job descriptions and in Locum's configuration.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Implicit => "implicit",
-            Self::StartTls => "starttls",
+            Self::Starttls => "starttls",
             Self::Plain => "none",
         }
     }

@@ -55,6 +55,11 @@ pub(crate) trait Route {
 
     /// Where and as whom a client connects to reach `mailbox`.
     fn endpoint(&self, protocol: Protocol, tls: Tls, mailbox: &Mailbox) -> Endpoint;
+
+    /// Panics if the logs show what must not be: checked when the scenarios of a test are done.
+    fn check_logs(&self) {
+        self.lab().assert_only_app_passwords();
+    }
 }
 
 /// Straight to the servers: proves that the clients and the scenarios are right.

@@ -76,6 +76,21 @@ impl Route for Locum {
         endpoint.password.clone_from(&self.secrets[&mailbox.address]);
         endpoint
     }
+
+    /// Whatever a client did, the provider saw TLS, the account's own address and its app password, and Locum's own
+    /// output holds neither of the two secrets.
+    fn check_logs(&self) {
+        self.lab.assert_only_app_passwords();
+        for login in self.lab.dovecot.logins() {
+            assert!(login.tls, "Locum logged in without TLS: {login:?}");
+            assert!(self.secrets.contains_key(&login.user), "Locum logged in as somebody else: {login:?}");
+        }
+        let output = self.output();
+        for mailbox in self.lab.mailboxes() {
+            assert!(!output.contains(&mailbox.password), "Locum printed an app password");
+            assert!(!output.contains(&self.secrets[&mailbox.address]), "Locum printed a client secret");
+        }
+    }
 }
 
 fn locum() -> Command {

@@ -77,7 +77,7 @@ impl Postfix {
     pub(crate) fn submission(&self, tls: Tls, mailbox: &Mailbox) -> Endpoint {
         let port = match tls {
             Tls::Implicit => self.ports.submissions,
-            Tls::StartTls => self.ports.submission,
+            Tls::Starttls => self.ports.submission,
             Tls::Plain => self.ports.plain,
         };
         mailbox.endpoint(port, tls, &self.authority)

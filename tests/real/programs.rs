@@ -46,3 +46,9 @@ pub(crate) fn system_group(name: &str) -> u32 {
         .and_then(|fields| fields.get(2)?.parse().ok())
         .unwrap_or_else(|| panic!("there is no system group `{name}`: run tests/install as root"))
 }
+
+#[test]
+#[should_panic(expected = "run tests/install")]
+fn a_missing_program_fails_the_test_and_says_what_to_do() {
+    find("no-such-mail-client");
+}

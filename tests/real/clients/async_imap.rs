@@ -85,7 +85,7 @@ async fn log_in(endpoint: &Endpoint) -> Session<Box<dyn Wire>> {
     let socket = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await.unwrap();
     let wire: Box<dyn Wire> = match endpoint.tls {
         Tls::Implicit => Box::new(shake_hands(endpoint, socket).await),
-        Tls::StartTls => {
+        Tls::Starttls => {
             let mut client = Client::new(socket);
             client.read_response().await.unwrap().expect("a greeting comes first");
             client.run_command_and_check_ok("STARTTLS", None).await.unwrap();
@@ -95,7 +95,7 @@ async fn log_in(endpoint: &Endpoint) -> Session<Box<dyn Wire>> {
         Tls::Plain => Box::new(socket),
     };
     let mut client = Client::new(wire);
-    if endpoint.tls != Tls::StartTls {
+    if endpoint.tls != Tls::Starttls {
         client.read_response().await.unwrap().expect("a greeting comes first");
     }
     client.login(&endpoint.user, &endpoint.password).await.map_err(|(error, _)| error).unwrap()

@@ -91,7 +91,7 @@ fn configuration(endpoint: &Endpoint, scheme: &str, path: &str, options: &[(&str
         option("cacert", &endpoint.authority.display().to_string()),
         option("noproxy", "*"),
     ];
-    if endpoint.tls == Tls::StartTls {
+    if endpoint.tls == Tls::Starttls {
         lines.push("ssl-reqd".to_owned());
     }
     lines.extend(options.iter().map(|(name, value)| option(name, value)));

@@ -21,7 +21,7 @@ pub(crate) fn take_all(endpoint: &Endpoint, protocol: &str) -> Vec<Vec<u8>> {
     let tls = match endpoint.tls {
         Tls::Implicit => "ssl",
         // A named version makes STARTTLS a must; `auto` would go on without it.
-        Tls::StartTls => "sslproto \"TLS1.2+\"",
+        Tls::Starttls => "sslproto \"TLS1.2+\"",
         Tls::Plain => "sslproto \"\"",
     };
     let verify = if endpoint.tls == Tls::Plain {

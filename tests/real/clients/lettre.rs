@@ -22,7 +22,7 @@ pub(crate) fn submit(endpoint: &Endpoint, mechanism: Mechanism, mail: &Outgoing<
         .unwrap();
     let tls = match endpoint.tls {
         Tls::Implicit => LettreTls::Wrapper(parameters),
-        Tls::StartTls => LettreTls::Required(parameters),
+        Tls::Starttls => LettreTls::Required(parameters),
         Tls::Plain => LettreTls::None,
     };
     let transport = SmtpTransport::builder_dangerous(&endpoint.host)

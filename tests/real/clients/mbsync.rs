@@ -28,7 +28,7 @@ impl Local {
         let password = self.scratch.write_secret("password", format!("{}\n", endpoint.password));
         let tls = match endpoint.tls {
             Tls::Implicit => "IMAPS",
-            Tls::StartTls => "STARTTLS",
+            Tls::Starttls => "STARTTLS",
             Tls::Plain => "None",
         };
         let mail = self.mail.display();

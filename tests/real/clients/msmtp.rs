@@ -15,7 +15,7 @@ pub(crate) fn submit(endpoint: &Endpoint, mechanism: &str, mail: &Outgoing<'_>) 
     let password = scratch.write_secret("password", format!("{}\n", endpoint.password));
     let (tls, starttls) = match endpoint.tls {
         Tls::Implicit => ("on", "off"),
-        Tls::StartTls => ("on", "on"),
+        Tls::Starttls => ("on", "on"),
         Tls::Plain => ("off", "off"),
     };
     let config = scratch.write_secret(

@@ -32,7 +32,7 @@ fn run(scratch: &Scratch, endpoint: &Endpoint, mechanism: &str, mail: &Outgoing<
     let message = scratch.write("message", stuffed(mail.message));
     let tls = match endpoint.tls {
         Tls::Implicit => "tls-on-connect\ntls-verify\n",
-        Tls::StartTls => "tls\ntls-verify\n",
+        Tls::Starttls => "tls\ntls-verify\n",
         Tls::Plain => "",
     };
     let Endpoint { host, port, user, password, authority, .. } = endpoint;
