@@ -55,12 +55,8 @@ impl Locum {
         panic!("Locum ended {START_ATTEMPTS} times instead of listening: {}", fs::read_to_string(output).unwrap());
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.server.pid()
-    }
-
     /// Everything that Locum printed so far, on both its outputs.
-    pub(crate) fn output(&self) -> String {
+    fn output(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.lab.scratch.path("locum.out")).unwrap()).into_owned()
     }
 }
@@ -77,18 +73,22 @@ impl Route for Locum {
         endpoint
     }
 
-    /// Whatever a client did, the provider saw TLS, the account's own address and its app password, and Locum's own
-    /// output holds neither of the two secrets.
+    /// Whatever a client did, the provider saw TLS, the account's own address and its app password, and neither of the
+    /// two secrets stands in Locum's output, arguments or environment.
     fn check_logs(&self) {
         self.lab.assert_only_app_passwords();
         for login in self.lab.dovecot.logins() {
             assert!(login.tls, "Locum logged in without TLS: {login:?}");
             assert!(self.secrets.contains_key(&login.user), "Locum logged in as somebody else: {login:?}");
         }
-        let output = self.output();
+        let mut shown = self.output();
+        for file in ["cmdline", "environ"] {
+            let bytes = fs::read(format!("/proc/{}/{file}", self.server.pid())).unwrap();
+            shown.push_str(&String::from_utf8_lossy(&bytes));
+        }
         for mailbox in self.lab.mailboxes() {
-            assert!(!output.contains(&mailbox.password), "Locum printed an app password");
-            assert!(!output.contains(&self.secrets[&mailbox.address]), "Locum printed a client secret");
+            assert!(!shown.contains(&mailbox.password), "Locum shows an app password");
+            assert!(!shown.contains(&self.secrets[&mailbox.address]), "Locum shows a client secret");
         }
     }
 }
@@ -115,7 +115,9 @@ fn enrol(config: &Path, mailboxes: &[Mailbox]) -> BTreeMap<String, String> {
         let mut issue = locum();
         issue.args(["client", "issue", "--config"]).arg(config).arg(client_login(mailbox));
         let printed = child::run_well(issue.args(["--account", &mailbox.address]), b"");
-        (mailbox.address.clone(), String::from_utf8(printed).unwrap().trim().to_owned())
+        let secret = String::from_utf8(printed).unwrap().trim().to_owned();
+        assert!(!secret.is_empty() && !secret.contains('\n'), "`client issue` prints the secret and nothing else");
+        (mailbox.address.clone(), secret)
     };
     mailboxes.iter().map(issue).collect()
 }
