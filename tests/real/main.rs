@@ -11,7 +11,6 @@ mod clients;
 mod dovecot;
 mod endpoint;
 mod lab;
-#[expect(dead_code, reason = "used by `through_locum` below, once `locum serve` exists")]
 mod locum;
 mod mail;
 mod postfix;
@@ -60,12 +59,20 @@ mod directly {
     matrix!(crate::lab::Lab::start());
 }
 
-// THROUGH LOCUM: this and the removal of the `expect` above are all that is missing. The other upstream TLS needs only a
-// few of the scenarios (`matrix!(open, Imap, imap: with_curl);`), which keeps the whole run under a minute.
-//
-// mod through_locum {
-//     matrix!(crate::locum::Locum::start(crate::lab::Lab::start(), crate::endpoint::Tls::Implicit));
-// }
+mod through_locum {
+    matrix!(crate::locum::Locum::start(crate::lab::Lab::start(), crate::endpoint::Tls::Implicit));
+}
+
+/// The other way of beginning TLS upstream: a client for each protocol is enough to try it.
+mod through_locum_with_starttls_upstream {
+    matrix!(super::open(), Imap, imap: with_curl);
+    matrix!(super::open(), Pop3, pop3: with_curl);
+    matrix!(super::open(), Submission, submission: with_swaks);
+
+    fn open() -> crate::locum::Locum {
+        crate::locum::Locum::start(crate::lab::Lab::start(), crate::endpoint::Tls::Starttls)
+    }
+}
 
 #[test]
 fn the_provider_refuses_every_other_password_and_the_log_shows_it() {
