@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{files, read};
+use crate::{files, read, top};
 
 /// A page of the documentation.
 #[derive(Debug)]
@@ -21,8 +21,9 @@ pub(crate) struct Piece {
 impl Page {
     /// `README.md` and everything below `docs`.
     pub(crate) fn all() -> Vec<Self> {
-        let readme = files("", "md").into_iter().filter(|file| file.as_os_str() == "README.md");
-        readme.chain(files("docs", "md")).map(|file| Self { text: read(&file), file }).collect()
+        let readme = PathBuf::from("README.md");
+        let readme = top().join(&readme).exists().then_some(readme);
+        readme.into_iter().chain(files("docs", "md")).map(|file| Self { text: read(&file), file }).collect()
     }
 
     /// The targets of all links: `[…](target)` and `[name]: target`.
