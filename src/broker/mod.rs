@@ -15,7 +15,7 @@ mod throttle;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -28,6 +28,10 @@ pub use directory::{Directory, DirectoryError, Versioned};
 pub use lease::Lease;
 pub use options::Options;
 pub use reason::Reason;
+
+/// A wrong secret and an unknown login are both answered this long after they came: how long the store and the hash took
+/// cannot be read from it. It also slows guessing; a person who mistyped does not notice.
+const REFUSAL_TIME: Duration = Duration::from_millis(250);
 
 /// Decides about logins.
 #[derive(Debug)]
@@ -55,10 +59,12 @@ impl Broker {
     /// # Errors
     /// The [`Reason`] why the client is not let in; [`Reason::refusal`] is what it may be told.
     pub async fn decide(&self, attempt: &Attempt, origin: &Origin, served: &[String]) -> Result<Lease, Reason> {
+        let began = Instant::now();
         let mut proven_by = None;
         let decision = self.try_decide(attempt, origin, served, &mut proven_by).await;
         if let Err(Reason::UnknownLogin | Reason::WrongSecret | Reason::SecretExpired { .. }) = &decision {
-            self.throttle.failed(origin.peer, &attempt.authcid, Instant::now());
+            self.throttle.failed(origin.peer, &attempt.authcid, began);
+            tokio::time::sleep_until((began + REFUSAL_TIME).into()).await;
         }
         self.audit.record(
             origin,

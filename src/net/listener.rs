@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(permits.available_permits(), 0);
         assert!(seen.try_recv().is_err(), "the second client waits in the kernel");
         drop(first);
-        seen.recv().await.unwrap();
+        assert!(seen.recv().await.is_some());
         drain.cancel();
         running.await.unwrap();
     }

@@ -91,8 +91,8 @@ impl Connection {
         Ok(())
     }
 
-    /// A dot-stuffed message (RFC 5321 section 4.5.2); only CR LF . CR LF ends it, so that nothing can be smuggled behind
-    /// a bare line feed. `None` if it had more than `bytes_max` bytes: it is then read to its end and dropped.
+    /// A dot-stuffed message (RFC 5321 section 4.5.2); only CR LF . CR LF ends it, so that nothing can be smuggled
+    /// behind a bare line feed. `None` if it had more than `bytes_max` bytes: it is then read to its end and dropped.
     pub(super) async fn read_dotted(&mut self, bytes_max: usize) -> io::Result<Option<Vec<u8>>> {
         let mut message = Vec::new();
         let mut line_start = 0;

@@ -1,5 +1,5 @@
-//! Folders and messages of one account, in memory, with what IMAP demands of them: unique ids that only grow, flags, and
-//! a signal at every change. It must never give an id twice.
+//! Folders and messages of one account, in memory, with what IMAP demands of them: unique ids that only grow, flags,
+//! and a signal at every change. It must never give an id twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,5 +1,5 @@
-//! The look-alike provider: the upstream of `locum demo` and of the tests. Small but real mailboxes in memory, over TLS,
-//! with the greetings, capabilities and failure texts of the provider whose [`Face`] it wears.
+//! The look-alike provider: the upstream of `locum demo` and of the tests. Small but real mailboxes in memory, over
+//! TLS, with the greetings, capabilities and failure texts of the provider whose [`Face`] it wears.
 //!
 //! It knows nothing of the broker that logs in to it, and must never help it: what a provider would refuse is refused.
 //! It is for loopback and for mail that nobody misses: nothing is stored, and a mailbox has no quota.
@@ -41,9 +41,11 @@ const CONNECTIONS_MAX: usize = 1024;
 /// Which provider it looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Face {
-    /// Exchange Online as of 2026: IMAP and POP3 take no password of any kind, submission takes one by AUTH LOGIN alone.
+    /// Exchange Online as of 2026: IMAP and POP3 take no password of any kind, submission takes an app password, by
+    /// AUTH LOGIN alone.
     ExchangeOnline,
-    /// Exchange as it was online until the end of 2022 and still is on premises: passwords work for all three protocols.
+    /// Exchange as it was online until the end of 2022 and still is on premises: passwords work for all three
+    /// protocols.
     ExchangeWithPasswords,
     /// Gmail: an app password works for all three protocols.
     Gmail,

@@ -1,5 +1,5 @@
-//! Submission (RFC 6409, RFC 5321, RFC 3030, RFC 4954) as the provider speaks it. It takes mail for anybody, delivers it
-//! to the accounts of this sandbox, and must never send any further.
+//! Submission (RFC 6409, RFC 5321, RFC 3030, RFC 4954) as the provider speaks it. It takes mail for anybody, delivers
+//! it to the accounts of this sandbox, and must never send any further.
 
 use std::io;
 use std::net::SocketAddr;

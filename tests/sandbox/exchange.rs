@@ -7,7 +7,7 @@ use locum::model::{Protocol, Secret};
 use locum::sandbox::{Behaviour, Face, Login, Outcome, Start};
 use tokio::net::TcpStream;
 
-use crate::support::{ALICE, HOST, PASSWORD, Provider, Wire};
+use crate::support::{ALICE, END, HOST, PASSWORD, Provider, Wire};
 
 const SIGNING_OFF: &str = "* BYE Microsoft Exchange Server IMAP4 server signing off.";
 
@@ -108,9 +108,7 @@ async fn submission_takes_an_app_password_by_auth_login_alone() {
     assert_eq!((after.len(), &after[6..]), (before.len(), &before[6..]));
     assert_eq!(
         wire.ask(&format!("MAIL FROM:<{ALICE}>")).await,
-        format!(
-            "530 5.7.57 SMTP; Client was not authenticated to send anonymous mail during MAIL FROM [{HOST}]"
-        )
+        format!("530 5.7.57 SMTP; Client was not authenticated to send anonymous mail during MAIL FROM [{HOST}]")
     );
     let plain = wire.ask(&format!("AUTH PLAIN {}", base64(&format!("\0{ALICE}\0{PASSWORD}")))).await;
     assert!(plain.starts_with(&format!("504 5.7.4 Unrecognized authentication type [{HOST} ")), "{plain}");
@@ -155,10 +153,7 @@ async fn each_refusal_of_submission_has_its_sentence() {
             Behaviour::FederationUnreachable,
             "535 5.7.139 Authentication unsuccessful, federated STS service was unreachable. [",
         ),
-        (
-            Behaviour::BasicAuthRetired,
-            "550 5.7.30 Basic authentication is not supported for Client Submission. [",
-        ),
+        (Behaviour::BasicAuthRetired, "550 5.7.30 Basic authentication is not supported for Client Submission. ["),
         (Behaviour::ServerUnavailable, "451 4.7.0 Temporary server error. Please try again later. ["),
     ];
     for (behaviour, sentence) in sentences {
@@ -215,10 +210,7 @@ async fn imap_with_passwords_fails_in_its_own_ways() {
         (Behaviour::ServerUnavailable, &["T NO Server Unavailable. 15", "* BYE Connection closed."]),
         (Behaviour::BasicAuthDisabled, &["T NO Basic authentication is disabled.", SIGNING_OFF]),
         (Behaviour::TooManyConnections, &["* BYE Connection is closed. 10"]),
-        (
-            Behaviour::Throttled,
-            &["T BAD Request is throttled. Suggested Backoff Time: 92415 milliseconds"],
-        ),
+        (Behaviour::Throttled, &["T BAD Request is throttled. Suggested Backoff Time: 92415 milliseconds"]),
         (Behaviour::AccountLocked, &["T NO LOGIN failed."]),
     ];
     for (behaviour, lines) in cases {
@@ -272,7 +264,7 @@ async fn bytes_ahead_of_the_handshake_end_the_connection() {
         // What was to be said about TLS may or may not get out; nothing is said about what came behind.
         wire.until(|line| {
             assert!(!line.contains("NOOP") && !line.contains("UIDL") && !line.contains("Hello"), "{protocol}: {line}");
-            line.is_empty()
+            line == END
         })
         .await;
     }

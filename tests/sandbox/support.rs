@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) const ALICE: &str = "alice@contoso.test";
 pub(crate) const PASSWORD: &str = "abcdefghijklmnop";
+/// What a [`Wire`] reads where the server has closed.
+pub(crate) const END: &str = "(end of stream)";
 pub(crate) const HOST: &str = "XX0P000CA0000.sandbox.test";
 
 /// A provider with the accounts of Alice and Bob, served until it is dropped.
@@ -128,11 +130,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.0.flush().await.unwrap();
     }
 
-    /// One line of the server, without its line end; empty at the end of the stream.
+    /// One line of the server, without its line end; [`END`] at the end of the stream.
     pub(crate) async fn line(&mut self) -> String {
         let mut line = Vec::new();
         self.0.read_until(b'\n', &mut line).await.unwrap();
-        String::from_utf8(line).unwrap().trim_end_matches(['\r', '\n']).to_owned()
+        let ended = line.is_empty();
+        if ended { END.to_owned() } else { String::from_utf8(line).unwrap().trim_end_matches(['\r', '\n']).to_owned() }
     }
 
     pub(crate) async fn bytes(&mut self, count: usize) -> Vec<u8> {
@@ -150,7 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Sends an IMAP command; gives all lines up to its tagged answer, which is the last one.
     pub(crate) async fn imap(&mut self, command: &str) -> Vec<String> {
         self.write(format!("T {command}\r\n").as_bytes()).await;
-        self.until(|line| line.starts_with("T ") || line.is_empty()).await
+        self.until(|line| line.starts_with("T ")).await
     }
 
     /// Sends a submission command; gives all lines of the reply.
@@ -164,7 +167,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         let mut lines = Vec::new();
         loop {
             let line = self.line().await;
-            let done = last(&line);
+            let done = last(&line) || line == END;
             lines.push(line);
             if done {
                 return lines;
@@ -188,7 +191,8 @@ pub(crate) fn message(bytes: usize) -> Vec<u8> {
             break;
         }
         let dot = if number % 7 == 0 { "." } else { "" };
-        message.extend_from_slice(format!("{dot}line {number} {:032x}\r\n", number.wrapping_mul(0x9E37_79B9)).as_bytes());
+        message
+            .extend_from_slice(format!("{dot}line {number} {:032x}\r\n", number.wrapping_mul(0x9E37_79B9)).as_bytes());
     }
     while message.len() + 2 < bytes {
         message.push(b'x');

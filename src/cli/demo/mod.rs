@@ -28,7 +28,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<()> {
         output::line("\nAll went as it must.");
     } else {
         explain(&stage);
-        tokio::signal::ctrl_c().await?;
+        super::serve::told_to_stop(&mut super::serve::stop_signals()?).await;
         stage.strike().await;
     }
     Ok(())
@@ -39,7 +39,7 @@ fn explain(stage: &Stage) {
     let dir = stage.dir.path().display();
     let ports = &stage.ports;
     let (imap, pop3, submission) = (ports.imap, ports.pop3, ports.submission);
-    let curl = format!("curl --ssl-reqd --cacert {dir}/tls.crt --netrc-file {dir}");
+    let curl = format!("curl -sS --ssl-reqd --cacert {dir}/tls.crt --netrc-file {dir}");
     let (alice, scanner) = (&stage.alice.address, &stage.scanner.address);
     output::line(format!(
         "

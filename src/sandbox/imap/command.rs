@@ -1,5 +1,5 @@
-//! IMAP commands (RFC 3501 section 9) off the wire: lines with their literals, and the words in them. It must never wait
-//! for a literal that it has not allowed.
+//! IMAP commands (RFC 3501 section 9) off the wire: lines with their literals, and the words in them. It must never
+//! wait for a literal that it has not allowed.
 
 use std::collections::VecDeque;
 use std::io;

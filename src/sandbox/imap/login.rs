@@ -20,11 +20,11 @@ impl Session<'_> {
         args.space()?;
         let asked = Asked::from_name(args.atom()?.as_bytes());
         let initial = match args.space() {
-            Ok(()) => Some(args.atom()?),
+            Ok(()) => Some(args.string()?),
             Err(_) => None,
         };
         args.end()?;
-        let initial = initial.as_deref().map(str::as_bytes);
+        let initial = initial.as_ref().map(|initial| initial.as_slice());
         if !self.tls || !self.is_offered(asked) {
             if let Some(attempt) = inline_attempt(asked, true, initial) {
                 return self.decide(&attempt).await;

@@ -192,7 +192,9 @@ impl When {
 
 fn sent(bytes: &[u8]) -> Option<Date> {
     let date = message::value(message::split(bytes).0, "Date")?;
-    rfc2822::parse(std::str::from_utf8(&date).ok()?).ok().map(|date| date.date())
+    // Many a device gets the day of the week wrong.
+    let parser = rfc2822::DateTimeParser::new().relaxed_weekday(true);
+    parser.parse_zoned(&date).ok().map(|date| date.date())
 }
 
 /// Whether text is in there, in any case of ASCII.

@@ -60,7 +60,8 @@ impl Session<'_> {
         Ok(Answer::done())
     }
 
-    /// The message, marked as seen if that is wanted, and whether that changed it; nothing if another session removed it.
+    /// The message, marked as seen if that is wanted, and whether that changed it; nothing if another session removed
+    /// it.
     fn message(&mut self, known: Known, mark_seen: bool) -> Result<Option<(Message, bool)>, Fault> {
         let validity = self.view()?.validity();
         let stored = self.with_folders(|folders| {

@@ -66,7 +66,8 @@ impl View {
         )
     }
 
-    /// The session made a change itself. If it had not seen the version before, it is told of the new one in full later.
+    /// The session made a change itself. If it had not seen the version before, it is told of the new one in full
+    /// later.
     pub(super) fn saw(&mut self, uid: u32, before: u64, after: u64) {
         if let Ok(at) = self.known.binary_search_by_key(&uid, |known| known.uid)
             && self.known[at].version == before

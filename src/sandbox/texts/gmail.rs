@@ -10,8 +10,8 @@ pub(super) const IMAP_BEFORE_LOGIN: &str = "IMAP4rev1 UNSELECT IDLE NAMESPACE QU
 /// Gmail has no port 143; this is for tests of STARTTLS.
 pub(super) const IMAP_BEFORE_TLS: &str = "IMAP4rev1 UNSELECT IDLE NAMESPACE ID CHILDREN STARTTLS LOGINDISABLED";
 
-/// After login, without what the sandbox cannot do (QUOTA, X-GM-EXT-1, COMPRESS, CONDSTORE, ESEARCH and their kind): a
-/// client may use all of these.
+/// After login, without what the sandbox cannot do (QUOTA, X-GM-EXT-1, COMPRESS, CONDSTORE, ESEARCH and their kind):
+/// a client may use all of these.
 pub(super) const IMAP_AFTER_LOGIN: &str =
     "IMAP4rev1 UNSELECT IDLE NAMESPACE ID CHILDREN UIDPLUS MOVE LITERAL- SPECIAL-USE";
 

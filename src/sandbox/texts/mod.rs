@@ -112,7 +112,8 @@ impl Texts {
         }
     }
 
-    /// The challenge that explains a refused token, where the provider sends one; the client answers with an empty line.
+    /// The challenge that explains a refused token, where the provider sends one; the client answers with an empty
+    /// line.
     pub(super) fn token_challenge(&self) -> Option<&'static str> {
         match self.face {
             Face::ExchangeOnline | Face::ExchangeWithPasswords => None,
