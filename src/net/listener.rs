@@ -24,7 +24,7 @@ pub enum BindError {
     #[error("{0} is in use by another process; find it with `ss -ltnp` or choose another port")]
     InUse(SocketAddr),
     /// The process may not.
-    #[error("no permission to listen on {0}; ports below 1024 need CAP_NET_BIND_SERVICE (the systemd unit grants it)")]
+    #[error("no permission to listen on {0}; ports below 1024 need root or CAP_NET_BIND_SERVICE")]
     Denied(SocketAddr),
     /// This machine does not have the address.
     #[error("{0} is not an address of this machine")]
