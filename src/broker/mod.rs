@@ -65,7 +65,7 @@ impl Broker {
             &Event::Decision {
                 outcome: if decision.is_ok() { "allow" } else { "deny" },
                 reason: decision.as_ref().err().map(ToString::to_string),
-                login: audit::name(&attempt.authcid),
+                login: audit::name(&client_secret::mask(&attempt.authcid)),
                 method: attempt.method,
                 client_secret: proven_by,
                 account: decision.as_ref().ok().map(|lease| lease.account().to_owned()),
