@@ -15,7 +15,7 @@ pub const SECRET_BYTES_MAX: usize = 1024;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialError {
     /// The account has none.
-    #[error("the account has no credential; give it one with `locum account set-password`")]
+    #[error("the account has no credential; give it one with `locum account set`")]
     None,
     /// The provider takes no password for this protocol.
     #[error("{upstream} takes no password for {protocol}, app passwords included")]
