@@ -2,6 +2,7 @@
 //! spawns tasks.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -31,13 +32,28 @@ const FIRST_PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct Problems(Vec<String>);
 
+impl Problems {
+    /// Nothing but good if there are none.
+    ///
+    /// # Errors
+    /// The problems, if there are any.
+    pub fn none_in(problems: Vec<String>) -> Result<(), Self> {
+        if problems.is_empty() { Ok(()) } else { Err(Self(problems)) }
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|problem| writeln!(f, "{problem}"))
     }
 }
 
-impl std::error::Error for Problems {}
+impl Error for Problems {}
 
 /// The process, ready to run.
 #[derive(Debug)]
@@ -63,9 +79,9 @@ impl App {
         let client_tls = note_all(&mut problems, tls::client_config(&config.tls));
         let listeners = bind_all(&config, &mut problems);
         check_descriptors(config.session.sessions_max, &mut problems);
-        let (Some(store), Some(audit), Some(client_tls), true) = (store, audit, client_tls, problems.is_empty()) else {
-            return Err(Problems(problems));
-        };
+        Problems::none_in(problems)?;
+        let ready = store.zip(audit).zip(client_tls);
+        let ((store, audit), client_tls) = ready.expect("what is missing left a problem");
 
         let (drain, kill) = (CancellationToken::new(), CancellationToken::new());
         let upstreams = Arc::new(Upstreams::new(client_tls, config.upstream));
@@ -158,8 +174,10 @@ fn bind_all(config: &Config, problems: &mut Vec<String>) -> Vec<(Arc<Listener>, 
     for options in &config.listeners {
         let mut sockets = Vec::new();
         for &address in &options.bind {
-            let bound = net::bind(address).map_err(|error| format!("listener {}: {error}", options.name));
-            sockets.extend(note(problems, bound));
+            match net::bind(address) {
+                Ok(socket) => sockets.push(socket),
+                Err(error) => problems.push(format!("listener {}: {}", options.name, explain(&error))),
+            }
         }
         let tls = match options.tls {
             ListenerTls::None => None,
@@ -203,12 +221,28 @@ fn check_descriptors(sessions_max: usize, problems: &mut Vec<String>) {
     ));
 }
 
-fn note<T, E: fmt::Display>(problems: &mut Vec<String>, result: Result<T, E>) -> Option<T> {
-    result.map_err(|error| problems.push(error.to_string())).ok()
+/// Notes what went wrong, with its causes.
+pub(crate) fn note<T, E: Error>(problems: &mut Vec<String>, result: Result<T, E>) -> Option<T> {
+    result.map_err(|error| problems.push(explain(&error))).ok()
 }
 
-fn note_all<T, E: fmt::Display>(problems: &mut Vec<String>, result: Result<T, Vec<E>>) -> Option<T> {
-    result.map_err(|errors| problems.extend(errors.iter().map(ToString::to_string))).ok()
+/// The same where several things may go wrong at once.
+pub(crate) fn note_all<T, E: Error>(problems: &mut Vec<String>, result: Result<T, Vec<E>>) -> Option<T> {
+    result.map_err(|errors| problems.extend(errors.iter().map(|error| explain(error)))).ok()
+}
+
+/// An error and its causes on one line. A cause that is quoted by what it caused is not said twice.
+pub(crate) fn explain(error: &dyn Error) -> String {
+    let mut said = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !said.contains(&text) {
+            said = format!("{said}: {text}");
+        }
+        cause = error.source();
+    }
+    said
 }
 
 /// Keeps secrets in memory off the disk: no core dump of this process, by its own limit and by the kernel's flag.
