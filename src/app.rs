@@ -28,6 +28,9 @@ use crate::upstream::Upstreams;
 /// should be true, but a dead upstream must not hold up the others.
 const FIRST_PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Time that sessions have to notice that they are over.
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// All that keeps the process from starting, not the first thing only.
 #[derive(Debug)]
 pub struct Problems(Vec<String>);
@@ -128,7 +131,7 @@ impl App {
         let served = self.served();
         let _ = tokio::time::timeout(FIRST_PROBE_TIMEOUT, self.upstreams.probe_all(&served)).await;
 
-        let tasks = TaskTracker::new();
+        let (tasks, live) = (TaskTracker::new(), TaskTracker::new());
         let upstreams = Arc::clone(&self.upstreams);
         let drain = self.drain.clone();
         tasks.spawn(async move { upstreams.keep_probing(&served, drain).await });
@@ -136,14 +139,14 @@ impl App {
         let permits = Arc::new(Semaphore::new(self.sessions_max));
         for (listener, sockets) in self.listeners {
             for socket in sockets {
-                let (listener, sessions, spawner) = (Arc::clone(&listener), Arc::clone(&self.sessions), tasks.clone());
+                let (listener, sessions, live) = (Arc::clone(&listener), Arc::clone(&self.sessions), live.clone());
                 tasks.spawn(accept_loop(
                     socket,
                     Arc::clone(&permits),
                     self.drain.clone(),
                     move |stream, peer, permit| {
                         let (listener, sessions) = (Arc::clone(&listener), Arc::clone(&sessions));
-                        spawner.spawn(async move {
+                        live.spawn(async move {
                             sessions.serve(&listener, stream, peer).await;
                             drop(permit); // last: a place is free when all that the session held is
                         });
@@ -155,13 +158,19 @@ impl App {
         tracing::info!("ready");
 
         stop.cancelled().await;
-        tracing::info!(sessions = self.sessions_max - permits.available_permits(), "draining");
+        tracing::info!(sessions = live.len(), "draining");
         self.drain.cancel();
         tasks.close();
-        if tokio::time::timeout(self.drain_timeout, tasks.wait()).await.is_err() {
-            tracing::info!(tasks = tasks.len(), "time is up: the rest is closed");
+        live.close();
+        let ended = async {
+            tasks.wait().await; // from here on no session begins
+            live.wait().await;
+        };
+        let mut ended = std::pin::pin!(ended);
+        if tokio::time::timeout(self.drain_timeout, &mut ended).await.is_err() {
+            tracing::info!(sessions = live.len(), "time is up: the rest is closed");
             self.kill.cancel();
-            let _ = tokio::time::timeout(Duration::from_secs(5), tasks.wait()).await;
+            let _ = tokio::time::timeout(KILL_TIMEOUT, ended).await;
         }
         tracing::info!("stopped");
     }
