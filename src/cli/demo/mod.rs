@@ -4,7 +4,8 @@
 mod script;
 mod stage;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::output;
 use crate::telemetry;
@@ -20,15 +21,21 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: &Arguments) -> Result<()> {
     telemetry::start(&telemetry::Options { log: "warn".to_owned(), ..telemetry::Options::default() })?;
+    // Before anything is made, so that whoever is quick leaves nothing behind either.
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let stage = Stage::set().await?;
     if arguments.once {
-        let played = script::play(&stage).await;
+        let played = tokio::select! {
+            played = script::play(&stage) => played,
+            _ = interrupt.recv() => Err(anyhow!("interrupted")),
+            _ = terminate.recv() => Err(anyhow!("interrupted")),
+        };
         stage.strike().await;
         played?;
         output::line("\nAll went as it must.");
     } else {
         explain(&stage);
-        tokio::signal::ctrl_c().await?;
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
         stage.strike().await;
     }
     Ok(())
