@@ -97,7 +97,7 @@ impl Broker {
         let event = Event::Decision {
             outcome: if decision.is_ok() { "allow" } else { "deny" },
             reason: decision.as_ref().err().map(ToString::to_string),
-            login: audit::name(&attempt.authcid),
+            login: audit::name(&client_secret::mask(&attempt.authcid)),
             method: attempt.method,
             client_secret,
             account: decision.as_ref().ok().map(|lease| lease.account().to_owned()),
@@ -143,13 +143,7 @@ impl Broker {
         found.map(|found| found.record).ok_or_else(|| Reason::AccountMissing { account: name.to_owned() })
     }
 
-    fn lease(
-        &self,
-        login: &str,
-        account: Account,
-        protocol: Protocol,
-        served: &[String],
-    ) -> Result<Lease, Reason> {
+    fn lease(&self, login: &str, account: Account, protocol: Protocol, served: &[String]) -> Result<Lease, Reason> {
         let upstream = &account.upstream;
         if !served.contains(upstream) {
             return Err(Reason::UpstreamNotServed { upstream: upstream.clone() });

@@ -80,9 +80,7 @@ impl Reason {
     pub fn refusal(&self) -> Refusal {
         match self {
             Self::Throttled => Refusal::LimitReached,
-            Self::UnknownLogin | Self::WrongSecret | Self::SecretExpired { .. } => {
-                Refusal::WrongCredentials
-            }
+            Self::UnknownLogin | Self::WrongSecret | Self::SecretExpired { .. } => Refusal::WrongCredentials,
             Self::ProtocolNotAllowed(_)
             | Self::ListenerNotAllowed(_)
             | Self::NetworkNotAllowed

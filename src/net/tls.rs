@@ -22,7 +22,7 @@ use super::TlsOptions;
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
-    #[error("cannot read {path}: {source}", path = path.display())]
+    #[error("cannot read {path}: {source}; correct the path, or let the user that runs Locum read it", path = path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -205,9 +205,9 @@ fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsErr
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let unreadable = |source| TlsError::Unreadable { path: path.to_owned(), source };
     let mut file = fs::File::open(path).map_err(unreadable)?;
-    let mode = file.metadata().map_err(unreadable)?.permissions().mode(); // of what is read, not of what has its name
-    // A group may read it: Debian keeps keys so for the group ssl-cert.
-    if mode & 0o007 != 0 {
+    let metadata = file.metadata().map_err(unreadable)?; // of what is read, not of what has its name meanwhile
+    // A group may read it: Debian keeps keys so for the group ssl-cert. Of a folder the mode says nothing yet.
+    if metadata.is_file() && metadata.permissions().mode() & 0o007 != 0 {
         return Err(TlsError::KeyExposed(path.to_owned()));
     }
     let mut text = Zeroizing::new(Vec::new());
@@ -280,6 +280,15 @@ mod tests {
         let key = files.options.key.as_ref().unwrap();
         fs::set_permissions(key, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(errors(&files.options)[..], [TlsError::KeyExposed(_)]));
+    }
+
+    #[test]
+    fn a_folder_in_place_of_the_key_is_no_key_that_everyone_can_read() {
+        let files = files();
+        let key = files.options.key.as_ref().unwrap();
+        fs::remove_file(key).unwrap();
+        fs::create_dir(key).unwrap();
+        assert!(matches!(errors(&files.options)[..], [TlsError::Unreadable { .. }]), "{:?}", errors(&files.options));
     }
 
     #[test]

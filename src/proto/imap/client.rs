@@ -118,7 +118,7 @@ impl Client {
     fn line(&mut self, line: &[u8]) {
         match (&self.state, reply::read(line)) {
             (_, Reply::Untagged(Condition { status: Status::Bye, said, .. })) => {
-                self.fail(ClientFailure::TurnedAway(printable_without(said, &self.sent)));
+                self.fail(ClientFailure::TurnedAway(self.text(said)));
             }
             (_, Reply::Untagged(Condition { status: Status::PreAuth, .. })) => {
                 // Nobody has asked who we are, so whose mailbox is it? And it rules STARTTLS out (RFC 9051 section 11.2).
@@ -205,13 +205,13 @@ impl Client {
         // Wide enough for every byte to be quoted, so that no half-grown copy of the secret stays behind.
         let capacity = arguments.iter().map(|argument| 2 * argument.len() + 32).sum();
         let empty = || Zeroizing::new(Vec::with_capacity(capacity));
+        let mut quoted = empty();
+        quote(credentials.secret.expose(), &mut quoted);
+        self.sent.push(quoted);
         let seal = |mut piece: Zeroizing<Vec<u8>>| Outgoing::new(std::mem::take(&mut *piece));
         let mut pieces = VecDeque::new();
         let mut piece = empty();
         piece.extend_from_slice(b"LOGIN");
-        let mut quoted = empty();
-        quote(credentials.secret.expose(), &mut quoted);
-        self.sent.push(quoted);
         for argument in arguments {
             piece.push(b' ');
             if argument.iter().all(|byte| (b' '..=b'~').contains(byte)) {
@@ -263,7 +263,7 @@ impl Client {
     }
 
     fn completed(&mut self, condition: Condition<'_>) {
-        let said = printable_without(condition.said, &self.sent);
+        let said = self.text(condition.said);
         match (&self.state, condition.status) {
             (State::Capability, Status::Ok) => {
                 self.learn(condition.capabilities);
@@ -327,6 +327,11 @@ impl Client {
     fn fail(&mut self, failure: ClientFailure) {
         self.actions.push_back(ClientAction::Fail(failure));
         self.state = State::Over;
+    }
+
+    /// What the provider said, for the operator.
+    fn text(&self, said: &[u8]) -> String {
+        printable_without(said, &self.sent)
     }
 
     fn tag(&self) -> String {
