@@ -24,9 +24,7 @@ pub(crate) fn refused(protocol: Protocol, refusal: Refusal) -> &'static str {
         (Protocol::Submission, Refusal::ContactAdmin) => {
             "454 4.7.0 Temporary authentication failure, contact your administrator"
         }
-        (Protocol::Submission, Refusal::LimitReached) => {
-            "421 4.7.0 Too many connections or attempts, try again later"
-        }
+        (Protocol::Submission, Refusal::LimitReached) => "421 4.7.0 Too many connections or attempts, try again later",
     }
 }
 

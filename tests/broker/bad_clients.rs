@@ -59,11 +59,11 @@ async fn literals_that_are_too_long_or_out_of_place() {
     let lab = Lab::start().await;
     let mut wire = lab.open(Protocol::Imap).await;
     assert_eq!(wire.ask("a LOGIN {9000}").await, "a NO [TOOBIG] Literal is too long");
-    assert_eq!(wire.ask("b LOGIN {99999999999999999999}").await, "b BAD LOGIN takes a name and a password");
+    assert_eq!(wire.ask("b LOGIN {99999999999999999999}").await, "b NO [TOOBIG] Literal is too long");
     assert_eq!(wire.ask("c NOOP {5}").await, "c BAD Literal is not expected here");
     assert_eq!(wire.ask("d LOGIN {5").await, "d BAD LOGIN takes a name and a password");
     // What is a literal to the client must not be a command to us.
-    wire.write("e NOOP {23+}\r\nx LOGIN alice password\r\n\r\n").await;
+    wire.write("e NOOP {24+}\r\nx LOGIN alice password\r\n\r\n").await;
     assert_eq!(wire.line().await, "e BAD Literal is not expected here");
     assert_eq!(wire.ask("f NOOP").await, "f OK NOOP completed");
     assert_ends(&lab, Protocol::Imap, "a LOGIN {9000+}\r\n", "* BYE Literal is too long\r\n").await;
@@ -199,7 +199,12 @@ async fn commands_injected_behind_starttls() {
     let (login, secret) = (&lab.alice.login, &lab.alice.secret);
     let injected = |protocol| format!("{}\r\n", plain("", &format!("{login}-{protocol}"), secret));
     for (protocol, before, said, rest) in [
-        (Protocol::Imap, "", format!("s STARTTLS\r\na LOGIN {login} {secret}\r\n"), "* BYE Nothing may follow STARTTLS\r\n"),
+        (
+            Protocol::Imap,
+            "",
+            format!("s STARTTLS\r\na LOGIN {login} {secret}\r\n"),
+            "* BYE Nothing may follow STARTTLS\r\n",
+        ),
         (Protocol::Pop3, "", format!("STLS\r\nUSER {login}\r\nPASS {secret}\r\n"), ""),
         (
             Protocol::Submission,

@@ -118,14 +118,8 @@ fn imap_forms(Actor { login, secret, .. }: &Actor) -> Vec<(&'static str, Vec<Exc
             "LOGIN with literals that do not wait",
             vec![(format!("a LOGIN {{{name_bytes}+}}\r\n{login} {{{secret_bytes}+}}\r\n{secret}\r\n"), done)],
         ),
-        (
-            "AUTHENTICATE PLAIN",
-            vec![("a AUTHENTICATE PLAIN\r\n".into(), "+ "), (format!("{response}\r\n"), done)],
-        ),
-        (
-            "AUTHENTICATE PLAIN with an initial response",
-            vec![(format!("a AUTHENTICATE PLAIN {response}\r\n"), done)],
-        ),
+        ("AUTHENTICATE PLAIN", vec![("a AUTHENTICATE PLAIN\r\n".into(), "+ "), (format!("{response}\r\n"), done)]),
+        ("AUTHENTICATE PLAIN with an initial response", vec![(format!("a AUTHENTICATE PLAIN {response}\r\n"), done)]),
         (
             "AUTHENTICATE LOGIN",
             vec![

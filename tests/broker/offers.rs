@@ -58,16 +58,7 @@ async fn pop3_shows_what_its_providers_share() {
     let capabilities = wire.until(".").await;
     assert_eq!(
         capabilities,
-        [
-            "+OK Capabilities follow",
-            "TOP",
-            "UIDL",
-            "USER",
-            "SASL PLAIN LOGIN",
-            "RESP-CODES",
-            "AUTH-RESP-CODE",
-            "."
-        ]
+        ["+OK Capabilities follow", "TOP", "UIDL", "USER", "SASL PLAIN LOGIN", "RESP-CODES", "AUTH-RESP-CODE", "."]
     );
 }
 

@@ -23,7 +23,7 @@ async fn assert_refused(lab: &Lab, login: &str, secret: &str, refusal: Refusal, 
 
 #[tokio::test]
 async fn whoever_does_not_prove_who_it_is_is_told_the_same() {
-    let lab = Lab::start().await;
+    let lab = Plan::new().tune(|config| config.broker.failures_per_login_max = 100).start().await;
     let alice = lab.alice.clone();
     let now = Timestamp::now();
     let (mut expired, expired_secret) = client_secret::issue("", None, now).unwrap();

@@ -136,17 +136,15 @@ async fn follow(script: &[Step], mut stream: Stream, seen: &Seen) -> io::Result<
             Step::Await(test) => test.notified().await,
             Step::Drip(text) => {
                 let (mut reader, mut writer) = tokio::io::split(&mut stream);
-                tokio::select! {
-                    ended = drip(&mut writer, text) => ended?,
-                    ended = listen(&mut reader, seen) => ended?,
-                }
+                // Both, to the end: what it was told last counts as well.
+                let (ended, _) = tokio::join!(drip(&mut writer, text), listen(&mut reader, seen));
+                ended?;
             }
             Step::Flood(text) => {
                 let (mut reader, mut writer) = tokio::io::split(&mut stream);
-                tokio::select! {
-                    ended = flood(&mut writer, text) => ended?,
-                    ended = listen(&mut reader, seen) => ended?,
-                }
+                // Both, to the end: what it was told last counts as well.
+                let (ended, _) = tokio::join!(flood(&mut writer, text), listen(&mut reader, seen));
+                ended?;
             }
         }
     }
@@ -184,8 +182,9 @@ async fn drip(stream: &mut (impl AsyncWriteExt + Unpin), text: &str) -> io::Resu
 }
 
 async fn flood(stream: &mut (impl AsyncWriteExt + Unpin), text: &str) -> io::Result<()> {
-    while stream.write_all(text.as_bytes()).await.is_ok() {}
-    Ok(())
+    loop {
+        stream.write_all(text.as_bytes()).await?;
+    }
 }
 
 /// Until the other side hangs up.
@@ -207,7 +206,8 @@ mod tests {
     fn a_text_is_found_in_any_base64_of_it() {
         for message in ["\0scan\0geheim12", "scan\0geheim12x", "xgeheim12", "geheim12"] {
             let wire = super::super::base64(message);
-            let found = forms("geheim12").iter().filter(|form| wire.contains(std::str::from_utf8(form).unwrap())).count();
+            let found =
+                forms("geheim12").iter().filter(|form| wire.contains(std::str::from_utf8(form).unwrap())).count();
             assert_eq!(found, 1, "{message}");
         }
     }

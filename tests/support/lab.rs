@@ -144,7 +144,8 @@ impl Plan {
         store::generate_key_file(&path.join("locum.key")).unwrap();
         let directory = Directory::new(store::create(&config.store).await.unwrap());
         let alice = enrol(&directory, "alice", "gmail", "alice.liddell@gmail.test", "qzjxkvbwphgmfydu").await;
-        let scanner = enrol(&directory, "scanner-3f", "exchange-online", "scans@contoso.test", "wkpqmzrtxvbnlgdc").await;
+        let scanner =
+            enrol(&directory, "scanner-3f", "exchange-online", "scans@contoso.test", "wkpqmzrtxvbnlgdc").await;
         gmail.add_mailbox(&alice.address, &alice.app_password, Behaviour::Normal);
         exchange.add_mailbox(&scanner.address, &scanner.app_password, Behaviour::Normal);
 
@@ -278,9 +279,7 @@ impl Lab {
         }
         let greeting = wire.line().await;
         let expected = match protocol {
-            Protocol::Imap => {
-                "* OK [CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID AUTH=PLAIN AUTH=LOGIN] locum.test ready"
-            }
+            Protocol::Imap => "* OK [CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID AUTH=PLAIN AUTH=LOGIN] locum.test ready",
             Protocol::Pop3 => "+OK locum.test ready",
             Protocol::Submission => "220 locum.test ESMTP Locum ready",
         };
