@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 use locum::broker::client_secret;
-use locum::model::{Binding, Policy, Protocol, Refusal};
+use locum::model::{Binding, Policy, Protocol, RecordId, RecordKind, Refusal, Secret};
 use locum::sandbox::{Face, Start};
+use locum::store::Expected;
 
 use crate::answers::{accepted, refused};
 use crate::support::{Door, Lab, Plan, Provider, Wire, plain, present};
@@ -211,4 +212,20 @@ async fn too_many_failures_are_not_looked_at_any_more() {
     }
     assert_eq!(lab.gmail.logins(), []);
     lab.log_in(Protocol::Submission, &lab.scanner).await;
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_no_wrong_password() {
+    let lab = Lab::start().await;
+    let (alice, directory) = (&lab.alice, &lab.directory);
+    for (kind, name) in [(RecordKind::Account, &alice.address), (RecordKind::Client, &alice.login)] {
+        let id = RecordId::new(kind, name);
+        let version = lab.store.read(&id).await.unwrap().unwrap().version;
+        lab.store.write(&id, &Secret::new("{"), Expected::Version(version)).await.unwrap();
+        let reason = match kind {
+            RecordKind::Account => directory.account(name).await.unwrap_err(),
+            RecordKind::Client => directory.client(name).await.unwrap_err(),
+        };
+        assert_refused(&lab, &alice.login, &alice.secret, Refusal::Unavailable, &reason.to_string()).await;
+    }
 }

@@ -21,6 +21,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub(crate) enum Step {
     /// Says this, in one piece.
     Say(&'static str),
+    /// Says this and, behind it, the line that was heard last, as servers do that quote what they do not understand.
+    Quote(&'static str),
     /// Listens until a line has come that contains this.
     Hear(&'static str),
     /// Shakes TLS hands.
@@ -97,8 +99,7 @@ impl Fake {
 
     /// Whether any connection brought this, as it is or within base64.
     pub(crate) fn has_heard(&self, what: &str) -> bool {
-        let heard = self.seen.heard.lock().unwrap();
-        forms(what).iter().any(|form| heard.windows(form.len()).any(|window| window.eq_ignore_ascii_case(form)))
+        reveals(&self.seen.heard.lock().unwrap(), what)
     }
 
     /// Its table in `locum.toml`.
@@ -110,6 +111,11 @@ impl Fake {
         };
         format!("[upstream.{name}.{protocol}]\nhost = \"localhost\"\nport = {port}\ntls = \"{tls}\"\n\n")
     }
+}
+
+/// Whether that text, as it is or within base64, is among the bytes.
+pub(crate) fn reveals(bytes: &[u8], text: &str) -> bool {
+    forms(text).iter().any(|form| bytes.windows(form.len()).any(|window| window.eq_ignore_ascii_case(form)))
 }
 
 /// The text, and what every base64 of a message that contains it must contain: the groups of six bits that hold bits of
@@ -126,10 +132,12 @@ fn forms(text: &str) -> Vec<Vec<u8>> {
 
 async fn follow(script: &[Step], mut stream: Stream, seen: &Seen) -> io::Result<()> {
     let mut unread = Vec::new();
+    let mut last = String::new();
     for step in script {
         match step {
             Step::Say(text) => write(&mut stream, text).await?,
-            Step::Hear(word) => hear(&mut stream, word, &mut unread, seen).await?,
+            Step::Hear(word) => last = hear(&mut stream, word, &mut unread, seen).await?,
+            Step::Quote(text) => write(&mut stream, &format!("{text}{last}\r\n")).await?,
             Step::Tls(config) => stream = stream.accept_tls(Arc::clone(config)).await?,
             Step::Silence => listen(&mut stream, seen).await?,
             Step::Tell(test) => test.notify_one(),
@@ -156,12 +164,13 @@ async fn write(stream: &mut Stream, text: &str) -> io::Result<()> {
     stream.flush().await
 }
 
-async fn hear(stream: &mut Stream, word: &str, unread: &mut Vec<u8>, seen: &Seen) -> io::Result<()> {
+async fn hear(stream: &mut Stream, word: &str, unread: &mut Vec<u8>, seen: &Seen) -> io::Result<String> {
     loop {
         while let Some(end) = unread.iter().position(|&byte| byte == b'\n') {
             let line: Vec<u8> = unread.drain(..=end).collect();
-            if String::from_utf8_lossy(&line).contains(word) {
-                return Ok(());
+            let line = String::from_utf8_lossy(&line);
+            if line.contains(word) {
+                return Ok(line.trim_end().to_owned());
             }
         }
         let before = unread.len();

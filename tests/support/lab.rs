@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use locum::model::{
     StoredCredential,
 };
 use locum::sandbox::{Behaviour, Face, Start};
-use locum::store;
+use locum::store::{self, Store};
 use rustls::ClientConfig;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -46,6 +46,7 @@ pub(crate) struct Lab {
     pub(crate) alice: Actor,
     pub(crate) scanner: Actor,
     pub(crate) directory: Directory,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) client_tls: Arc<ClientConfig>,
     addresses: BTreeMap<String, SocketAddr>,
     stop: CancellationToken,
@@ -142,7 +143,8 @@ impl Plan {
         let mut config = Config::parse(&text, &path.join("locum.toml")).unwrap();
         self.tune.into_iter().for_each(|tune| tune(&mut config));
         store::generate_key_file(&path.join("locum.key")).unwrap();
-        let directory = Directory::new(store::create(&config.store).await.unwrap());
+        let store = store::create(&config.store).await.unwrap();
+        let directory = Directory::new(Arc::clone(&store));
         let alice = enrol(&directory, "alice", "gmail", "alice.liddell@gmail.test", "qzjxkvbwphgmfydu").await;
         let scanner =
             enrol(&directory, "scanner-3f", "exchange-online", "scans@contoso.test", "wkpqmzrtxvbnlgdc").await;
@@ -154,7 +156,7 @@ impl Plan {
         let stop = CancellationToken::new();
         let running = tokio::spawn(app.run(stop.clone()));
         let client_tls = own.client();
-        Lab { gmail, exchange, alice, scanner, directory, client_tls, addresses, stop, running, dir }
+        Lab { gmail, exchange, alice, scanner, directory, store, client_tls, addresses, stop, running, dir }
     }
 }
 
@@ -310,9 +312,14 @@ impl Lab {
         wire
     }
 
+    /// A file of Locum's.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
     /// The audit as it stands.
     pub(crate) fn audit(&self) -> Vec<Value> {
-        let text = fs::read_to_string(self.dir.path().join("audit.jsonl")).unwrap();
+        let text = fs::read_to_string(self.path("audit.jsonl")).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 

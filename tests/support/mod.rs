@@ -14,7 +14,7 @@ mod provider;
 mod wire;
 
 pub(crate) use certificates::Identity;
-pub(crate) use fake::{Fake, Step};
+pub(crate) use fake::{Fake, Step, reveals};
 pub(crate) use lab::{Actor, Door, Lab, Plan, present};
 pub(crate) use provider::Provider;
 pub(crate) use wire::{Wire, base64, plain};
