@@ -61,6 +61,18 @@ async fn who_waits_too_long_is_told_to_try_again() {
 }
 
 #[tokio::test]
+async fn who_hangs_up_while_it_waits_leaves_its_place_to_the_next() {
+    let lab = narrow_lab(Duration::from_secs(15)).await;
+    let first = lab.log_in(Protocol::Imap, &lab.alice).await;
+    let mut second = lab.open(Protocol::Imap).await;
+    second.write(format!("a LOGIN {} {}\r\n", lab.alice.login, lab.alice.secret)).await;
+    assert!(second.is_silent_for(Duration::from_millis(50)).await);
+    drop(second);
+    drop(first);
+    lab.log_in(Protocol::Imap, &lab.alice).await;
+}
+
+#[tokio::test]
 async fn one_mailbox_does_not_keep_another_waiting() {
     let lab = narrow_lab(Duration::from_millis(50)).await;
     let bob = lab.enrol("bob", "gmail", "mnbvcxzlkjhgfdsa").await;

@@ -29,12 +29,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Fake, Identity, Provider, Wire, plain};
 
+type Tune = Box<dyn FnOnce(&mut Config)>;
+
 /// A stage to be set.
 pub(crate) struct Plan {
     gmail: Start,
     toml: String,
     trusted: Vec<String>,
-    tune: Vec<Box<dyn FnOnce(&mut Config)>>,
+    tune: Vec<Tune>,
 }
 
 /// A stage with all that runs on it, until it is dropped.
