@@ -2,6 +2,7 @@
 //! spawns tasks.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -27,9 +28,27 @@ use crate::upstream::Upstreams;
 /// should be true, but a dead upstream must not hold up the others.
 const FIRST_PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Time that sessions have to notice that they are over.
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// All that keeps the process from starting, not the first thing only.
 #[derive(Debug)]
 pub struct Problems(Vec<String>);
+
+impl Problems {
+    /// Nothing but good if there are none.
+    ///
+    /// # Errors
+    /// The problems, if there are any.
+    pub fn none_in(problems: Vec<String>) -> Result<(), Self> {
+        if problems.is_empty() { Ok(()) } else { Err(Self(problems)) }
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,7 +56,7 @@ impl fmt::Display for Problems {
     }
 }
 
-impl std::error::Error for Problems {}
+impl Error for Problems {}
 
 /// The process, ready to run.
 #[derive(Debug)]
@@ -63,9 +82,9 @@ impl App {
         let client_tls = note_all(&mut problems, tls::client_config(&config.tls));
         let listeners = bind_all(&config, &mut problems);
         check_descriptors(config.session.sessions_max, &mut problems);
-        let (Some(store), Some(audit), Some(client_tls), true) = (store, audit, client_tls, problems.is_empty()) else {
-            return Err(Problems(problems));
-        };
+        Problems::none_in(problems)?;
+        let ready = store.zip(audit).zip(client_tls);
+        let ((store, audit), client_tls) = ready.expect("what is missing left a problem");
 
         let (drain, kill) = (CancellationToken::new(), CancellationToken::new());
         let upstreams = Arc::new(Upstreams::new(client_tls, config.upstream));
@@ -112,7 +131,7 @@ impl App {
         let served = self.served();
         let _ = tokio::time::timeout(FIRST_PROBE_TIMEOUT, self.upstreams.probe_all(&served)).await;
 
-        let tasks = TaskTracker::new();
+        let (tasks, live) = (TaskTracker::new(), TaskTracker::new());
         let upstreams = Arc::clone(&self.upstreams);
         let drain = self.drain.clone();
         tasks.spawn(async move { upstreams.keep_probing(&served, drain).await });
@@ -120,14 +139,14 @@ impl App {
         let permits = Arc::new(Semaphore::new(self.sessions_max));
         for (listener, sockets) in self.listeners {
             for socket in sockets {
-                let (listener, sessions, spawner) = (Arc::clone(&listener), Arc::clone(&self.sessions), tasks.clone());
+                let (listener, sessions, live) = (Arc::clone(&listener), Arc::clone(&self.sessions), live.clone());
                 tasks.spawn(accept_loop(
                     socket,
                     Arc::clone(&permits),
                     self.drain.clone(),
                     move |stream, peer, permit| {
                         let (listener, sessions) = (Arc::clone(&listener), Arc::clone(&sessions));
-                        spawner.spawn(async move {
+                        live.spawn(async move {
                             sessions.serve(&listener, stream, peer).await;
                             drop(permit); // last: a place is free when all that the session held is
                         });
@@ -139,13 +158,19 @@ impl App {
         tracing::info!("ready");
 
         stop.cancelled().await;
-        tracing::info!(sessions = self.sessions_max - permits.available_permits(), "draining");
+        tracing::info!(sessions = live.len(), "draining");
         self.drain.cancel();
         tasks.close();
-        if tokio::time::timeout(self.drain_timeout, tasks.wait()).await.is_err() {
-            tracing::info!(tasks = tasks.len(), "time is up: the rest is closed");
+        live.close();
+        let ended = async {
+            tasks.wait().await; // from here on no session begins
+            live.wait().await;
+        };
+        let mut ended = std::pin::pin!(ended);
+        if tokio::time::timeout(self.drain_timeout, &mut ended).await.is_err() {
+            tracing::info!(sessions = live.len(), "time is up: the rest is closed");
             self.kill.cancel();
-            let _ = tokio::time::timeout(Duration::from_secs(5), tasks.wait()).await;
+            let _ = tokio::time::timeout(KILL_TIMEOUT, ended).await;
         }
         tracing::info!("stopped");
     }
@@ -158,8 +183,10 @@ fn bind_all(config: &Config, problems: &mut Vec<String>) -> Vec<(Arc<Listener>, 
     for options in &config.listeners {
         let mut sockets = Vec::new();
         for &address in &options.bind {
-            let bound = net::bind(address).map_err(|error| format!("listener {}: {error}", options.name));
-            sockets.extend(note(problems, bound));
+            match net::bind(address) {
+                Ok(socket) => sockets.push(socket),
+                Err(error) => problems.push(format!("listener {}: {}", options.name, explain(&error))),
+            }
         }
         let tls = match options.tls {
             ListenerTls::None => None,
@@ -203,12 +230,28 @@ fn check_descriptors(sessions_max: usize, problems: &mut Vec<String>) {
     ));
 }
 
-fn note<T, E: fmt::Display>(problems: &mut Vec<String>, result: Result<T, E>) -> Option<T> {
-    result.map_err(|error| problems.push(error.to_string())).ok()
+/// Notes what went wrong, with its causes.
+pub(crate) fn note<T, E: Error>(problems: &mut Vec<String>, result: Result<T, E>) -> Option<T> {
+    result.map_err(|error| problems.push(explain(&error))).ok()
 }
 
-fn note_all<T, E: fmt::Display>(problems: &mut Vec<String>, result: Result<T, Vec<E>>) -> Option<T> {
-    result.map_err(|errors| problems.extend(errors.iter().map(ToString::to_string))).ok()
+/// The same where several things may go wrong at once.
+pub(crate) fn note_all<T, E: Error>(problems: &mut Vec<String>, result: Result<T, Vec<E>>) -> Option<T> {
+    result.map_err(|errors| problems.extend(errors.iter().map(|error| explain(error)))).ok()
+}
+
+/// An error and its causes on one line. A cause that is quoted by what it caused is not said twice.
+pub(crate) fn explain(error: &dyn Error) -> String {
+    let mut said = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !said.contains(&text) {
+            said = format!("{said}: {text}");
+        }
+        cause = error.source();
+    }
+    said
 }
 
 /// Keeps secrets in memory off the disk: no core dump of this process, by its own limit and by the kernel's flag.

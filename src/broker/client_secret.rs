@@ -18,6 +18,8 @@ const SALT_BYTES: usize = 16;
 const ID_BYTES: usize = 5;
 /// 26 characters of base32: 130 bits.
 const RANDOM_CHARS: usize = 26;
+/// `lo_<id>_`: what stands in clear.
+const CLEAR_CHARS: usize = 12;
 
 /// The operating system has no random bytes to give.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -55,6 +57,22 @@ pub(super) fn find<'a>(secrets: &'a [ClientSecret], proof: &Secret) -> Option<&'
             None
         }
     }
+}
+
+/// A login name with the random part of any issued secret in it masked: people type the password where the name goes,
+/// and what they typed must not stand in the audit.
+pub(super) fn mask(name: &[u8]) -> Vec<u8> {
+    let is_base32 = |byte: &u8| matches!(byte.to_ascii_lowercase(), b'a'..=b'z' | b'2'..=b'7');
+    let mut masked = name.to_vec();
+    for at in 0..name.len() {
+        let Some((clear, random)) = name[at..].split_at_checked(CLEAR_CHARS) else { break };
+        let [b'l', b'o', b'_', id @ .., b'_'] = clear else { continue };
+        if id.iter().all(is_base32) {
+            let length = random.iter().take_while(|byte| is_base32(byte)).count();
+            masked[at + CLEAR_CHARS..][..length].fill(b'*');
+        }
+    }
+    masked
 }
 
 fn id_of(proof: &Secret) -> Option<&str> {
@@ -116,6 +134,20 @@ mod tests {
         let altered = format!("{}x", all[0].1.expose_text().unwrap());
         for wrong in [altered.as_str(), "", "lo", "lo_", "hunter2", &format!("lo_{}_", records[0].id)] {
             assert!(find(&records, &Secret::new(wrong)).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_secret_in_a_login_name_is_masked_whole_or_in_part() {
+        let (record, secret) = issued();
+        let secret = secret.expose_text().unwrap();
+        let shown = |name: &str| String::from_utf8(mask(name.as_bytes())).unwrap();
+        let (clear, masked) = (format!("lo_{}_", record.id), format!("lo_{}_{}", record.id, "*".repeat(RANDOM_CHARS)));
+        assert_eq!(shown(secret), masked);
+        assert_eq!(shown(&format!("scan {secret}@x.test")), format!("scan {masked}@x.test"));
+        assert_eq!(shown(&secret[..20]), format!("{clear}{}", "*".repeat(20 - clear.len())));
+        for harmless in ["", "lo", "lo_", "lo_abc_def", "hello_kitty_@x.test", "scänner-3f@x.test"] {
+            assert_eq!(shown(harmless), harmless);
         }
     }
 

@@ -20,7 +20,8 @@ use crate::model::{Account, CredentialKind, Identity, Profile, Protocol, Slots};
 pub(super) enum Command {
     /// Add an account with its app password.
     Add(Add),
-    /// Change an account: its app password, label, upstream or names at the provider.
+    /// Change what is named of an account: upstream, names at the provider, label, app password. If nothing is named, the
+    /// app password is asked for.
     Set(Set),
     /// List all accounts.
     List(Format),
@@ -69,10 +70,17 @@ struct Details {
     #[arg(long, value_name = "PROTOCOL=NAME", value_parser = parse_identity)]
     identity_for: Vec<(Protocol, String)>,
     /// The name that the app password bears in the provider's portal, to find it there.
-    #[arg(long, default_value = "")]
-    label: String,
+    #[arg(long)]
+    label: Option<String>,
     #[command(flatten)]
     secret: SecretInput,
+}
+
+impl Details {
+    /// Whether anything but a secret was named.
+    fn names_any(&self) -> bool {
+        self.identity.is_some() || !self.identity_for.is_empty() || self.label.is_some()
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -118,15 +126,15 @@ pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
 
 async fn add(config: &Config, directory: &Directory, add: Add) -> Result<()> {
     let profile = profile(config, &add.upstream)?;
-    check_name(&add.name)?;
-    if directory.account(&add.name).await?.is_some() {
-        let message = format!("there is an account {} already; change it with `locum account set`", add.name);
+    let name = check_name(&add.name)?.to_owned();
+    if directory.account(&name).await?.is_some() {
+        let message = format!("there is an account {name} already; change it with `locum account set`");
         return Err(Failure::new(exit::CANNOT_CREATE, message).into());
     }
     let mut account =
-        Account { name: add.name, upstream: add.upstream, identity: Identity::default(), credentials: BTreeMap::new() };
+        Account { name, upstream: add.upstream, identity: Identity::default(), credentials: BTreeMap::new() };
     store_password(&mut account, profile, &add.details)?;
-    set_identity(&mut account, add.details)?;
+    set_identity(&mut account, &add.details)?;
     directory.put_account(&account, None).await?;
     output::note(format!("{}: added", account.name));
     warn_of_protocols_without_passwords(profile);
@@ -135,18 +143,32 @@ async fn add(config: &Config, directory: &Directory, add: Add) -> Result<()> {
 
 async fn set(config: &Config, directory: &Directory, set: Set) -> Result<()> {
     let Versioned { record: mut account, version } = find(directory, &set.name).await?;
-    if let Some(upstream) = set.upstream {
+    let Set { upstream, details, .. } = set;
+    let moves = upstream.as_ref().is_some_and(|upstream| *upstream != account.upstream);
+    // Nothing named: it is the app password that changes.
+    let takes_secret = details.secret.is_given() || !(upstream.is_some() || details.names_any());
+    if let Some(upstream) = upstream {
         account.upstream = upstream;
     }
     let profile = profile(config, &account.upstream)?;
-    let renames = set.details.identity.is_some() || !set.details.identity_for.is_empty();
-    // Nothing named: it is the password that changes.
-    if set.details.secret.is_given() || !(renames || set.details.label.is_empty()) || !renames {
-        store_password(&mut account, profile, &set.details)?;
+    if takes_secret {
+        store_password(&mut account, profile, &details)?;
+    } else if let Some(label) = &details.label {
+        relabel(&mut account, label)?;
     }
-    set_identity(&mut account, set.details)?;
+    set_identity(&mut account, &details)?;
     directory.put_account(&account, Some(version)).await?;
     output::note(format!("{}: changed", account.name));
+    if moves {
+        warn_of_protocols_without_passwords(profile);
+        if !takes_secret {
+            let name = &account.name;
+            output::note(format!(
+                "note: the app password of {name} is the one it had at its former upstream; `locum account set {name}` \
+                 takes another"
+            ));
+        }
+    }
     Ok(())
 }
 
@@ -188,7 +210,7 @@ async fn show(directory: &Directory, name: &str, format: &Format) -> Result<()> 
     }
     for CredentialView { kind, id, label, created } in &view.credentials {
         let label = if label.is_empty() { String::new() } else { format!(", called {label:?} in the portal") };
-        output::line(format!("{kind:<11} {id}, since {created}{label}"));
+        output::line(format!("credential  {kind} {id}, since {}{label}", output::minute(*created)));
     }
     Ok(())
 }
@@ -203,6 +225,7 @@ fn view(account: Account) -> View {
 }
 
 pub(super) async fn find(directory: &Directory, name: &str) -> Result<Versioned<Account>> {
+    let name = check_name(name)?;
     let missing = || Failure::new(exit::NOT_FOUND, format!("there is no account {name}; see `locum account list`"));
     Ok(directory.account(name).await?.ok_or_else(missing)?)
 }
@@ -218,26 +241,39 @@ fn profile<'a>(config: &'a Config, upstream: &str) -> Result<&'a Profile> {
 fn store_password(account: &mut Account, profile: &Profile, details: &Details) -> Result<()> {
     let pasted = details.secret.read(&format!("app password of {}", account.name))?;
     let id = client_secret::random_id()?;
-    let stored = credential::new_app_password(&pasted, profile.app_password, id, &details.label, Timestamp::now())?;
+    let label = details.label.as_deref().unwrap_or_default();
+    let stored = credential::new_app_password(&pasted, profile.app_password, id, label, Timestamp::now())?;
     account.credentials.entry(CredentialKind::AppPassword).or_default().current = Some(stored);
     Ok(())
 }
 
-fn set_identity(account: &mut Account, details: Details) -> Result<()> {
-    for name in details.identity.iter().chain(details.identity_for.iter().map(|(_, name)| name)) {
-        check_name(name)?;
-    }
-    account.identity.all = details.identity.or(account.identity.all.take());
-    account.identity.by_protocol.extend(details.identity_for);
+/// The secret stays; only what it is called in the portal was put down wrongly, or not at all.
+fn relabel(account: &mut Account, label: &str) -> Result<()> {
+    let current = account.credentials.get_mut(&CredentialKind::AppPassword).and_then(|slots| slots.current.as_mut());
+    let Some(current) = current else {
+        let message = format!("{} has no app password that could bear a label; give it one, too", account.name);
+        return Err(Failure::new(exit::DATA, message).into());
+    };
+    label.clone_into(&mut current.label);
     Ok(())
 }
 
-/// A name goes into the provider's dialogue.
-pub(super) fn check_name(name: &str) -> Result<()> {
+fn set_identity(account: &mut Account, details: &Details) -> Result<()> {
+    if let Some(name) = &details.identity {
+        account.identity.all = Some(check_name(name)?.to_owned());
+    }
+    for (protocol, name) in &details.identity_for {
+        account.identity.by_protocol.insert(*protocol, check_name(name)?.to_owned());
+    }
+    Ok(())
+}
+
+/// The name without the blanks around it. It goes into the provider's dialogue, and onto terminals.
+pub(super) fn check_name(name: &str) -> Result<&str> {
     if name.trim().is_empty() || name.chars().any(char::is_control) {
         return Err(Failure::new(exit::DATA, "a name must not be empty or contain control characters").into());
     }
-    Ok(())
+    Ok(name.trim())
 }
 
 fn warn_of_protocols_without_passwords(profile: &Profile) {

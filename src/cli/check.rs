@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::Result;
 use jiff::Timestamp;
 
-use super::exit::{self, Failure};
 use super::output;
+use crate::app::{Problems, note, note_all};
 use crate::config::Config;
 use crate::model::Protocol;
 use crate::net::tls;
@@ -22,23 +22,14 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<()> {
     let config = Config::load(path)?;
-    let mut problems: Vec<String> = Vec::new();
-    if let Err(error) = store::open(&config.store).await {
-        problems.push(error.to_string());
+    let mut problems = Vec::new();
+    note(&mut problems, store::open(&config.store).await);
+    note_all(&mut problems, tls::server_config(&config.tls, Timestamp::now()));
+    let tls = note_all(&mut problems, tls::client_config(&config.tls));
+    if let (Some(tls), true) = (tls, arguments.dial) {
+        dial_all(&config, Upstreams::new(tls, config.upstream.clone()), &mut problems).await;
     }
-    if let Err(errors) = tls::server_config(&config.tls, Timestamp::now()) {
-        problems.extend(errors.iter().map(ToString::to_string));
-    }
-    match tls::client_config(&config.tls) {
-        Err(errors) => problems.extend(errors.iter().map(ToString::to_string)),
-        Ok(tls) if arguments.dial => {
-            dial_all(&config, Upstreams::new(tls, config.upstream.clone()), &mut problems).await
-        }
-        Ok(_) => {}
-    }
-    if !problems.is_empty() {
-        return Err(Failure::new(exit::CONFIG, problems.join("\n")).into());
-    }
+    Problems::none_in(problems)?;
     let (listeners, upstreams) = (config.listeners.len(), config.upstreams.len());
     output::line(format!("{}: good ({listeners} listeners, {upstreams} upstreams)", path.display()));
     Ok(())

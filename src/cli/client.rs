@@ -1,5 +1,6 @@
 //! `locum client …`.
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::Result;
@@ -12,6 +13,7 @@ use super::exit::{self, Failure};
 use super::output;
 use super::{account, open_directory};
 use crate::broker::{Directory, Versioned, client_secret};
+use crate::config::Config;
 use crate::model::{Binding, Client, Policy, Protocol, normalise};
 
 #[derive(Debug, clap::Subcommand)]
@@ -31,13 +33,20 @@ pub(super) enum Command {
     Revoke {
         /// Its login name.
         login: String,
-        /// The id of the secret, as `locum client show` has it.
-        #[arg(long, value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
-        secret: Option<String>,
-        /// All secrets, and the client itself.
-        #[arg(long)]
-        all: bool,
+        #[command(flatten)]
+        what: Revoked,
     },
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Revoked {
+    /// The id of the secret, as `locum client show` has it.
+    #[arg(long, value_name = "ID")]
+    secret: Option<String>,
+    /// All secrets, and the client itself.
+    #[arg(long)]
+    all: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -51,7 +60,7 @@ pub(super) struct Issue {
     #[arg(long, default_value = "")]
     label: String,
     /// When this secret expires, as 2027-01-31T00:00:00Z.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
     expires: Option<Timestamp>,
     /// A protocol that the client may use; without any, all.
     #[arg(long = "protocol", value_name = "PROTOCOL")]
@@ -60,7 +69,7 @@ pub(super) struct Issue {
     #[arg(long = "listener", value_name = "NAME")]
     listeners: Vec<String>,
     /// A network that the client may come from; without any, all.
-    #[arg(long = "network", value_name = "CIDR")]
+    #[arg(long = "network", value_name = "CIDR", value_parser = parse_network)]
     networks: Vec<IpNet>,
     /// Print JSON.
     #[arg(long)]
@@ -86,38 +95,40 @@ struct SecretView {
 }
 
 pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
-    let (_, directory) = open_directory(path).await?;
+    let (config, directory) = open_directory(path).await?;
     match command {
-        Command::Issue(issue) => self::issue(&directory, issue).await,
+        Command::Issue(issue) => self::issue(&config, &directory, issue).await,
         Command::List(format) => list(&directory, &format).await,
         Command::Show { login, format } => show(&directory, &login, &format).await,
-        Command::Revoke { login, secret: Some(id), .. } => revoke(&directory, &login, &id).await,
-        Command::Revoke { login, secret: None, .. } => {
+        Command::Revoke { login, what: Revoked { secret: Some(id), .. } } => revoke(&directory, &login, &id).await,
+        Command::Revoke { login, what: Revoked { secret: None, .. } } => {
             let found = find(&directory, &login).await?;
             directory.remove_client(&login, found.version).await?;
-            output::note(format!("{}: revoked", found.record.login));
+            output::note(format!("{}: revoked with all its secrets", found.record.login));
             Ok(())
         }
     }
 }
 
-async fn issue(directory: &Directory, issue: Issue) -> Result<()> {
-    check_name(&issue.login)?;
-    for account in &issue.accounts {
-        account::find(directory, account).await?;
+async fn issue(config: &Config, directory: &Directory, issue: Issue) -> Result<()> {
+    let login = check_name(&issue.login)?.to_owned();
+    check_listeners(config, &issue.listeners)?;
+    if issue.expires.is_some_and(|end| end <= Timestamp::now()) {
+        return Err(Failure::new(exit::DATA, "a secret that expires in the past would never work").into());
     }
-    let (mut client, version) = match directory.client(&issue.login).await? {
+    let mut accounts = Vec::new();
+    for account in &issue.accounts {
+        accounts.push(account::find(directory, account).await?.record.name);
+    }
+    let (mut client, version) = match directory.client(&login).await? {
         Some(Versioned { record, version }) => (record, Some(version)),
-        None if issue.accounts.is_empty() => {
-            let message = format!("{} is a new client: say which account it acts as with --account", issue.login);
+        None if accounts.is_empty() => {
+            let message = format!("{login} is a new client: say which account it acts as with --account");
             return Err(Failure::new(exit::USAGE, message).into());
         }
-        None => {
-            let login = issue.login.trim().to_owned();
-            (Client { login, secrets: Vec::new(), bindings: Vec::new(), policy: Policy::default() }, None)
-        }
+        None => (Client { login, secrets: Vec::new(), bindings: Vec::new(), policy: Policy::default() }, None),
     };
-    for account in issue.accounts {
+    for account in accounts {
         if !client.bindings.iter().any(|Binding::Account(bound)| normalise(bound) == normalise(&account)) {
             client.bindings.push(Binding::Account(account));
         }
@@ -164,8 +175,8 @@ async fn show(directory: &Directory, login: &str, format: &Format) -> Result<()>
     show_limits("networks", view.policy.networks.iter());
     for SecretView { id, label, created, expires } in &view.secrets {
         let label = if label.is_empty() { String::new() } else { format!(" {label:?}") };
-        let expires = expires.map_or_else(String::new, |end| format!(", until {end}"));
-        output::line(format!("secret      {id}{label}, since {created}{expires}"));
+        let expires = expires.map_or_else(String::new, |end| format!(", until {}", output::minute(end)));
+        output::line(format!("secret      {id}{label}, since {}{expires}", output::minute(*created)));
     }
     Ok(())
 }
@@ -191,6 +202,7 @@ async fn revoke(directory: &Directory, login: &str, id: &str) -> Result<()> {
 }
 
 async fn find(directory: &Directory, login: &str) -> Result<Versioned<Client>> {
+    let login = check_name(login)?;
     let missing = || Failure::new(exit::NOT_FOUND, format!("there is no client {login}; see `locum client list`"));
     Ok(directory.client(login).await?.ok_or_else(missing)?)
 }
@@ -208,6 +220,28 @@ fn view(client: Client) -> View {
         })
         .collect();
     View { login: client.login, accounts, secrets, policy: client.policy }
+}
+
+/// A listener that is not there lets nobody in.
+fn check_listeners(config: &Config, named: &[String]) -> Result<()> {
+    let known: Vec<&str> = config.listeners.iter().map(|listener| listener.name.as_str()).collect();
+    match named.iter().find(|name| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!("the configuration has no listener {name}; it has: {}", known.join(", "));
+            Err(Failure::new(exit::USAGE, message).into())
+        }
+    }
+}
+
+fn parse_time(text: &str) -> Result<Timestamp, &'static str> {
+    text.parse().map_err(|_| "expected a time such as 2027-01-31T00:00:00Z")
+}
+
+/// An address alone is a network of one.
+fn parse_network(text: &str) -> Result<IpNet, &'static str> {
+    let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    network.map_err(|_| "expected a network such as 10.0.0.0/8 or 2001:db8::/32")
 }
 
 fn extend<T: PartialEq>(list: &mut Vec<T>, more: Vec<T>) {

@@ -9,7 +9,7 @@ use crate::app::Problems;
 use crate::broker::DirectoryError;
 use crate::config::ConfigErrors;
 use crate::credential::CredentialError;
-use crate::store::{OpenError, StoreError};
+use crate::store::{KeyError, OpenError, StoreError};
 
 /// Wrong arguments (`EX_USAGE`).
 pub(super) const USAGE: u8 = 64;
@@ -23,6 +23,8 @@ pub(super) const SOFTWARE: u8 = 70;
 pub(super) const OS_ERROR: u8 = 71;
 /// Something is there already, or cannot be made (`EX_CANTCREAT`).
 pub(super) const CANNOT_CREATE: u8 = 73;
+/// The result could not be written (`EX_IOERR`).
+pub(super) const IO_ERROR: u8 = 74;
 /// It may work later (`EX_TEMPFAIL`).
 pub(super) const TEMPORARY: u8 = 75;
 /// The configuration, or a file it names, is wrong (`EX_CONFIG`).
@@ -53,10 +55,14 @@ impl std::error::Error for Failure {}
 pub(super) fn code_of(error: &Error) -> ExitCode {
     let code = if let Some(failure) = error.downcast_ref::<Failure>() {
         failure.code
-    } else if error.is::<ConfigErrors>() || error.is::<Problems>() || error.is::<OpenError>() {
+    } else if error.is::<ConfigErrors>() || error.is::<Problems>() {
         CONFIG
+    } else if let Some(error) = error.downcast_ref::<OpenError>() {
+        if error.is_transient() { TEMPORARY } else { CONFIG }
     } else if error.is::<CredentialError>() {
         DATA
+    } else if error.is::<KeyError>() {
+        CANNOT_CREATE // one that is read is an `OpenError`
     } else {
         match error.downcast_ref::<DirectoryError>() {
             Some(DirectoryError::Store(StoreError::Conflict { .. })) => TEMPORARY,

@@ -72,21 +72,22 @@ fn make_certificate(config: &Config) -> Result<()> {
 
 async fn make_store(config: &Config) -> Result<()> {
     let store::Options::Sqlite(options) = &config.store else { return Ok(()) };
-    if options.path.exists() {
-        store::open(&config.store).await?;
-        output::line(format!("{}: kept", options.path.display()));
-        return Ok(());
-    }
+    let is_new = !options.path.exists();
     if let KeySource::File(key) = &options.key {
-        if key.exists() {
-            output::line(format!("{}: kept", key.display()));
-        } else {
+        if is_new && !key.exists() {
             store::generate_key_file(key)?;
             output::line(format!(
                 "{}: made; without it the store cannot be opened, so back it up elsewhere",
                 key.display()
             ));
+        } else if key.exists() {
+            output::line(format!("{}: kept", key.display()));
         }
+    }
+    if !is_new {
+        store::open(&config.store).await?;
+        output::line(format!("{}: kept", options.path.display()));
+        return Ok(());
     }
     store::create(&config.store).await?;
     output::line(format!("{}: made", options.path.display()));

@@ -20,9 +20,10 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::broker::Directory;
-use crate::config::Config;
-use crate::store;
+use crate::app::{self, Problems};
+use crate::broker::{Directory, DirectoryError};
+use crate::config::{Config, ConfigErrors};
+use crate::store::{self, StoreError};
 
 /// A credential broker for mail clients that cannot change.
 ///
@@ -73,13 +74,31 @@ pub fn main() -> ExitCode {
             return ExitCode::from(exit::OS_ERROR);
         }
     };
-    match runtime.block_on(run(arguments)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            output::note(format!("locum: {}", format!("{error:#}").trim_end()));
+    match (runtime.block_on(run(arguments)), output::lost()) {
+        (Ok(()), None) => ExitCode::SUCCESS,
+        (Ok(()), Some(error)) => {
+            output::note(format!("locum: done, but the result could not be written: {error}"));
+            ExitCode::from(exit::IO_ERROR)
+        }
+        (Err(error), _) => {
+            report(&error);
             exit::code_of(&error)
         }
     }
+}
+
+/// Each problem on a line of its own.
+fn report(error: &anyhow::Error) {
+    if let Some(errors) = error.downcast_ref::<ConfigErrors>() {
+        return output::note(errors); // each begins with file, line and column, as editors want them
+    }
+    if let Some(problems) = error.downcast_ref::<Problems>() {
+        return problems.iter().for_each(|problem| output::note(format!("locum: {problem}")));
+    }
+    if let Some(DirectoryError::Store(StoreError::Conflict { .. })) = error.downcast_ref() {
+        return output::note("locum: somebody else changed it meanwhile, so nothing was changed here; run it again");
+    }
+    output::note(format!("locum: {}", app::explain(error.as_ref())));
 }
 
 async fn run(arguments: Arguments) -> Result<()> {

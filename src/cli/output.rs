@@ -1,19 +1,41 @@
-//! What the program prints. A reader that went away (`locum account list | head`) is no error.
+//! What the program prints. A reader that went away (`locum account list | head`) is no error; anything else that loses
+//! a result is.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
+use std::sync::OnceLock;
 
 use comfy_table::{ContentArrangement, Table, presets};
+use jiff::Timestamp;
 use serde::Serialize;
+
+/// Why part of the result was lost, if it was.
+static LOST: OnceLock<io::Error> = OnceLock::new();
 
 /// A line of the result.
 pub(super) fn line(text: impl Display) {
-    let _ = writeln!(io::stdout(), "{text}");
+    let mut stdout = io::stdout();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            let _ = LOST.set(error); // the first is the one to tell of
+        }
+        _ => {}
+    }
+}
+
+/// Why part of the result was lost: the disk behind it is full, for one.
+pub(super) fn lost() -> Option<&'static io::Error> {
+    LOST.get()
 }
 
 /// A remark, not part of the result.
 pub(super) fn note(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// A time as people read it; JSON has it in full.
+pub(super) fn minute(time: Timestamp) -> impl Display {
+    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// The result as JSON.

@@ -35,11 +35,12 @@ impl SecretInput {
     /// Reads the secret. `what` is asked for at the prompt.
     pub(super) fn read(&self, what: &str) -> Result<Secret> {
         if let Some(path) = &self.secret_file {
-            let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-            return read_all(file).with_context(|| format!("cannot read {}", path.display()));
+            return File::open(path).and_then(read_all).map_err(|error| {
+                Failure::new(exit::NOT_FOUND, format!("cannot read the secret from {}: {error}", path.display())).into()
+            });
         }
         if self.secret_stdin {
-            return read_all(std::io::stdin().lock()).context("cannot read standard input");
+            return read_all(std::io::stdin().lock()).context("cannot read the secret from standard input");
         }
         if !std::io::stdin().is_terminal() {
             let message = format!("no terminal to ask for the {what}; use --secret-stdin or --secret-file FILE");

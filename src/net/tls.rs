@@ -2,7 +2,7 @@
 //! there is no setting that turns it off.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use super::TlsOptions;
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
-    #[error("cannot read {path}: {source}", path = path.display())]
+    #[error("cannot read {path}: {source}; correct the path, or let the user that runs Locum read it", path = path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -204,12 +204,14 @@ fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsErr
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let unreadable = |source| TlsError::Unreadable { path: path.to_owned(), source };
-    let mode = fs::metadata(path).map_err(unreadable)?.permissions().mode();
-    // A group may read it: Debian keeps keys so for the group ssl-cert.
-    if mode & 0o007 != 0 {
+    let mut file = fs::File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?; // of what is read, not of what has its name meanwhile
+    // A group may read it: Debian keeps keys so for the group ssl-cert. Of a folder the mode says nothing yet.
+    if metadata.is_file() && metadata.permissions().mode() & 0o007 != 0 {
         return Err(TlsError::KeyExposed(path.to_owned()));
     }
-    let text = Zeroizing::new(fs::read(path).map_err(unreadable)?);
+    let mut text = Zeroizing::new(Vec::new());
+    file.read_to_end(&mut text).map_err(unreadable)?;
     PrivateKeyDer::from_pem_slice(&text).map_err(|_| TlsError::NoKey(path.to_owned()))
 }
 
@@ -278,6 +280,15 @@ mod tests {
         let key = files.options.key.as_ref().unwrap();
         fs::set_permissions(key, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(errors(&files.options)[..], [TlsError::KeyExposed(_)]));
+    }
+
+    #[test]
+    fn a_folder_in_place_of_the_key_is_no_key_that_everyone_can_read() {
+        let files = files();
+        let key = files.options.key.as_ref().unwrap();
+        fs::remove_file(key).unwrap();
+        fs::create_dir(key).unwrap();
+        assert!(matches!(errors(&files.options)[..], [TlsError::Unreadable { .. }]), "{:?}", errors(&files.options));
     }
 
     #[test]

@@ -231,7 +231,8 @@ pub enum OpenError {
     },
     /// The key is a good one, but of another store.
     #[error(
-        "this key does not open the store at {}: it is the key {given}, and the store is sealed with the key {wanted}",
+        "this key does not open the store at {}: it is the key {given}, and the store is sealed with the key {wanted}; \
+         name that one, or the store that belongs to this one",
         path.display()
     )]
     WrongKey {

@@ -4,9 +4,10 @@
 mod script;
 mod stage;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use super::output;
+use super::serve::{stop_signals, told_to_stop};
 use crate::telemetry;
 use stage::Stage;
 
@@ -20,15 +21,20 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: &Arguments) -> Result<()> {
     telemetry::start(&telemetry::Options { log: "warn".to_owned(), ..telemetry::Options::default() })?;
+    // Before anything is made, so that whoever is quick leaves nothing behind either.
+    let mut stops = stop_signals()?;
     let stage = Stage::set().await?;
     if arguments.once {
-        let played = script::play(&stage).await;
+        let played = tokio::select! {
+            played = script::play(&stage) => played,
+            () = told_to_stop(&mut stops) => Err(anyhow!("interrupted")),
+        };
         stage.strike().await;
         played?;
         output::line("\nAll went as it must.");
     } else {
         explain(&stage);
-        super::serve::told_to_stop(&mut super::serve::stop_signals()?).await;
+        told_to_stop(&mut stops).await;
         stage.strike().await;
     }
     Ok(())

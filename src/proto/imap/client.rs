@@ -9,7 +9,7 @@ use super::authenticate_by;
 use super::literal::{Mark, split_mark};
 use super::reply::{self, Condition, Reply, Status};
 use crate::model::Mechanism;
-use crate::proto::input::{Input, decode_base64, encode_base64, printable};
+use crate::proto::input::{Input, decode_base64, encode_base64, printable, printable_without};
 use crate::proto::{ClientAction, ClientFailure, ClientOptions, Goal, Outgoing, UpstreamReady};
 use crate::sasl::{ClientExchange, Credentials};
 
@@ -33,6 +33,8 @@ pub struct Client {
     lines: usize,
     /// A literal that is being skipped, and the rest of its response.
     skipping: Option<usize>,
+    /// What of a credential was sent, in the form in which it was: to be masked where the provider quotes it.
+    sent: Vec<Zeroizing<Vec<u8>>>,
 }
 
 #[derive(Debug)]
@@ -62,6 +64,7 @@ impl Client {
             commands: 0,
             lines: 0,
             skipping: None,
+            sent: Vec::new(),
         }
     }
 
@@ -115,7 +118,7 @@ impl Client {
     fn line(&mut self, line: &[u8]) {
         match (&self.state, reply::read(line)) {
             (_, Reply::Untagged(Condition { status: Status::Bye, said, .. })) => {
-                self.fail(ClientFailure::TurnedAway(printable(said)));
+                self.fail(ClientFailure::TurnedAway(self.text(said)));
             }
             (_, Reply::Untagged(Condition { status: Status::PreAuth, .. })) => {
                 // Nobody has asked who we are, so whose mailbox is it? And it rules STARTTLS out (RFC 9051 section 11.2).
@@ -171,6 +174,7 @@ impl Client {
         {
             return self.fail(ClientFailure::Protocol("our own credential has control characters"));
         }
+        self.sent.push(Zeroizing::new(credentials.secret.expose().to_vec()));
         let wanted = mechanisms.iter().find(|mechanism| offers(offered, &format!("AUTH={}", mechanism.name())));
         match wanted {
             Some(&mechanism) => self.authenticate(mechanism, credentials, offers(offered, "SASL-IR")),
@@ -187,6 +191,7 @@ impl Client {
         match response {
             Some(response) => {
                 let base64 = encode_base64(response.expose());
+                self.sent.push(Zeroizing::new(base64.as_bytes().to_vec()));
                 self.command_in_parts(&["AUTHENTICATE ", mechanism.name(), " ", &base64, "\r\n"]);
             }
             None => self.command_in_parts(&["AUTHENTICATE ", mechanism.name(), "\r\n"]),
@@ -200,6 +205,9 @@ impl Client {
         // Wide enough for every byte to be quoted, so that no half-grown copy of the secret stays behind.
         let capacity = arguments.iter().map(|argument| 2 * argument.len() + 32).sum();
         let empty = || Zeroizing::new(Vec::with_capacity(capacity));
+        let mut quoted = empty();
+        quote(credentials.secret.expose(), &mut quoted);
+        self.sent.push(quoted);
         let seal = |mut piece: Zeroizing<Vec<u8>>| Outgoing::new(std::mem::take(&mut *piece));
         let mut pieces = VecDeque::new();
         let mut piece = empty();
@@ -236,6 +244,7 @@ impl Client {
                 match exchange.respond(challenge) {
                     Some(response) => {
                         let base64 = encode_base64(response.expose());
+                        self.sent.push(Zeroizing::new(base64.as_bytes().to_vec()));
                         self.send(&[base64.as_bytes(), b"\r\n"]);
                     }
                     None => {
@@ -254,7 +263,7 @@ impl Client {
     }
 
     fn completed(&mut self, condition: Condition<'_>) {
-        let said = || printable(condition.said);
+        let said = self.text(condition.said);
         match (&self.state, condition.status) {
             (State::Capability, Status::Ok) => {
                 self.learn(condition.capabilities);
@@ -263,7 +272,7 @@ impl Client {
                     None => self.fail(ClientFailure::Protocol("CAPABILITY has no answer")),
                 }
             }
-            (State::Capability, Status::No | Status::Bad) => self.fail(ClientFailure::TurnedAway(said())),
+            (State::Capability, Status::No | Status::Bad) => self.fail(ClientFailure::TurnedAway(said)),
             // Whoever put these bytes here, they must not be taken for what the provider says under TLS.
             (State::StartTls, Status::Ok) if !self.input.is_empty() => {
                 self.fail(ClientFailure::Protocol("bytes behind the reply to STARTTLS"));
@@ -272,7 +281,7 @@ impl Client {
                 self.actions.push_back(ClientAction::StartTls);
                 self.state = State::StartingTls;
             }
-            (State::StartTls, Status::No | Status::Bad) => self.fail(ClientFailure::NoTls(said())),
+            (State::StartTls, Status::No | Status::Bad) => self.fail(ClientFailure::NoTls(said)),
             (State::LoginCommand { unsent }, Status::Ok) if !unsent.is_empty() => {
                 self.fail(ClientFailure::Protocol("the login was accepted before it was sent"));
             }
@@ -295,7 +304,7 @@ impl Client {
             (
                 State::Exchange { .. } | State::LoginCommand { .. } | State::Cancelled | State::CapabilityAfterLogin,
                 Status::No | Status::Bad,
-            ) => self.fail(ClientFailure::Refused(said())),
+            ) => self.fail(ClientFailure::Refused(said)),
             (State::Cancelled, Status::Ok) => {
                 self.fail(ClientFailure::Protocol("the login was accepted after it was cancelled"));
             }
@@ -318,6 +327,11 @@ impl Client {
     fn fail(&mut self, failure: ClientFailure) {
         self.actions.push_back(ClientAction::Fail(failure));
         self.state = State::Over;
+    }
+
+    /// What the provider said, for the operator.
+    fn text(&self, said: &[u8]) -> String {
+        printable_without(said, &self.sent)
     }
 
     fn tag(&self) -> String {

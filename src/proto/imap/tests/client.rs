@@ -189,3 +189,18 @@ fn debug_shows_no_password_in_any_state() {
         }
     }
 }
+
+#[test]
+fn a_quoted_credential_is_masked() {
+    let quoting = |capabilities: &str, secret: &[u8], reply: &str| {
+        let mut client = Client::new(log_in("scan", secret, PLAIN), client_options(false));
+        let sent = after(&mut client, format!("* OK [CAPABILITY IMAP4rev1 {capabilities}] hi\r\n")).pop().unwrap();
+        let said = after(&mut client, format!("L1 {reply} {sent}\r\n")).pop().unwrap();
+        (sent, said)
+    };
+    let (_, said) = quoting("AUTH=PLAIN SASL-IR", b"geheim12", "NO what?");
+    assert_eq!(said, format!("refused: NO what? L1 AUTHENTICATE PLAIN {}", "*".repeat(20)));
+    let (sent, said) = quoting("X", b"ge\"h\\m1", "BAD what?");
+    assert_eq!(sent, r#"L1 LOGIN "scan" "ge\"h\\m1""#);
+    assert_eq!(said, format!("refused: BAD what? L1 LOGIN \"scan\" {}", "*".repeat(11)));
+}

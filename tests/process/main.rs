@@ -1,0 +1,14 @@
+//! The real program, as a process: what an operator types and reads, what a supervisor sees, how much memory it takes,
+//! and that no secret is to be found anywhere around it.
+//!
+//! The upstream is the look-alike provider, or a fake of a few lines, in the process of the test.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall say where")]
+
+// mod bad_input;
+// mod canary;
+mod cli;
+mod debug_formats;
+mod memory;
+mod serve;
+mod support;
