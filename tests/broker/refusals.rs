@@ -63,14 +63,6 @@ async fn whoever_does_not_prove_who_it_is_is_told_the_same() {
 }
 
 #[tokio::test]
-async fn a_login_that_has_expired_is_refused() {
-    let lab = Lab::start().await;
-    lab.alter(&lab.alice, |client| client.policy.expires = Some(Timestamp::now())).await;
-    let reason = "the login has expired";
-    assert_refused(&lab, &lab.alice.login, &lab.alice.secret, Refusal::WrongCredentials, reason).await;
-}
-
-#[tokio::test]
 async fn policies_are_kept() {
     let lab = Lab::start().await;
     let alice = &lab.alice;
