@@ -52,9 +52,10 @@ impl fmt::Display for UpstreamError {
         let Self { upstream, protocol, state, after, cause, detail } = self;
         let after = after.as_secs_f32();
         write!(f, "{cause} (upstream={upstream} protocol={protocol} state={state:?} after={after:.1}s): {detail}")?;
-        match super::classify::remedy(detail) {
-            Some(remedy) => write!(f, "; {remedy}"),
-            None => Ok(()),
+        match (super::classify::remedy(detail), cause) {
+            (Some(remedy), _) => write!(f, "; {remedy}"),
+            (None, Cause::AuthBad) => f.write_str("; make a new app password and store it"),
+            (None, _) => Ok(()),
         }
     }
 }

@@ -165,10 +165,7 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     fn not_tried(&self, open: Open) -> UpstreamError {
         match open {
-            Open::Dead => {
-                let detail = "not tried: it was refused twice; store a good one with `locum account set`";
-                self.failed("breaker", Cause::AuthBad, detail.to_owned())
-            }
+            Open::Dead => self.failed("breaker", Cause::AuthBad, "not tried: it was refused twice".to_owned()),
             Open::Paused { cause, left } => {
                 let detail = format!("not tried for another {} s after the last refusal", left.as_secs() + 1);
                 self.failed("breaker", cause, detail)
