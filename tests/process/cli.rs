@@ -70,7 +70,9 @@ fn names_in_certificate(home: &Home) -> Vec<String> {
     let (_, pem) = x509_parser::pem::parse_x509_pem(home.read("tls.crt").as_bytes()).unwrap();
     let (_, certificate) = X509Certificate::from_der(&pem.contents).unwrap();
     let names = certificate.subject_alternative_name().unwrap().unwrap().value.general_names.iter();
-    names.filter_map(|name| if let GeneralName::DNSName(name) = name { Some((*name).to_owned()) } else { None }).collect()
+    names
+        .filter_map(|name| if let GeneralName::DNSName(name) = name { Some((*name).to_owned()) } else { None })
+        .collect()
 }
 
 #[test]
@@ -122,7 +124,11 @@ fn an_account_is_added_shown_and_removed() {
     let home = Home::made();
     let run = home.run(&["account", "list"]).succeeded();
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", "no accounts yet; add one with `locum account add`\n"));
-    let run = add(&home, " alice@gmail.test ", &["--label", "locum 2026", "--identity-for", "submission=delegate@gmail.test"]);
+    let run = add(
+        &home,
+        " alice@gmail.test ",
+        &["--label", "locum 2026", "--identity-for", "submission=delegate@gmail.test"],
+    );
     assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (Some(0), "", "alice@gmail.test: added\n"));
 
     let shown = account(&home);
@@ -140,21 +146,20 @@ fn an_account_is_added_shown_and_removed() {
     let text = home.run(&["account", "show", "ALICE@gmail.test"]).succeeded().stdout;
     let day = &created[..10];
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines[..3], [
-        "account     alice@gmail.test",
-        "upstream    gmail",
-        "identity    delegate@gmail.test (submission)",
-    ]);
+    assert_eq!(
+        lines[..3],
+        ["account     alice@gmail.test", "upstream    gmail", "identity    delegate@gmail.test (submission)",]
+    );
     assert!(lines[3].starts_with(&format!("credential  app password {id}, since {day} ")), "{text}");
     assert!(lines[3].ends_with(" UTC, called \"locum 2026\" in the portal"), "{text}");
 
     assert_eq!(home.run(&["account", "list", "--json"]).succeeded().json(), serde_json::json!([shown]));
     let table = home.run(&["account", "list"]).succeeded().stdout;
     let cells: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(cells, [
-        vec!["ACCOUNT", "UPSTREAM", "CREDENTIAL", "SINCE"],
-        vec!["alice@gmail.test", "gmail", "app", "password", day],
-    ]);
+    assert_eq!(
+        cells,
+        [vec!["ACCOUNT", "UPSTREAM", "CREDENTIAL", "SINCE"], vec!["alice@gmail.test", "gmail", "app", "password", day],]
+    );
 
     home.run(&["account", "remove", "alice@gmail.test"]).succeeded().said("removed; delete its app password");
     home.run(&["account", "show", "alice@gmail.test"]).ended(NOT_FOUND);
@@ -169,7 +174,9 @@ fn wrong_accounts_are_refused_with_what_to_do() {
     for verb in ["show", "remove", "set"] {
         home.run(&["account", verb, "bob@gmail.test"]).ended(NOT_FOUND).said("see `locum account list`");
     }
-    home.run(&["account", "set", "alice@gmail.test", "--upstream", "gmial"]).ended(USAGE).said("it has: exchange-online");
+    home.run(&["account", "set", "alice@gmail.test", "--upstream", "gmial"])
+        .ended(USAGE)
+        .said("it has: exchange-online");
     for name in ["", " ", "a\x1b[31mb", "a\nb", "a\u{85}b"] {
         let run = add(&home, name, &[]).ended(DATA);
         assert!(!run.stderr.trim_end().contains(char::is_control), "{run:#?}");
@@ -193,7 +200,10 @@ fn wrong_secrets_are_refused_with_what_is_wrong() {
     let home = Home::made();
     let arguments = ["account", "add", "bob@gmail.test", "--upstream", "gmail"];
     let with = |more: &[&str], stdin: &[u8]| home.run_with(&[&arguments[..], more].concat(), stdin);
-    with(&[], b"").ended(USAGE).said("no terminal to ask for the app password of bob@gmail.test").said("--secret-stdin");
+    with(&[], b"")
+        .ended(USAGE)
+        .said("no terminal to ask for the app password of bob@gmail.test")
+        .said("--secret-stdin");
     for (secret, why) in [
         (&b""[..], "is empty"),
         (b" \r\n", "is empty"),
@@ -224,7 +234,8 @@ fn a_secret_may_come_from_a_file() {
 #[test]
 fn a_provider_that_takes_no_passwords_is_named() {
     let home = Home::made();
-    let run = home.run_with(&["account", "add", "b", "--upstream", "exchange-online", "--secret-stdin"], "x").succeeded();
+    let run =
+        home.run_with(&["account", "add", "b", "--upstream", "exchange-online", "--secret-stdin"], "x").succeeded();
     run.said("takes no password for imap, app passwords included").said("for pop3");
     let home = self::home();
     let moved = home.run(&["account", "set", "alice@gmail.test", "--upstream", "exchange-online"]).succeeded();
@@ -262,7 +273,8 @@ fn set_changes_what_is_named_and_nothing_else() {
     assert_eq!(after["credentials"][0]["label"], "", "the old label named the old secret");
 
     // All at once.
-    home.run_with(&[&secret[..], &["--upstream", "gmail", "--label", "l", "--identity", "x"]].concat(), "third").succeeded();
+    home.run_with(&[&secret[..], &["--upstream", "gmail", "--label", "l", "--identity", "x"]].concat(), "third")
+        .succeeded();
     let after = account(&home);
     let now = (&after["upstream"], &after["identity"]["all"], &after["credentials"][0]["label"]);
     assert_eq!(now, (&"gmail".into(), &"x".into(), &"l".into()));
@@ -278,7 +290,10 @@ fn set_changes_what_is_named_and_nothing_else() {
 fn a_client_is_issued_shown_and_revoked() {
     let home = home();
     let run = home.run(&["client", "list"]).succeeded();
-    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", "no clients yet; make one with `locum client issue`\n"));
+    assert_eq!(
+        (run.stdout.as_str(), run.stderr.as_str()),
+        ("", "no clients yet; make one with `locum client issue`\n")
+    );
 
     let limits = ["--protocol", "imap", "--listener", "imaps", "--network", "10.0.0.0/8", "--network", "192.0.2.7"];
     let first = issue(&home, &[&["--account", "ALICE@gmail.test", "--label", "3rd floor"], &limits[..]].concat());
