@@ -6,7 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall say where")]
 
 mod bad_input;
-// mod canary;
+mod canary;
 mod cli;
 mod debug_formats;
 mod memory;
