@@ -34,7 +34,14 @@ pub struct OpenError {
 /// A handle on the audit; clones write to the same file.
 #[derive(Debug, Clone, Default)]
 pub struct Audit {
-    file: Option<Arc<Mutex<File>>>,
+    sink: Option<Arc<Mutex<Sink>>>,
+}
+
+#[derive(Debug)]
+struct Sink {
+    file: File,
+    /// Whether the last write failed: half a line may stand there.
+    is_broken: bool,
 }
 
 /// Who is at the other end of a session: the same in all its events.
@@ -131,7 +138,7 @@ impl Audit {
             .mode(0o640)
             .open(path)
             .map_err(|source| OpenError { path: path.clone(), source })?;
-        Ok(Self { file: Some(Arc::new(Mutex::new(file))) })
+        Ok(Self { sink: Some(Arc::new(Mutex::new(Sink { file, is_broken: false }))) })
     }
 
     /// Records an event, in the file and in the log.
@@ -139,14 +146,24 @@ impl Audit {
         let line = Line { time: Timestamp::now(), origin, event };
         let Ok(mut text) = serde_json::to_string(&line) else { return }; // no field can fail to serialize
         tracing::info!(target: "locum::audit", "{text}");
-        let Some(file) = &self.file else { return };
+        let Some(sink) = &self.sink else { return };
         text.push('\n');
-        // One write call a line: whole lines also where several processes append. The lock is held for no await.
-        let written =
-            file.lock().map_err(|_| io::Error::other("lock")).and_then(|mut file| file.write_all(text.as_bytes()));
-        if let Err(error) = written {
-            tracing::error!(%error, "cannot write to the audit file");
+        // The lock is held for no await.
+        sink.lock().expect("no holder of this lock panics").append(&text);
+    }
+}
+
+impl Sink {
+    /// One write call a line: whole lines also where several processes append.
+    fn append(&mut self, line: &str) {
+        let begun_anew = if self.is_broken { "\n" } else { "" };
+        let written = self.file.write_all(format!("{begun_anew}{line}").as_bytes());
+        match (&written, self.is_broken) {
+            (Err(error), false) => tracing::error!(%error, "the audit file cannot be written; events are in the log"),
+            (Ok(()), true) => tracing::warn!("the audit file is written again"),
+            _ => {}
         }
+        self.is_broken = written.is_err();
     }
 }
 

@@ -1,6 +1,7 @@
 //! The records of clients and accounts, typed. All that reads or writes them goes through here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -10,6 +11,9 @@ use crate::store::{Expected, Store, StoreError, Version};
 
 /// Records read from the store in one go while listing.
 const PAGE: usize = 500;
+
+/// Time for the store to hand out one record: a login must not hang with it.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a record could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -135,7 +139,9 @@ impl Directory {
     }
 
     async fn read<T: DeserializeOwned>(&self, id: &RecordId) -> Result<Option<Versioned<T>>, DirectoryError> {
-        let Some(found) = self.store.read(id).await? else { return Ok(None) };
+        let reading = tokio::time::timeout(READ_TIMEOUT, self.store.read(id)).await;
+        let late = |_| StoreError::Unavailable(format!("no answer within {READ_TIMEOUT:?}"));
+        let Some(found) = reading.map_err(late)?? else { return Ok(None) };
         // The parser's own message may quote a value: only the place is kept.
         let record = serde_json::from_slice(found.value.expose()).map_err(|error| DirectoryError::Malformed {
             id: id.clone(),

@@ -13,6 +13,7 @@ pub struct Lease {
     login: String,
     account: String,
     profile: Arc<Profile>,
+    served: Vec<String>,
     endpoint: Endpoint,
     protocol: Protocol,
     credential: Ready,
@@ -23,11 +24,13 @@ impl Lease {
         login: &str,
         account: &str,
         profile: Arc<Profile>,
+        served: &[String],
         endpoint: Endpoint,
         protocol: Protocol,
         credential: Ready,
     ) -> Self {
-        Self { login: login.to_owned(), account: account.to_owned(), profile, endpoint, protocol, credential }
+        let (login, account, served) = (login.to_owned(), account.to_owned(), served.to_owned());
+        Self { login, account, profile, served, endpoint, protocol, credential }
     }
 
     /// The client's login name, as it stands in its record.
@@ -43,6 +46,11 @@ impl Lease {
     /// The upstream profile's name.
     pub fn upstream(&self) -> &str {
         &self.profile.name
+    }
+
+    /// The upstreams whose accounts may be used where the client came in.
+    pub(super) fn served(&self) -> &[String] {
+        &self.served
     }
 
     /// Where to log in.

@@ -15,19 +15,23 @@ mod throttle;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use crate::audit::{self, Audit, Event, Origin};
 use crate::credential;
 use crate::model::{Account, Attempt, Client, ClientSecret, Profile, Protocol};
-use throttle::Throttle;
+use throttle::{Admission, Throttle};
 
 pub use directory::{Directory, DirectoryError, Versioned};
 pub use lease::Lease;
 pub use options::Options;
 pub use reason::Reason;
+
+/// A wrong secret and an unknown login are both answered this long after they came: how long the store and the hash took
+/// cannot be read from it. It also slows guessing; a person who mistyped does not notice.
+const REFUSAL_TIME: Duration = Duration::from_millis(250);
 
 /// Decides about logins.
 #[derive(Debug)]
@@ -50,27 +54,25 @@ impl Broker {
     }
 
     /// Decides about an attempt. `served` are the upstreams whose accounts may be used where it came in. One audit event
-    /// is written either way.
+    /// is written either way, but for attempts beyond the first that are held back for too many failures.
     ///
     /// # Errors
     /// The [`Reason`] why the client is not let in; [`Reason::refusal`] is what it may be told.
     pub async fn decide(&self, attempt: &Attempt, origin: &Origin, served: &[String]) -> Result<Lease, Reason> {
+        let began = Instant::now();
+        if let Admission::HoldBack { first } = self.throttle.admit(origin.peer, &attempt.authcid, began) {
+            if first {
+                self.record(attempt, origin, None, &Err(Reason::Throttled));
+            }
+            return Err(Reason::Throttled);
+        }
         let mut proven_by = None;
         let decision = self.try_decide(attempt, origin, served, &mut proven_by).await;
         if let Err(Reason::UnknownLogin | Reason::WrongSecret | Reason::SecretExpired { .. }) = &decision {
-            self.throttle.failed(origin.peer, &attempt.authcid, Instant::now());
+            self.throttle.failed(origin.peer, &attempt.authcid, began);
+            tokio::time::sleep_until((began + REFUSAL_TIME).into()).await;
         }
-        self.audit.record(
-            origin,
-            &Event::Decision {
-                outcome: if decision.is_ok() { "allow" } else { "deny" },
-                reason: decision.as_ref().err().map(ToString::to_string),
-                login: audit::name(&client_secret::mask(&attempt.authcid)),
-                method: attempt.method,
-                client_secret: proven_by,
-                account: decision.as_ref().ok().map(|lease| lease.account().to_owned()),
-            },
-        );
+        self.record(attempt, origin, proven_by, &decision);
         decision
     }
 
@@ -81,8 +83,26 @@ impl Broker {
     /// If the account is gone, or its new credential cannot be used, or the store is out of reach.
     pub async fn renew(&self, refused: &Lease) -> Result<Option<Lease>, Reason> {
         let account = self.account(refused.account()).await?;
-        let lease = self.lease(refused.login(), account, refused.protocol(), None)?;
+        let lease = self.lease(refused.login(), account, refused.protocol(), refused.served())?;
         Ok((lease.credential_id() != refused.credential_id()).then_some(lease))
+    }
+
+    fn record(
+        &self,
+        attempt: &Attempt,
+        origin: &Origin,
+        client_secret: Option<String>,
+        decision: &Result<Lease, Reason>,
+    ) {
+        let event = Event::Decision {
+            outcome: if decision.is_ok() { "allow" } else { "deny" },
+            reason: decision.as_ref().err().map(ToString::to_string),
+            login: audit::name(&client_secret::mask(&attempt.authcid)),
+            method: attempt.method,
+            client_secret,
+            account: decision.as_ref().ok().map(|lease| lease.account().to_owned()),
+        };
+        self.audit.record(origin, &event);
     }
 
     async fn try_decide(
@@ -92,18 +112,15 @@ impl Broker {
         served: &[String],
         proven_by: &mut Option<String>,
     ) -> Result<Lease, Reason> {
-        if self.throttle.is_exhausted(origin.peer, &attempt.authcid, Instant::now()) {
-            return Err(Reason::Throttled);
-        }
         let (client, secret) = self.prove(attempt).await?;
         *proven_by = Some(secret.id);
-        policy::check(&client, origin, Timestamp::now())?;
+        policy::check(&client, origin)?;
         let name = policy::account_for(&client, attempt.authzid.as_deref())?.to_owned();
         let account = self.account(&name).await?;
-        self.lease(&client.login, account, origin.protocol, Some(served))
+        self.lease(&client.login, account, origin.protocol, served)
     }
 
-    /// Who it is. An unknown login costs the same as a wrong secret, in the store and in hashing.
+    /// Who it is. An unknown login is looked up and hashed like a known one.
     async fn prove(&self, attempt: &Attempt) -> Result<(Client, ClientSecret), Reason> {
         let client = match policy::login_name(&attempt.authcid) {
             Some(login) => self.directory.client(login).await?.map(|found| found.record),
@@ -126,15 +143,9 @@ impl Broker {
         found.map(|found| found.record).ok_or_else(|| Reason::AccountMissing { account: name.to_owned() })
     }
 
-    fn lease(
-        &self,
-        login: &str,
-        account: Account,
-        protocol: Protocol,
-        served: Option<&[String]>,
-    ) -> Result<Lease, Reason> {
+    fn lease(&self, login: &str, account: Account, protocol: Protocol, served: &[String]) -> Result<Lease, Reason> {
         let upstream = &account.upstream;
-        if served.is_some_and(|served| !served.contains(upstream)) {
+        if !served.contains(upstream) {
             return Err(Reason::UpstreamNotServed { upstream: upstream.clone() });
         }
         let profile =
@@ -144,6 +155,6 @@ impl Broker {
             .get(&protocol)
             .ok_or_else(|| Reason::ProtocolNotServed { upstream: upstream.clone(), protocol })?;
         let ready = credential::ready(&account, protocol, endpoint)?;
-        Ok(Lease::new(login, &account.name, Arc::clone(profile), endpoint.clone(), protocol, ready))
+        Ok(Lease::new(login, &account.name, Arc::clone(profile), served, endpoint.clone(), protocol, ready))
     }
 }

@@ -1,8 +1,6 @@
 //! The conditions of a login, and which account it is for. Pure: the client's record and the circumstances in, a verdict
 //! out.
 
-use jiff::Timestamp;
-
 use crate::audit::Origin;
 use crate::model::{Binding, Client, normalise};
 
@@ -14,11 +12,8 @@ pub(super) fn login_name(authcid: &[u8]) -> Option<&str> {
 }
 
 /// Whether the proven client may log in here and now.
-pub(super) fn check(client: &Client, origin: &Origin, now: Timestamp) -> Result<(), Reason> {
+pub(super) fn check(client: &Client, origin: &Origin) -> Result<(), Reason> {
     let policy = &client.policy;
-    if policy.expires.is_some_and(|end| end <= now) {
-        return Err(Reason::LoginExpired);
-    }
     if !policy.protocols.is_empty() && !policy.protocols.contains(&origin.protocol) {
         return Err(Reason::ProtocolNotAllowed(origin.protocol));
     }
@@ -34,12 +29,13 @@ pub(super) fn check(client: &Client, origin: &Origin, now: Timestamp) -> Result<
 /// The account the client is to act as: the one it names, if it is bound to it, or else the only one it is bound to.
 pub(super) fn account_for<'a>(client: &'a Client, authzid: Option<&[u8]>) -> Result<&'a str, Reason> {
     let mut accounts = client.bindings.iter().map(|Binding::Account(name)| name.as_str());
-    match authzid {
-        // Clients that name themselves ask for nothing special (RFC 4616 section 2).
-        Some(asked) if login_name(asked).map(normalise) != Some(normalise(&client.login)) => {
-            let asked = login_name(asked).map(normalise).ok_or(Reason::NotBound)?;
-            accounts.find(|name| normalise(name) == asked).ok_or(Reason::NotBound)
-        }
+    let asked = authzid.map(|name| login_name(name).map(normalise).ok_or(Reason::NotBound)).transpose()?;
+    if let Some(account) = accounts.clone().find(|name| Some(normalise(name)) == asked) {
+        return Ok(account);
+    }
+    match asked {
+        // Who names itself asks for nothing special (RFC 4616 section 2).
+        Some(asked) if asked != normalise(&client.login) => Err(Reason::NotBound),
         _ => match (accounts.next(), accounts.count()) {
             (Some(sole), 0) => Ok(sole),
             (first, others) => Err(Reason::NoSoleAccount { accounts: usize::from(first.is_some()) + others }),
@@ -65,7 +61,7 @@ mod tests {
     }
 
     fn verdict(policy: Policy) -> Result<(), Reason> {
-        check(&client(&["a"], policy), &origin(), Timestamp::UNIX_EPOCH)
+        check(&client(&["a"], policy), &origin())
     }
 
     #[test]
@@ -88,10 +84,6 @@ mod tests {
             verdict(Policy { networks: vec!["10.4.0.0/16".parse().unwrap()], ..base() }),
             Err(Reason::NetworkNotAllowed)
         ));
-        assert!(matches!(
-            verdict(Policy { expires: Some(Timestamp::UNIX_EPOCH), ..base() }),
-            Err(Reason::LoginExpired)
-        ));
         assert!(verdict(Policy { networks: vec!["10.3.0.0/16".parse().unwrap()], ..base() }).is_ok());
     }
 
@@ -106,6 +98,8 @@ mod tests {
         let two = client(&["a", "b"], Policy::default());
         assert!(matches!(account_for(&two, None), Err(Reason::NoSoleAccount { accounts: 2 })));
         assert_eq!(account_for(&two, Some(b"b")).unwrap(), "b");
+        let both = client(&["scanner-3f", "b"], Policy::default());
+        assert_eq!(account_for(&both, Some(b"Scanner-3F")).unwrap(), "scanner-3f", "an account of its own name");
         let none = client(&[], Policy::default());
         assert!(matches!(account_for(&none, None), Err(Reason::NoSoleAccount { accounts: 0 })));
     }

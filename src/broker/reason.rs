@@ -23,9 +23,6 @@ pub enum Reason {
         /// Its id.
         id: String,
     },
-    /// The login as a whole has expired.
-    #[error("the login has expired")]
-    LoginExpired,
     /// The client's policy does not let it speak this.
     #[error("the client's policy does not include {0}")]
     ProtocolNotAllowed(Protocol),
@@ -83,9 +80,7 @@ impl Reason {
     pub fn refusal(&self) -> Refusal {
         match self {
             Self::Throttled => Refusal::LimitReached,
-            Self::UnknownLogin | Self::WrongSecret | Self::SecretExpired { .. } | Self::LoginExpired => {
-                Refusal::WrongCredentials
-            }
+            Self::UnknownLogin | Self::WrongSecret | Self::SecretExpired { .. } => Refusal::WrongCredentials,
             Self::ProtocolNotAllowed(_)
             | Self::ListenerNotAllowed(_)
             | Self::NetworkNotAllowed

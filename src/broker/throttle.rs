@@ -10,7 +10,7 @@ use dashmap::DashMap;
 
 use super::Options;
 
-/// Counters held at most. Beyond it the oldest go first: a flood of addresses costs bounded memory.
+/// Counters held at most: a flood of addresses costs bounded memory.
 const COUNTERS_MAX: usize = 100_000;
 
 /// Counts failed logins.
@@ -32,6 +32,20 @@ enum Key {
 struct Failures {
     count: u32,
     since: Instant,
+    /// Whether it was said already that no more are looked at.
+    said: bool,
+}
+
+/// What becomes of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// It is looked at.
+    Look,
+    /// It is not. Only the first in a window is worth a line: a stranger must not fill the disk.
+    HoldBack {
+        /// Whether this is the first.
+        first: bool,
+    },
 }
 
 impl Throttle {
@@ -39,11 +53,19 @@ impl Throttle {
         Self { options, failures: DashMap::new(), hasher: RandomState::new() }
     }
 
-    /// Whether no more attempts are looked at for now.
-    pub(super) fn is_exhausted(&self, peer: IpAddr, login: &[u8], now: Instant) -> bool {
+    /// Whether an attempt is looked at.
+    pub(super) fn admit(&self, peer: IpAddr, login: &[u8], now: Instant) -> Admission {
         let [address, pair] = self.keys(peer, login);
-        self.count(address, now) >= self.options.failures_per_address_max
-            || self.count(pair, now) >= self.options.failures_per_login_max
+        let over = [(address, self.options.failures_per_address_max), (pair, self.options.failures_per_login_max)]
+            .into_iter()
+            .find(|&(key, limit)| self.count(key, now) >= limit);
+        match over {
+            None => Admission::Look,
+            Some((key, _)) => {
+                let said = self.failures.get_mut(&key).map(|mut failures| std::mem::replace(&mut failures.said, true));
+                Admission::HoldBack { first: said != Some(true) }
+            }
+        }
     }
 
     /// Notes a failure.
@@ -56,9 +78,9 @@ impl Throttle {
             }
         }
         for key in self.keys(peer, login) {
-            let mut failures = self.failures.entry(key).or_insert(Failures { count: 0, since: now });
+            let mut failures = self.failures.entry(key).or_insert(Failures::since(now));
             if now.duration_since(failures.since) >= self.options.failure_window {
-                *failures = Failures { count: 0, since: now };
+                *failures = Failures::since(now);
             }
             failures.count = failures.count.saturating_add(1);
         }
@@ -74,6 +96,12 @@ impl Throttle {
     fn keys(&self, peer: IpAddr, login: &[u8]) -> [Key; 2] {
         let network = network(peer);
         [Key::Address(network), Key::Login(network, self.hasher.hash_one(login.to_ascii_lowercase()))]
+    }
+}
+
+impl Failures {
+    fn since(now: Instant) -> Self {
+        Self { count: 0, since: now, said: false }
     }
 }
 
@@ -105,12 +133,13 @@ mod tests {
     fn one_login_is_held_back_and_others_are_not() {
         let (throttle, now) = (throttle(), Instant::now());
         for _ in 0..2 {
-            assert!(!throttle.is_exhausted(PEER, b"a", now));
+            assert_eq!(throttle.admit(PEER, b"a", now), Admission::Look);
             throttle.failed(PEER, b"A", now);
         }
-        assert!(throttle.is_exhausted(PEER, b"a", now));
-        assert!(!throttle.is_exhausted(PEER, b"b", now));
-        assert!(!throttle.is_exhausted([192, 0, 2, 2].into(), b"a", now), "the same login from elsewhere");
+        assert_eq!(throttle.admit(PEER, b"a", now), Admission::HoldBack { first: true });
+        assert_eq!(throttle.admit(PEER, b"a", now), Admission::HoldBack { first: false });
+        assert_eq!(throttle.admit(PEER, b"b", now), Admission::Look);
+        assert_eq!(throttle.admit([192, 0, 2, 2].into(), b"a", now), Admission::Look, "the same login from elsewhere");
     }
 
     #[test]
@@ -119,7 +148,7 @@ mod tests {
         for login in [b"a", b"b", b"c"] {
             throttle.failed(PEER, login, now);
         }
-        assert!(throttle.is_exhausted(PEER, b"d", now));
+        assert_eq!(throttle.admit(PEER, b"d", now), Admission::HoldBack { first: true });
     }
 
     #[test]
@@ -127,7 +156,7 @@ mod tests {
         let (throttle, now) = (throttle(), Instant::now());
         throttle.failed(PEER, b"a", now);
         throttle.failed(PEER, b"a", now);
-        assert!(!throttle.is_exhausted(PEER, b"a", now + Duration::from_secs(60)));
+        assert_eq!(throttle.admit(PEER, b"a", now + Duration::from_secs(60)), Admission::Look);
     }
 
     #[test]
@@ -136,7 +165,7 @@ mod tests {
         for host in 1..=3u16 {
             throttle.failed(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, host).into(), b"a", now);
         }
-        assert!(throttle.is_exhausted("2001:db8:0:1::99".parse().unwrap(), b"z", now));
-        assert!(!throttle.is_exhausted("2001:db8:0:2::99".parse().unwrap(), b"z", now));
+        assert_eq!(throttle.admit("2001:db8:0:1::99".parse().unwrap(), b"z", now), Admission::HoldBack { first: true });
+        assert_eq!(throttle.admit("2001:db8:0:2::99".parse().unwrap(), b"z", now), Admission::Look);
     }
 }

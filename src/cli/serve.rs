@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::exit::{self, Failure};
@@ -28,14 +28,14 @@ pub(super) async fn run(path: &Path) -> Result<()> {
     }
 
     let stop = CancellationToken::new();
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut stops = stop_signals()?;
     let mut hangup = signal(SignalKind::hangup())?;
     let mut running = std::pin::pin!(app.run(stop.clone()));
     loop {
         tokio::select! {
             () = &mut running => return Ok(()),
             _ = hangup.recv() => tracing::warn!("SIGHUP: the configuration is read at start only; restart to change it"),
-            _ = async { tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} } } => {
+            () = told_to_stop(&mut stops) => {
                 if stop.is_cancelled() {
                     output::note("locum: stopped at once, as asked twice");
                     return Ok(());
@@ -43,5 +43,17 @@ pub(super) async fn run(path: &Path) -> Result<()> {
                 stop.cancel();
             }
         }
+    }
+}
+
+/// SIGTERM, by which supervisors stop us, and SIGINT, by which people do.
+pub(super) fn stop_signals() -> std::io::Result<[Signal; 2]> {
+    Ok([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?])
+}
+
+pub(super) async fn told_to_stop([terminate, interrupt]: &mut [Signal; 2]) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
     }
 }

@@ -80,7 +80,4 @@ pub struct Policy {
     /// Networks it may come from; empty for all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub networks: Vec<IpNet>,
-    /// When the login stops working, if ever.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires: Option<Timestamp>,
 }

@@ -24,7 +24,7 @@ pub enum BindError {
     #[error("{0} is in use by another process; find it with `ss -ltnp` or choose another port")]
     InUse(SocketAddr),
     /// The process may not.
-    #[error("no permission to listen on {0}; ports below 1024 need CAP_NET_BIND_SERVICE (the systemd unit grants it)")]
+    #[error("no permission to listen on {0}; ports below 1024 need root or CAP_NET_BIND_SERVICE")]
     Denied(SocketAddr),
     /// This machine does not have the address.
     #[error("{0} is not an address of this machine")]
@@ -58,8 +58,9 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
     })
 }
 
-/// Accepts until `drain` is cancelled. A permit is taken before a connection is: at the limit clients wait in the
-/// kernel's queue, and cost nothing here. `serve` is given the permit and drops it last; it must not block.
+/// Accepts until `drain` is cancelled. A connection is served once it has a permit, and no other is accepted before that:
+/// at the limit one client for each socket waits here, and the rest in the kernel's queue, where they cost nothing.
+/// `serve` is given the permit and drops it last; it must not block.
 pub async fn accept_loop<F: Future<Output = ()>>(
     listener: TcpListener,
     permits: Arc<Semaphore>,
@@ -67,17 +68,14 @@ pub async fn accept_loop<F: Future<Output = ()>>(
     mut serve: impl FnMut(TcpStream, SocketAddr, OwnedSemaphorePermit) -> F,
 ) {
     loop {
-        let permit = tokio::select! {
-            () = drain.cancelled() => return,
-            permit = Arc::clone(&permits).acquire_owned() => permit,
-        };
-        let Ok(permit) = permit else { return }; // the semaphore is closed: the process ends
         let accepted = tokio::select! {
             () = drain.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
+                let permit = drain.run_until_cancelled(Arc::clone(&permits).acquire_owned()).await;
+                let Some(Ok(permit)) = permit else { return }; // the process ends
                 tune(&stream);
                 serve(stream, peer, permit).await;
             }
@@ -126,7 +124,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_connection_is_taken_without_a_permit() {
+    async fn no_connection_is_served_without_a_permit() {
         let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let permits = Arc::new(Semaphore::new(1));
@@ -141,7 +139,7 @@ mod tests {
         let _clients = [TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
         let first = seen.recv().await.unwrap();
         assert_eq!(permits.available_permits(), 0);
-        assert!(seen.try_recv().is_err(), "the second client waits in the kernel");
+        assert!(seen.try_recv().is_err(), "the second client waits");
         drop(first);
         assert!(seen.recv().await.is_some());
         drain.cancel();

@@ -22,8 +22,9 @@ const SCRATCH_BYTES: usize = 32 * 1024;
 /// Reads in a row before the task lets others run.
 const ROUNDS_MAX: usize = 16;
 
-/// Time without a byte once one side has said that it is done. What is left to come from the other side comes soon.
-const HALF_CLOSED_IDLE: Duration = Duration::from_secs(60);
+/// Time without a byte once the upstream has said that it is done: nobody is left to answer the client. The other way
+/// round the answer may take its time: ten minutes after the end of a message (RFC 5321 section 4.5.3.2.6).
+const UPSTREAM_CLOSED_IDLE: Duration = Duration::from_secs(60);
 
 thread_local! {
     static SCRATCH: RefCell<Zeroizing<Vec<u8>>> = RefCell::new(Zeroizing::new(vec![0; SCRATCH_BYTES]));
@@ -103,8 +104,8 @@ where
                 (_, true) => Some(Side::Upstream),
                 (false, false) => None,
             };
-            if first_closed.is_some() {
-                idle.shorten(HALF_CLOSED_IDLE);
+            if first_closed == Some(Side::Upstream) {
+                idle.shorten(UPSTREAM_CLOSED_IDLE);
             }
         }
         if let (Some(side), Poll::Ready(_), Poll::Ready(_)) = (first_closed, &results.0, &results.1) {

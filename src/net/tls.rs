@@ -2,7 +2,7 @@
 //! there is no setting that turns it off.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -204,12 +204,14 @@ fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsErr
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let unreadable = |source| TlsError::Unreadable { path: path.to_owned(), source };
-    let metadata = fs::metadata(path).map_err(unreadable)?;
+    let mut file = fs::File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?; // of what is read, not of what has its name meanwhile
     // A group may read it: Debian keeps keys so for the group ssl-cert. Of a folder the mode says nothing yet.
     if metadata.is_file() && metadata.permissions().mode() & 0o007 != 0 {
         return Err(TlsError::KeyExposed(path.to_owned()));
     }
-    let text = Zeroizing::new(fs::read(path).map_err(unreadable)?);
+    let mut text = Zeroizing::new(Vec::new());
+    file.read_to_end(&mut text).map_err(unreadable)?;
     PrivateKeyDer::from_pem_slice(&text).map_err(|_| TlsError::NoKey(path.to_owned()))
 }
 

@@ -22,9 +22,12 @@ impl Input {
     }
 
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        if self.start == self.bytes.len() {
-            self.bytes.clear();
-            self.start = 0;
+        let unread = self.len();
+        if self.bytes.len() + bytes.len() > self.bytes.capacity() {
+            // By hand, so that the outgrown buffer is wiped and what was read does not move along.
+            let mut grown = Zeroizing::new(Vec::with_capacity((unread + bytes.len()).next_power_of_two()));
+            grown.extend_from_slice(&self.bytes[self.start..]);
+            (self.bytes, self.start) = (grown, 0);
         }
         self.bytes.extend_from_slice(bytes);
     }

@@ -58,8 +58,6 @@ pub enum Goodbye {
     Draining,
     /// The client took too long to log in.
     TimedOut,
-    /// No room for another session.
-    Full,
 }
 
 /// What the driver does next for a [`Server`].

@@ -47,7 +47,10 @@ impl Sessions {
                 match self.broker.renew(&lease).await {
                     Ok(Some(renewed)) => self.enter(&renewed, origin).await.map_err(|error| error.refusal()),
                     Ok(None) => Err(error.refusal()),
-                    Err(reason) => Err(reason.refusal()),
+                    Err(reason) => {
+                        tracing::warn!(account = lease.account(), %reason, "the newer credential cannot be used");
+                        Err(reason.refusal())
+                    }
                 }
             }
             entered => entered.map_err(|error| error.refusal()),

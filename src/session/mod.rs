@@ -27,7 +27,7 @@ use crate::net::{RelayOptions, Stream, relay};
 use crate::proto::{self, Goodbye, ServerAction, ServerLimits, ServerOptions, ServerTls};
 use crate::upstream::Upstreams;
 use error::SessionError;
-use login::Established;
+use login::{Established, Login};
 
 pub use options::{ListenerOptions, ListenerTls, Options};
 
@@ -122,6 +122,11 @@ impl Sessions {
         let mut accepted = None;
         let mut said_goodbye = false;
         loop {
+            // Here, and not only where we wait: a client that always has something more to say must not stay for ever.
+            if Instant::now() >= deadline && !said_goodbye {
+                said_goodbye = true;
+                dialogue.shut_down(Goodbye::TimedOut);
+            }
             let action = dialogue.next_action();
             let state = dialogue.state();
             match action {
@@ -139,13 +144,16 @@ impl Sessions {
                         }
                         Ok(Err(source)) => return Err(SessionError::Broken { state, source }),
                         Err(_) if said_goodbye => return Err(SessionError::TimedOut { state }),
-                        Err(_) => {
-                            said_goodbye = true;
-                            dialogue.shut_down(Goodbye::TimedOut);
-                        }
+                        Err(_) => {} // seen at the top
                     },
                 },
-                ServerAction::Send(bytes) => self.send(&mut stream, bytes.as_bytes(), state).await?,
+                ServerAction::Send(bytes) => {
+                    let sent = self.send(&mut stream, bytes.as_bytes(), state).await;
+                    if let (Err(error), Some(login)) = (&sent, &accepted) {
+                        self.record_end(&origin, login, error.to_string(), (0, 0), Instant::now());
+                    }
+                    sent?;
+                }
                 ServerAction::StartTls => {
                     let Some(config) = &listener.tls else { return Err(SessionError::NoTlsHere) };
                     stream = self.accept_tls(stream, config).await?;
@@ -154,12 +162,14 @@ impl Sessions {
                 }
                 ServerAction::Authenticate(attempt) => {
                     let began = Instant::now();
-                    match self.authenticate(&attempt, &origin, listener).await {
-                        Ok(logged_in) => {
+                    let decided = self.kill.run_until_cancelled(self.authenticate(&attempt, &origin, listener)).await;
+                    match decided {
+                        Some(Ok(logged_in)) => {
                             dialogue.accept(&logged_in.ready);
                             accepted = Some(logged_in);
                         }
-                        Err(refusal) => dialogue.refuse(refusal),
+                        Some(Err(refusal)) => dialogue.refuse(refusal),
+                        None => dialogue.shut_down(Goodbye::Draining),
                     }
                     deadline += began.elapsed(); // the time we took is not the client's
                 }
@@ -185,10 +195,19 @@ impl Sessions {
         let relayed = relay(&mut stream, &mut login.stream, early, early_down, options, &self.kill).await;
         let reason = error::describe(&relayed.end);
         tracing::debug!(reason, up = relayed.bytes_up, down = relayed.bytes_down, "the relay ended");
-        let (login, account) = (login.login, login.account);
-        let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (bytes_up, bytes_down) = (relayed.bytes_up, relayed.bytes_down);
-        self.audit.record(&origin, &Event::End { login, account, reason, bytes_up, bytes_down, duration_ms });
+        self.record_end(&origin, &login, reason, (relayed.bytes_up, relayed.bytes_down), began);
+    }
+
+    fn record_end(&self, origin: &Origin, login: &Login, reason: String, bytes: (u64, u64), began: Instant) {
+        let event = Event::End {
+            login: login.login.clone(),
+            account: login.account.clone(),
+            reason,
+            bytes_up: bytes.0,
+            bytes_down: bytes.1,
+            duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        };
+        self.audit.record(origin, &event);
     }
 
     fn dialogue_options(&self, listener: &Listener, origin: &Origin) -> ServerOptions {

@@ -1,29 +1,157 @@
-//! Stops trying a credential that the provider has refused: providers lock accounts that are tried too often.
+//! Stops trying a credential that the provider does not take: providers lock accounts that are tried too often.
+//!
+//! A credential has two lives. Each login with it takes one; one that succeeds gives all back, one that is refused for
+//! the credential's sake keeps it. So two tries at most can be under way or lost at any time, however many clients come at
+//! once, and a credential without lives is not tried again until it is stored anew. A login refused for another cause
+//! (policy, limits, no mailbox) costs no life, but the next one has to wait, longer each time.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use dashmap::DashMap;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
+use super::Cause;
+use crate::broker::Lease;
 use crate::model::Protocol;
 
-/// A credential version that was refused this often is not tried again; a new version starts anew.
-const REFUSALS_MAX: u32 = 2;
+const LIVES: usize = 2;
 
-/// Counts refusals of each credential version, by protocol: some providers scope app passwords to protocols.
+/// The first wait after a refusal that was not the credential's fault; doubled with each one after it.
+const PAUSE_MIN: Duration = Duration::from_secs(5);
+const PAUSE_MAX: Duration = Duration::from_secs(300);
+
+/// What is tried: a version of a credential, for a name, at a provider. Whoever changes any of these may try anew. Some
+/// providers scope app passwords to protocols.
+type Key = (String, String, String, Protocol);
+
+/// Knows which credentials are not to be tried.
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
-    refusals: DashMap<(String, Protocol), u32>,
+    credentials: Arc<DashMap<Key, Arc<Credential>>>,
+}
+
+#[derive(Debug)]
+struct Credential {
+    lives: Arc<Semaphore>,
+    record: Mutex<Record>,
+}
+
+#[derive(Debug, Default)]
+struct Record {
+    refusals: usize,
+    pause: Option<Pause>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Pause {
+    until: Instant,
+    length: Duration,
+    cause: Cause,
+}
+
+/// Why a credential is not tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Open {
+    /// It has no lives left.
+    Dead,
+    /// The provider refused it a moment ago.
+    Paused {
+        /// Why.
+        cause: Cause,
+        /// For how long still.
+        left: Duration,
+    },
+}
+
+/// A life taken for one login. Dropped without a verdict, it is given back.
+#[derive(Debug)]
+pub(super) struct Trial {
+    life: Option<OwnedSemaphorePermit>,
+    credential: Arc<Credential>,
+    key: Key,
+    credentials: Arc<DashMap<Key, Arc<Credential>>>,
 }
 
 impl Breaker {
-    pub(super) fn is_open(&self, credential: &str, protocol: Protocol) -> bool {
-        self.refusals.get(&(credential.to_owned(), protocol)).is_some_and(|count| *count >= REFUSALS_MAX)
+    /// Takes a life, once one is free.
+    pub(super) async fn enter(&self, lease: &Lease) -> Result<Trial, Open> {
+        let (id, identity) = (lease.credential_id().to_owned(), lease.credentials().identity.clone());
+        self.enter_for((id, identity, lease.upstream().to_owned(), lease.protocol())).await
     }
 
-    pub(super) fn refused(&self, credential: &str, protocol: Protocol) {
-        *self.refusals.entry((credential.to_owned(), protocol)).or_insert(0) += 1;
+    async fn enter_for(&self, key: Key) -> Result<Trial, Open> {
+        let credential = Arc::clone(&*self.credentials.entry(key.clone()).or_insert_with(Credential::new));
+        let lives = Arc::clone(&credential.lives);
+        let mut trial = Trial { life: None, credential, key, credentials: Arc::clone(&self.credentials) };
+        // Closed when the last life is lost: those who wait are told at once.
+        let life = lives.acquire_owned().await.map_err(|_| Open::Dead)?;
+        trial.life = Some(life);
+        trial.credential.check_pause(Instant::now())?;
+        Ok(trial)
+    }
+}
+
+impl Credential {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { lives: Arc::new(Semaphore::new(LIVES)), record: Mutex::new(Record::default()) })
     }
 
-    pub(super) fn accepted(&self, credential: &str, protocol: Protocol) {
-        self.refusals.remove(&(credential.to_owned(), protocol));
+    fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().expect("no holder of this lock panics")
+    }
+
+    fn check_pause(&self, now: Instant) -> Result<(), Open> {
+        match self.record().pause {
+            Some(Pause { until, cause, .. }) if until > now => {
+                Err(Open::Paused { cause, left: until.duration_since(now) })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Trial {
+    /// The login succeeded.
+    pub(super) fn accepted(self) {
+        let mut record = self.credential.record();
+        self.credential.lives.add_permits(std::mem::take(&mut record.refusals));
+        record.pause = None;
+    }
+
+    /// The login failed for this cause.
+    pub(super) fn failed(mut self, cause: Cause) {
+        let mut record = self.credential.record();
+        match cause {
+            Cause::AuthBad => {
+                if let Some(life) = self.life.take() {
+                    life.forget();
+                }
+                record.refusals += 1;
+                if record.refusals >= LIVES {
+                    self.credential.lives.close();
+                }
+            }
+            Cause::AuthPolicy | Cause::ProtocolOff | Cause::MailboxMap | Cause::Limited | Cause::Refused => {
+                let length = record.pause.map_or(PAUSE_MIN, |pause| (pause.length * 2).min(PAUSE_MAX));
+                record.pause = Some(Pause { until: Instant::now() + length, length, cause });
+            }
+            // The provider was not reached, or gave no verdict.
+            Cause::Untrusted | Cause::Unavailable => {}
+        }
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        self.life = None;
+        let clean = |credential: &Arc<Credential>| {
+            let record = credential.record();
+            record.refusals == 0 && record.pause.is_none()
+        };
+        // Held by the map and by this trial alone, and nothing to remember.
+        self.credentials.remove_if(&self.key, |_, credential| Arc::strong_count(credential) == 2 && clean(credential));
     }
 }
 
@@ -31,23 +159,68 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_version_is_tried_twice_and_a_new_one_is_not_held_for_it() {
-        let breaker = Breaker::default();
-        breaker.refused("v1", Protocol::Imap);
-        assert!(!breaker.is_open("v1", Protocol::Imap));
-        breaker.refused("v1", Protocol::Imap);
-        assert!(breaker.is_open("v1", Protocol::Imap));
-        assert!(!breaker.is_open("v1", Protocol::Submission));
-        assert!(!breaker.is_open("v2", Protocol::Imap));
+    fn key(id: &str) -> Key {
+        (id.to_owned(), "scan@x.test".to_owned(), "lab".to_owned(), Protocol::Imap)
     }
 
-    #[test]
-    fn success_wipes_the_slate() {
+    #[tokio::test]
+    async fn a_version_is_refused_twice_and_a_new_one_is_not_held_for_it() {
         let breaker = Breaker::default();
-        breaker.refused("v1", Protocol::Imap);
-        breaker.accepted("v1", Protocol::Imap);
-        breaker.refused("v1", Protocol::Imap);
-        assert!(!breaker.is_open("v1", Protocol::Imap));
+        for _ in 0..2 {
+            breaker.enter_for(key("v1")).await.unwrap().failed(Cause::AuthBad);
+        }
+        assert_eq!(breaker.enter_for(key("v1")).await.unwrap_err(), Open::Dead);
+        assert!(breaker.enter_for(key("v2")).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn of_a_crowd_two_are_tried() {
+        let breaker = Arc::new(Breaker::default());
+        let tries = Arc::new(Mutex::new(0));
+        let crowd = (0..40).map(|_| {
+            let (breaker, tries) = (Arc::clone(&breaker), Arc::clone(&tries));
+            tokio::spawn(async move {
+                let Ok(trial) = breaker.enter_for(key("v1")).await else { return };
+                *tries.lock().unwrap() += 1;
+                tokio::task::yield_now().await; // the others come meanwhile
+                trial.failed(Cause::AuthBad);
+            })
+        });
+        for client in crowd.collect::<Vec<_>>() {
+            client.await.unwrap();
+        }
+        assert_eq!(*tries.lock().unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn success_gives_all_lives_back_and_leaves_nothing_behind() {
+        let breaker = Breaker::default();
+        breaker.enter_for(key("v1")).await.unwrap().failed(Cause::AuthBad);
+        breaker.enter_for(key("v1")).await.unwrap().accepted();
+        assert!(breaker.credentials.is_empty());
+        breaker.enter_for(key("v1")).await.unwrap().failed(Cause::AuthBad);
+        assert!(breaker.enter_for(key("v1")).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn other_refusals_pause_longer_each_time() {
+        let breaker = Breaker::default();
+        for length in [PAUSE_MIN, PAUSE_MIN * 2] {
+            breaker.enter_for(key("v1")).await.unwrap().failed(Cause::Limited);
+            let paused = Open::Paused { cause: Cause::Limited, left: length };
+            assert_eq!(breaker.enter_for(key("v1")).await.unwrap_err(), paused);
+            tokio::time::advance(length).await;
+        }
+        assert!(breaker.enter_for(key("v1")).await.is_ok(), "it costs no life");
+    }
+
+    #[tokio::test]
+    async fn a_login_without_a_verdict_costs_nothing() {
+        let breaker = Breaker::default();
+        for _ in 0..5 {
+            breaker.enter_for(key("v1")).await.unwrap().failed(Cause::Unavailable);
+            drop(breaker.enter_for(key("v1")).await.unwrap());
+        }
+        assert!(breaker.credentials.is_empty());
     }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 /// What kind of trouble an upstream gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// The credential is wrong: rotate it. Only this one trips the breaker.
+    /// The credential is wrong: rotate it. Only this one counts against its version in the breaker.
     AuthBad,
     /// The credential may be right, but the provider does not take this kind of login from this account.
     AuthPolicy,
@@ -19,6 +19,8 @@ pub enum Cause {
     MailboxMap,
     /// Too many connections, logins or messages.
     Limited,
+    /// The login was refused in words that Locum does not know.
+    Refused,
     /// It does not prove that it is who we dialled, or offers no TLS.
     Untrusted,
     /// Out of reach, or out of order.
@@ -33,6 +35,7 @@ impl fmt::Display for Cause {
             Self::ProtocolOff => "the provider has this protocol switched off",
             Self::MailboxMap => "the provider let us in but reaches no mailbox",
             Self::Limited => "the provider limits us",
+            Self::Refused => "the provider refused the login",
             Self::Untrusted => "the provider could not be verified",
             Self::Unavailable => "the provider is out of reach",
         })
@@ -83,6 +86,7 @@ const RULES: &[Rule] = &[
     ),
     rule("account has an issue", Cause::AuthPolicy, "the account is disabled or needs action: look at it in Entra"),
     rule("the user credentials were incorrect", Cause::AuthBad, "make a new app password and store it"),
+    rule("sts url does not support https", Cause::AuthPolicy, "the organisation's AD FS is set up wrongly"),
     rule(
         "federated sts service was unreachable",
         Cause::Unavailable,
@@ -102,6 +106,9 @@ const RULES: &[Rule] = &[
         Cause::AuthPolicy,
         "the account's own password is stored: make an app password at myaccount.google.com/apppasswords",
     ),
+    rule("exceeded command or bandwidth limits", Cause::Limited, "Google will serve the account again within a day"),
+    rule("not enabled for imap", Cause::ProtocolOff, "switch IMAP on in the settings of the mailbox"),
+    rule("not enabled for pop", Cause::ProtocolOff, "switch POP on in the settings of the mailbox"),
     rule("web login required", Cause::AuthPolicy, "Google wants a login by browser: log in there once as this account"),
     rule("log in via your web browser", Cause::AuthPolicy, "log in there once as this account"),
     rule("too many login attempts", Cause::Limited, "Google will take logins again after a while"),
@@ -109,6 +116,8 @@ const RULES: &[Rule] = &[
     // Dovecot and others
     rule("maximum number of connections", Cause::Limited, "lower sessions-max for this upstream"),
     rule("too many concurrent connections", Cause::Limited, "lower sessions-max for this upstream"),
+    rule("too many requests", Cause::Limited, "the provider will take logins again after a while"),
+    rule("blocked using", Cause::AuthPolicy, "this machine's address is on a block list of the provider"),
     rule("temporarily unavailable", Cause::Unavailable, "try again later"),
     // Response codes, where no sentence is known
     rule("[limit]", Cause::Limited, "lower sessions-max for this upstream"),
@@ -123,15 +132,38 @@ const RULES: &[Rule] = &[
     rule("[authenticationfailed]", Cause::AuthBad, "make a new app password and store it"),
 ];
 
-/// The kind of trouble that a provider's refusal of a login means.
+/// Words by which providers without response codes say that name or password are wrong.
+const WRONG_CREDENTIAL: &[&str] = &[
+    "login failed",
+    "authenticate failed",
+    "authentication failed",
+    "authentication failure",
+    "logon failure",
+    "incorrect username",
+    "invalid credentials",
+    "invalid login",
+    "login incorrect",
+    "bad password",
+    "wrong password",
+    "username and password not accepted",
+];
+
+/// The kind of trouble that a provider's refusal of a login means. Without evidence it is not the credential's: a good
+/// one must not be given up for a fault that passes.
 pub(super) fn classify(reply: &str) -> Cause {
     match find(reply) {
         Some(rule) => rule.cause,
-        // SMTP 4yz: transient (RFC 5321 section 4.2.1). IMAP BAD: it did not understand us, which is no verdict on the
-        // credential.
-        None if starts_with_transient_code(reply) || has_word(reply, "BAD") => Cause::Unavailable,
-        None => Cause::AuthBad,
+        // SMTP 4yz: transient (RFC 5321 section 4.2.1). IMAP BAD: it did not understand us.
+        None if starts_with_transient_code(reply) || reply.starts_with("BAD ") => Cause::Unavailable,
+        None if is_about_the_credential(reply) => Cause::AuthBad,
+        None => Cause::Refused,
     }
+}
+
+/// SMTP 535 (RFC 4954 section 6), POP3 [AUTH] (RFC 3206 section 4), or plain words.
+fn is_about_the_credential(reply: &str) -> bool {
+    let words = reply.to_ascii_lowercase();
+    reply.starts_with("535") || words.contains("[auth]") || WRONG_CREDENTIAL.iter().any(|wrong| words.contains(wrong))
 }
 
 /// What to do about it, where it is known.
@@ -146,11 +178,6 @@ fn find(reply: &str) -> Option<&'static Rule> {
 
 fn starts_with_transient_code(reply: &str) -> bool {
     matches!(reply.as_bytes(), [b'4', b, c, ..] if b.is_ascii_digit() && c.is_ascii_digit())
-}
-
-/// The status word of an IMAP reply stands first, or second behind a tag.
-fn has_word(reply: &str, word: &str) -> bool {
-    reply.split(' ').take(2).any(|part| part == word)
 }
 
 #[cfg(test)]
@@ -203,6 +230,14 @@ mod tests {
             ("-ERR [AUTH] Username and password not accepted.", AuthBad),
             ("-ERR Logon failure: unknown user name or bad password.", AuthBad),
             ("-ERR [SYS/TEMP] try later", Unavailable),
+            ("-ERR BAD password", AuthBad),
+            ("-ERR [SYS/PERM] Your account is not enabled for POP access.", ProtocolOff),
+            ("NO [ALERT] Your account is not enabled for IMAP use. Please visit your Gmail settings page", ProtocolOff),
+            ("NO [ALERT] Account exceeded command or bandwidth limits. (Failure)", Limited),
+            ("NO Internal server error", Refused),
+            ("NO [CONTACTADMIN] call us", Refused),
+            ("503 5.5.1 Bad sequence of commands", Refused),
+            ("554 5.7.1 Service unavailable; client blocked using zen.example", AuthPolicy),
             ("NO Incorrect username, password or access token.", AuthBad),
             (
                 "NO [UNAVAILABLE] Maximum number of connections from user+IP exceeded (mail_max_userip_connections=16)",

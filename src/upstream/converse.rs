@@ -43,8 +43,9 @@ impl Upstreams {
         let deadline = Instant::now() + limit;
         let mut buffer = vec![0; READ_BYTES];
         loop {
-            let action = dialogue.next_action();
+            // Before the action: a dialogue that fails is over, and what matters is where it stood.
             let state = dialogue.state();
+            let action = dialogue.next_action();
             let done = match action {
                 ClientAction::Wait => timeout_at(deadline, receive(dialogue, &mut stream, &mut buffer)).await,
                 ClientAction::Send(bytes) => timeout_at(deadline, send(&mut stream, bytes.as_bytes())).await,
@@ -87,9 +88,9 @@ fn silence(limit: Duration) -> String {
 fn give_up(attempt: &Attempt<'_>, state: &'static str, failure: ClientFailure) -> UpstreamError {
     let cause = match &failure {
         ClientFailure::Refused(reply) => classify(reply),
-        // Before any login there is no credential to blame.
+        // Hanging up is no verdict on the credential, whatever is said with it.
         ClientFailure::TurnedAway(reply) => match classify(reply) {
-            Cause::AuthBad => Cause::Unavailable,
+            Cause::AuthBad | Cause::Refused => Cause::Unavailable,
             other => other,
         },
         ClientFailure::NoMechanism(_) => Cause::AuthPolicy,
@@ -105,5 +106,58 @@ fn tls_cause(error: &io::Error) -> Cause {
     match inner {
         Some(rustls::Error::InvalidCertificate(_)) => Cause::Untrusted,
         _ => Cause::Unavailable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::{ClientConfig, RootCertStore};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::model::{Mechanism, Protocol, Secret};
+    use crate::proto::{self, ClientLimits, ClientOptions, Goal};
+    use crate::sasl::Credentials;
+    use crate::upstream::Options;
+
+    /// What comes of a login by POP3 at a provider that says these lines, one for each line it is sent.
+    async fn log_in(lines: &'static [&'static str]) -> UpstreamError {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut provider, _) = listener.accept().await.unwrap();
+        tokio::spawn(async move {
+            for line in lines {
+                provider.write_all(line.as_bytes()).await.unwrap();
+                let _ = provider.read(&mut [0; 512]).await.unwrap();
+            }
+        });
+
+        let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        let upstreams = Upstreams::new(Arc::new(tls), Options::default());
+        let credentials = Credentials { identity: "a@x.test".into(), secret: Secret::new("app-password") };
+        let goal = Goal::LogIn { credentials, mechanisms: vec![Mechanism::Plain] };
+        let options = ClientOptions { starttls: false, name: "localhost".into(), limits: ClientLimits::default() };
+        let mut dialogue = proto::client(Protocol::Pop3, goal, options);
+        let attempt = Attempt { upstream: "x", protocol: Protocol::Pop3, started: Instant::now() };
+        let name = ServerName::try_from("localhost").unwrap();
+        upstreams.converse(&attempt, dialogue.as_mut(), Stream::Plain(socket), &name).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn an_error_names_the_state_in_which_it_happened() {
+        for (lines, state) in [
+            (&["-ERR go away\r\n"][..], "greeting"),
+            (&["+OK\r\n", "+OK\r\nSASL XOAUTH2\r\n.\r\n"][..], "CAPA"),
+            (&["+OK\r\n", "+OK\r\nSASL PLAIN\r\n.\r\n", "+ \r\n", "-ERR [AUTH] no\r\n"][..], "AUTH PLAIN"),
+        ] {
+            let error = log_in(lines).await;
+            assert!(error.to_string().contains(&format!("state={state:?}")), "{error}");
+        }
     }
 }

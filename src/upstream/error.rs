@@ -35,15 +35,12 @@ impl UpstreamError {
         self.cause
     }
 
-    /// Where the dialogue stood.
-    pub fn state(&self) -> &'static str {
-        self.state
-    }
-
     /// What the client may be told.
     pub fn refusal(&self) -> Refusal {
         match self.cause {
-            Cause::AuthBad | Cause::AuthPolicy | Cause::ProtocolOff | Cause::MailboxMap => Refusal::ContactAdmin,
+            Cause::AuthBad | Cause::AuthPolicy | Cause::ProtocolOff | Cause::MailboxMap | Cause::Refused => {
+                Refusal::ContactAdmin
+            }
             Cause::Limited => Refusal::LimitReached,
             Cause::Untrusted | Cause::Unavailable => Refusal::Unavailable,
         }

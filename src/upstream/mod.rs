@@ -26,7 +26,7 @@ use crate::broker::Lease;
 use crate::model::{Endpoint, Profile, Protocol, UpstreamTls};
 use crate::net::{Stream, dial};
 use crate::proto::{self, ClientLimits, ClientOptions, Goal, UpstreamReady};
-use breaker::Breaker;
+use breaker::{Breaker, Open};
 use gate::Gates;
 
 pub use classify::Cause;
@@ -69,23 +69,18 @@ impl Upstreams {
         let started = Instant::now();
         let attempt = Attempt { upstream: lease.upstream(), protocol: lease.protocol(), started };
         let endpoint = lease.endpoint();
-        if self.breaker.is_open(lease.credential_id(), lease.protocol()) {
-            return Err(attempt.failed("breaker", Cause::AuthBad, "not tried again: it was refused twice".to_owned()));
-        }
         let gate = self.gates.enter(lease.account(), lease.protocol(), endpoint.sessions_max);
         let place = tokio::time::timeout(self.options.gate_timeout, gate).await.map_err(|_| {
             let detail = format!("all {} places of the mailbox stayed taken", endpoint.sessions_max);
             attempt.failed("gate", Cause::Unavailable, detail)
         })?;
 
+        let trial = self.breaker.enter(lease).await.map_err(|open| attempt.not_tried(open))?;
         let goal = Goal::LogIn { credentials: lease.credentials().clone(), mechanisms: endpoint.mechanisms.clone() };
         let reached = self.reach(&attempt, endpoint, goal).await;
         match &reached {
-            Ok(_) => self.breaker.accepted(lease.credential_id(), lease.protocol()),
-            Err(error) if error.cause() == Cause::AuthBad => {
-                self.breaker.refused(lease.credential_id(), lease.protocol());
-            }
-            Err(_) => {}
+            Ok(_) => trial.accepted(),
+            Err(error) => trial.failed(error.cause()),
         }
         let (stream, ready) = reached?;
         Ok(LoggedIn { stream, ready, place })
@@ -122,9 +117,13 @@ impl Upstreams {
 
     /// Probes them again and again until `stop`.
     pub async fn keep_probing(&self, served: &[(Arc<Profile>, Protocol)], stop: CancellationToken) {
-        while stop.run_until_cancelled(tokio::time::sleep(self.options.probe_interval)).await.is_some() {
-            self.probe_all(served).await;
-        }
+        let probing = async {
+            loop {
+                tokio::time::sleep(self.options.probe_interval).await;
+                self.probe_all(served).await;
+            }
+        };
+        stop.run_until_cancelled(probing).await.unwrap_or(())
     }
 
     /// Dials, begins TLS and holds the dialogue.
@@ -161,6 +160,19 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
+    fn not_tried(&self, open: Open) -> UpstreamError {
+        match open {
+            Open::Dead => {
+                let detail = "not tried: it was refused twice; store a good one with `locum account set`";
+                self.failed("breaker", Cause::AuthBad, detail.to_owned())
+            }
+            Open::Paused { cause, left } => {
+                let detail = format!("not tried for another {} s after the last refusal", left.as_secs() + 1);
+                self.failed("breaker", cause, detail)
+            }
+        }
+    }
+
     fn failed(&self, state: &'static str, cause: Cause, detail: String) -> UpstreamError {
         let after: Duration = self.started.elapsed();
         UpstreamError::new(self.upstream, self.protocol, state, after, cause, detail)

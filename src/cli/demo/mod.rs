@@ -5,9 +5,9 @@ mod script;
 mod stage;
 
 use anyhow::{Result, anyhow};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::output;
+use super::serve::{stop_signals, told_to_stop};
 use crate::telemetry;
 use stage::Stage;
 
@@ -22,20 +22,19 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: &Arguments) -> Result<()> {
     telemetry::start(&telemetry::Options { log: "warn".to_owned(), ..telemetry::Options::default() })?;
     // Before anything is made, so that whoever is quick leaves nothing behind either.
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut stops = stop_signals()?;
     let stage = Stage::set().await?;
     if arguments.once {
         let played = tokio::select! {
             played = script::play(&stage) => played,
-            _ = interrupt.recv() => Err(anyhow!("interrupted")),
-            _ = terminate.recv() => Err(anyhow!("interrupted")),
+            () = told_to_stop(&mut stops) => Err(anyhow!("interrupted")),
         };
         stage.strike().await;
         played?;
         output::line("\nAll went as it must.");
     } else {
         explain(&stage);
-        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+        told_to_stop(&mut stops).await;
         stage.strike().await;
     }
     Ok(())
@@ -46,7 +45,7 @@ fn explain(stage: &Stage) {
     let dir = stage.dir.path().display();
     let ports = &stage.ports;
     let (imap, pop3, submission) = (ports.imap, ports.pop3, ports.submission);
-    let curl = format!("curl --ssl-reqd --cacert {dir}/tls.crt --netrc-file {dir}");
+    let curl = format!("curl -sS --ssl-reqd --cacert {dir}/tls.crt --netrc-file {dir}");
     let (alice, scanner) = (&stage.alice.address, &stage.scanner.address);
     output::line(format!(
         "

@@ -442,7 +442,6 @@ impl crate::proto::Server for Server {
         self.bye(match cause {
             Goodbye::Draining => "[UNAVAILABLE] Server is being stopped, try again later",
             Goodbye::TimedOut => "Login took too long",
-            Goodbye::Full => "[UNAVAILABLE] Server is full, try again later",
         });
     }
 

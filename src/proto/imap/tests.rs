@@ -1,10 +1,8 @@
-//! Both sides of IMAP: transcripts, one against the other, limits, and any bytes at all.
+//! Both sides of IMAP: limits, states, and one side against the other where it must do without its mechanisms.
 
 mod client;
 mod pair;
-mod properties;
 mod server;
-mod transcript;
 
 use crate::model::{Mechanism, Secret};
 use crate::proto::{ClientLimits, ClientOptions, Goal, ServerLimits, ServerOptions, ServerTls};

@@ -38,11 +38,17 @@ pub(in crate::proto) fn shared_keywords(lists: &[Vec<String>]) -> Vec<String> {
         let (first, others) = arguments.split_first()?;
         let agreed = others.iter().all(|other| other.eq_ignore_ascii_case(first));
         match *keyword {
-            "EXPIRE" | "LOGIN-DELAY" => agreed.then(|| format!("{keyword} {first}")),
+            "EXPIRE" | "LOGIN-DELAY" => (agreed && is_plain(first)).then(|| format!("{keyword} {first}")),
             _ => Some((*keyword).to_owned()),
         }
     });
     shared.collect()
+}
+
+/// A number or a word or two (RFC 2449 sections 6.5 and 6.7): they stand before strangers.
+fn is_plain(arguments: &str) -> bool {
+    const BYTES_MAX: usize = 32;
+    arguments.len() <= BYTES_MAX && arguments.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b' ')
 }
 
 fn arguments_of<'a>(keyword: &str, list: &'a [String]) -> Option<&'a str> {

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::capabilities::Offer;
 use crate::model::{Mechanism, Secret};
-use crate::proto::input::{Input, LineTooLong, decode_base64, encode_base64, printable_without};
+use crate::proto::input::{Input, LineTooLong, decode_base64, encode_base64, printable, printable_without};
 use crate::proto::{self, ClientAction, ClientFailure, ClientOptions, Goal, Outgoing, UpstreamReady};
 use crate::sasl::{ClientExchange, Credentials};
 
@@ -170,7 +170,7 @@ impl Client {
             self.state = State::ExpectUser(credentials.secret);
         } else {
             let offered = if offered.is_empty() { "none is offered" } else { offered };
-            self.fail(ClientFailure::NoMechanism(offered.to_owned()));
+            self.fail(ClientFailure::NoMechanism(printable(offered.as_bytes())));
         }
     }
 

@@ -298,7 +298,6 @@ impl proto::Server for Server {
             // POP3 has no word for it; clients take a closed connection for a passing fault, which it is.
             (_, Goodbye::Draining) => self.close(),
             (_, Goodbye::TimedOut) => self.close_with("-ERR [SYS/TEMP] Took too long to log in"),
-            (_, Goodbye::Full) => self.close_with("-ERR [IN-USE] Too many connections, try again later"),
         }
     }
 

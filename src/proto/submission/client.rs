@@ -10,7 +10,7 @@ use super::COMMAND_BYTES_MAX;
 use super::keywords::Offer;
 use super::reply::{Reply, ReplyReader};
 use crate::model::{Mechanism, Secret};
-use crate::proto::input::{Input, decode_base64, encode_base64, printable_without};
+use crate::proto::input::{Input, decode_base64, encode_base64, printable, printable_without};
 use crate::proto::{self, ClientAction, ClientFailure, ClientOptions, Goal, Outgoing, UpstreamReady};
 use crate::sasl::{ClientExchange, Credentials};
 
@@ -128,7 +128,7 @@ impl Client {
             }
             None => self.fail(ClientFailure::NoMechanism(match offer.mechanisms.as_slice() {
                 [] => "none is offered".to_owned(),
-                names => names.join(" "),
+                names => printable(names.join(" ").as_bytes()),
             })),
         }
     }

@@ -20,6 +20,9 @@ const PASSED_ON: [&str; 12] = [
     "REQUIRETLS",
 ];
 
+/// Those of them that take parameters, beside SIZE: RFC 2852, RFC 6710, RFC 4865.
+const TAKE_PARAMETERS: [&str; 3] = ["DELIVERBY", "MT-PRIORITY", "FUTURERELEASE"];
+
 /// What a provider offers in its reply to EHLO.
 #[derive(Debug, Default)]
 pub(super) struct Offer {
@@ -68,8 +71,14 @@ pub(in crate::proto) fn shared_keywords(lists: &[Vec<String>]) -> Vec<String> {
             (Some(sizes), "SIZE") => Some(smallest_size(sizes)),
             // RFC 3030 section 3: BINARYMIME can only be used with BDAT.
             (Some(_), "BINARYMIME") if !shared.iter().any(|line| line == "CHUNKING") => None,
+            (Some(_), keyword) if !TAKE_PARAMETERS.contains(&keyword) => Some(keyword.to_owned()),
             (Some([first, others @ ..]), _) if others.iter().all(|other| other.eq_ignore_ascii_case(first)) => {
-                Some(if first.is_empty() { keyword.to_owned() } else { format!("{keyword} {first}") })
+                match *first {
+                    "" => Some(keyword.to_owned()),
+                    // They stand before strangers: a provider's joke or fault must not.
+                    parameters if is_plain(parameters) => Some(format!("{keyword} {parameters}")),
+                    _ => None,
+                }
             }
             // Providers that offer it with different bounds: no bound holds for all.
             (Some(_), _) => None,
@@ -77,6 +86,13 @@ pub(in crate::proto) fn shared_keywords(lists: &[Vec<String>]) -> Vec<String> {
         shared.extend(line);
     }
     shared
+}
+
+/// Numbers, dates and names of profiles, and not many.
+fn is_plain(parameters: &str) -> bool {
+    const BYTES_MAX: usize = 64;
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b" -:.,+".contains(&byte);
+    parameters.len() <= BYTES_MAX && parameters.bytes().all(is_part)
 }
 
 fn parameters_of<'a>(keyword: &str, list: &'a [String]) -> Option<&'a str> {

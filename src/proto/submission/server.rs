@@ -311,7 +311,6 @@ impl proto::Server for Server {
             (State::StartingTls | State::Over, _) => self.close(),
             (_, Goodbye::Draining) => self.close_with("421 4.3.2 Shutting down, try again shortly"),
             (_, Goodbye::TimedOut) => self.close_with("421 4.4.2 Took too long to log in"),
-            (_, Goodbye::Full) => self.close_with("421 4.3.2 Too many connections, try again later"),
         }
     }
 

@@ -178,8 +178,8 @@ fn goodbye_is_said_in_every_state() {
 fn goodbye_before_the_greeting_is_the_greeting() {
     let mut server = Server::new(server_options(ServerTls::Active));
     assert_eq!(server.state(), "greeting");
-    server.shut_down(Goodbye::Full);
-    assert_eq!(text(&mut server), "* BYE [UNAVAILABLE] Server is full, try again later\r\n");
+    server.shut_down(Goodbye::Draining);
+    assert_eq!(text(&mut server), "* BYE [UNAVAILABLE] Server is being stopped, try again later\r\n");
     assert_closed(&mut server);
 }
 

@@ -1,0 +1,19 @@
+//! The whole broker: Locum between real sockets, a look-alike provider or a fake before it and raw clients at its doors.
+//! Each test says what goes over the wires, word for word, and what did and did not reach the provider.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall say where")]
+
+mod answers;
+mod bad_clients;
+mod drain;
+mod gate;
+mod hostile_logins;
+mod hostile_upstreams;
+mod matrix;
+mod offers;
+mod pipelining;
+mod provider_refusals;
+mod refusals;
+mod renewal;
+#[path = "../support/mod.rs"]
+mod support;

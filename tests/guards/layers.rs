@@ -1,0 +1,395 @@
+//! The rooms of `src` and what each may know (`docs/architecture.md`). Imports point down only, and no further than the
+//! table here says: where a room needs only some names of another, only those are granted. A breach is either a mistake
+//! in the code or a decision about the house; the latter changes the table, in the commit that needs it.
+
+use crate::report;
+use crate::source::{Named, Source, Token};
+
+/// A room, or a part of one that may do more, and what it may import besides itself: from which room which names.
+struct Room {
+    name: &'static str,
+    grants: &'static [(&'static str, &'static [&'static str])],
+}
+
+/// Whatever the other room shows.
+const ALL: &[&str] = &[];
+
+const ROOMS: &[Room] = &[
+    // 0: nouns
+    Room { name: "model", grants: &[] },
+    // 1: pure
+    Room { name: "sasl", grants: &[("model", ALL)] },
+    Room { name: "proto", grants: &[("model", ALL), ("sasl", ALL)] },
+    // 2: edges
+    Room { name: "net", grants: &[] },
+    Room { name: "telemetry", grants: &[] },
+    // What a record means is no business of a store.
+    Room { name: "store", grants: &[("model", &["RecordId", "RecordKind", "Secret"])] },
+    Room { name: "credential", grants: &[("model", ALL), ("sasl", &["Credentials"])] },
+    Room { name: "audit", grants: &[("model", &["Protocol"])] },
+    Room { name: "sandbox", grants: &[("model", ALL), ("sasl", ALL)] },
+    // 3: use cases
+    Room {
+        name: "broker",
+        grants: &[
+            ("model", ALL),
+            ("store", ALL),
+            ("credential", ALL),
+            ("audit", ALL),
+            // What a credential becomes on the wire passes through, unread.
+            ("sasl", &["Credentials"]),
+        ],
+    },
+    // The lease is the proof that the broker allowed it; of how that was decided nothing is seen here.
+    Room { name: "upstream", grants: &[("model", ALL), ("proto", ALL), ("net", ALL), ("broker", &["Lease"])] },
+    Room {
+        name: "session",
+        grants: &[
+            ("model", &["Attempt", "Profile", "Protocol", "Refusal"]),
+            ("proto", ALL),
+            ("net", ALL),
+            ("audit", ALL),
+            ("broker", &["Broker", "Lease"]),
+            ("upstream", ALL),
+        ],
+    },
+    // 4: surfaces
+    Room {
+        name: "config",
+        grants: &[
+            ("model", ALL),
+            ("audit", &["Options"]),
+            ("broker", &["Options"]),
+            ("net", &["TlsOptions"]),
+            ("session", &["ListenerOptions", "ListenerTls", "Options"]),
+            ("store", &["KeySource", "Options", "sqlite::Options"]),
+            ("telemetry", &["LogFormat", "Options"]),
+            ("upstream", &["Options"]),
+        ],
+    },
+    Room {
+        name: "app",
+        grants: &[
+            ("model", ALL),
+            ("net", ALL),
+            ("store", ALL),
+            ("audit", ALL),
+            ("broker", ALL),
+            ("upstream", ALL),
+            ("session", ALL),
+            ("config", ALL),
+        ],
+    },
+    Room {
+        name: "cli",
+        grants: &[
+            ("model", ALL),
+            ("net", &["tls"]),
+            ("store", ALL),
+            ("credential", ALL),
+            ("telemetry", ALL),
+            ("broker", &["Directory", "DirectoryError", "Versioned", "client_secret"]),
+            ("upstream", &["Upstreams"]),
+            ("config", ALL),
+            ("app", ALL),
+        ],
+    },
+    // The demo is a provider and a mail client beside the broker.
+    Room {
+        name: "cli::demo",
+        grants: &[
+            ("model", ALL),
+            ("net", ALL),
+            ("store", ALL),
+            ("credential", ALL),
+            ("telemetry", ALL),
+            ("broker", &["Directory", "client_secret"]),
+            ("sandbox", ALL),
+            ("config", ALL),
+            ("app", ALL),
+        ],
+    },
+    // The roots: one names the rooms, the other starts the program.
+    Room { name: "lib", grants: &[] },
+    Room { name: "main", grants: &[("cli", &["main"])] },
+];
+
+/// A path that belongs to some rooms alone.
+struct Reserved {
+    paths: &'static [&'static str],
+    rooms: &'static [&'static str],
+    why: &'static str,
+}
+
+const RESERVED: &[Reserved] = &[
+    Reserved { paths: &["rusqlite"], rooms: &["store::sqlite"], why: "the rest asks a `Store`, whichever it is" },
+    Reserved {
+        paths: &["tokio::net"],
+        rooms: &["net", "session", "sandbox", "app", "cli"],
+        why: "who decides, reads records or speaks a protocol has no socket",
+    },
+    Reserved {
+        paths: &["std::net::TcpListener", "std::net::TcpStream", "std::net::UdpSocket", "std::os::unix::net"],
+        rooms: &[],
+        why: "these block; tokio has them",
+    },
+    Reserved {
+        paths: &["socket2", "tokio_rustls"],
+        rooms: &["net", "sandbox"],
+        why: "sockets and TLS are made in `net`",
+    },
+    Reserved { paths: &["imap_proto"], rooms: &["proto::imap"], why: "it is how that dialogue reads replies" },
+    Reserved { paths: &["toml"], rooms: &["config"], why: "the others are handed their `Options`" },
+    Reserved {
+        paths: &["anyhow", "clap"],
+        rooms: &["cli"],
+        why: "the others have an error enum each and no arguments",
+    },
+    Reserved { paths: &["dialoguer", "comfy_table"], rooms: &["cli"], why: "only the command line talks to a person" },
+    Reserved { paths: &["tracing_subscriber"], rooms: &["telemetry", "config"], why: "where logs go is said once" },
+    Reserved { paths: &["chacha20poly1305"], rooms: &["store"], why: "only what is stored is sealed" },
+    Reserved {
+        paths: &["std::env"],
+        rooms: &["config", "cli", "store::key"],
+        why: "settings come from the configuration",
+    },
+    Reserved {
+        paths: &["tokio::spawn", "tokio::task::spawn", "tokio::task::JoinSet"],
+        rooms: &[],
+        why: "a task that nobody waits for is lost at the end: `app` spawns, on its tracker",
+    },
+    Reserved {
+        paths: &["tokio_util::task"],
+        rooms: &["app", "sandbox", "cli::demo"],
+        why: "only `app` spawns, and who plays another program",
+    },
+    Reserved {
+        paths: &["std::thread"],
+        rooms: &["store::sqlite::pool"],
+        why: "a thread that sleeps or waits holds up every session on it",
+    },
+    Reserved {
+        paths: &["tokio::sync::mpsc::unbounded_channel", "std::sync::mpsc::channel"],
+        rooms: &[],
+        why: "every queue has a bound",
+    },
+    Reserved { paths: &["std::time::SystemTime"], rooms: &[], why: "a time of day is a `jiff::Timestamp`" },
+];
+
+/// What floors 0 and 1 must not name: their bytes and times are arguments.
+const IMPURE: &[&str] = &[
+    "tokio",
+    "tokio_util",
+    "rustls",
+    "rustix",
+    "tracing",
+    "async_trait",
+    "futures_util",
+    "std::time::Instant",
+    "std::time::SystemTime",
+    "jiff::Timestamp::now",
+    "jiff::Zoned::now",
+    "std::net::ToSocketAddrs",
+    "std::fs",
+    "std::env",
+    "std::thread",
+    "std::process",
+    "std::os",
+    "std::io::stdin",
+    "std::io::stdout",
+    "std::io::stderr",
+    "rand",
+    "ring::rand",
+];
+
+const PURE: &[&str] = &["model", "sasl", "proto"];
+
+/// Names that a session must not know: it moves leases, and what a lease holds is not its business.
+const KINDS: &[&str] = &["CredentialKind", "Material", "StoredCredential", "Slots"];
+
+#[test]
+fn imports_point_down_only() {
+    let sources = Source::all();
+    assert!(sources.len() > 50, "the source is gone");
+    report(&sources.iter().flat_map(complaints).collect::<Vec<_>>());
+}
+
+/// The table itself holds only what the code needs: a grant that nothing uses is a door left open.
+#[test]
+fn every_grant_is_used() {
+    let sources = Source::all();
+    let mut unused = Vec::new();
+    for room in ROOMS {
+        let names: Vec<Named> = sources
+            .iter()
+            .filter(|it| room_of(&it.module()).is_some_and(|it| it.name == room.name))
+            .flat_map(Source::names)
+            .collect();
+        let is_used = |granted: &str| names.iter().any(|it| it.path[0] == "crate" && is_in(&it.path[1..], granted));
+        for (other, granted) in room.grants {
+            if granted.is_empty() && !is_used(other) {
+                unused.push(format!("{}: {other}", room.name));
+            }
+            let granted = granted.iter().map(|name| format!("{other}::{name}"));
+            unused.extend(granted.filter(|it| !is_used(it)).map(|it| format!("{}: {it}", room.name)));
+        }
+    }
+    report(&unused);
+}
+
+/// Everything that a file must not name, with where and why.
+fn complaints(source: &Source) -> Vec<String> {
+    let module = source.module();
+    let at = |line: usize, what: String| format!("{}:{line}: {what}", source.file.display());
+    let Some(room) = room_of(&module) else {
+        return vec![at(1, format!("no rule for the room `{}`: say in this table what it may import", module[0]))];
+    };
+    let mut found = Vec::new();
+    for named in source.names() {
+        let breach =
+            if named.path[0] == "crate" { inside(room, &module[0], &named) } else { outside(&module, &named.path) };
+        found.extend(breach.map(|what| at(named.line, what)));
+    }
+    if module[0] == "session" {
+        let kinds = source.code().into_iter().filter(|it| KINDS.contains(&it.text));
+        found.extend(
+            kinds.map(|Token { line, text }| at(line, format!("session names `{text}`: a lease is all it sees"))),
+        );
+    }
+    found
+}
+
+/// The row of the table for a module: the longest that fits.
+fn room_of(module: &[String]) -> Option<&'static Room> {
+    ROOMS.iter().filter(|room| is_in(module, room.name)).max_by_key(|room| room.name.len())
+}
+
+/// Whether a path is this one or leads into it.
+fn is_in(path: &[String], whole: &str) -> bool {
+    let mut parts = path.iter();
+    whole.split("::").all(|part| parts.next().is_some_and(|it| it == part))
+}
+
+/// What is wrong with naming something of the crate.
+fn inside(room: &Room, own: &str, named: &Named) -> Option<String> {
+    let path = named.path.join("::");
+    let Some(other) = named.path.get(1) else {
+        return Some(format!("{} takes in the whole house (`{path}`)", room.name));
+    };
+    if other == own {
+        return None;
+    }
+    let Some((_, names)) = room.grants.iter().find(|(granted, _)| granted == other) else {
+        let may: Vec<&str> = room.grants.iter().map(|(granted, _)| *granted).collect();
+        return Some(format!("{} may not import {other} (`{path}`), only: {}", room.name, may.join(", ")));
+    };
+    // The room alone says nothing yet: what it is used for is seen where it is used.
+    let rest = &named.path[2..];
+    if !names.is_empty() && !rest.is_empty() && !names.iter().any(|name| is_in(rest, name)) {
+        return Some(format!("{} may import of {other} only: {} (not `{path}`)", room.name, names.join(", ")));
+    }
+    named.is_export.then(|| format!("{} hands on `{path}`: who needs it imports it from {other}, if it may", room.name))
+}
+
+/// What is wrong with naming something of a library.
+fn outside(module: &[String], path: &[String]) -> Option<String> {
+    let shown = path.join("::");
+    if PURE.contains(&module[0].as_str()) && IMPURE.iter().any(|it| reaches(path, it)) {
+        return Some(format!("{} names `{shown}`: no I/O, no clock, no chance on floors 0 and 1", module[0]));
+    }
+    let reserved = RESERVED.iter().find(|it| it.paths.iter().any(|reserved| reaches(path, reserved)))?;
+    if reserved.rooms.iter().any(|room| is_in(module, room)) {
+        return None;
+    }
+    let rooms = if reserved.rooms.is_empty() { "no room" } else { &reserved.rooms.join(", ") };
+    Some(format!("`{shown}` is for {rooms}: {}", reserved.why))
+}
+
+/// Whether a path names this or something in it; `*` may name anything.
+fn reaches(path: &[String], reserved: &str) -> bool {
+    let mut parts = path.iter();
+    reserved.split("::").all(|part| match parts.next() {
+        Some(it) if it == "*" => {
+            parts = [].iter();
+            true
+        }
+        Some(it) => it == part,
+        None => path.last().is_some_and(|it| it == "*"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of code in a file.
+    fn said(file: &str, text: &str) -> Vec<String> {
+        complaints(&Source { file: format!("src/{file}").into(), text: text.to_owned() })
+    }
+
+    #[track_caller]
+    fn is_refused(file: &str, text: &str, part: &str) {
+        let said = said(file, text);
+        assert!(said.len() == 1 && said[0].contains(part), "{text}: {said:?}");
+    }
+
+    #[test]
+    fn an_import_that_points_up_is_refused() {
+        is_refused("model/ids.rs", "use crate::proto::Client;", "model may not import proto");
+        is_refused(
+            "net/relay.rs",
+            "\n\nuse crate::{\n  net::{Side},\n  broker::{self},\n};",
+            "src/net/relay.rs:5: net may not",
+        );
+        is_refused("store/key.rs", "fn f() { crate::broker::g() }", "store may not import broker");
+        is_refused("audit.rs", "use super::store;", "audit may not import store");
+        is_refused("broker/policy.rs", "use super::super::net::dial;", "broker may not import net");
+        is_refused("sasl/mod.rs", "impl From<crate::proto::Goal> for X {}", "sasl may not import proto");
+        is_refused("cli/check.rs", "use crate::sandbox;", "cli may not import sandbox");
+        is_refused("lib.rs", "pub use crate::model::Secret;", "lib may not import model");
+        is_refused("audit.rs", "use super::*;", "audit may not import *");
+        is_refused("audit.rs", "use crate as all;", "the whole house");
+        is_refused("kitchen.rs", "", "no rule for the room `kitchen`");
+    }
+
+    #[test]
+    fn of_some_rooms_only_some_names_are_granted() {
+        is_refused("upstream/mod.rs", "use crate::broker::{Lease, Broker};", "may import of broker only: Lease");
+        is_refused("upstream/mod.rs", "use crate::broker::*;", "may import of broker only");
+        is_refused("config/mod.rs", "use crate::{store, net}; fn f() { store::open(); }", "(not `crate::store::open`)");
+        is_refused("config/mod.rs", "use crate::store as s; fn f() { s::open(); }", "(not `crate::store::open`)");
+        is_refused("store/mod.rs", "use crate::model::Account;", "store may import of model only");
+        is_refused("session/mod.rs", "fn f(it: X) { it.kind::<CredentialKind>() }", "session names `CredentialKind`");
+    }
+
+    #[test]
+    fn nothing_is_handed_on_from_another_room() {
+        is_refused("broker/mod.rs", "pub use crate::store::Store;", "broker hands on");
+        assert!(said("broker/mod.rs", "pub use self::lease::Lease; pub use directory::Directory;").is_empty());
+    }
+
+    #[test]
+    fn libraries_stay_in_their_rooms() {
+        is_refused("broker/mod.rs", "use rusqlite::Connection;", "`rusqlite::Connection` is for store::sqlite");
+        is_refused("store/mod.rs", "fn f() -> rusqlite::Error {}", "is for store::sqlite");
+        is_refused("broker/mod.rs", "use tokio::{net, time}; fn f() { time::sleep(x) }", "`tokio::net` is for");
+        is_refused("session/mod.rs", "fn f() { tokio::spawn(x); }", "is for no room");
+        is_refused("proto/mod.rs", "use std::{time::{Duration, Instant}};", "no clock");
+        is_refused("proto/mod.rs", "use std::time; fn f() { time::Instant::now() }", "no clock");
+        is_refused("sasl/plain.rs", "use std::time::*;", "no clock");
+        is_refused("model/ids.rs", "use ring::{digest, rand::SystemRandom};", "no chance");
+        is_refused("model/ids.rs", "use jiff::Timestamp; fn f() { Timestamp::now() }", "no clock");
+        assert!(said("model/ids.rs", "use jiff::Timestamp; use std::time::Duration; use ring::digest;").is_empty());
+    }
+
+    #[test]
+    fn what_the_table_grants_is_allowed_and_tests_may_do_as_they_like() {
+        assert!(said("upstream/mod.rs", "use crate::{broker::Lease, net::{self, dial}}; use super::proto;").is_empty());
+        assert!(said("cli/demo/stage.rs", "use crate::sandbox::Sandbox;").is_empty());
+        assert!(said("store/sqlite/rows.rs", "use rusqlite::Row;").is_empty());
+        assert!(
+            said("model/ids.rs", "// crate::broker\n#[cfg(test)] mod tests { use crate::broker; use std::fs; }")
+                .is_empty()
+        );
+    }
+}

@@ -1,0 +1,355 @@
+//! Locum on a stage: two look-alike providers, a store with an account and a client at each, and a listener for each
+//! protocol and each way of TLS.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use locum::app::App;
+use locum::broker::{Directory, client_secret};
+use locum::config::Config;
+use locum::credential;
+use locum::model::{
+    Account, AppPasswordFormat, Binding, Client, CredentialKind, Identity as Names, Policy, Protocol, Secret, Slots,
+    StoredCredential,
+};
+use locum::sandbox::{Behaviour, Face, Start};
+use locum::store::{self, Store};
+use rustls::ClientConfig;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{Fake, Identity, Provider, Wire, plain};
+
+type Tune = Box<dyn FnOnce(&mut Config)>;
+
+/// A stage to be set.
+pub(crate) struct Plan {
+    gmail: Start,
+    toml: String,
+    trusted: Vec<String>,
+    tune: Vec<Tune>,
+}
+
+/// A stage with all that runs on it, until it is dropped.
+pub(crate) struct Lab {
+    /// Where alice has her mailbox. Implicit TLS, unless planned otherwise.
+    pub(crate) gmail: Provider,
+    /// Exchange Online, where the scanner has its mailbox. STARTTLS.
+    pub(crate) exchange: Provider,
+    pub(crate) alice: Actor,
+    pub(crate) scanner: Actor,
+    pub(crate) directory: Directory,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) client_tls: Arc<ClientConfig>,
+    addresses: BTreeMap<String, SocketAddr>,
+    stop: CancellationToken,
+    running: JoinHandle<()>,
+    dir: TempDir,
+}
+
+/// A mailbox at a provider, and the client that uses it through Locum.
+#[derive(Clone)]
+pub(crate) struct Actor {
+    /// Its login at Locum.
+    pub(crate) login: String,
+    /// Its secret at Locum.
+    pub(crate) secret: String,
+    /// Its login at the provider, and the account's name.
+    pub(crate) address: String,
+    /// Its secret at the provider.
+    pub(crate) app_password: String,
+}
+
+/// The ways in: one listener each, for each protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    Implicit,
+    StartTls,
+    /// Without TLS, from a network that the listener names.
+    Plain,
+}
+
+impl Door {
+    pub(crate) const ALL: [Self; 3] = [Self::Implicit, Self::StartTls, Self::Plain];
+
+    pub(crate) fn listener(self, protocol: Protocol) -> String {
+        match self {
+            Self::Implicit => format!("{protocol}s"),
+            Self::StartTls => protocol.to_string(),
+            Self::Plain => format!("{protocol}-plain"),
+        }
+    }
+}
+
+impl Plan {
+    pub(crate) fn new() -> Self {
+        Self { gmail: Start::Implicit, toml: String::new(), trusted: vec![], tune: vec![] }
+    }
+
+    /// How TLS begins at Gmail.
+    pub(crate) fn gmail_by(mut self, start: Start) -> Self {
+        self.gmail = start;
+        self
+    }
+
+    /// More of `locum.toml`, behind all else.
+    pub(crate) fn toml(mut self, text: &str) -> Self {
+        self.toml.push_str(text);
+        self
+    }
+
+    /// A certificate that Locum trusts upstream.
+    pub(crate) fn trust(mut self, identity: &Identity) -> Self {
+        self.trusted.push(identity.pems.certificate.clone());
+        self
+    }
+
+    /// One more look-alike.
+    pub(crate) fn provider(self, provider: &Provider) -> Self {
+        self.toml(&provider.toml()).trust(&provider.identity)
+    }
+
+    /// An upstream that follows a script.
+    pub(crate) fn fake(self, fake: &Fake) -> Self {
+        let text = fake.toml();
+        self.toml(&text)
+    }
+
+    /// Settings that no file could have: times shorter than any operator may set.
+    pub(crate) fn tune(mut self, tune: impl FnOnce(&mut Config) + 'static) -> Self {
+        self.tune.push(Box::new(tune));
+        self
+    }
+
+    pub(crate) async fn start(mut self) -> Lab {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path();
+        let gmail = Provider::serve("gmail", Face::Gmail, self.gmail).await;
+        let exchange = Provider::serve("exchange-online", Face::ExchangeOnline, Start::StartTls).await;
+        let own = Identity::of("localhost");
+        write(&path.join("tls.crt"), &own.pems.certificate);
+        write(&path.join("tls.key"), &own.pems.key);
+        self = self.provider(&gmail).provider(&exchange);
+        write(&path.join("upstreams.crt"), &self.trusted.concat());
+
+        let text = format!("{HEAD}{}{}", listeners(), self.toml);
+        let mut config = Config::parse(&text, &path.join("locum.toml")).unwrap();
+        self.tune.into_iter().for_each(|tune| tune(&mut config));
+        store::generate_key_file(&path.join("locum.key")).unwrap();
+        let store = store::create(&config.store).await.unwrap();
+        let directory = Directory::new(Arc::clone(&store));
+        let alice = enrol(&directory, "alice", "gmail", "alice.liddell@gmail.test", "qzjxkvbwphgmfydu").await;
+        let scanner =
+            enrol(&directory, "scanner-3f", "exchange-online", "scans@contoso.test", "wkpqmzrtxvbnlgdc").await;
+        gmail.add_mailbox(&alice.address, &alice.app_password, Behaviour::Normal);
+        exchange.add_mailbox(&scanner.address, &scanner.app_password, Behaviour::Normal);
+
+        let app = App::build(config).await.unwrap();
+        let addresses = app.addresses().into_iter().collect();
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(app.run(stop.clone()));
+        let client_tls = own.client();
+        Lab { gmail, exchange, alice, scanner, directory, store, client_tls, addresses, stop, running, dir }
+    }
+}
+
+const HEAD: &str = r#"
+name = "locum.test"
+[store]
+path = "locum.db"
+key-file = "locum.key"
+[tls]
+certificate = "tls.crt"
+key = "tls.key"
+upstream-ca-files = "upstreams.crt"
+[audit]
+path = "audit.jsonl"
+[limits]
+sessions-max = 100
+"#;
+
+fn listeners() -> String {
+    let mut text = String::new();
+    for protocol in Protocol::ALL {
+        for door in Door::ALL {
+            let tls = match door {
+                Door::Implicit => "tls = \"implicit\"",
+                Door::StartTls => "tls = \"starttls\"",
+                Door::Plain => "tls = \"none\"\nplaintext-networks = \"127.0.0.0/8\"",
+            };
+            let name = door.listener(protocol);
+            text += &format!(
+                "[[listener]]\nname = \"{name}\"\nprotocol = \"{protocol}\"\nbind = \"127.0.0.1:0\"\n{tls}\n\n"
+            );
+        }
+    }
+    text
+}
+
+fn write(path: &Path, content: &str) {
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).unwrap();
+    file.write_all(content.as_bytes()).unwrap();
+}
+
+/// An account at an upstream, and a client that may use it.
+async fn enrol(directory: &Directory, login: &str, upstream: &str, address: &str, app_password: &str) -> Actor {
+    let account = Account {
+        name: address.to_owned(),
+        upstream: upstream.to_owned(),
+        identity: Names::default(),
+        credentials: BTreeMap::from([(CredentialKind::AppPassword, Slots { current: Some(credential(app_password)) })]),
+    };
+    directory.put_account(&account, None).await.unwrap();
+    let (record, secret) = client_secret::issue("lab", None, Timestamp::now()).unwrap();
+    let bindings = vec![Binding::Account(address.to_owned())];
+    let client = Client { login: login.to_owned(), secrets: vec![record], bindings, policy: Policy::default() };
+    directory.put_client(&client, None).await.unwrap();
+    Actor {
+        login: login.to_owned(),
+        secret: secret.expose_text().unwrap().to_owned(),
+        address: address.to_owned(),
+        app_password: app_password.to_owned(),
+    }
+}
+
+/// A new version of a credential.
+fn credential(app_password: &str) -> StoredCredential {
+    let (id, format) = (client_secret::random_id().unwrap(), AppPasswordFormat::Verbatim);
+    credential::new_app_password(&Secret::new(app_password), format, id, "lab", Timestamp::now()).unwrap()
+}
+
+impl Lab {
+    pub(crate) async fn start() -> Self {
+        Plan::new().start().await
+    }
+
+    /// An account at an upstream, and a client that may use it. The mailbox is another matter.
+    pub(crate) async fn enrol(&self, login: &str, upstream: &str, app_password: &str) -> Actor {
+        enrol(&self.directory, login, upstream, &format!("{login}@mail.test"), app_password).await
+    }
+
+    /// Puts a new version of its credential into the store.
+    pub(crate) async fn rotate(&self, actor: &Actor, app_password: &str) {
+        let mut found = self.directory.account(&actor.address).await.unwrap().unwrap();
+        let slots = Slots { current: Some(credential(app_password)) };
+        found.record.credentials.insert(CredentialKind::AppPassword, slots);
+        self.directory.put_account(&found.record, Some(found.version)).await.unwrap();
+    }
+
+    /// Changes the record of a client.
+    pub(crate) async fn alter(&self, actor: &Actor, change: impl FnOnce(&mut Client)) {
+        let mut found = self.directory.client(&actor.login).await.unwrap().unwrap();
+        change(&mut found.record);
+        self.directory.put_client(&found.record, Some(found.version)).await.unwrap();
+    }
+
+    pub(crate) fn address(&self, listener: &str) -> SocketAddr {
+        self.addresses[listener]
+    }
+
+    /// A connection through that door, under TLS if the door has it, and greeted.
+    pub(crate) async fn connect(&self, protocol: Protocol, door: Door) -> Wire {
+        let mut wire = Wire::connect(self.address(&door.listener(protocol))).await;
+        match door {
+            Door::Plain => {}
+            Door::Implicit => wire = wire.start_tls(&self.client_tls).await,
+            Door::StartTls => {
+                wire.line().await;
+                let go_ahead = match protocol {
+                    Protocol::Imap => wire.ask("s STARTTLS").await,
+                    Protocol::Pop3 => wire.ask("STLS").await,
+                    Protocol::Submission => {
+                        wire.ehlo().await;
+                        wire.ask("STARTTLS").await
+                    }
+                };
+                let expected = match protocol {
+                    Protocol::Imap => "s OK Begin TLS",
+                    Protocol::Pop3 => "+OK Begin TLS negotiation",
+                    Protocol::Submission => "220 2.0.0 Ready to start TLS",
+                };
+                assert_eq!(go_ahead, expected);
+                return wire.start_tls(&self.client_tls).await;
+            }
+        }
+        let greeting = wire.line().await;
+        let expected = match protocol {
+            Protocol::Imap => "* OK [CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID AUTH=PLAIN AUTH=LOGIN] locum.test ready",
+            Protocol::Pop3 => "+OK locum.test ready",
+            Protocol::Submission => "220 locum.test ESMTP Locum ready",
+        };
+        assert_eq!(greeting, expected);
+        wire
+    }
+
+    /// The same through the door of implicit TLS; submission has said EHLO.
+    pub(crate) async fn open(&self, protocol: Protocol) -> Wire {
+        let mut wire = self.connect(protocol, Door::Implicit).await;
+        if protocol == Protocol::Submission {
+            wire.ehlo().await;
+        }
+        wire
+    }
+
+    /// One login, and what it is answered.
+    pub(crate) async fn present(&self, protocol: Protocol, login: &str, secret: &str) -> (Wire, String) {
+        let mut wire = self.open(protocol).await;
+        let answer = present(&mut wire, protocol, login, secret).await;
+        (wire, answer)
+    }
+
+    /// A client that is logged in.
+    pub(crate) async fn log_in(&self, protocol: Protocol, actor: &Actor) -> Wire {
+        let (wire, answer) = self.present(protocol, &actor.login, &actor.secret).await;
+        assert!(["a OK ", "+OK ", "235 "].iter().any(|start| answer.starts_with(start)), "{answer}");
+        wire
+    }
+
+    /// A file of Locum's.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The audit as it stands.
+    pub(crate) fn audit(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.path("audit.jsonl")).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Tells Locum to stop.
+    pub(crate) fn drain(&self) {
+        self.stop.cancel();
+    }
+
+    /// Waits until it has stopped.
+    pub(crate) async fn stopped(&mut self) {
+        tokio::time::timeout(Duration::from_secs(20), &mut self.running).await.unwrap().unwrap();
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.running.abort();
+    }
+}
+
+/// One login on a connection that is ready for one, and what it is answered.
+pub(crate) async fn present(wire: &mut Wire, protocol: Protocol, login: &str, secret: &str) -> String {
+    match protocol {
+        Protocol::Imap => wire.ask(&format!("a LOGIN {login} {secret}")).await,
+        Protocol::Pop3 => {
+            assert_eq!(wire.ask(&format!("USER {login}")).await, "+OK Send the password");
+            wire.ask(&format!("PASS {secret}")).await
+        }
+        Protocol::Submission => wire.ask(&format!("AUTH PLAIN {}", plain("", login, secret))).await,
+    }
+}

@@ -1,0 +1,20 @@
+//! What tests of the whole broker share: Locum in this process behind real sockets, with providers before it and clients
+//! at its doors. Nothing here decides whether a test passes.
+//!
+//! A test target takes it in with `#[path = "../support/mod.rs"] mod support;`.
+//!
+//! - [`Plan`] and [`Lab`]: Locum with its configuration, records and two look-alike providers, running until dropped.
+//! - [`Wire`]: a client of raw lines.
+//! - [`Fake`]: a provider that follows a script, friendly or hostile, and keeps what it was told.
+
+mod certificates;
+mod fake;
+mod lab;
+mod provider;
+mod wire;
+
+pub(crate) use certificates::Identity;
+pub(crate) use fake::{Fake, Step, reveals};
+pub(crate) use lab::{Actor, Door, Lab, Plan, present};
+pub(crate) use provider::Provider;
+pub(crate) use wire::{Wire, base64, plain};
