@@ -48,8 +48,7 @@ pub enum StartError {
 /// See [`StartError`].
 pub fn start(options: &Options) -> Result<(), StartError> {
     let registry = tracing_subscriber::registry().with(EnvFilter::try_new(&options.log)?);
-    // A line that cannot be written is lost. To complain about it on standard error would panic where that is gone.
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match options.format {
         LogFormat::Text => registry.with(lines.with_ansi(std::io::stderr().is_terminal())).try_init()?,
         LogFormat::Json => registry.with(lines.json()).try_init()?,

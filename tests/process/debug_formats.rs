@@ -27,6 +27,7 @@ use locum::sasl::{ClientExchange, Credentials, ServerExchange};
 use locum::store::{self, Expected, KeySource};
 use locum::upstream::Upstreams;
 
+use crate::canary::private_part;
 use crate::support::Canaries;
 
 const CANARY: &str = "cAn4ry-q8Zw2LkX7vTj";
@@ -273,8 +274,7 @@ async fn options_and_their_errors() {
     canaries.add("the store key", text.trim());
     canaries.add("the bytes of the store key", BASE64.decode(text.trim().as_bytes()).unwrap());
     let pems = tls::self_signed(&["localhost".to_owned()]).unwrap();
-    let body: String = pems.key.lines().filter(|line| !line.starts_with("-----")).collect();
-    canaries.add("the TLS key", &body);
+    canaries.add("the TLS key", private_part(&pems.key));
     std::fs::write(dir.path().join("tls.key"), pems.key.as_bytes()).unwrap();
     std::fs::write(dir.path().join("tls.crt"), &pems.certificate).unwrap();
 

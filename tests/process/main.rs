@@ -5,8 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall say where")]
 
-// mod bad_input;
-// mod canary;
+mod bad_input;
+mod canary;
 mod cli;
 mod debug_formats;
 mod memory;

@@ -1,7 +1,7 @@
 //! A mail client of raw lines, in plain text or under TLS.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
@@ -89,6 +89,17 @@ impl Wire {
     pub(crate) fn ask(&mut self, line: &str, answer: &str) -> String {
         self.say(line);
         self.expect(answer)
+    }
+
+    /// Says that nothing more is sent, if the other side still listens.
+    pub(crate) fn end(&mut self) {
+        let _ = match self.0.get_mut() {
+            Stream::Plain(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Tls(stream) => {
+                stream.conn.send_close_notify();
+                stream.flush().and_then(|()| stream.sock.shutdown(Shutdown::Write))
+            }
+        };
     }
 
     /// Everything up to the end of the stream, whichever way it ends.
