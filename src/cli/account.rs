@@ -145,8 +145,8 @@ async fn set(config: &Config, directory: &Directory, set: Set) -> Result<()> {
     let Versioned { record: mut account, version } = find(directory, &set.name).await?;
     let Set { upstream, details, .. } = set;
     let moves = upstream.as_ref().is_some_and(|upstream| *upstream != account.upstream);
-    // Nothing named: it is the app password that changes.
-    let takes_secret = details.secret.is_given() || !(upstream.is_some() || details.names_any());
+    // A password is for one provider and must not be shown to another. Nothing named: it is the password that changes.
+    let takes_secret = details.secret.is_given() || moves || !(upstream.is_some() || details.names_any());
     if let Some(upstream) = upstream {
         account.upstream = upstream;
     }
@@ -161,13 +161,6 @@ async fn set(config: &Config, directory: &Directory, set: Set) -> Result<()> {
     output::note(format!("{}: changed", account.name));
     if moves {
         warn_of_protocols_without_passwords(profile);
-        if !takes_secret {
-            let name = &account.name;
-            output::note(format!(
-                "note: the app password of {name} is the one it had at its former upstream; `locum account set {name}` \
-                 takes another"
-            ));
-        }
     }
     Ok(())
 }

@@ -56,6 +56,9 @@ pub(super) struct Issue {
     /// The account that it acts as; may be given again for others.
     #[arg(long = "account", value_name = "ACCOUNT")]
     accounts: Vec<String>,
+    /// Let the client have several accounts; it must then name one at each login, which only SASL PLAIN can.
+    #[arg(long)]
+    several: bool,
     /// What to call this secret.
     #[arg(long, default_value = "")]
     label: String,
@@ -126,8 +129,12 @@ async fn issue(config: &Config, directory: &Directory, issue: Issue) -> Result<(
             let message = format!("{login} is a new client: say which account it acts as with --account");
             return Err(Failure::new(exit::USAGE, message).into());
         }
-        None => (Client { login, secrets: Vec::new(), bindings: Vec::new(), policy: Policy::default() }, None),
+        None => (
+            Client { login: login.clone(), secrets: Vec::new(), bindings: Vec::new(), policy: Policy::default() },
+            None,
+        ),
     };
+    let (bound, policy) = (client.bindings.len(), client.policy.clone());
     for account in accounts {
         if !client.bindings.iter().any(|Binding::Account(bound)| normalise(bound) == normalise(&account)) {
             client.bindings.push(Binding::Account(account));
@@ -136,6 +143,17 @@ async fn issue(config: &Config, directory: &Directory, issue: Issue) -> Result<(
     extend(&mut client.policy.protocols, issue.protocols);
     extend(&mut client.policy.listeners, issue.listeners);
     extend(&mut client.policy.networks, issue.networks);
+    if client.bindings.len() > bound.max(1) && !issue.several {
+        let message = format!(
+            "{login} would be bound to {} accounts and have to name one at each login, which only SASL PLAIN can; use \
+             another login for another account, or say --several if that is what you want",
+            client.bindings.len()
+        );
+        return Err(Failure::new(exit::USAGE, message).into());
+    }
+    if version.is_some() && client.policy != policy {
+        output::note(format!("note: these limits hold for all secrets of {login}; see `locum client show {login}`"));
+    }
     let (record, secret) = client_secret::issue(&issue.label, issue.expires, Timestamp::now())?;
     let id = record.id.clone();
     client.secrets.push(record);

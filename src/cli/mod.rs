@@ -16,6 +16,7 @@ mod serve;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -67,6 +68,9 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(exit::USAGE) } else { ExitCode::SUCCESS };
         }
     };
+    if let Err(error) = app::forbid_core_dumps() {
+        output::note(format!("locum: core dumps cannot be forbidden ({error}); a crash could write secrets to disk"));
+    }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -74,7 +78,10 @@ pub fn main() -> ExitCode {
             return ExitCode::from(exit::OS_ERROR);
         }
     };
-    match (runtime.block_on(run(arguments)), output::lost()) {
+    let done = runtime.block_on(run(arguments));
+    // A name that is still being looked up must not keep us: the resolver cannot be interrupted.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    match (done, output::lost()) {
         (Ok(()), None) => ExitCode::SUCCESS,
         (Ok(()), Some(error)) => {
             output::note(format!("locum: done, but the result could not be written: {error}"));

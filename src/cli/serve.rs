@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit::{self, Failure};
 use super::output;
-use crate::app::{self, App};
+use crate::app::App;
 use crate::config::Config;
 use crate::telemetry;
 
@@ -19,9 +19,6 @@ pub(super) async fn run(path: &Path) -> Result<()> {
         return Err(Failure::new(exit::CONFIG, message).into());
     }
     telemetry::start(&config.telemetry)?;
-    if let Err(error) = app::forbid_core_dumps() {
-        tracing::warn!(%error, "core dumps cannot be forbidden; a crash could write secrets to disk");
-    }
     let app = App::build(config).await?;
     for (listener, address) in app.addresses() {
         tracing::info!(listener, %address, "listening");
