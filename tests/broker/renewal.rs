@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use locum::model::{Protocol, Refusal, Secret};
-use locum::sandbox::{Outcome, Start};
+use locum::sandbox::{Behaviour, Outcome, Start};
 use tokio::sync::Notify;
 
 use crate::answers::{accepted, refused};
@@ -52,14 +52,34 @@ async fn a_storm_of_logins_does_not_try_a_dead_credential_more_often() {
 async fn a_refusal_that_is_not_about_the_credential_does_not_count_against_it() {
     let lab = Lab::start().await;
     let alice = &lab.alice;
-    lab.gmail.sandbox.set_behaviour(&alice.address, locum::sandbox::Behaviour::ServerUnavailable);
+    lab.gmail.sandbox.set_behaviour(&alice.address, Behaviour::ServerUnavailable);
     for _ in 0..4 {
         let (_wire, answer) = lab.present(Protocol::Imap, &alice.login, &alice.secret).await;
         assert_eq!(answer, refused(Protocol::Imap, Refusal::Unavailable));
     }
-    lab.gmail.sandbox.set_behaviour(&alice.address, locum::sandbox::Behaviour::Normal);
+    lab.gmail.sandbox.set_behaviour(&alice.address, Behaviour::Normal);
     let (_wire, answer) = lab.present(Protocol::Imap, &alice.login, &alice.secret).await;
     assert_eq!(answer, accepted(Protocol::Imap));
+}
+
+#[tokio::test]
+async fn a_refusal_by_policy_is_not_asked_for_again_at_once() {
+    let lab = Lab::start().await;
+    let alice = &lab.alice;
+    lab.gmail.sandbox.set_behaviour(&alice.address, Behaviour::ApplicationPasswordRequired);
+    for _ in 0..5 {
+        let (_wire, answer) = lab.present(Protocol::Imap, &alice.login, &alice.secret).await;
+        assert_eq!(answer, refused(Protocol::Imap, Refusal::ContactAdmin));
+    }
+    assert_eq!(lab.gmail.logins().len(), 1);
+    let reason = lab.audit().pop().unwrap()["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("state=\"breaker\"") && reason.contains("not tried for another"), "{reason}");
+
+    // A new version is not held for the old one's sake.
+    lab.gmail.sandbox.set_behaviour(&alice.address, Behaviour::Normal);
+    lab.gmail.sandbox.set_password(&alice.address, Secret::new(NEW));
+    lab.rotate(alice, NEW).await;
+    lab.log_in(Protocol::Imap, alice).await;
 }
 
 /// The operator replaces the credential while the provider is refusing the old one.

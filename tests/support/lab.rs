@@ -325,6 +325,12 @@ impl Lab {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// The latest event of a login.
+    pub(crate) fn last_event(&self, protocol: Protocol, login: &str) -> Value {
+        let is_meant = |event: &Value| event["protocol"] == protocol.name() && event["login"] == login;
+        self.audit().into_iter().rfind(is_meant).unwrap()
+    }
+
     /// Tells Locum to stop.
     pub(crate) fn drain(&self) {
         self.stop.cancel();
