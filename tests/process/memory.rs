@@ -92,7 +92,6 @@ impl Bench {
         let small = self.peak_of(listener, |wire| session(wire, SMALL));
         let large = self.peak_of(listener, |wire| session(wire, LARGE));
         let growth = large.saturating_sub(small);
-        eprintln!("{listener}: {small} bytes with 1 MiB, {growth} more with 64 MiB");
         assert!(growth < GROWTH_BYTES_MAX, "{listener}: {small} bytes with 1 MiB, {growth} more with 64 MiB");
     }
 

@@ -48,7 +48,7 @@ impl Home {
 
     /// Writes the configuration anew.
     pub(crate) fn configure(&self, config: &str) {
-        self.write("locum.toml", &format!("{HEAD}{config}"));
+        self.write("locum.toml", format!("{HEAD}{config}"));
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
