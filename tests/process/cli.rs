@@ -238,8 +238,8 @@ fn a_provider_that_takes_no_passwords_is_named() {
         home.run_with(&["account", "add", "b", "--upstream", "exchange-online", "--secret-stdin"], "x").succeeded();
     run.said("takes no password for imap, app passwords included").said("for pop3");
     let home = self::home();
-    let moved = home.run(&["account", "set", "alice@gmail.test", "--upstream", "exchange-online"]).succeeded();
-    moved.said("takes no password for imap").said("is the one it had at its former upstream");
+    let moved = ["account", "set", "alice@gmail.test", "--upstream", "exchange-online", "--secret-stdin"];
+    home.run_with(&moved, "x").succeeded().said("takes no password for imap");
 }
 
 #[test]
@@ -256,13 +256,16 @@ fn set_changes_what_is_named_and_nothing_else() {
     set(&["--label", ""]).succeeded();
     assert_eq!(account(&home)["credentials"][0]["label"], "");
 
-    // Names and upstream: no secret is asked for.
+    // Names: no secret is asked for.
     set(&["--identity", "shared@gmail.test", "--identity-for", "imap=i", "--identity-for", "pop=p"]).succeeded();
-    set(&["--upstream", "exchange-online"]).succeeded();
+    set(&["--upstream", "gmail"]).succeeded();
     let after = account(&home);
     assert_eq!(after["identity"], serde_json::json!({ "all": "shared@gmail.test", "imap": "i", "pop3": "p" }));
-    assert_eq!(after["upstream"], "exchange-online");
     assert_eq!(after["credentials"][0]["id"], before["credentials"][0]["id"]);
+
+    // Another upstream: never with the password of the one before.
+    set(&["--upstream", "exchange-online"]).ended(USAGE).said("no terminal to ask for the app password");
+    assert_eq!(account(&home), after);
 
     // Nothing named: the secret, which there is no terminal to ask for.
     set(&[]).ended(USAGE).said("no terminal to ask for the app password of alice@gmail.test");
@@ -273,11 +276,14 @@ fn set_changes_what_is_named_and_nothing_else() {
     assert_eq!(after["credentials"][0]["label"], "", "the old label named the old secret");
 
     // All at once.
-    home.run_with(&[&secret[..], &["--upstream", "gmail", "--label", "l", "--identity", "x"]].concat(), "third")
-        .succeeded();
+    home.run_with(
+        &[&secret[..], &["--upstream", "exchange-online", "--label", "l", "--identity", "x"]].concat(),
+        "third",
+    )
+    .succeeded();
     let after = account(&home);
     let now = (&after["upstream"], &after["identity"]["all"], &after["credentials"][0]["label"]);
-    assert_eq!(now, (&"gmail".into(), &"x".into(), &"l".into()));
+    assert_eq!(now, (&"exchange-online".into(), &"x".into(), &"l".into()));
 
     // A bad secret changes nothing of what came with it.
     home.run_with(&[&secret[..], &["--identity", "y"]].concat(), "").ended(DATA);
@@ -356,6 +362,10 @@ fn wrong_clients_are_refused_with_what_to_do() {
     issue(&home, &[]).ended(USAGE).said("scan is a new client: say which account it acts as with --account");
     issue(&home, &["--account", "bob@gmail.test"]).ended(NOT_FOUND).said("see `locum account list`");
     let known = ["--account", "alice@gmail.test"];
+    home.run_with(&["account", "add", "bob@gmail.test", "--upstream", "gmail", "--secret-stdin"], "x").succeeded();
+    let both = ["--account", "alice@gmail.test", "--account", "bob@gmail.test"];
+    issue(&home, &both).ended(USAGE).said("only SASL PLAIN can").said("--several");
+    home.run(&["client", "show", "scan"]).ended(NOT_FOUND);
     let with = |more: &[&str]| issue(&home, &[&known[..], more].concat());
     with(&["--listener", "smtp"]).ended(USAGE).said("has no listener smtp; it has: imaps, pop3s, submission");
     with(&["--protocol", "smtp"]).ended(USAGE).said("expected \"imap\", \"pop3\" or \"submission\"");
