@@ -3,7 +3,7 @@
 //!
 //! - [`Server`] faces the mail client.
 //! - [`Client`] faces the provider: SASL in two lines, as Exchange Online insists, or USER and PASS.
-//! - [`shared_keywords`] says which capabilities a listener may show before it knows which provider it will be.
+//! - `shared_keywords` says which capabilities a listener may show before it knows which provider it will be.
 
 mod capabilities;
 mod client;

@@ -4,7 +4,7 @@
 //! - [`Server`] faces the mail client: devices that greet with HELO, with no name or an impossible one, that send the
 //!   user name inside `AUTH LOGIN`, or end their lines with a bare LF.
 //! - [`Client`] faces the provider: Exchange Online, which offers no PLAIN, and everybody else.
-//! - [`shared_keywords`] says which EHLO keywords a listener may show before it knows which provider it will be.
+//! - `shared_keywords` says which EHLO keywords a listener may show before it knows which provider it will be.
 
 mod client;
 mod keywords;
