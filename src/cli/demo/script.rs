@@ -155,12 +155,12 @@ async fn pop3_login(stage: &Stage, password: &str) -> Result<Talk> {
 async fn submission_login(stage: &Stage, actor: &Actor, password: &str) -> Result<Talk> {
     let mut submission = Talk::connect(stage.ports.submission).await?;
     submission.expect("220 ").await?;
-    submission.say("EHLO scanner-3f").await?;
+    submission.say(&format!("EHLO {}", actor.login)).await?;
     submission.expect("250 ").await?;
     submission.say("STARTTLS").await?;
     submission.expect("220 ").await?;
     let mut submission = submission.start_tls(&stage.client_tls).await?;
-    submission.say("EHLO scanner-3f").await?;
+    submission.say(&format!("EHLO {}", actor.login)).await?;
     submission.expect("250 ").await?;
     submission.say("AUTH LOGIN").await?;
     submission.expect("334 VXNlcm5hbWU6").await?;
