@@ -129,7 +129,8 @@ impl App {
     /// time for the others to end by themselves.
     pub async fn run(self, stop: CancellationToken) {
         let served = self.served();
-        let _ = tokio::time::timeout(FIRST_PROBE_TIMEOUT, self.upstreams.probe_all(&served)).await;
+        let probing = tokio::time::timeout(FIRST_PROBE_TIMEOUT, self.upstreams.probe_all(&served));
+        let _ = stop.run_until_cancelled(probing).await; // late or not, what is known by then is offered
 
         let (tasks, live) = (TaskTracker::new(), TaskTracker::new());
         let upstreams = Arc::clone(&self.upstreams);

@@ -137,7 +137,7 @@ fn server_config_from(
     key: PrivateKeyDer<'static>,
 ) -> Result<Arc<ServerConfig>, rustls::Error> {
     let provider = provider();
-    // Older pairs of certificate and key are "inconsistent" only if both name a public key; that is the check we want.
+    // Checks that the key is the one of the certificate.
     let certified = CertifiedKey::from_der(chain, key, &provider)?;
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
