@@ -3,12 +3,13 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Instant;
 
 use dashmap::DashMap;
 
 use super::Options;
+use crate::model::network;
 
 /// Counters held at most: a flood of addresses costs bounded memory.
 const COUNTERS_MAX: usize = 100_000;
@@ -105,19 +106,9 @@ impl Failures {
     }
 }
 
-/// One customer of an IPv6 provider has a /64 at least: its addresses count as one.
-fn network(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
     use std::time::Duration;
 
     use super::*;

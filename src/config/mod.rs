@@ -250,6 +250,6 @@ mod tests {
             assert_eq!(parse(&text), Ok(default.clone()), "[{table}] {name}");
             checked += 1;
         }
-        assert_eq!(checked, 19);
+        assert_eq!(checked, 20);
     }
 }

@@ -146,6 +146,9 @@ fn session_limits(table: &mut Table<'_, '_>) -> session::Options {
     set(&mut session.sessions_max, table.take("sessions-max"), |value| {
         value.integer(1..=100_000, "each session costs two file descriptors (see `ulimit -n`)")
     });
+    set(&mut session.unproven_per_address_max, table.take("unproven-per-address-max"), |value| {
+        value.integer(1..=100_000, "an address may be a whole site behind one router")
+    });
     set(&mut session.login_timeout, table.take("login-timeout"), |value| {
         value.duration(secs(5)..=mins(30), "devices and providers are slow at logins; strangers must not stay for long")
     });

@@ -9,6 +9,7 @@ mod account;
 mod attempt;
 mod client;
 mod ids;
+mod network;
 pub mod presets;
 mod profile;
 mod protocol;
@@ -19,6 +20,7 @@ pub use account::{Account, CredentialKind, Identity, Material, Slots, StoredCred
 pub use attempt::Attempt;
 pub use client::{Binding, Client, ClientSecret, Policy, Verifier};
 pub use ids::{RecordId, RecordKind, normalise};
+pub use network::network;
 pub use profile::{AppPasswordFormat, Endpoint, Profile, UpstreamTls};
 pub use protocol::{Mechanism, Protocol};
 pub use refusal::Refusal;

@@ -272,6 +272,14 @@ pub fn client(protocol: Protocol, goal: Goal, options: ClientOptions) -> Box<dyn
     }
 }
 
+/// What a login by AUTH is called, in POP3 and submission alike.
+fn auth_by(mechanism: Mechanism) -> &'static str {
+    match mechanism {
+        Mechanism::Plain => "AUTH PLAIN",
+        Mechanism::Login => "AUTH LOGIN",
+    }
+}
+
 /// What a listener may offer before login for upstreams that offer these lists: what is in all of them and can be
 /// honoured through a relay.
 pub fn shared_keywords(protocol: Protocol, lists: &[Vec<String>]) -> Vec<String> {

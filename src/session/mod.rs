@@ -6,6 +6,7 @@
 mod error;
 mod login;
 mod options;
+mod strangers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::proto::{self, Goodbye, ServerAction, ServerLimits, ServerOptions, Ser
 use crate::upstream::Upstreams;
 use error::SessionError;
 use login::{Established, Login};
+use strangers::Strangers;
 
 pub use options::{ListenerOptions, ListenerTls, Options};
 
@@ -46,6 +48,7 @@ pub struct Sessions {
     upstreams: Arc<Upstreams>,
     audit: Audit,
     next: AtomicU64,
+    strangers: Strangers,
     drain: CancellationToken,
     kill: CancellationToken,
 }
@@ -73,7 +76,8 @@ impl Sessions {
         drain: CancellationToken,
         kill: CancellationToken,
     ) -> Self {
-        Self { name, options, broker, upstreams, audit, next: AtomicU64::new(1), drain, kill }
+        let strangers = Strangers::new(options.unproven_per_address_max);
+        Self { name, options, broker, upstreams, audit, next: AtomicU64::new(1), strangers, drain, kill }
     }
 
     /// Serves one connection until it is closed.
@@ -86,6 +90,10 @@ impl Sessions {
             span.in_scope(|| tracing::debug!("not from an allowed network"));
             return;
         }
+        let Some(stranger) = self.strangers.admit(address) else {
+            // Silently: words would cost a TLS handshake each.
+            return span.in_scope(|| tracing::debug!("its address has too many sessions that have not logged in"));
+        };
         let origin = Origin {
             session,
             listener: listener.options.name.as_str().into(),
@@ -95,7 +103,9 @@ impl Sessions {
         };
         async {
             // Boxed: what a dialogue needs is given back before the relay begins, which may last for days.
-            match Box::pin(self.log_in(listener, Stream::Plain(socket), origin)).await {
+            let logged_in = Box::pin(self.log_in(listener, Stream::Plain(socket), origin)).await;
+            drop(stranger);
+            match logged_in {
                 Ok(Some(established)) => self.relay(established).await,
                 Ok(None) => {}
                 // A stranger can cause any of these at will.

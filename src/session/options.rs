@@ -42,6 +42,9 @@ pub enum ListenerTls {
 pub struct Options {
     /// Sessions open at once, over all listeners. Each costs two file descriptors.
     pub sessions_max: usize,
+    /// Of these, sessions of one address (an IPv6 /64) that have not logged in: one stranger must not take all places. A
+    /// site with hundreds of devices behind one router comes in at once after a power cut.
+    pub unproven_per_address_max: usize,
     /// Time for one TLS handshake with a client. Old devices need seconds for a key exchange.
     pub tls_handshake_timeout: Duration,
     /// Time from accept to login. RFC 3501 section 5.4 lets it be shorter than the 30 minutes after login.
@@ -59,6 +62,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             sessions_max: 4_000,
+            unproven_per_address_max: 500,
             tls_handshake_timeout: Duration::from_secs(15),
             login_timeout: Duration::from_secs(120),
             write_timeout: Duration::from_secs(30),

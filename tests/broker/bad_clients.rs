@@ -288,3 +288,26 @@ async fn clients_that_take_too_long() {
     assert_eq!(silent.rest().await, "", "it never shook hands");
     assert_unharmed(&lab).await;
 }
+
+#[tokio::test]
+async fn an_address_that_only_connects_does_not_take_all_places() {
+    let lab = Plan::new().tune(|config| config.session.unproven_per_address_max = 2).start().await;
+    let first = lab.open(Protocol::Imap).await;
+    let known = lab.log_in(Protocol::Pop3, &lab.alice).await; // who has logged in is no stranger
+    let second = lab.open(Protocol::Pop3).await;
+    let mut refused = TcpStream::connect(lab.address(&Door::Plain.listener(Protocol::Submission))).await.unwrap();
+    assert_eq!(refused.read(&mut [0; 1]).await.unwrap(), 0, "closed without a word");
+    drop((first, second));
+    // Their places are free once the server has seen that they are gone.
+    while !matches!(
+        TcpStream::connect(lab.address(&Door::Plain.listener(Protocol::Submission)))
+            .await
+            .unwrap()
+            .read(&mut [0; 1])
+            .await,
+        Ok(1)
+    ) {
+        tokio::task::yield_now().await;
+    }
+    drop(known);
+}

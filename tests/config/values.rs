@@ -41,6 +41,7 @@ fn every_setting_arrives_in_its_place() {
     assert_eq!(config.tls.upstream_ca_files.len(), 2);
     let expected = session::Options {
         sessions_max: 1,
+        unproven_per_address_max: 2,
         tls_handshake_timeout: seconds(2),
         login_timeout: seconds(180),
         write_timeout: seconds(4),

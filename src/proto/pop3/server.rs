@@ -6,7 +6,7 @@ use std::mem;
 
 use crate::model::{Attempt, Mechanism, Refusal, Secret};
 use crate::proto::input::{Input, LineTooLong, decode_base64, encode_base64};
-use crate::proto::{self, Goodbye, Outgoing, ServerAction, ServerOptions, ServerTls, UpstreamReady};
+use crate::proto::{self, Goodbye, Outgoing, ServerAction, ServerOptions, ServerTls, UpstreamReady, auth_by};
 use crate::sasl::{PART_BYTES_MAX, ServerExchange, ServerStep};
 
 /// The side of POP3 that faces the mail client.
@@ -171,7 +171,7 @@ impl Server {
         let Some(mechanism) = Mechanism::from_name(name) else {
             return self.reject("-ERR Unrecognized authentication type");
         };
-        let exchange = ServerExchange::new(mechanism, method(mechanism));
+        let exchange = ServerExchange::new(mechanism, auth_by(mechanism));
         match response.trim_ascii() {
             b"" => self.step(mechanism, exchange, None),
             // An empty initial response (RFC 5034 section 4).
@@ -306,9 +306,9 @@ impl proto::Server for Server {
             State::Greeting => "greeting",
             State::ExpectCommand => "command",
             State::ExpectPass(_) => "USER/PASS",
-            State::ExpectResponse(mechanism, _) => method(*mechanism),
+            State::ExpectResponse(mechanism, _) => auth_by(*mechanism),
             State::StartingTls => "STLS",
-            State::Deciding => "decision",
+            State::Deciding => "deciding",
             State::Over => "over",
         }
     }
@@ -336,13 +336,6 @@ impl Command {
             (b"XTND", Command::Mail),
         ];
         WORDS.iter().find(|(name, _)| word.eq_ignore_ascii_case(name)).map(|&(_, command)| command)
-    }
-}
-
-fn method(mechanism: Mechanism) -> &'static str {
-    match mechanism {
-        Mechanism::Plain => "AUTH PLAIN",
-        Mechanism::Login => "AUTH LOGIN",
     }
 }
 

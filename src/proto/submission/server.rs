@@ -7,7 +7,7 @@ use std::mem;
 use super::BASE64_BYTES_MAX;
 use crate::model::{Mechanism, Refusal};
 use crate::proto::input::{Input, LineTooLong, decode_base64, encode_base64};
-use crate::proto::{self, Goodbye, Outgoing, ServerAction, ServerOptions, ServerTls, UpstreamReady};
+use crate::proto::{self, Goodbye, Outgoing, ServerAction, ServerOptions, ServerTls, UpstreamReady, auth_by};
 use crate::sasl::{ServerExchange, ServerStep};
 
 /// The side of submission that faces the mail client.
@@ -177,7 +177,7 @@ impl Server {
         let Some(mechanism) = Mechanism::from_name(name) else {
             return self.reject("504 5.5.4 Unrecognized authentication type");
         };
-        let exchange = ServerExchange::new(mechanism, method(mechanism));
+        let exchange = ServerExchange::new(mechanism, auth_by(mechanism));
         match response {
             b"" => self.step(mechanism, exchange, None),
             // An empty initial response (RFC 4954 section 4).
@@ -319,9 +319,9 @@ impl proto::Server for Server {
             State::Greeting => "greeting",
             State::ExpectCommand if self.greeted => "command",
             State::ExpectCommand => "EHLO",
-            State::ExpectResponse(mechanism, _) => method(*mechanism),
+            State::ExpectResponse(mechanism, _) => auth_by(*mechanism),
             State::StartingTls => "STARTTLS",
-            State::Deciding => "decision",
+            State::Deciding => "deciding",
             State::Over => "over",
         }
     }
@@ -346,13 +346,6 @@ impl Command {
             (b"EXPN", Command::Expn),
         ];
         WORDS.iter().find(|(name, _)| word.eq_ignore_ascii_case(name)).map(|&(_, command)| command)
-    }
-}
-
-fn method(mechanism: Mechanism) -> &'static str {
-    match mechanism {
-        Mechanism::Plain => "AUTH PLAIN",
-        Mechanism::Login => "AUTH LOGIN",
     }
 }
 
