@@ -10,6 +10,7 @@ use std::io::{ErrorKind, Write};
 use std::iter;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::thread;
 
 use data_encoding::BASE64;
 use locum::model::{Protocol, Secret};
@@ -245,7 +246,7 @@ fn malformed(protocol: Protocol) -> Vec<String> {
 }
 
 /// How a login ended, by the first word of the last reply.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Ended {
     In,
     Out,
@@ -282,52 +283,66 @@ fn log_in(mut wire: Wire, protocol: Protocol, form: &[String]) -> Ended {
 }
 
 impl Scene {
-    /// Clients log in, rightly and wrongly, in every form.
+    /// Clients log in, rightly and wrongly, in every form. At once: a wrong login has to wait for its answer.
     fn play(&self, served: &Served) {
-        for protocol in Protocol::ALL {
-            let plain = || Wire::plain(served.port(&format!("{protocol}-none")));
-            let tls = || Wire::tls(served.port(&format!("{protocol}-implicit")), &self.trust);
-            for wire in [&plain as &dyn Fn() -> Wire, &tls] {
-                for form in login_forms(protocol, "good", &self.secrets[0]) {
-                    assert_eq!(log_in(wire(), protocol, &form), Ended::In, "{protocol}");
-                }
-                for (login, secret) in [
-                    ("good", WRONG_PASSWORD),
-                    ("nobody", &self.secrets[1]),
-                    ("stale", &self.secrets[1]),
-                    ("lost", &self.secrets[3]),
-                ] {
-                    for form in login_forms(protocol, login, secret) {
-                        assert_eq!(log_in(wire(), protocol, &form), Ended::Out, "{protocol} {login}");
+        thread::scope(|scope| {
+            for protocol in Protocol::ALL {
+                for wire in [Self::plain, Self::tls] {
+                    for (login, secret, ended) in [
+                        ("good", self.secrets[0].as_str(), Ended::In),
+                        ("good", WRONG_PASSWORD, Ended::Out),
+                        ("nobody", &self.secrets[1], Ended::Out),
+                        ("stale", &self.secrets[1], Ended::Out),
+                        ("lost", &self.secrets[3], Ended::Out),
+                        // By mistake: the secret as the name, and another word as the name.
+                        (&self.secrets[0], "good", Ended::Out),
+                        (TYPED_AS_LOGIN, WRONG_PASSWORD, Ended::Out),
+                    ] {
+                        scope.spawn(move || {
+                            for form in login_forms(protocol, login, secret) {
+                                assert_eq!(log_in(wire(self, served, protocol), protocol, &form), ended, "{protocol}");
+                            }
+                        });
                     }
                 }
+                scope.spawn(move || self.play_quoting(served, protocol));
+                scope.spawn(move || self.play_malformed(served, protocol));
             }
-            // By mistake: the secret as the name, another word as the name, without TLS where it is needed.
-            for (login, secret) in [(self.secrets[0].as_str(), "good"), (TYPED_AS_LOGIN, WRONG_PASSWORD)] {
-                for form in login_forms(protocol, login, secret) {
-                    assert_eq!(log_in(plain(), protocol, &form), Ended::Out);
-                }
+        });
+    }
+
+    fn plain(&self, served: &Served, protocol: Protocol) -> Wire {
+        Wire::plain(served.port(&format!("{protocol}-none")))
+    }
+
+    fn tls(&self, served: &Served, protocol: Protocol) -> Wire {
+        Wire::tls(served.port(&format!("{protocol}-implicit")), &self.trust)
+    }
+
+    fn play_quoting(&self, served: &Served, protocol: Protocol) {
+        let form = &login_forms(protocol, "quoted", &self.secrets[2])[0];
+        for _ in 0..Quoting::logins(protocol) {
+            assert_eq!(log_in(self.plain(served, protocol), protocol, form), Ended::Out, "{protocol}");
+        }
+    }
+
+    fn play_malformed(&self, served: &Served, protocol: Protocol) {
+        for text in malformed(protocol) {
+            let in_clear = |tls: &str| Wire::plain(served.port(&format!("{protocol}-{tls}")));
+            for mut wire in [in_clear("none"), self.tls(served, protocol), in_clear("starttls"), in_clear("implicit")] {
+                // It may hang up in the middle of it, or wait for the rest for ever.
+                let _ = wire.try_write(text.as_bytes());
+                let _ = wire.try_write(b"\r\nQUIT\r\na LOGOUT\r\n*\r\n");
+                wire.end();
+                wire.drain();
             }
-            let first = &login_forms(protocol, "good", &self.secrets[0])[0];
-            let in_clear = Wire::plain(served.port(&format!("{protocol}-starttls")));
-            let mut in_clear = in_clear;
-            in_clear.write(format!("{}\r\n", first.join("\r\n")).as_bytes());
-            drop(in_clear);
-            let form = &login_forms(protocol, "quoted", &self.secrets[2])[0];
-            let before = self.quoting.quoted();
-            for _ in 0..Quoting::logins(protocol) {
-                assert_eq!(log_in(plain(), protocol, form), Ended::Out, "{protocol}");
-            }
-            assert_eq!(self.quoting.quoted(), before + Quoting::logins(protocol), "{protocol}");
-            for text in malformed(protocol) {
-                for mut wire in [plain(), tls(), Wire::plain(served.port(&format!("{protocol}-implicit")))] {
-                    // It may hang up in the middle of it, or wait for the rest for ever.
-                    let _ = wire.try_write(text.as_bytes());
-                    let _ = wire.try_write(b"\r\nQUIT\r\na LOGOUT\r\n*\r\n");
-                    wire.end();
-                    wire.drain();
-                }
-            }
+        }
+        // A login without TLS where it is needed.
+        for form in login_forms(protocol, "good", &self.secrets[0]) {
+            let mut wire = Wire::plain(served.port(&format!("{protocol}-starttls")));
+            wire.write(format!("{}\r\n", form.join("\r\n")).as_bytes());
+            wire.end();
+            wire.drain();
         }
     }
 
@@ -340,11 +355,16 @@ impl Scene {
             Behaviour::WebLoginRequired,
             Behaviour::TooManyLoginAttempts,
         ] {
+            // Stored anew, or it would not be tried again so soon.
+            let set = ["account", "set", "good@x.test", "--secret-stdin"];
+            self.search(&self.home.run_with(&set, APP_PASSWORD.replace("{}", "0")).succeeded());
+            let before = self.provider.sandbox.logins().len();
             self.provider.sandbox.set_behaviour("good@x.test", behaviour);
             for protocol in Protocol::ALL {
                 let form = &login_forms(protocol, "good", &self.secrets[0])[0];
-                log_in(Wire::plain(served.port(&format!("{protocol}-none"))), protocol, form);
+                log_in(self.plain(served, protocol), protocol, form);
             }
+            assert_eq!(self.provider.sandbox.logins().len(), before + 3, "{behaviour:?}");
         }
         self.provider.sandbox.set_behaviour("good@x.test", Behaviour::Normal);
     }
@@ -354,6 +374,8 @@ fn nothing_is_shown(format: &str) {
     let scene = Scene::set(format);
     let served = scene.home.serve();
     scene.play(&served);
+    let quoted: usize = Protocol::ALL.into_iter().map(Quoting::logins).sum();
+    assert_eq!(scene.quoting.quoted(), quoted, "not every way of quoting was seen");
     scene.play_refusals(&served);
     scene.search_process(served.pid());
     // A writer beside the server, so that there is a write-ahead log to look into.
