@@ -210,7 +210,9 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     if metadata.is_file() && metadata.permissions().mode() & 0o007 != 0 {
         return Err(TlsError::KeyExposed(path.to_owned()));
     }
-    let mut text = Zeroizing::new(Vec::new());
+    // Room for all of it at once: a buffer that grows leaves copies of the key behind.
+    let bytes = usize::try_from(metadata.len()).unwrap_or_default();
+    let mut text = Zeroizing::new(Vec::with_capacity(bytes + 1));
     file.read_to_end(&mut text).map_err(unreadable)?;
     PrivateKeyDer::from_pem_slice(&text).map_err(|_| TlsError::NoKey(path.to_owned()))
 }

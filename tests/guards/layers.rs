@@ -45,7 +45,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "session",
         grants: &[
-            ("model", &["Attempt", "Profile", "Protocol", "Refusal"]),
+            ("model", &["Attempt", "Profile", "Protocol", "Refusal", "network"]),
             ("proto", ALL),
             ("net", ALL),
             ("audit", ALL),
