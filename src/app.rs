@@ -83,6 +83,9 @@ impl App {
         let listeners = bind_all(&config, &mut problems);
         check_descriptors(config.session.sessions_max, &mut problems);
         Problems::none_in(problems)?;
+        if let Some(warning) = tls::name_warning(&config.tls, &config.name) {
+            tracing::warn!("{warning}");
+        }
         let ready = store.zip(audit).zip(client_tls);
         let ((store, audit), client_tls) = ready.expect("what is missing left a problem");
 

@@ -30,6 +30,9 @@ pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<()> {
         dial_all(&config, Upstreams::new(tls, config.upstream.clone()), &mut problems).await;
     }
     Problems::none_in(problems)?;
+    if let Some(warning) = tls::name_warning(&config.tls, &config.name) {
+        output::note(format!("note: {warning}"));
+    }
     let (listeners, upstreams) = (config.listeners.len(), config.upstreams.len());
     output::line(format!("{}: good ({listeners} listeners, {upstreams} upstreams)", path.display()));
     Ok(())

@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use rustls::client::verify_server_name;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -119,6 +121,18 @@ pub fn server_config(options: &TlsOptions, now: Timestamp) -> Result<Option<Arc<
         }
         (chain, private) => Err([chain.err(), private.err()].into_iter().flatten().collect()),
     }
+}
+
+/// Why clients that verify what they are shown will turn away, though nothing is broken: the certificate does not cover
+/// the name under which Locum greets. `None` if it does, or if there is nothing to say.
+pub fn name_warning(options: &TlsOptions, name: &str) -> Option<String> {
+    let path = options.certificate.as_ref()?;
+    let chain = read_certificates(path).ok()?;
+    let parsed = ParsedCertificate::try_from(&chain[0]).ok()?;
+    let covered = ServerName::try_from(name).is_ok_and(|name| verify_server_name(&parsed, &name).is_ok());
+    let path = path.display();
+    (!covered)
+        .then(|| format!("the certificate in {path} is not for {name}: set name to one that it is for, or renew it"))
 }
 
 /// What listeners show to clients, from PEM texts made by [`self_signed`].
@@ -326,6 +340,14 @@ mod tests {
         assert!(matches!(errors_at(&files.options, far)[..], [TlsError::Expired { .. }]));
         let early = "1950-01-01T00:00:00Z".parse().unwrap();
         assert!(matches!(errors_at(&files.options, early)[..], [TlsError::NotYetValid { .. }]));
+    }
+
+    #[test]
+    fn a_certificate_for_another_name_is_warned_of() {
+        let files = files();
+        assert_eq!(name_warning(&files.options, "localhost"), None);
+        assert!(name_warning(&files.options, "mail.example.com").is_some_and(|text| text.contains("mail.example.com")));
+        assert_eq!(name_warning(&TlsOptions::default(), "mail.example.com"), None);
     }
 
     #[test]
