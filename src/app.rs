@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::model::{Profile, Protocol};
 use crate::net::{self, accept_loop, tls};
 use crate::session::{Listener, ListenerTls, Sessions};
-use crate::store;
+use crate::store::{self, OpenError};
 use crate::upstream::Upstreams;
 
 /// Time that the first probes of upstreams may take before clients are served: what is offered to the first client
@@ -33,26 +33,35 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// All that keeps the process from starting, not the first thing only.
 #[derive(Debug)]
-pub struct Problems(Vec<String>);
+pub struct Problems {
+    said: Vec<String>,
+    passing: bool,
+}
 
 impl Problems {
-    /// Nothing but good if there are none.
+    /// Nothing but good if there are none. `one_passes` says that one of them will pass by itself.
     ///
     /// # Errors
     /// The problems, if there are any.
-    pub fn none_in(problems: Vec<String>) -> Result<(), Self> {
-        if problems.is_empty() { Ok(()) } else { Err(Self(problems)) }
+    pub fn none_in(said: Vec<String>, one_passes: bool) -> Result<(), Self> {
+        let passing = one_passes && said.len() == 1;
+        if said.is_empty() { Ok(()) } else { Err(Self { said, passing }) }
+    }
+
+    /// Whether another try may find none of them, with nobody doing anything.
+    pub fn are_passing(&self) -> bool {
+        self.passing
     }
 
     /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
+        self.said.iter().map(String::as_str)
     }
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|problem| writeln!(f, "{problem}"))
+        self.said.iter().try_for_each(|problem| writeln!(f, "{problem}"))
     }
 }
 
@@ -77,12 +86,14 @@ impl App {
     /// All [`Problems`] found.
     pub async fn build(config: Config) -> Result<Self, Problems> {
         let mut problems = Vec::new();
-        let store = note(&mut problems, store::open(&config.store).await);
+        let opened = store::open(&config.store).await;
+        let passes = opened.as_ref().is_err_and(OpenError::is_transient);
+        let store = note(&mut problems, opened);
         let audit = note(&mut problems, Audit::open(&config.audit));
         let client_tls = note_all(&mut problems, tls::client_config(&config.tls));
         let listeners = bind_all(&config, &mut problems);
         check_descriptors(config.session.sessions_max, &mut problems);
-        Problems::none_in(problems)?;
+        Problems::none_in(problems, passes)?;
         if let Some(warning) = tls::name_warning(&config.tls, &config.name) {
             tracing::warn!("{warning}");
         }

@@ -4,7 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -40,7 +40,9 @@ pub struct Audit {
 #[derive(Debug)]
 struct Sink {
     file: File,
-    /// Whether the last write failed: half a line may stand there.
+    /// Whether half a line may stand at the end: after a failed write, or left by a process before us.
+    is_doubtful: bool,
+    /// Whether the last write failed; said once.
     is_broken: bool,
 }
 
@@ -135,10 +137,11 @@ impl Audit {
         let file = OpenOptions::new()
             .create(true)
             .append(true)
+            .read(true)
             .mode(0o640)
             .open(path)
             .map_err(|source| OpenError { path: path.clone(), source })?;
-        Ok(Self { sink: Some(Arc::new(Mutex::new(Sink { file, is_broken: false }))) })
+        Ok(Self { sink: Some(Arc::new(Mutex::new(Sink { file, is_doubtful: true, is_broken: false }))) })
     }
 
     /// Records an event, in the file and in the log.
@@ -156,7 +159,7 @@ impl Audit {
 impl Sink {
     /// One write call a line: whole lines also where several processes append.
     fn append(&mut self, line: &str) {
-        let begun_anew = if self.is_broken { "\n" } else { "" };
+        let begun_anew = if self.is_doubtful && self.ends_within_a_line() { "\n" } else { "" };
         let written = self.file.write_all(format!("{begun_anew}{line}").as_bytes());
         match (&written, self.is_broken) {
             (Err(error), false) => tracing::error!(%error, "the audit file cannot be written; events are in the log"),
@@ -164,6 +167,14 @@ impl Sink {
             _ => {}
         }
         self.is_broken = written.is_err();
+        self.is_doubtful = self.is_broken;
+    }
+
+    /// What is no file to read back (a pipe) has no half lines.
+    fn ends_within_a_line(&self) -> bool {
+        let mut last = [0];
+        let end = self.file.metadata().map_or(0, |metadata| metadata.len());
+        end > 0 && self.file.read_exact_at(&mut last, end - 1).is_ok() && last != *b"\n"
     }
 }
 
@@ -209,6 +220,26 @@ mod tests {
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0]["event"], "decision");
         assert_eq!(lines[0]["peer"], "192.0.2.1");
+    }
+
+    #[test]
+    fn half_a_line_is_not_gone_on_with() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("audit.jsonl");
+        std::fs::write(&path, "{\"half\":").unwrap();
+        let audit = Audit::open(&Options { path: Some(path.clone()) }).unwrap();
+        let end = Event::End {
+            login: "a".into(),
+            account: "b".into(),
+            reason: "c".into(),
+            bytes_up: 0,
+            bytes_down: 0,
+            duration_ms: 0,
+        };
+        (0..2).for_each(|_| audit.record(&origin(), &end));
+        let text = std::fs::read_to_string(path).unwrap();
+        let whole = text.lines().filter(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()).count();
+        assert_eq!((text.lines().count(), whole), (3, 2));
     }
 
     #[test]

@@ -42,12 +42,20 @@ pub enum StartError {
     Twice(#[from] TryInitError),
 }
 
+/// The target of audit events in the log.
+const AUDIT: &str = "locum::audit";
+
 /// Starts the log of this process, on standard error.
 ///
 /// # Errors
 /// See [`StartError`].
 pub fn start(options: &Options) -> Result<(), StartError> {
-    let registry = tracing_subscriber::registry().with(EnvFilter::try_new(&options.log)?);
+    let mut filter = EnvFilter::try_new(&options.log)?;
+    if !options.log.contains(AUDIT) {
+        // A log of warnings alone must not lose who logged in, where no file has it.
+        filter = filter.add_directive(format!("{AUDIT}=info").parse()?);
+    }
+    let registry = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match options.format {
         LogFormat::Text => registry.with(lines.with_ansi(std::io::stderr().is_terminal())).try_init()?,

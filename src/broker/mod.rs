@@ -15,9 +15,10 @@ mod throttle;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::{Instant, sleep_until};
 
 use crate::audit::{self, Audit, Event, Origin};
 use crate::credential;
@@ -60,7 +61,7 @@ impl Broker {
     /// The [`Reason`] why the client is not let in; [`Reason::refusal`] is what it may be told.
     pub async fn decide(&self, attempt: &Attempt, origin: &Origin, served: &[String]) -> Result<Lease, Reason> {
         let began = Instant::now();
-        if let Admission::HoldBack { first } = self.throttle.admit(origin.peer, &attempt.authcid, began) {
+        if let Admission::HoldBack { first } = self.throttle.admit(origin.peer, &attempt.authcid, began.into_std()) {
             if first {
                 self.record(attempt, origin, None, &Err(Reason::Throttled));
             }
@@ -69,8 +70,8 @@ impl Broker {
         let mut proven_by = None;
         let decision = self.try_decide(attempt, origin, served, &mut proven_by).await;
         if let Err(Reason::UnknownLogin | Reason::WrongSecret | Reason::SecretExpired { .. }) = &decision {
-            self.throttle.failed(origin.peer, &attempt.authcid, began);
-            tokio::time::sleep_until((began + REFUSAL_TIME).into()).await;
+            self.throttle.failed(origin.peer, &attempt.authcid, began.into_std());
+            sleep_until(began + REFUSAL_TIME).await;
         }
         self.record(attempt, origin, proven_by, &decision);
         decision
@@ -156,5 +157,33 @@ impl Broker {
             .ok_or_else(|| Reason::ProtocolNotServed { upstream: upstream.clone(), protocol })?;
         let ready = credential::ready(&account, protocol, endpoint)?;
         Ok(Lease::new(login, &account.name, Arc::clone(profile), served, endpoint.clone(), protocol, ready))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::model::{Binding, Policy, Secret};
+    use crate::store::memory::Memory;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_unknown_login_and_a_wrong_secret_take_the_same_time() {
+        let directory = Directory::new(Arc::new(Memory::new()));
+        let (secret, _) = client_secret::issue("", None, Timestamp::now()).unwrap();
+        let bindings = vec![Binding::Account("a".into())];
+        let client = Client { login: "known".into(), secrets: vec![secret], bindings, policy: Policy::default() };
+        directory.put_client(&client, None).await.unwrap();
+        let broker = Broker::new(directory, BTreeMap::new(), Audit::default(), Options::default());
+        let peer = IpAddr::from([192, 0, 2, 1]);
+        let origin = Origin { session: 1, listener: "imaps".into(), protocol: Protocol::Imap, peer, tls: true };
+        for (login, reason) in [("known", "wrong client secret"), ("nobody", "unknown login")] {
+            let proof = Secret::new("wrong");
+            let attempt = Attempt { authcid: login.into(), authzid: None, proof, method: "test" };
+            let began = Instant::now();
+            let denied = broker.decide(&attempt, &origin, &[]).await.unwrap_err();
+            assert_eq!((denied.to_string().as_str(), began.elapsed()), (reason, REFUSAL_TIME));
+        }
     }
 }

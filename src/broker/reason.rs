@@ -9,7 +9,7 @@ use super::DirectoryError;
 #[derive(Debug, thiserror::Error)]
 pub enum Reason {
     /// Too many failures of late; the secret was not looked at.
-    #[error("too many failed logins from this address; it may try again within a minute or so")]
+    #[error("too many failed logins from this address; they count for the time of failure-window")]
     Throttled,
     /// No client has that login.
     #[error("unknown login")]

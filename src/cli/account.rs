@@ -63,7 +63,7 @@ pub(super) struct Set {
 
 #[derive(Debug, clap::Args)]
 struct Details {
-    /// The name to log in upstream with, if it is not the account's own.
+    /// The name to log in upstream with, if it is not the account's own; empty: the account's own again.
     #[arg(long, value_name = "NAME")]
     identity: Option<String>,
     /// The name to log in upstream with by one protocol: imap=NAME, pop3=NAME or submission=NAME.
@@ -147,8 +147,9 @@ async fn set(config: &Config, directory: &Directory, set: Set) -> Result<()> {
     let moves = upstream.as_ref().is_some_and(|upstream| *upstream != account.upstream);
     // A password is for one provider and must not be shown to another. Nothing named: it is the password that changes.
     let takes_secret = details.secret.is_given() || moves || !(upstream.is_some() || details.names_any());
-    if let Some(upstream) = upstream {
+    if let Some(upstream) = upstream.filter(|_| moves) {
         account.upstream = upstream;
+        account.identity = Identity::default(); // those were its names at the other provider
     }
     let profile = profile(config, &account.upstream)?;
     if takes_secret {
@@ -158,7 +159,8 @@ async fn set(config: &Config, directory: &Directory, set: Set) -> Result<()> {
     }
     set_identity(&mut account, &details)?;
     directory.put_account(&account, Some(version)).await?;
-    output::note(format!("{}: changed", account.name));
+    let what = if takes_secret { "changed, the app password with it" } else { "changed; the app password stays" };
+    output::note(format!("{}: {what}", account.name));
     if moves {
         warn_of_protocols_without_passwords(profile);
     }
@@ -253,10 +255,14 @@ fn relabel(account: &mut Account, label: &str) -> Result<()> {
 
 fn set_identity(account: &mut Account, details: &Details) -> Result<()> {
     if let Some(name) = &details.identity {
-        account.identity.all = Some(check_name(name)?.to_owned());
+        account.identity.all = if name.is_empty() { None } else { Some(check_name(name)?.to_owned()) };
     }
     for (protocol, name) in &details.identity_for {
-        account.identity.by_protocol.insert(*protocol, check_name(name)?.to_owned());
+        if name.is_empty() {
+            account.identity.by_protocol.remove(protocol);
+        } else {
+            account.identity.by_protocol.insert(*protocol, check_name(name)?.to_owned());
+        }
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::app::{Problems, note, note_all};
 use crate::config::Config;
 use crate::model::Protocol;
 use crate::net::tls;
-use crate::store;
+use crate::store::{self, OpenError};
 use crate::upstream::Upstreams;
 
 #[derive(Debug, clap::Args)]
@@ -23,13 +23,15 @@ pub(super) struct Arguments {
 pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<()> {
     let config = Config::load(path)?;
     let mut problems = Vec::new();
-    note(&mut problems, store::open(&config.store).await);
+    let opened = store::open(&config.store).await;
+    let passes = opened.as_ref().is_err_and(OpenError::is_transient);
+    note(&mut problems, opened);
     note_all(&mut problems, tls::server_config(&config.tls, Timestamp::now()));
     let tls = note_all(&mut problems, tls::client_config(&config.tls));
     if let (Some(tls), true) = (tls, arguments.dial) {
         dial_all(&config, Upstreams::new(tls, config.upstream.clone()), &mut problems).await;
     }
-    Problems::none_in(problems)?;
+    Problems::none_in(problems, passes)?;
     if let Some(warning) = tls::name_warning(&config.tls, &config.name) {
         output::note(format!("note: {warning}"));
     }

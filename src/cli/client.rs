@@ -152,7 +152,10 @@ async fn issue(config: &Config, directory: &Directory, issue: Issue) -> Result<(
         return Err(Failure::new(exit::USAGE, message).into());
     }
     if version.is_some() && client.policy != policy {
-        output::note(format!("note: these limits hold for all secrets of {login}; see `locum client show {login}`"));
+        let message = format!(
+            "limits hold for all secrets of {login}, and it has others already; use another login for other limits"
+        );
+        return Err(Failure::new(exit::USAGE, message).into());
     }
     let (record, secret) = client_secret::issue(&issue.label, issue.expires, Timestamp::now())?;
     let id = record.id.clone();
@@ -161,10 +164,11 @@ async fn issue(config: &Config, directory: &Directory, issue: Issue) -> Result<(
 
     let text = secret.expose_text().unwrap_or_default(); // issued secrets are ASCII
     if issue.json {
-        return Ok(output::json(&serde_json::json!({ "login": client.login, "id": id, "secret": text }))?);
+        output::once(serde_json::json!({ "login": client.login, "id": id, "secret": text }));
+        return Ok(());
     }
     output::note(format!("{}: secret {id} issued; it is shown this once:", client.login));
-    output::line(text);
+    output::once(text);
     Ok(())
 }
 

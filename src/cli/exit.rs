@@ -55,8 +55,10 @@ impl std::error::Error for Failure {}
 pub(super) fn code_of(error: &Error) -> ExitCode {
     let code = if let Some(failure) = error.downcast_ref::<Failure>() {
         failure.code
-    } else if error.is::<ConfigErrors>() || error.is::<Problems>() {
+    } else if error.is::<ConfigErrors>() {
         CONFIG
+    } else if let Some(problems) = error.downcast_ref::<Problems>() {
+        if problems.are_passing() { TEMPORARY } else { CONFIG }
     } else if let Some(error) = error.downcast_ref::<OpenError>() {
         if error.is_transient() { TEMPORARY } else { CONFIG }
     } else if error.is::<CredentialError>() {

@@ -28,8 +28,8 @@ use crate::store::{self, StoreError};
 
 /// A credential broker for mail clients that cannot change.
 ///
-/// Clients log in to Locum with the login and password they have always had; Locum logs in to the provider with the
-/// credential that it wants today.
+/// Clients log in to Locum with a login and password that it issued; Locum logs in to the provider with the credential
+/// that it wants today.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 struct Arguments {
@@ -45,7 +45,7 @@ struct Arguments {
 enum Command {
     /// Make a configuration, a store with its key, and a certificate to begin with; keep what is there already.
     Init(init::Arguments),
-    /// Look for everything that is wrong with the configuration and the files it names.
+    /// Look for everything that is wrong with the configuration, and the store, keys and certificates it names.
     Check(check::Arguments),
     /// Run the broker until SIGTERM or SIGINT.
     Serve,

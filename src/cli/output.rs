@@ -14,12 +14,20 @@ static LOST: OnceLock<io::Error> = OnceLock::new();
 
 /// A line of the result.
 pub(super) fn line(text: impl Display) {
+    write(text, |error| error.kind() != ErrorKind::BrokenPipe);
+}
+
+/// A line that cannot be had again: it is lost, too, if the reader went away.
+pub(super) fn once(text: impl Display) {
+    write(text, |_| true);
+}
+
+fn write(text: impl Display, is_loss: impl FnOnce(&io::Error) -> bool) {
     let mut stdout = io::stdout();
-    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            let _ = LOST.set(error); // the first is the one to tell of
-        }
-        _ => {}
+    if let Err(error) = writeln!(stdout, "{text}").and_then(|()| stdout.flush())
+        && is_loss(&error)
+    {
+        let _ = LOST.set(error); // the first is the one to tell of
     }
 }
 

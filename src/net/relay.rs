@@ -372,6 +372,17 @@ mod tests {
         assert_eq!(started.elapsed().as_secs(), 1700 + 1800);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn when_the_provider_is_done_the_client_has_a_minute() {
+        let started = Instant::now();
+        let mut ends = start(64, b"", b"");
+        ends.provider.shutdown().await.unwrap();
+        let relayed = ends.relay.await.unwrap();
+        assert!(matches!(relayed.end, End::Idle), "{:?}", relayed.end);
+        assert_eq!(started.elapsed(), UPSTREAM_CLOSED_IDLE);
+        drop(ends.client);
+    }
+
     #[tokio::test]
     async fn it_stops_when_told() {
         let ends = start(64, b"", b"");

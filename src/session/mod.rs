@@ -76,7 +76,8 @@ impl Sessions {
         drain: CancellationToken,
         kill: CancellationToken,
     ) -> Self {
-        let strangers = Strangers::new(options.unproven_per_address_max);
+        // However few the places are: half of them are for others.
+        let strangers = Strangers::new(options.unproven_per_address_max.min(options.sessions_max.div_ceil(2)));
         Self { name, options, broker, upstreams, audit, next: AtomicU64::new(1), strangers, drain, kill }
     }
 
@@ -123,17 +124,17 @@ impl Sessions {
         mut stream: Stream,
         mut origin: Origin,
     ) -> Result<Option<Established>, SessionError> {
+        let mut deadline = Instant::now() + self.options.login_timeout;
         if let (ListenerTls::Implicit, Some(config)) = (listener.options.tls, &listener.tls) {
             stream = self.accept_tls(stream, config).await?;
         }
-        let mut deadline = Instant::now() + self.options.login_timeout;
         let mut dialogue = proto::server(listener.options.protocol, self.dialogue_options(listener, &origin));
         let mut buffer = Zeroizing::new(vec![0; READ_BYTES]);
         let mut accepted = None;
         let mut said_goodbye = false;
         loop {
             // Here, and not only where we wait: a client that always has something more to say must not stay for ever.
-            if Instant::now() >= deadline && !said_goodbye {
+            if Instant::now() >= deadline && !said_goodbye && accepted.is_none() {
                 said_goodbye = true;
                 dialogue.shut_down(Goodbye::TimedOut);
             }

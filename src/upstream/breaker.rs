@@ -69,7 +69,8 @@ pub(super) enum Open {
 #[derive(Debug)]
 pub(super) struct Trial {
     life: Option<OwnedSemaphorePermit>,
-    credential: Arc<Credential>,
+    // Option only so that `drop` can give it back before it looks whether it was the last.
+    credential: Option<Arc<Credential>>,
     key: Key,
     credentials: Arc<DashMap<Key, Arc<Credential>>>,
 }
@@ -84,11 +85,13 @@ impl Breaker {
     async fn enter_for(&self, key: Key) -> Result<Trial, Open> {
         let credential = Arc::clone(&*self.credentials.entry(key.clone()).or_insert_with(Credential::new));
         let lives = Arc::clone(&credential.lives);
-        let mut trial = Trial { life: None, credential, key, credentials: Arc::clone(&self.credentials) };
+        let pauses = Arc::clone(&credential);
+        let mut trial =
+            Trial { life: None, credential: Some(credential), key, credentials: Arc::clone(&self.credentials) };
         // Closed when the last life is lost: those who wait are told at once.
         let life = lives.acquire_owned().await.map_err(|_| Open::Dead)?;
         trial.life = Some(life);
-        trial.credential.check_pause(Instant::now())?;
+        pauses.check_pause(Instant::now())?;
         Ok(trial)
     }
 }
@@ -115,14 +118,16 @@ impl Credential {
 impl Trial {
     /// The login succeeded.
     pub(super) fn accepted(self) {
-        let mut record = self.credential.record();
-        self.credential.lives.add_permits(std::mem::take(&mut record.refusals));
+        let Some(credential) = &self.credential else { return };
+        let mut record = credential.record();
+        credential.lives.add_permits(std::mem::take(&mut record.refusals));
         record.pause = None;
     }
 
     /// The login failed for this cause.
     pub(super) fn failed(mut self, cause: Cause) {
-        let mut record = self.credential.record();
+        let Some(credential) = &self.credential else { return };
+        let mut record = credential.record();
         match cause {
             Cause::AuthBad => {
                 if let Some(life) = self.life.take() {
@@ -130,12 +135,18 @@ impl Trial {
                 }
                 record.refusals += 1;
                 if record.refusals >= LIVES {
-                    self.credential.lives.close();
+                    credential.lives.close();
                 }
             }
             Cause::AuthPolicy | Cause::ProtocolOff | Cause::MailboxMap | Cause::Limited | Cause::Refused => {
-                let length = record.pause.map_or(PAUSE_MIN, |pause| (pause.length * 2).min(PAUSE_MAX));
-                record.pause = Some(Pause { until: Instant::now() + length, length, cause });
+                let now = Instant::now();
+                let length = match record.pause {
+                    // Another that was under way with us has said so already.
+                    Some(pause) if pause.until > now => return,
+                    Some(pause) => (pause.length * 2).min(PAUSE_MAX),
+                    None => PAUSE_MIN,
+                };
+                record.pause = Some(Pause { until: now + length, length, cause });
             }
             // The provider was not reached, or gave no verdict.
             Cause::Untrusted | Cause::Unavailable => {}
@@ -145,13 +156,13 @@ impl Trial {
 
 impl Drop for Trial {
     fn drop(&mut self) {
-        self.life = None;
+        (self.life, self.credential) = (None, None);
         let clean = |credential: &Arc<Credential>| {
             let record = credential.record();
             record.refusals == 0 && record.pause.is_none()
         };
-        // Held by the map and by this trial alone, and nothing to remember.
-        self.credentials.remove_if(&self.key, |_, credential| Arc::strong_count(credential) == 2 && clean(credential));
+        // Held by the map alone, and nothing to remember.
+        self.credentials.remove_if(&self.key, |_, credential| Arc::strong_count(credential) == 1 && clean(credential));
     }
 }
 
@@ -212,6 +223,15 @@ mod tests {
             tokio::time::advance(length).await;
         }
         assert!(breaker.enter_for(key("v1")).await.is_ok(), "it costs no life");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_refused_at_once_pause_as_one() {
+        let breaker = Breaker::default();
+        let both = [breaker.enter_for(key("v1")).await.unwrap(), breaker.enter_for(key("v1")).await.unwrap()];
+        both.into_iter().for_each(|trial| trial.failed(Cause::ProtocolOff));
+        let paused = Open::Paused { cause: Cause::ProtocolOff, left: PAUSE_MIN };
+        assert_eq!(breaker.enter_for(key("v1")).await.unwrap_err(), paused);
     }
 
     #[tokio::test]

@@ -8,7 +8,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::model::{Protocol, normalise};
 
-type Key = (String, Protocol);
+/// Upstream, name there, protocol: providers count by mailbox, and two accounts may be one.
+type Key = (String, String, Protocol);
 
 /// The gates of all mailboxes that have a session or a waiter.
 #[derive(Debug, Default)]
@@ -27,8 +28,8 @@ pub struct Place {
 
 impl Gates {
     /// Waits for a place, first come first served.
-    pub(super) async fn enter(&self, account: &str, protocol: Protocol, places: usize) -> Place {
-        let key = (normalise(account), protocol);
+    pub(super) async fn enter(&self, upstream: &str, identity: &str, protocol: Protocol, places: usize) -> Place {
+        let key = (upstream.to_owned(), normalise(identity), protocol);
         let gate = Arc::clone(&*self.gates.entry(key.clone()).or_insert_with(|| Arc::new(Semaphore::new(places))));
         let mut place = Place { permit: None, key, gates: Arc::clone(&self.gates) };
         place.permit = Some(gate.acquire_owned().await.expect("no gate is ever closed"));
@@ -55,18 +56,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_too_many_waits_for_a_place() {
         let gates = Gates::default();
-        let first = gates.enter("a@x.test", Protocol::Submission, 1).await;
-        let waiting = gates.enter("A@x.test", Protocol::Submission, 1);
+        let first = gates.enter("lab", "a@x.test", Protocol::Submission, 1).await;
+        let waiting = gates.enter("lab", "A@x.test", Protocol::Submission, 1);
         assert!(timeout(Duration::from_secs(60), waiting).await.is_err());
-        let _other = gates.enter("a@x.test", Protocol::Imap, 1).await;
+        let _other = gates.enter("lab", "a@x.test", Protocol::Imap, 1).await;
         drop(first);
-        gates.enter("a@x.test", Protocol::Submission, 1).await;
+        gates.enter("lab", "a@x.test", Protocol::Submission, 1).await;
     }
 
     #[tokio::test]
     async fn an_empty_gate_is_forgotten() {
         let gates = Gates::default();
-        let places = [gates.enter("a", Protocol::Imap, 2).await, gates.enter("a", Protocol::Imap, 2).await];
+        let places =
+            [gates.enter("lab", "a", Protocol::Imap, 2).await, gates.enter("lab", "a", Protocol::Imap, 2).await];
         assert_eq!(gates.gates.len(), 1);
         drop(places);
         assert!(gates.gates.is_empty());

@@ -69,13 +69,16 @@ impl Upstreams {
         let started = Instant::now();
         let attempt = Attempt { upstream: lease.upstream(), protocol: lease.protocol(), started };
         let endpoint = lease.endpoint();
-        let entering = async {
-            let place = self.gates.enter(lease.account(), lease.protocol(), endpoint.sessions_max).await;
-            (place, self.breaker.enter(lease).await)
-        };
-        let (place, trial) = tokio::time::timeout(self.options.gate_timeout, entering).await.map_err(|_| {
+        let until = started + self.options.gate_timeout;
+        let identity = &lease.credentials().identity;
+        let gate = self.gates.enter(lease.upstream(), identity, lease.protocol(), endpoint.sessions_max);
+        let place = tokio::time::timeout_at(until, gate).await.map_err(|_| {
             let detail = format!("all {} places of the mailbox stayed taken", endpoint.sessions_max);
             attempt.failed("gate", Cause::Unavailable, detail)
+        })?;
+        let trial = tokio::time::timeout_at(until, self.breaker.enter(lease)).await.map_err(|_| {
+            let detail = "other logins with this credential are still under way".to_owned();
+            attempt.failed("breaker", Cause::Unavailable, detail)
         })?;
         let trial = trial.map_err(|open| attempt.not_tried(open))?;
 

@@ -184,7 +184,8 @@ fn wrong_accounts_are_refused_with_what_to_do() {
             let run = home.run(&["account", verb, name]).ended(DATA);
             assert!(!run.stderr.trim_end().contains(char::is_control), "{run:#?}");
         }
-        for option in ["--identity", "--identity-for"] {
+        // An empty name takes the one that was there away.
+        for option in ["--identity", "--identity-for"].into_iter().filter(|_| !name.is_empty()) {
             let value = if option == "--identity" { name.to_owned() } else { format!("imap={name}") };
             home.run(&["account", "set", "alice@gmail.test", option, &value]).ended(DATA);
         }
@@ -263,6 +264,11 @@ fn set_changes_what_is_named_and_nothing_else() {
     assert_eq!(after["identity"], serde_json::json!({ "all": "shared@gmail.test", "imap": "i", "pop3": "p" }));
     assert_eq!(after["credentials"][0]["id"], before["credentials"][0]["id"]);
 
+    // Empty: the account's own name again.
+    set(&["--identity-for", "imap="]).succeeded().said("the app password stays");
+    let after = account(&home);
+    assert_eq!(after["identity"], serde_json::json!({ "all": "shared@gmail.test", "pop3": "p" }));
+
     // Another upstream: never with the password of the one before.
     set(&["--upstream", "exchange-online"]).ended(USAGE).said("no terminal to ask for the app password");
     assert_eq!(account(&home), after);
@@ -314,6 +320,9 @@ fn a_client_is_issued_shown_and_revoked() {
     assert_eq!(second["login"], "scan");
     assert!(second["secret"].as_str().unwrap().starts_with(&format!("lo_{other}_")), "{second}");
     assert_eq!(second.as_object().unwrap().len(), 3);
+
+    // Limits are the client's, and the first device is not to be cut off for the second.
+    issue(&home, &["--network", "10.5.0.0/16"]).ended(USAGE).said("use another login for other limits");
 
     let shown = home.run(&["client", "show", "SCAN", "--json"]).succeeded().json();
     let created = |number: usize| shown["secrets"][number]["created"].as_str().unwrap().to_owned();
