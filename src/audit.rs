@@ -162,7 +162,9 @@ impl Sink {
         let begun_anew = if self.is_doubtful && self.ends_within_a_line() { "\n" } else { "" };
         let written = self.file.write_all(format!("{begun_anew}{line}").as_bytes());
         match (&written, self.is_broken) {
-            (Err(error), false) => tracing::error!(%error, "the audit file cannot be written; events are in the log"),
+            (Err(error), false) => {
+                tracing::error!(%error, "the audit file cannot be written; until it can, events are in the log alone")
+            }
             (Ok(()), true) => tracing::warn!("the audit file is written again"),
             _ => {}
         }

@@ -45,14 +45,14 @@ pub enum StartError {
 /// The target of audit events in the log.
 const AUDIT: &str = "locum::audit";
 
-/// Starts the log of this process, on standard error.
+/// Starts the log of this process, on standard error. With `keep_audit`, for where no file has the audit, its events are
+/// in the log whatever the level: a log of warnings alone must not lose who logged in.
 ///
 /// # Errors
 /// See [`StartError`].
-pub fn start(options: &Options) -> Result<(), StartError> {
+pub fn start(options: &Options, keep_audit: bool) -> Result<(), StartError> {
     let mut filter = EnvFilter::try_new(&options.log)?;
-    if !options.log.contains(AUDIT) {
-        // A log of warnings alone must not lose who logged in, where no file has it.
+    if keep_audit && !options.log.contains(AUDIT) {
         filter = filter.add_directive(format!("{AUDIT}=info").parse()?);
     }
     let registry = tracing_subscriber::registry().with(filter);

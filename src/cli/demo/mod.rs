@@ -20,7 +20,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: &Arguments) -> Result<()> {
-    telemetry::start(&telemetry::Options { log: "warn".to_owned(), ..telemetry::Options::default() })?;
+    let log = telemetry::Options { log: "warn".to_owned(), ..telemetry::Options::default() };
+    telemetry::start(&log, false)?; // the audit has a file here
     // Before anything is made, so that whoever is quick leaves nothing behind either.
     let mut stops = stop_signals()?;
     let stage = Stage::set().await?;
