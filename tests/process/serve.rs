@@ -61,6 +61,21 @@ fn sigterm_ends_it_when_the_sessions_have_ended() {
 }
 
 #[test]
+fn the_audit_is_in_the_log_where_no_file_has_it() {
+    let stage = stage("1s");
+    let config = stage.home.read("locum.toml");
+    for (audit, is_logged) in [("", true), ("[audit]\npath = \"audit.jsonl\"\n", false)] {
+        let filter = "[telemetry]\nlog = \"warn,locum::app=info,locum::cli=info\"\n";
+        stage.home.write("locum.toml", format!("{config}\n{filter}{audit}"));
+        let served = stage.home.serve();
+        stage.logged_in(&served).ask("b LOGOUT", "b OK");
+        let run = served.stop().succeeded();
+        assert_eq!(run.stderr.contains("\"event\":\"decision\""), is_logged, "{}", run.stderr);
+    }
+    assert!(stage.home.read("audit.jsonl").contains("\"event\":\"decision\""));
+}
+
+#[test]
 fn sigterm_ends_it_when_the_time_is_up() {
     let stage = stage("1s");
     let served = stage.home.serve();
