@@ -3,6 +3,7 @@
 use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
+use super::Outgoing;
 use crate::model::Secret;
 
 /// Bytes received and not yet consumed. Wiped when dropped: a password may be among them.
@@ -103,24 +104,53 @@ pub(super) fn printable(text: &[u8]) -> String {
     String::from_utf8_lossy(text).chars().take(CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// Like [`printable`], with whatever the text repeats of `sent` masked: some servers quote the line that they did not
-/// understand, and that line may have been a credential. Pieces count too, as quotes are cut short, in any case.
-pub(super) fn printable_without(text: &[u8], sent: &[Zeroizing<Vec<u8>>]) -> String {
-    const PIECE_BYTES: usize = 6;
-    // Far more than is shown; it bounds the work below.
-    const TEXT_BYTES_MAX: usize = 4096;
-    let text = &text[..text.len().min(TEXT_BYTES_MAX)];
-    let mut masked = text.to_vec();
-    for pieces in sent.iter().filter(|secret| !secret.is_empty()) {
-        for piece in pieces.windows(PIECE_BYTES.min(pieces.len())) {
-            for (at, found) in text.windows(piece.len()).enumerate() {
-                if found.eq_ignore_ascii_case(piece) {
-                    masked[at..at + piece.len()].fill(b'*');
+/// What of a credential was sent to a provider, in the form in which it was: some servers quote the line that they did not
+/// understand, and that line may have been a credential.
+#[derive(Default)]
+pub(super) struct Sent(Vec<Zeroizing<Vec<u8>>>);
+
+impl Sent {
+    /// Remembers a secret, or a form of one.
+    pub(super) fn note(&mut self, secret: &[u8]) {
+        self.0.push(Zeroizing::new(secret.to_vec()));
+    }
+
+    /// A line that ends in a secret, which is remembered. At its full length from the start, so that no half-grown copy
+    /// stays behind.
+    pub(super) fn line(&mut self, before: &str, secret: &[u8]) -> Outgoing {
+        self.note(secret);
+        let mut line = Vec::with_capacity(before.len() + secret.len() + 2);
+        line.extend_from_slice(before.as_bytes());
+        line.extend_from_slice(secret);
+        line.extend_from_slice(b"\r\n");
+        Outgoing::new(line)
+    }
+
+    /// Like [`printable`], with whatever the text repeats of it masked. Pieces count too, as quotes are cut short, in any
+    /// case.
+    pub(super) fn masked(&self, text: &[u8]) -> String {
+        const PIECE_BYTES: usize = 6;
+        // Far more than is shown; it bounds the work below.
+        const TEXT_BYTES_MAX: usize = 4096;
+        let text = &text[..text.len().min(TEXT_BYTES_MAX)];
+        let mut masked = text.to_vec();
+        for pieces in self.0.iter().filter(|secret| !secret.is_empty()) {
+            for piece in pieces.windows(PIECE_BYTES.min(pieces.len())) {
+                for (at, found) in text.windows(piece.len()).enumerate() {
+                    if found.eq_ignore_ascii_case(piece) {
+                        masked[at..at + piece.len()].fill(b'*');
+                    }
                 }
             }
         }
+        printable(&masked)
     }
-    printable(&masked)
+}
+
+impl std::fmt::Debug for Sent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} parts of a credential", self.0.len())
+    }
 }
 
 #[cfg(test)]
@@ -169,10 +199,13 @@ mod tests {
 
     #[test]
     fn what_we_sent_is_masked_where_a_server_quotes_it() {
-        let sent = [Zeroizing::new(b"AHNjYW4AZ2VoZWlt".to_vec()), Zeroizing::new(b"pw".to_vec())];
-        assert_eq!(printable_without(b"unknown \"AHNJYW4AZ2VOZWLT\"", &sent), "unknown \"****************\"");
-        assert_eq!(printable_without(b"unknown AHNjYW4A...", &sent), "unknown ********...");
-        assert_eq!(printable_without(b"bad pw!", &sent), "bad **!");
-        assert_eq!(printable_without(b"535 wrong", &sent), "535 wrong");
+        let mut sent = Sent::default();
+        assert_eq!(sent.line("AUTH PLAIN ", b"AHNjYW4AZ2VoZWlt").as_bytes(), b"AUTH PLAIN AHNjYW4AZ2VoZWlt\r\n");
+        sent.note(b"pw");
+        assert_eq!(format!("{sent:?}"), "2 parts of a credential");
+        assert_eq!(sent.masked(b"unknown \"AHNJYW4AZ2VOZWLT\""), "unknown \"****************\"");
+        assert_eq!(sent.masked(b"unknown AHNjYW4A..."), "unknown ********...");
+        assert_eq!(sent.masked(b"bad pw!"), "bad **!");
+        assert_eq!(sent.masked(b"535 wrong"), "535 wrong");
     }
 }

@@ -23,9 +23,9 @@ use zeroize::Zeroizing;
 
 use crate::audit::{Audit, Event, Origin};
 use crate::broker::Broker;
-use crate::model::Profile;
+use crate::model::{Attempt, Profile};
 use crate::net::{RelayOptions, Stream, relay};
-use crate::proto::{self, Goodbye, ServerAction, ServerLimits, ServerOptions, ServerTls};
+use crate::proto::{self, Goodbye, Server, ServerAction, ServerLimits, ServerOptions, ServerTls};
 use crate::upstream::Upstreams;
 use error::SessionError;
 use login::{Established, Login};
@@ -173,15 +173,7 @@ impl Sessions {
                 }
                 ServerAction::Authenticate(attempt) => {
                     let began = Instant::now();
-                    let decided = self.kill.run_until_cancelled(self.authenticate(&attempt, &origin, listener)).await;
-                    match decided {
-                        Some(Ok(logged_in)) => {
-                            dialogue.accept(&logged_in.ready);
-                            accepted = Some(logged_in);
-                        }
-                        Some(Err(refusal)) => dialogue.refuse(refusal),
-                        None => dialogue.shut_down(Goodbye::Draining),
-                    }
+                    accepted = self.answer(dialogue.as_mut(), &attempt, &origin, listener).await;
                     deadline += began.elapsed(); // the time we took is not the client's
                 }
                 ServerAction::Relay { early } => {
@@ -194,6 +186,25 @@ impl Sessions {
                 }
             }
         }
+    }
+
+    /// Tells the dialogue what became of an attempt.
+    async fn answer(
+        &self,
+        dialogue: &mut dyn Server,
+        attempt: &Attempt,
+        origin: &Origin,
+        listener: &Listener,
+    ) -> Option<Login> {
+        match self.kill.run_until_cancelled(self.authenticate(attempt, origin, listener)).await {
+            Some(Ok(login)) => {
+                dialogue.accept(&login.ready);
+                return Some(login);
+            }
+            Some(Err(refusal)) => dialogue.refuse(refusal),
+            None => dialogue.shut_down(Goodbye::Draining),
+        }
+        None
     }
 
     /// Copies both ways until one side is done.

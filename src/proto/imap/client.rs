@@ -9,7 +9,7 @@ use super::authenticate_by;
 use super::literal::{Mark, split_mark};
 use super::reply::{self, Condition, Reply, Status};
 use crate::model::Mechanism;
-use crate::proto::input::{Input, decode_base64, encode_base64, printable, printable_without};
+use crate::proto::input::{Input, Sent, decode_base64, encode_base64, printable};
 use crate::proto::{ClientAction, ClientFailure, ClientOptions, Goal, Outgoing, UpstreamReady};
 use crate::sasl::{ClientExchange, Credentials};
 
@@ -33,8 +33,8 @@ pub struct Client {
     lines: usize,
     /// A literal that is being skipped, and the rest of its response.
     skipping: Option<usize>,
-    /// What of a credential was sent, in the form in which it was: to be masked where the provider quotes it.
-    sent: Vec<Zeroizing<Vec<u8>>>,
+    /// To be masked where the provider quotes it.
+    sent: Sent,
 }
 
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Client {
             commands: 0,
             lines: 0,
             skipping: None,
-            sent: Vec::new(),
+            sent: Sent::default(),
         }
     }
 
@@ -174,7 +174,7 @@ impl Client {
         {
             return self.fail(ClientFailure::Protocol("our own credential has control characters"));
         }
-        self.sent.push(Zeroizing::new(credentials.secret.expose().to_vec()));
+        self.sent.note(credentials.secret.expose());
         let wanted = mechanisms.iter().find(|mechanism| offers(offered, &format!("AUTH={}", mechanism.name())));
         match wanted {
             Some(&mechanism) => self.authenticate(mechanism, credentials, offers(offered, "SASL-IR")),
@@ -191,7 +191,7 @@ impl Client {
         match response {
             Some(response) => {
                 let base64 = encode_base64(response.expose());
-                self.sent.push(Zeroizing::new(base64.as_bytes().to_vec()));
+                self.sent.note(base64.as_bytes());
                 self.command_in_parts(&["AUTHENTICATE ", mechanism.name(), " ", &base64, "\r\n"]);
             }
             None => self.command_in_parts(&["AUTHENTICATE ", mechanism.name(), "\r\n"]),
@@ -207,7 +207,7 @@ impl Client {
         let empty = || Zeroizing::new(Vec::with_capacity(capacity));
         let mut quoted = empty();
         quote(credentials.secret.expose(), &mut quoted);
-        self.sent.push(quoted);
+        self.sent.note(&quoted);
         let seal = |mut piece: Zeroizing<Vec<u8>>| Outgoing::new(std::mem::take(&mut *piece));
         let mut pieces = VecDeque::new();
         let mut piece = empty();
@@ -244,7 +244,7 @@ impl Client {
                 match exchange.respond(challenge) {
                     Some(response) => {
                         let base64 = encode_base64(response.expose());
-                        self.sent.push(Zeroizing::new(base64.as_bytes().to_vec()));
+                        self.sent.note(base64.as_bytes());
                         self.send(&[base64.as_bytes(), b"\r\n"]);
                     }
                     None => {
@@ -331,7 +331,7 @@ impl Client {
 
     /// What the provider said, for the operator.
     fn text(&self, said: &[u8]) -> String {
-        printable_without(said, &self.sent)
+        self.sent.masked(said)
     }
 
     fn tag(&self) -> String {

@@ -4,11 +4,9 @@
 use std::collections::VecDeque;
 use std::mem;
 
-use zeroize::Zeroizing;
-
 use super::capabilities::Offer;
 use crate::model::{Mechanism, Secret};
-use crate::proto::input::{Input, LineTooLong, decode_base64, encode_base64, printable, printable_without};
+use crate::proto::input::{Input, LineTooLong, Sent, decode_base64, encode_base64, printable};
 use crate::proto::{self, ClientAction, ClientFailure, ClientOptions, Goal, Outgoing, UpstreamReady};
 use crate::sasl::{ClientExchange, Credentials};
 
@@ -24,8 +22,8 @@ pub struct Client {
     secured: bool,
     /// What CAPA said last; `None` where the provider does not know CAPA.
     offer: Option<Offer>,
-    /// What of a credential was sent, in the form in which it was: to be masked where the provider quotes it.
-    sent: Vec<Zeroizing<Vec<u8>>>,
+    /// To be masked where the provider quotes it.
+    sent: Sent,
 }
 
 #[derive(Debug)]
@@ -63,7 +61,7 @@ impl Client {
             state: State::ExpectGreeting,
             secured: !options.starttls,
             offer: None,
-            sent: Vec::new(),
+            sent: Sent::default(),
             goal,
             options,
         };
@@ -160,7 +158,7 @@ impl Client {
             Mechanism::Plain | Mechanism::Login => true,
         });
         let user_offered = self.offer.as_ref().is_none_or(|offer| offer.has("USER"));
-        self.sent.push(Zeroizing::new(credentials.secret.expose().to_vec()));
+        self.sent.note(credentials.secret.expose());
         if let Some(&mechanism) = chosen {
             // Never an initial response: Exchange Online takes it for an error, and every server takes two lines.
             self.send(Outgoing::new(format!("AUTH {}\r\n", mechanism.name())));
@@ -192,13 +190,8 @@ impl Client {
     /// Sends a part of the credential, and remembers it for [`Self::text`].
     fn send_secret(&mut self, before: &str, secret: &[u8]) {
         debug_assert!(self.secured, "no credential before TLS");
-        // At its full length from the start, so that no half-grown copy stays behind.
-        let mut line = Vec::with_capacity(before.len() + secret.len() + 2);
-        line.extend_from_slice(before.as_bytes());
-        line.extend_from_slice(secret);
-        line.extend_from_slice(b"\r\n");
-        self.sent.push(Zeroizing::new(secret.to_vec()));
-        self.send(Outgoing::new(line));
+        let line = self.sent.line(before, secret);
+        self.send(line);
     }
 
     fn send(&mut self, bytes: Outgoing) {
@@ -207,7 +200,7 @@ impl Client {
 
     /// What the provider said, for the operator.
     fn text(&self, line: &[u8]) -> String {
-        printable_without(line, &self.sent)
+        self.sent.masked(line)
     }
 
     fn finish(&mut self) {

@@ -10,7 +10,7 @@ use super::COMMAND_BYTES_MAX;
 use super::keywords::Offer;
 use super::reply::{Reply, ReplyReader};
 use crate::model::{Mechanism, Secret};
-use crate::proto::input::{Input, decode_base64, encode_base64, printable, printable_without};
+use crate::proto::input::{Input, Sent, decode_base64, encode_base64, printable};
 use crate::proto::{self, ClientAction, ClientFailure, ClientOptions, Goal, Outgoing, UpstreamReady};
 use crate::sasl::{ClientExchange, Credentials};
 
@@ -27,8 +27,8 @@ pub struct Client {
     secured: bool,
     /// The last EHLO keywords.
     keywords: Vec<String>,
-    /// What of a credential was sent, in the form in which it was: to be masked where the provider quotes it.
-    sent: Vec<Zeroizing<Vec<u8>>>,
+    /// To be masked where the provider quotes it.
+    sent: Sent,
 }
 
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Client {
             state: State::ExpectGreeting,
             secured: !options.starttls,
             keywords: Vec::new(),
-            sent: Vec::new(),
+            sent: Sent::default(),
             goal,
             options,
         };
@@ -136,7 +136,7 @@ impl Client {
     /// The initial response of PLAIN goes with the command where the line may hold it. LOGIN has none: its name waits
     /// to be asked for, since not every server takes it early.
     fn authenticate(&mut self, mechanism: Mechanism, credentials: Credentials) {
-        self.sent.push(Zeroizing::new(credentials.secret.expose().to_vec()));
+        self.sent.note(credentials.secret.expose());
         let mut exchange = ClientExchange::new(mechanism, credentials.clone());
         let command = format!("AUTH {}", mechanism.name());
         match exchange.initial_response().map(|response| encode_base64(response.expose())) {
@@ -170,13 +170,8 @@ impl Client {
     /// Sends a part of the credential, and remembers it for [`Self::text`].
     fn send_secret(&mut self, before: &str, base64: &Zeroizing<String>) {
         debug_assert!(self.secured, "no credential before TLS");
-        // At its full length from the start, so that no half-grown copy stays behind.
-        let mut line = Vec::with_capacity(before.len() + base64.len() + 2);
-        line.extend_from_slice(before.as_bytes());
-        line.extend_from_slice(base64.as_bytes());
-        line.extend_from_slice(b"\r\n");
-        self.sent.push(Zeroizing::new(base64.as_bytes().to_vec()));
-        self.send(Outgoing::new(line));
+        let line = self.sent.line(before, base64.as_bytes());
+        self.send(line);
     }
 
     fn send(&mut self, bytes: Outgoing) {
@@ -185,7 +180,7 @@ impl Client {
 
     /// What the provider said, for the operator.
     fn text(&self, reply: &Reply) -> String {
-        printable_without(&reply.text(), &self.sent)
+        self.sent.masked(&reply.text())
     }
 
     fn finish(&mut self) {
