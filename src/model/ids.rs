@@ -12,17 +12,21 @@ pub enum RecordKind {
     Account,
     /// One login name ([`Client`](super::Client)).
     Client,
+    /// What a node itself obtains from a provider and must keep, such as a refresh token: the only records that a node
+    /// writes.
+    Token,
 }
 
 impl RecordKind {
     /// All kinds.
-    pub const ALL: [Self; 2] = [Self::Account, Self::Client];
+    pub const ALL: [Self; 3] = [Self::Account, Self::Client, Self::Token];
 
     /// The folder's name.
     pub fn folder(self) -> &'static str {
         match self {
             Self::Account => "accounts",
             Self::Client => "clients",
+            Self::Token => "tokens",
         }
     }
 }

@@ -3,28 +3,39 @@
 //!
 //! - [`Store`]: what every store does. [`open`] and [`create`]: how to come by one.
 //! - [`memory`]: for tests. [`sqlite`]: one file, each value sealed; what Locum uses unless it is told otherwise.
+//!   [`vault`]: HashiCorp Vault or OpenBao.
+//! - [`serve`]: a store as a node uses it, which remembers what it read ([`cache`]), is told of changes ([`Feed`]), and
+//!   says how it is ([`Health`]).
 //! - [`KeySource`] and [`generate_key_file`]: the key that opens a sealed store.
 //!
 //! A new store is one file here, one line in [`open`] and [`create`], and one line in `tests/contract/main.rs`.
 
+pub mod cache;
 mod envelope;
+mod feed;
+mod health;
 mod key;
 pub mod memory;
 mod private;
 pub mod sqlite;
+pub mod vault;
 
 use std::{fmt, io, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 
 pub use self::{
+    feed::{Changes, Feed, Position},
+    health::{Condition, Health, Status},
     key::{KeyError, KeyId, KeySource, generate_key_file},
     private::NotPrivate,
 };
 use crate::model::{RecordId, RecordKind, Secret};
 
-/// The most bytes that one value may have. Records are documents of a few KiB; Vault takes no entry over 1 MiB either.
-pub const VALUE_BYTES_MAX: usize = 1 << 20;
+/// The most bytes that one value may have. Records are documents of a few KiB; what Vault can keep in one entry is 1 MiB,
+/// its own words and a third more for bytes that are no text included.
+pub const VALUE_BYTES_MAX: usize = 512 << 10;
 
 /// A place where records live.
 ///
@@ -37,6 +48,16 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// Any [`StoreError`] but a conflict.
     async fn read(&self, id: &RecordId) -> Result<Option<Record>, StoreError>;
+
+    /// The record as of the last write that succeeded anywhere, which [`Store::read`] may lag behind by a moment where
+    /// servers are many, or by more where a node remembers what it read. For those who will write, and for those who have
+    /// reason to think that what they read is old.
+    ///
+    /// # Errors
+    /// As for [`Store::read`].
+    async fn read_latest(&self, id: &RecordId) -> Result<Option<Record>, StoreError> {
+        self.read(id).await
+    }
 
     /// Writes the whole value, provided that the record is as `expected`, and returns its new version. When this
     /// returns, the value is on disk.
@@ -52,7 +73,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn delete(&self, id: &RecordId, expected: Version) -> Result<(), StoreError>;
 
     /// Up to `limit` ids of that kind, in the order of their hashes, beginning behind `after` (the last id of the page
-    /// before). A short page is the last one. Records that come or go meanwhile may be seen or not.
+    /// before). A short page is the last one. Records that come or go meanwhile may be seen or not, and some stores name
+    /// records that were deleted, too: reading one of those finds nothing.
     ///
     /// # Errors
     /// Any [`StoreError`] but a conflict.
@@ -170,9 +192,11 @@ pub enum Options {
     Memory,
     /// In one sealed file.
     Sqlite(sqlite::Options),
+    /// In HashiCorp Vault or OpenBao.
+    Vault(vault::Options),
 }
 
-/// Opens a store that exists.
+/// Opens a store that exists, with the rights of whoever runs this.
 ///
 /// # Errors
 /// [`OpenError`]: each says what to do.
@@ -180,6 +204,11 @@ pub async fn open(options: &Options) -> Result<Arc<dyn Store>, OpenError> {
     match options {
         Options::Memory => Ok(Arc::new(memory::Memory::new())),
         Options::Sqlite(options) => Ok(Arc::new(sqlite::Sqlite::open(options).await?)),
+        Options::Vault(options) => {
+            let vault = vault::Vault::new(options, vault::Rights::Operator)?;
+            vault.connect().await.map_err(OpenError::Server)?;
+            Ok(Arc::new(vault))
+        }
     }
 }
 
@@ -191,7 +220,50 @@ pub async fn create(options: &Options) -> Result<Arc<dyn Store>, OpenError> {
     match options {
         Options::Memory => Ok(Arc::new(memory::Memory::new())),
         Options::Sqlite(options) => Ok(Arc::new(sqlite::Sqlite::create(options).await?)),
+        // The mount is made with the server's own tools (docs/vault.md); the rest comes with the first record.
+        Options::Vault(_) => open(options).await,
     }
+}
+
+/// A store as a node uses it.
+#[derive(Debug)]
+pub struct Served {
+    /// The records, remembered where the store is elsewhere.
+    pub store: Arc<dyn Store>,
+    /// How the store is; `None` where it is a part of this process and has no state of its own.
+    pub health: Option<Arc<Health>>,
+    /// What has to run for as long as the store is used.
+    pub upkeep: Upkeep,
+}
+
+/// What has to run for as long as a store is used: keeping a token alive, hearing of changes.
+#[derive(Debug)]
+pub struct Upkeep(Option<Arc<vault::Vault>>);
+
+impl Upkeep {
+    /// Runs until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        if let Some(vault) = self.0 {
+            vault.keep_connected(stop).await;
+        }
+    }
+}
+
+/// Opens a store for a node. A server that does not answer now is no error: it is tried again and again by
+/// [`Upkeep::run`], and what cannot be read until then is unavailable.
+///
+/// # Errors
+/// [`OpenError`]: each says what to do.
+pub async fn serve(options: &Options) -> Result<Served, OpenError> {
+    let Options::Vault(options) = options else {
+        return Ok(Served { store: open(options).await?, health: None, upkeep: Upkeep(None) });
+    };
+    let vault = Arc::new(vault::Vault::new(options, vault::Rights::Node)?);
+    match vault.connect().await {
+        Err(error) if error.is_transient() => tracing::warn!(%error, "the store is tried again in the background"),
+        connected => connected.map_err(OpenError::Server)?,
+    }
+    Ok(Served { store: Arc::clone(&vault) as _, health: Some(vault.health()), upkeep: Upkeep(Some(vault)) })
 }
 
 /// Why a store did not open. Each text says what to do; none holds key material.
@@ -257,6 +329,9 @@ pub enum OpenError {
         /// What the system said.
         source: io::Error,
     },
+    /// The server does not answer, or not as it must.
+    #[error(transparent)]
+    Server(StoreError),
     /// The file is there, but the store in it does not work.
     #[error("cannot open the store at {}", path.display())]
     Store {
@@ -270,6 +345,6 @@ pub enum OpenError {
 impl OpenError {
     /// Whether opening may succeed later with nobody doing anything.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Store { source, .. } if source.is_transient())
+        matches!(self, Self::Store { source, .. } | Self::Server(source) if source.is_transient())
     }
 }
