@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 
+#[path = "../support/child.rs"]
 mod child;
 mod clients;
 mod dovecot;
