@@ -1,0 +1,8 @@
+//! HashiCorp Vault and OpenBao, tried on real OpenBao servers. `tests/install` provides the program; where it is missing
+//! the tests fail.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod lab;
+#[path = "../support/openbao/mod.rs"]
+mod openbao;
