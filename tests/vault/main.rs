@@ -6,3 +6,4 @@
 mod lab;
 #[path = "../support/openbao/mod.rs"]
 mod openbao;
+mod policies;

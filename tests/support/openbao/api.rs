@@ -91,6 +91,7 @@ impl Api {
         body: Value,
         wrap: Option<&str>,
     ) -> Result<(u16, Value), reqwest::Error> {
+        let content = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let mut request = self.http.request(method, format!("{}/v1/{path}", self.address));
         let headers = [
@@ -102,7 +103,7 @@ impl Api {
             request = if let Some(value) = value { request.header(name, value) } else { request };
         }
         if !body.is_null() {
-            request = request.body(body.to_string());
+            request = request.header("Content-Type", content).body(body.to_string());
         }
         let answer = request.send().await?;
         let status = answer.status().as_u16();
