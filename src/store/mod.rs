@@ -329,6 +329,9 @@ pub enum OpenError {
         /// What the system said.
         source: io::Error,
     },
+    /// What the configuration names cannot be used.
+    #[error("{0}")]
+    Setup(String),
     /// The server does not answer, or not as it must.
     #[error(transparent)]
     Server(StoreError),

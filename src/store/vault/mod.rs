@@ -1,6 +1,11 @@
 //! The records in HashiCorp Vault or OpenBao, in a KV engine of version 2.
 
+mod failure;
+mod http;
 mod options;
+mod requests;
+mod servers;
+mod source;
 
 use std::fmt;
 
