@@ -16,6 +16,7 @@ mod feed;
 mod health;
 mod key;
 pub mod memory;
+pub mod notice;
 mod private;
 pub mod sqlite;
 pub mod vault;

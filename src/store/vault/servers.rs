@@ -57,6 +57,12 @@ impl Servers {
         })
     }
 
+    /// The addresses, for people.
+    pub(super) fn describe(&self) -> String {
+        let addresses = self.addresses.iter().map(|address| address.as_str().trim_end_matches('/'));
+        addresses.collect::<Vec<_>>().join(", ")
+    }
+
     /// The token that requests are made with.
     pub(super) fn token(&self) -> Option<Arc<Secret>> {
         self.token.load_full()
