@@ -1,0 +1,11 @@
+//! HashiCorp Vault and OpenBao, tried on real OpenBao servers. `tests/install` provides the program; where it is missing
+//! the tests fail.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod impostor;
+#[path = "../support/openbao/mod.rs"]
+#[expect(dead_code, reason = "x")]
+mod openbao;
+mod place;
+mod traps;
