@@ -16,6 +16,7 @@ mod feed;
 mod health;
 mod key;
 pub mod memory;
+pub mod notice;
 mod private;
 pub mod sqlite;
 pub mod vault;
@@ -329,6 +330,9 @@ pub enum OpenError {
         /// What the system said.
         source: io::Error,
     },
+    /// What the configuration names cannot be used.
+    #[error("{0}")]
+    Setup(String),
     /// The server does not answer, or not as it must.
     #[error(transparent)]
     Server(StoreError),

@@ -3,7 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod impostor;
 mod lab;
 #[path = "../support/openbao/mod.rs"]
 mod openbao;
+mod place;
 mod policies;
+mod traps;

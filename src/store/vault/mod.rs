@@ -1,17 +1,59 @@
-//! The records in HashiCorp Vault or OpenBao, in a KV engine of version 2.
+//! The records in HashiCorp Vault or OpenBao, in a KV engine of version 2. It must never put a name into a path, follow a
+//! redirect, or tell "the server cannot be asked" as "there is no such record".
+//!
+//! - [`Vault`]: the store. [`Options`]: where the server is, and who we are to it.
+//! - `servers`, `http`: which server is asked, and how. `failure`: what its answers mean. `access`, `login`: tokens.
+//! - `kv`: a record as an entry. `feed`, `ring`: the change feed. `setup`: what is proved before all of that.
 
+mod access;
+mod failure;
+mod feed;
+mod http;
+mod kv;
+mod login;
 mod options;
+mod requests;
+mod ring;
+mod servers;
+mod setup;
+mod source;
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+use vaultrs::api;
+use vaultrs::api::kv2::requests::{
+    DestroySecretVersionsRequest, ReadSecretMetadataRequest, ReadSecretRequest, SetSecretRequest,
+    SetSecretRequestOptions,
+};
+use vaultrs::api::kv2::responses::ReadSecretResponse;
 
-use super::{Changes, Expected, Feed, Health, OpenError, Position, Record, Store, StoreError, Version};
+use self::access::Trouble;
+use self::failure::Failure;
+use self::feed::Announcements;
+use self::kv::{Attempt, Entry};
+use self::login::Tokens;
+use self::requests::Plain;
+use self::servers::{Reach, Servers};
+use super::{Expected, Health, OpenError, Record, Store, StoreError, Version, check_size};
 use crate::model::{RecordId, RecordKind, Secret};
-use std::sync::Arc;
-use tokio_util::sync::CancellationToken;
 
 pub use options::{Login, Options};
+
+/// Time for one write, with all its attempts: a cluster that lost its leader takes some ten seconds to elect another.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The pause before the second attempt at a write; doubled up to [`PAUSE_MAX`].
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// Keys asked for in one request.
+const LIST_KEYS_MAX: usize = 10_000;
 
 /// Whose rights are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +67,13 @@ pub enum Rights {
 
 /// A store in a Vault.
 pub struct Vault {
+    mount: String,
+    servers: Servers,
+    tokens: Tokens,
     health: Arc<Health>,
+    announcements: Announcements,
+    /// Whether the engine at the mount was seen to be the one that is needed.
+    is_proven: AtomicBool,
 }
 
 impl Vault {
@@ -33,70 +81,197 @@ impl Vault {
     ///
     /// # Errors
     /// [`OpenError`]: each says what to do.
-    pub fn new(_options: &Options, _rights: Rights) -> Result<Self, OpenError> {
-        Ok(Self { health: Arc::default() })
-    }
-
-    /// Logs in, and proves that there is a KV engine of version 2 at the mount.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] if another try may succeed with nobody doing anything, [`StoreError::Config`] if not.
-    pub async fn connect(&self) -> Result<(), StoreError> {
-        Err(absent())
-    }
-
-    /// Keeps the token alive, and logs in again where that fails or has not succeeded yet, until `stop`.
-    pub async fn keep_connected(&self, stop: CancellationToken) {
-        stop.cancelled().await;
+    pub fn new(options: &Options, rights: Rights) -> Result<Self, OpenError> {
+        Ok(Self {
+            mount: options.mount.clone(),
+            servers: Servers::new(options)?,
+            tokens: Tokens::new(&options.login, rights)?,
+            health: Arc::default(),
+            announcements: Announcements::new(options.peers.clone()),
+            is_proven: AtomicBool::new(false),
+        })
     }
 
     /// How the server is.
     pub fn health(&self) -> Arc<Health> {
         Arc::clone(&self.health)
     }
-}
 
-fn absent() -> StoreError {
-    StoreError::Config("absent".to_owned())
+    /// What is under a record's key.
+    async fn entry(&self, reach: Reach, id: &RecordId) -> Result<Option<Entry>, StoreError> {
+        match self.get(reach, "read", &id.to_string()).await {
+            Ok(answer) => Ok(Some(Entry::parse(id, answer)?)),
+            Err(Trouble::Request(Failure::Absent)) => Ok(None),
+            Err(Trouble::Request(Failure::Deleted { version })) => Ok(Some(Entry::deleted(version))),
+            Err(trouble) => Err(trouble.into_store_error(&format!("cannot read {id}"))),
+        }
+    }
+
+    async fn record(&self, reach: Reach, id: &RecordId) -> Result<Option<Record>, StoreError> {
+        let found = self.entry(reach, id).await?;
+        Ok(found.and_then(|entry| Some(Record { version: Version(entry.version), value: entry.value? })))
+    }
+
+    /// Writes an entry, with as many attempts as it takes: each bears the same name, so that one whose answer was lost is
+    /// known again, whenever it had its effect.
+    async fn put(&self, id: &RecordId, value: Option<&Secret>, expected: Expected) -> Result<Version, StoreError> {
+        let attempt = Attempt::new()?;
+        let mut version = match expected {
+            Expected::Absent => 0,
+            Expected::Version(Version(version)) => version,
+        };
+        let about = format!("cannot write {id}; it may have been written all the same, so look before trying again");
+        let (deadline, mut pause) = (Instant::now() + WRITE_TIMEOUT, PAUSE_MIN);
+        loop {
+            let outcome = match self.set("write", &id.to_string(), attempt.fields(value), version).await {
+                Ok(version) => return Ok(Version(version)),
+                Err(Trouble::Request(Failure::Conflict)) => self.entry(Reach::Active, id).await,
+                Err(Trouble::Request(Failure::TooLarge)) => {
+                    let bytes = value.map_or(0, |value| value.expose().len());
+                    return Err(StoreError::TooLarge { id: id.clone(), bytes });
+                }
+                Err(trouble) => Err(trouble.into_store_error(&about)),
+            };
+            match outcome {
+                Ok(Some(entry)) if entry.is_of(&attempt) => return Ok(Version(entry.version)),
+                // What was deleted leaves its count behind, and a new record goes on from there.
+                Ok(Some(entry)) if expected == Expected::Absent && entry.value.is_none() => version = entry.version,
+                Ok(None) if expected == Expected::Absent => version = 0,
+                Ok(found) => {
+                    let found = found.and_then(|entry| entry.record_version());
+                    return Err(StoreError::Conflict { id: id.clone(), found });
+                }
+                Err(error) if error.is_transient() && Instant::now() + pause < deadline => {
+                    sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Takes the earlier versions of a record out of the server's history.
+    async fn destroy_up_to(&self, id: &RecordId, last: u64) -> Result<(), StoreError> {
+        let about = format!("{id} is deleted, but its earlier versions are still in the server's history");
+        let failed = |trouble: Trouble| trouble.into_store_error(&about);
+        let (mount, path) = (&self.mount, id.to_string());
+        let metadata = self
+            .ask(Reach::Active, "read_metadata", |client| {
+                let request = ReadSecretMetadataRequest { mount: mount.clone(), path: path.clone() };
+                async move { api::exec_with_result(&client, request).await }
+            })
+            .await
+            .map_err(failed)?;
+        let versions: Vec<u64> = (metadata.oldest_version.max(1)..=last).collect();
+        self.order("destroy", |client| {
+            let (mount, path, versions) = (mount.clone(), path.clone(), versions.clone());
+            let request = DestroySecretVersionsRequest { mount, path, versions };
+            async move { api::exec_with_empty(&client, request).await }
+        })
+        .await
+        .map_err(failed)
+    }
+
+    /// Keys of a folder behind `after`: at least `limit` of them if there are so many, and all of them from a server that
+    /// knows no pages.
+    async fn keys(&self, folder: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
+        let request = Plain::list(&self.mount, folder, after, limit);
+        let listed = self.ask(Reach::Active, "list", |client| {
+            let request = request.clone();
+            async move { api::exec_with_result(&client, request).await }
+        });
+        match listed.await {
+            Ok(mut listed) => serde_json::from_value(listed["keys"].take())
+                .map_err(|_| Failure::Garbled.into_store_error("cannot list the records")),
+            Err(Trouble::Request(Failure::Absent)) => Ok(Vec::new()),
+            Err(trouble) => Err(trouble.into_store_error("cannot list the records")),
+        }
+    }
+
+    /// An entry as it is.
+    async fn get(&self, reach: Reach, operation: &'static str, key: &str) -> Result<ReadSecretResponse, Trouble> {
+        self.ask(reach, operation, |client| {
+            let request = ReadSecretRequest { mount: self.mount.clone(), path: key.to_owned(), version: None };
+            async move { api::exec_with_result(&client, request).await }
+        })
+        .await
+    }
+
+    /// Writes an entry if it has that version, 0 for none, and returns its new one.
+    async fn set(&self, operation: &'static str, key: &str, fields: Value, version: u64) -> Result<u64, Trouble> {
+        let Ok(cas) = u32::try_from(version) else { return Err(Failure::Garbled.into()) };
+        let written = self.order(operation, |client| {
+            let (mount, path, data) = (self.mount.clone(), key.to_owned(), fields.clone());
+            let options = Some(SetSecretRequestOptions { cas });
+            let request = SetSecretRequest { mount, path, data, options };
+            async move { api::exec_with_result(&client, request).await }
+        });
+        match written.await {
+            Ok(metadata) => Ok(metadata.version),
+            // What the server says of a request might repeat what was in it.
+            Err(Trouble::Request(failure)) => Err(failure.without_text().into()),
+            Err(trouble) => Err(trouble),
+        }
+    }
 }
 
 #[async_trait]
 impl Store for Vault {
-    async fn read(&self, _id: &RecordId) -> Result<Option<Record>, StoreError> {
-        Err(absent())
+    async fn read(&self, id: &RecordId) -> Result<Option<Record>, StoreError> {
+        self.record(Reach::Any, id).await
     }
 
-    async fn write(&self, _id: &RecordId, _value: &Secret, _expected: Expected) -> Result<Version, StoreError> {
-        Err(absent())
+    async fn read_latest(&self, id: &RecordId) -> Result<Option<Record>, StoreError> {
+        match self.record(Reach::Active, id).await {
+            // Without a leader nothing can have been written either.
+            Err(error) if error.is_transient() => self.record(Reach::Any, id).await,
+            found => found,
+        }
     }
 
-    async fn delete(&self, _id: &RecordId, _expected: Version) -> Result<(), StoreError> {
-        Err(absent())
+    async fn write(&self, id: &RecordId, value: &Secret, expected: Expected) -> Result<Version, StoreError> {
+        check_size(id, value)?;
+        let version = self.put(id, Some(value), expected).await?;
+        self.announce(id, version).await;
+        Ok(version)
+    }
+
+    async fn delete(&self, id: &RecordId, expected: Version) -> Result<(), StoreError> {
+        let version = self.put(id, None, Expected::Version(expected)).await?;
+        self.announce(id, version).await;
+        self.destroy_up_to(id, expected.0).await
     }
 
     async fn list(
         &self,
-        _kind: RecordKind,
-        _after: Option<&RecordId>,
-        _limit: usize,
+        kind: RecordKind,
+        after: Option<&RecordId>,
+        limit: usize,
     ) -> Result<Vec<RecordId>, StoreError> {
-        Err(absent())
-    }
-}
-
-#[async_trait]
-impl Feed for Vault {
-    async fn position(&self) -> Result<Position, StoreError> {
-        Err(absent())
-    }
-
-    async fn changes(&self, _seen: &Position, _at_least: &Position) -> Result<Changes, StoreError> {
-        Err(absent())
+        let (folder, mut after) = (kind.folder(), after.map(|id| id.hash().to_owned()));
+        let mut ids = Vec::new();
+        while ids.len() < limit {
+            let wanted = (limit - ids.len()).min(LIST_KEYS_MAX);
+            let mut keys = self.keys(folder, after.as_deref(), wanted).await?;
+            keys.retain(|key| after.as_ref().is_none_or(|after| key > after));
+            keys.sort_unstable();
+            keys.truncate(wanted);
+            let is_last = keys.len() < wanted;
+            ids.extend(keys.iter().filter_map(|key| RecordId::from_hash(kind, key)));
+            match keys.pop() {
+                Some(key) if !is_last => after = Some(key),
+                _ => break,
+            }
+        }
+        Ok(ids)
     }
 }
 
 impl fmt::Debug for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Vault").finish_non_exhaustive()
+        f.debug_struct("Vault")
+            .field("servers", &self.servers.describe())
+            .field("mount", &self.mount)
+            .finish_non_exhaustive()
     }
 }

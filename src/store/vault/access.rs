@@ -1,0 +1,123 @@
+//! Requests with a token: logging in before the first, and again where the token turns out to be refused. Keeps the health
+//! up to date.
+
+use std::future::Future;
+
+use serde_json::Value;
+use vaultrs::client::VaultClient;
+use vaultrs::error::ClientError;
+use vaultrs::{api, token};
+
+use super::super::StoreError;
+use super::Vault;
+use super::failure::Failure;
+use super::requests::Plain;
+use super::servers::Reach;
+
+/// Why a request had no success: the request itself, or the login before it.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    Request(Failure),
+    Login(StoreError),
+}
+
+impl Trouble {
+    /// For the callers of the store. `about` says what was tried.
+    pub(super) fn into_store_error(self, about: &str) -> StoreError {
+        match self {
+            Self::Request(failure) => failure.into_store_error(about),
+            Self::Login(error) => error,
+        }
+    }
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Request(failure)
+    }
+}
+
+impl Vault {
+    /// A request that changes nothing.
+    pub(super) async fn ask<T, F, Fut>(&self, reach: Reach, operation: &'static str, request: F) -> Result<T, Trouble>
+    where
+        F: Fn(VaultClient) -> Fut,
+        Fut: Future<Output = Result<T, ClientError>>,
+    {
+        self.observed(async {
+            self.prove().await?;
+            self.authorised(|is_first| {
+                // A standby may not know yet of a token or a policy that the active server gave out.
+                let reach = if is_first { reach } else { Reach::Active };
+                self.servers.read(reach, operation, &request)
+            })
+            .await
+        })
+        .await
+    }
+
+    /// A request that changes something. If it fails transiently, it may still have had its effect.
+    pub(super) async fn order<T, F, Fut>(&self, operation: &'static str, request: F) -> Result<T, Trouble>
+    where
+        F: Fn(VaultClient) -> Fut,
+        Fut: Future<Output = Result<T, ClientError>>,
+    {
+        self.observed(async {
+            self.prove().await?;
+            self.authorised(|_| self.servers.write(operation, &request)).await
+        })
+        .await
+    }
+
+    /// The same for a request without a body, before it is proven that there is an engine to ask.
+    pub(super) async fn inquire(&self, operation: &'static str, request: Plain) -> Result<Value, Trouble> {
+        self.authorised(|_| {
+            self.servers.read(Reach::Active, operation, |client| {
+                let request = request.clone();
+                async move { api::exec_with_result(&client, request).await }
+            })
+        })
+        .await
+    }
+
+    /// Tells the health what became of a request.
+    pub(super) async fn observed<T>(&self, request: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+        let outcome = request.await;
+        match &outcome {
+            Err(Trouble::Login(error)) => self.health.failed(error),
+            Err(Trouble::Request(failure)) if failure.is_of_one_server() => {
+                self.health.failed(&failure.clone().into_store_error("the store cannot be asked"));
+            }
+            Ok(_) | Err(Trouble::Request(_)) => self.health.answered(),
+        }
+        outcome
+    }
+
+    /// Makes a request with a token, and with a new one if the token is what was refused.
+    async fn authorised<T, F, Fut>(&self, request: F) -> Result<T, Trouble>
+    where
+        F: Fn(bool) -> Fut,
+        Fut: Future<Output = Result<T, Failure>>,
+    {
+        if self.servers.token().is_none() {
+            self.tokens.log_in(&self.servers, None).await.map_err(Trouble::Login)?;
+        }
+        let token = self.servers.token();
+        for is_first in [true, false] {
+            match request(is_first).await {
+                Err(Failure::Forbidden) => {}
+                outcome => return Ok(outcome?),
+            }
+        }
+        // An invalid token and a missing right are refused in the same way; the token's own state tells which it was.
+        let look_up = |client| async move { token::lookup_self(&client).await.map(drop) };
+        match self.servers.read(Reach::Active, "lookup_self", look_up).await {
+            Ok(()) => Err(Failure::Forbidden.into()),
+            Err(Failure::Forbidden) => {
+                self.tokens.log_in(&self.servers, token.as_ref()).await.map_err(Trouble::Login)?;
+                Ok(request(false).await?)
+            }
+            Err(other) => Err(other.into()),
+        }
+    }
+}

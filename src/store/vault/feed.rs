@@ -1,0 +1,133 @@
+//! The change feed. After a record is written its change is put into the ring, then the head is moved, then peers are told.
+//! A writer that dies in between leaves nodes to find out by themselves (`store::cache`); it must never make a write fail
+//! that has been done.
+
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio::sync::Mutex as Turn;
+use tokio::time::timeout;
+
+use super::super::{Changes, Feed, Position, StoreError, Version, notice};
+use super::Vault;
+use super::access::Trouble;
+use super::failure::Failure;
+use super::kv::random_name;
+use super::ring::{self, HEAD, RING, Ring};
+use super::servers::Reach;
+use crate::model::RecordId;
+
+/// Time to put a change into the feed. Nodes notice it later by themselves where it did not get there.
+const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Changes that are not in the feed yet.
+#[derive(Debug, Default)]
+pub(super) struct Announcements {
+    waiting: Mutex<Vec<(RecordId, Version)>>,
+    /// One task at a time takes all that wait with it: the ring is one key, and writers of it would only conflict.
+    turn: Turn<()>,
+    peers: Vec<String>,
+}
+
+impl Announcements {
+    pub(super) fn new(peers: Vec<String>) -> Self {
+        Self { peers, ..Self::default() }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<(RecordId, Version)>> {
+        self.waiting.lock().expect("nothing panics while it holds this lock")
+    }
+}
+
+impl Vault {
+    /// Tells the feed and the peers that a record was written.
+    pub(super) async fn announce(&self, id: &RecordId, version: Version) {
+        self.announcements.waiting().push((id.clone(), version));
+        match timeout(ANNOUNCE_TIMEOUT, self.announce_waiting()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%id, %error, "the change is not in the feed: nodes see it when they ask anew")
+            }
+            Err(_) => tracing::warn!(%id, "the change is not in the feed in time: nodes see it when they ask anew"),
+        }
+    }
+
+    async fn announce_waiting(&self) -> Result<(), StoreError> {
+        let _turn = self.announcements.turn.lock().await;
+        let batch = std::mem::take(&mut *self.announcements.waiting());
+        if batch.is_empty() {
+            return Ok(()); // whoever had the turn before took ours along
+        }
+        let position = loop {
+            let found = self.fields(Reach::Active, RING).await?;
+            let mut ring = match &found {
+                Some((fields, _)) => Ring::parse(fields),
+                None => None,
+            };
+            // One that cannot be read begins anew, under another name: nodes ask for everything then.
+            let ring = ring.get_or_insert(Ring::new(random_name()?));
+            ring.push(&batch);
+            if self.replace(RING, ring.fields(), found.map_or(0, |(_, version)| version)).await? {
+                break ring.position();
+            }
+        };
+        self.move_head(&position).await?;
+        notice::send(&position, &self.announcements.peers).await;
+        Ok(())
+    }
+
+    /// Moves the head to `position`, unless somebody else has moved it further.
+    async fn move_head(&self, position: &Position) -> Result<(), StoreError> {
+        loop {
+            let found = self.fields(Reach::Active, HEAD).await?;
+            let head = found.as_ref().and_then(|(fields, _)| ring::parse_head(fields));
+            if head.is_some_and(|head| head.epoch == position.epoch && head.sequence >= position.sequence) {
+                return Ok(());
+            }
+            if self.replace(HEAD, ring::head_fields(position), found.map_or(0, |(_, version)| version)).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The fields and the version of an entry of the feed.
+    async fn fields(&self, reach: Reach, key: &str) -> Result<Option<(Value, u64)>, StoreError> {
+        match self.get(reach, "read_feed", key).await {
+            Ok(answer) => Ok(Some((answer.data, answer.metadata.version))),
+            Err(Trouble::Request(Failure::Absent)) => Ok(None),
+            Err(Trouble::Request(Failure::Deleted { version })) => Ok(Some((Value::Null, version))),
+            Err(trouble) => Err(trouble.into_store_error("cannot read the change feed")),
+        }
+    }
+
+    /// Whether the entry still had that version and was replaced.
+    async fn replace(&self, key: &str, fields: Value, version: u64) -> Result<bool, StoreError> {
+        match self.set("write_feed", key, fields, version).await {
+            Ok(_) => Ok(true),
+            Err(Trouble::Request(Failure::Conflict)) => Ok(false),
+            Err(trouble) => Err(trouble.into_store_error("cannot write the change feed")),
+        }
+    }
+}
+
+#[async_trait]
+impl Feed for Vault {
+    async fn position(&self) -> Result<Position, StoreError> {
+        let head = self.fields(Reach::Any, HEAD).await?;
+        Ok(head.and_then(|(fields, _)| ring::parse_head(&fields)).unwrap_or_default())
+    }
+
+    async fn changes(&self, seen: &Position, at_least: &Position) -> Result<Changes, StoreError> {
+        for reach in [Reach::Any, Reach::Active] {
+            let ring = self.fields(reach, RING).await?.and_then(|(fields, _)| Ring::parse(&fields)).unwrap_or_default();
+            let position = ring.position();
+            // A standby may lag behind; another epoch is another feed, whose places say nothing of this one.
+            if position.epoch != at_least.epoch || position.sequence >= at_least.sequence {
+                return Ok(ring.since(seen));
+            }
+        }
+        Err(StoreError::Unavailable("the change feed is behind its own head".into()))
+    }
+}

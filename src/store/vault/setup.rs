@@ -1,0 +1,112 @@
+//! What must be true before the first record is read: a token, and a KV engine of version 2 at the mount. An engine of
+//! another kind would answer, too, and "there is no such record" would then be told of every client.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use vaultrs::api;
+
+use super::super::StoreError;
+use super::Vault;
+use super::access::Trouble;
+use super::failure::Failure;
+use super::requests::Plain;
+use super::servers::Reach;
+
+/// How often a server that was not there at the start is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+impl Vault {
+    /// Logs in, and proves that there is a KV engine of version 2 at the mount.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if another try may succeed with nobody doing anything, [`StoreError::Config`] if not.
+    pub async fn connect(&self) -> Result<(), StoreError> {
+        let about = format!("the store at {} cannot be used", self.servers.describe());
+        self.observed(self.prove()).await.map_err(|trouble| trouble.into_store_error(&about))
+    }
+
+    /// Keeps the token alive, and logs in again where that fails or has not succeeded yet, until `stop`.
+    pub async fn keep_connected(&self, stop: CancellationToken) {
+        let proving = async {
+            while self.connect().await.is_err() {
+                sleep(RETRY_INTERVAL).await;
+            }
+        };
+        let (_, ()) = tokio::join!(
+            stop.run_until_cancelled(proving),
+            self.tokens.keep(&self.servers, &self.health, stop.clone())
+        );
+    }
+
+    /// What is known of the server, the engine and the token, in words.
+    ///
+    /// # Errors
+    /// As for [`Vault::connect`].
+    pub async fn describe(&self) -> Result<String, StoreError> {
+        let request = |client| async move { api::exec_with_no_result(&client, Plain::health()).await };
+        let about = format!("{} cannot be asked", self.servers.describe());
+        let state: Value = self
+            .servers
+            .read(Reach::Any, "health", request)
+            .await
+            .map_err(|failure| failure.into_store_error(&about))?;
+        let is = |field: &str| state[field].as_bool().unwrap_or_default();
+        let seal = match (is("initialized"), is("sealed"), is("standby")) {
+            (false, ..) => "not initialised",
+            (true, true, _) => "sealed",
+            (true, false, true) => "unsealed, a standby",
+            (true, false, false) => "unsealed, active",
+        };
+        self.connect().await?;
+        let token = match self.health.status().token_left {
+            Some(left) => format!("token for another {} s", left.as_secs()),
+            None => "token without end".to_owned(),
+        };
+        let (version, mount) = (state["version"].as_str().unwrap_or("of unknown version"), &self.mount);
+        Ok(format!("server {version}, {seal}; KV version 2 at {mount}; {token}"))
+    }
+
+    /// Proves, once, that the engine is the one that is needed.
+    pub(super) async fn prove(&self) -> Result<(), Trouble> {
+        if self.is_proven.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mount = &self.mount;
+        let wrong = |text: String| Trouble::Login(StoreError::Config(text));
+        match self.inquire("mounts", Plain::mounted(mount)).await {
+            Ok(found) if found["type"] == "kv" && found["options"]["version"] == "2" => {}
+            Ok(found) if found["type"] == "kv" => {
+                return Err(wrong(format!(
+                    "the KV engine at {mount} is of version 1, and version 2 is needed: upgrade it \
+                     (`bao kv enable-versioning {mount}`), or name another mount in [store]"
+                )));
+            }
+            Ok(found) => {
+                let kind = found["type"].as_str().unwrap_or("unknown");
+                return Err(wrong(format!(
+                    "the engine at {mount} is of the kind {kind}, and a KV engine of version 2 is needed: correct mount \
+                     in [store]"
+                )));
+            }
+            // Denied, too, where nothing is mounted: the server does not tell these apart.
+            Err(Trouble::Request(Failure::Forbidden)) => match self.inquire("engine", Plain::engine(mount)).await {
+                Ok(_) => {}
+                Err(Trouble::Request(Failure::Forbidden | Failure::Absent | Failure::NotMounted)) => {
+                    return Err(wrong(format!(
+                        "the token may not see {mount}, or nothing is mounted there: mount a KV engine of version 2 at \
+                         {mount}, and give the token the policy for it (config/deploy/vault/locum-node.hcl), or correct \
+                         mount in [store]"
+                    )));
+                }
+                Err(trouble) => return Err(trouble),
+            },
+            Err(trouble) => return Err(trouble),
+        }
+        self.is_proven.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
