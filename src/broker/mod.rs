@@ -85,7 +85,7 @@ impl Broker {
     pub async fn renew(&self, refused: &Lease) -> Result<Option<Lease>, Reason> {
         let account = self.account(refused.account()).await?;
         let lease = self.lease(refused.login(), account, refused.protocol(), refused.served())?;
-        Ok((lease.credential_id() != refused.credential_id()).then_some(lease))
+        Ok((lease.credential_version() != refused.credential_version()).then_some(lease))
     }
 
     fn record(

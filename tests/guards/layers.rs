@@ -41,7 +41,16 @@ const ROOMS: &[Room] = &[
         ],
     },
     // The lease is the proof that the broker allowed it; of how that was decided nothing is seen here.
-    Room { name: "upstream", grants: &[("model", ALL), ("proto", ALL), ("net", ALL), ("broker", &["Lease"])] },
+    Room {
+        name: "upstream",
+        grants: &[
+            ("model", ALL),
+            ("proto", ALL),
+            ("net", ALL),
+            ("credential", &["CredentialVersion"]),
+            ("broker", &["Lease"]),
+        ],
+    },
     Room {
         name: "session",
         grants: &[
