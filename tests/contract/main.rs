@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 #[path = "../support/openbao/mod.rs"]
-#[expect(dead_code, reason = "of the real servers one in memory is enough here")]
+#[expect(dead_code, unused_imports, reason = "of the real servers one in memory is enough here")]
 mod openbao;
 mod sqlite;
 mod suite;
