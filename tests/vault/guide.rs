@@ -51,8 +51,11 @@ async fn every_marked_block_runs() {
     let mut shell = Command::new("bash");
     shell.arg("-c").arg(script + EPILOGUE).current_dir(home.path());
     shell.env_clear().env("HOME", home.path()).env("PATH", path).env("BAO_ADDR", dev.address());
+    shell.env("BAO_CACERT", home.path().join("clients-ca.pem")); // nothing is signed here: that it arrives is what counts
     let said = tokio::task::spawn_blocking(move || output_of(&mut shell)).await.unwrap();
     let account = RecordId::new(RecordKind::Account, "alice@gmail.com");
+    let config: toml::Table = fs::read_to_string(home.path().join("locum/locum.toml")).unwrap().parse().unwrap();
+    assert!(config["store"]["ca-file"].as_str().unwrap().ends_with("/clients-ca.pem"), "{config}");
     assert!(said.contains(&format!("the hash is {}", account.hash())), "{said}");
 }
 
