@@ -188,6 +188,7 @@ fn describe_found(found: &Option<Version>) -> String {
 
 /// Which store to use.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a process has one of them")]
 pub enum Options {
     /// In this process's memory, gone with it. For tests.
     Memory,

@@ -63,15 +63,18 @@ const ROOMS: &[Room] = &[
         ],
     },
     // 4: surfaces
+    // It tells how the process is, and has no way to change it.
+    Room { name: "admin", grants: &[("store", &["Condition", "Health"]), ("telemetry", &["Metrics"])] },
     Room {
         name: "config",
         grants: &[
             ("model", ALL),
+            ("admin", &["Options"]),
             ("audit", &["Options"]),
             ("broker", &["Options"]),
             ("net", &["TlsOptions"]),
             ("session", &["ListenerOptions", "ListenerTls", "Options"]),
-            ("store", &["KeySource", "Options", "sqlite::Options"]),
+            ("store", &["KeySource", "Options", "cache::Options", "sqlite::Options", "vault::Login", "vault::Options"]),
             ("telemetry", &["LogFormat", "Options"]),
             ("upstream", &["Options"]),
         ],
@@ -86,6 +89,8 @@ const ROOMS: &[Room] = &[
             ("broker", ALL),
             ("upstream", ALL),
             ("session", ALL),
+            ("telemetry", &["Metrics", "metrics"]),
+            ("admin", ALL),
             ("config", ALL),
         ],
     },
@@ -134,7 +139,7 @@ const RESERVED: &[Reserved] = &[
     Reserved { paths: &["rusqlite"], rooms: &["store::sqlite"], why: "the rest asks a `Store`, whichever it is" },
     Reserved {
         paths: &["tokio::net"],
-        rooms: &["net", "session", "sandbox", "app", "cli"],
+        rooms: &["net", "session", "sandbox", "app", "cli", "store::notice"],
         why: "who decides, reads records or speaks a protocol has no socket",
     },
     Reserved {
@@ -148,6 +153,17 @@ const RESERVED: &[Reserved] = &[
         why: "sockets and TLS are made in `net`",
     },
     Reserved { paths: &["imap_proto"], rooms: &["proto::imap"], why: "it is how that dialogue reads replies" },
+    Reserved { paths: &["axum", "hyper", "hyper_util"], rooms: &["admin"], why: "HTTP is served in one room" },
+    Reserved {
+        paths: &["vaultrs", "reqwest"],
+        rooms: &["store::vault"],
+        why: "they carry tokens, and log, show and redirect them if they are let",
+    },
+    Reserved {
+        paths: &["metrics_exporter_prometheus"],
+        rooms: &["telemetry"],
+        why: "the others count; who reads it is said once",
+    },
     Reserved { paths: &["toml"], rooms: &["config"], why: "the others are handed their `Options`" },
     Reserved {
         paths: &["anyhow", "clap"],
@@ -159,7 +175,7 @@ const RESERVED: &[Reserved] = &[
     Reserved { paths: &["chacha20poly1305"], rooms: &["store"], why: "only what is stored is sealed" },
     Reserved {
         paths: &["std::env"],
-        rooms: &["config", "cli", "store::key"],
+        rooms: &["config", "cli", "store::key", "store::vault"],
         why: "settings come from the configuration",
     },
     Reserved {

@@ -92,6 +92,14 @@ impl Vault {
         })
     }
 
+    /// What is there, for a person: the server and its version, the KV engine, the time left to the token.
+    ///
+    /// # Errors
+    /// As for [`Vault::connect`].
+    pub async fn describe(&self) -> Result<String, StoreError> {
+        Err(absent())
+    }
+
     /// How the server is.
     pub fn health(&self) -> Arc<Health> {
         Arc::clone(&self.health)
