@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod operators;
 mod sqlite;
 mod suite;
 
@@ -67,4 +68,5 @@ contract! {
     concurrent_increments_are_all_kept,
     of_concurrent_makers_one_wins,
     conflicts_hold_no_value,
+    of_operators_at_once_one_wins_and_the_others_are_told,
 }
