@@ -102,7 +102,7 @@ const ROOMS: &[Room] = &[
             ("store", ALL),
             ("credential", ALL),
             ("telemetry", ALL),
-            ("broker", &["Directory", "DirectoryError", "Versioned", "client_secret"]),
+            ("broker", &["Change", "Directory", "DirectoryError", "Page", "Versioned", "client_secret"]),
             ("upstream", &["Upstreams"]),
             ("config", ALL),
             ("app", ALL),
@@ -170,7 +170,11 @@ const RESERVED: &[Reserved] = &[
         rooms: &["cli"],
         why: "the others have an error enum each and no arguments",
     },
-    Reserved { paths: &["dialoguer", "comfy_table"], rooms: &["cli"], why: "only the command line talks to a person" },
+    Reserved {
+        paths: &["dialoguer", "comfy_table", "indicatif"],
+        rooms: &["cli"],
+        why: "only the command line talks to a person",
+    },
     Reserved { paths: &["tracing_subscriber"], rooms: &["telemetry", "config"], why: "where logs go is said once" },
     Reserved { paths: &["chacha20poly1305"], rooms: &["store"], why: "only what is stored is sealed" },
     Reserved {
