@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+#[path = "../support/openbao/mod.rs"]
+#[expect(dead_code, reason = "of the real servers one in memory is enough here")]
+mod openbao;
 mod sqlite;
 mod suite;
+mod vault;
 
 use std::sync::Arc;
 
@@ -30,6 +34,14 @@ impl Fixture {
         let again = store::open(&place.options()).await.unwrap();
         Self { store, again, _folder: Some(place.folder) }
     }
+
+    async fn vault() -> Self {
+        let (options, folder) = vault::place().await;
+        let options = Options::Vault(options);
+        let store = store::create(&options).await.unwrap();
+        let again = store::open(&options).await.unwrap();
+        Self { store, again, _folder: Some(folder) }
+    }
 }
 
 /// One test for each named check of the suite, for each store.
@@ -46,6 +58,13 @@ macro_rules! contract {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $check() {
                 crate::suite::$check(&crate::Fixture::sqlite().await).await;
+            })+
+        }
+
+        mod vault_keeps_the_contract {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $check() {
+                crate::suite::$check(&crate::Fixture::vault().await).await;
             })+
         }
     };

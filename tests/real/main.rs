@@ -6,6 +6,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 
+#[path = "../support/child.rs"]
+#[expect(dead_code, reason = "mail servers are stopped in peace alone")]
 mod child;
 mod clients;
 mod dovecot;

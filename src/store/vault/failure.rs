@@ -7,7 +7,6 @@ use rustify::errors::ClientError as RestError;
 use vaultrs::error::ClientError;
 
 use super::super::StoreError;
-use crate::model::RecordId;
 
 /// The most of a server's text that is repeated.
 const TEXT_CHARS_MAX: usize = 200;
@@ -143,14 +142,6 @@ impl Failure {
         let text = format!("{about}: {self}");
         if self.is_transient() { StoreError::Unavailable(text) } else { StoreError::Config(text) }
     }
-
-    /// The same for a record that is too large.
-    pub(super) fn about_value(self, id: &RecordId, bytes: usize, about: &str) -> StoreError {
-        match self {
-            Self::TooLarge => StoreError::TooLarge { id: id.clone(), bytes },
-            other => other.into_store_error(about),
-        }
-    }
 }
 
 /// From the library's error, whose own texts and `Debug` may quote whole answers.
@@ -228,4 +219,78 @@ fn plain(text: &str) -> String {
 
 fn quoted(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(": {text}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sorted(code: u16, texts: &[&str]) -> Failure {
+        let errors = texts.iter().map(|&text| text.to_owned()).collect();
+        ClientError::APIError { code, errors }.into()
+    }
+
+    #[test]
+    fn what_servers_say_is_understood() {
+        // Texts of OpenBao 2.7.2.
+        let conflict = "check-and-set parameter did not match the current version";
+        let refused = "1 error occurred:\n\t* permission denied\n\n";
+        for (code, texts, expected) in [
+            (404, vec![], Failure::Absent),
+            (404, vec!["no handler for route \"locum/data/x\". route entry not found."], Failure::NotMounted),
+            (400, vec![conflict], Failure::Conflict),
+            (403, vec!["permission denied"], Failure::Forbidden),
+            (403, vec![refused], Failure::Forbidden),
+            (503, vec!["Vault is sealed"], Failure::Sealed),
+            (501, vec![], Failure::Uninitialised),
+            (500, vec!["local node not active but active cluster node not found"], Failure::NoLeader),
+            (500, vec!["put failed due to value being too large; got 2 bytes, max: 1"], Failure::TooLarge),
+            (307, vec![], Failure::Redirected(307)),
+        ] {
+            assert_eq!(sorted(code, &texts), expected, "{code} {texts:?}");
+        }
+    }
+
+    #[test]
+    fn what_may_pass_is_transient_and_what_needs_a_person_is_not() {
+        assert!(sorted(500, &["leadership lost while committing log"]).is_transient());
+        assert!(sorted(429, &[]).is_transient() && sorted(502, &[]).is_transient() && sorted(412, &[]).is_transient());
+        assert!(sorted(503, &["Vault is sealed"]).is_transient());
+        assert!(!sorted(400, &["invalid role or secret ID"]).is_transient());
+        assert!(!sorted(403, &[]).is_transient() && !sorted(404, &[]).is_transient());
+        assert!(!Failure::Untrusted("x".into()).is_transient());
+        assert!(Failure::Untrusted("x".into()).is_of_one_server(), "another server may have a better certificate");
+    }
+
+    #[test]
+    fn an_answer_that_is_none_is_not_repeated() {
+        let content = Some("<html>canary-7d1f</html>".to_owned());
+        for code in [200, 404, 502] {
+            let source = RestError::ServerResponseError { code, content: content.clone() };
+            let failure = Failure::from(ClientError::RestClientError { source });
+            assert!(!format!("{failure} {failure:?}").contains("canary"), "{failure}");
+        }
+        let source = RestError::ResponseParseError {
+            source: serde_json::from_str::<u64>("\"canary-7d1f\"").unwrap_err().into(),
+            content,
+        };
+        let failure = Failure::from(ClientError::RestClientError { source });
+        assert_eq!(failure, Failure::Garbled);
+    }
+
+    #[test]
+    fn a_servers_text_is_one_short_line() {
+        let failure = sorted(400, &["one\n\ttwo\x1b[2J", &"x".repeat(1000)]);
+        let text = failure.to_string();
+        assert!(text.starts_with("the server refused it (400): one two [2J; xxx"), "{text}");
+        assert!(text.len() < 300 && !text.contains(char::is_control), "{text}");
+        assert_eq!(failure.without_text().to_string(), "the server refused it (400)");
+    }
+
+    #[test]
+    fn the_version_of_what_was_deleted_is_kept() {
+        let content = r#"{"data":{"data":null,"metadata":{"deletion_time":"2026-11-22T00:00:00Z","version":3}}}"#;
+        let source = RestError::ServerResponseError { code: 404, content: Some(content.into()) };
+        assert_eq!(Failure::from(ClientError::RestClientError { source }), Failure::Deleted { version: 3 });
+    }
 }

@@ -52,6 +52,9 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
+/// Keys asked for in one request.
+const LIST_KEYS_MAX: usize = 10_000;
+
 /// Whose rights are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rights {
@@ -169,6 +172,22 @@ impl Vault {
         .map_err(failed)
     }
 
+    /// Keys of a folder behind `after`: at least `limit` of them if there are so many, and all of them from a server that
+    /// knows no pages.
+    async fn keys(&self, folder: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
+        let request = Plain::list(&self.mount, folder, after, limit);
+        let listed = self.ask(Reach::Active, "list", |client| {
+            let request = request.clone();
+            async move { api::exec_with_result(&client, request).await }
+        });
+        match listed.await {
+            Ok(mut listed) => serde_json::from_value(listed["keys"].take())
+                .map_err(|_| Failure::Garbled.into_store_error("cannot list the records")),
+            Err(Trouble::Request(Failure::Absent)) => Ok(Vec::new()),
+            Err(trouble) => Err(trouble.into_store_error("cannot list the records")),
+        }
+    }
+
     /// An entry as it is.
     async fn get(&self, reach: Reach, operation: &'static str, key: &str) -> Result<ReadSecretResponse, Trouble> {
         self.ask(reach, operation, |client| {
@@ -229,26 +248,21 @@ impl Store for Vault {
         after: Option<&RecordId>,
         limit: usize,
     ) -> Result<Vec<RecordId>, StoreError> {
-        if limit == 0 {
-            return Ok(Vec::new());
+        let (folder, mut after) = (kind.folder(), after.map(|id| id.hash().to_owned()));
+        let mut ids = Vec::new();
+        while ids.len() < limit {
+            let wanted = (limit - ids.len()).min(LIST_KEYS_MAX);
+            let mut keys = self.keys(folder, after.as_deref(), wanted).await?;
+            keys.retain(|key| after.as_ref().is_none_or(|after| key > after));
+            keys.sort_unstable();
+            keys.truncate(wanted);
+            let is_last = keys.len() < wanted;
+            ids.extend(keys.iter().filter_map(|key| RecordId::from_hash(kind, key)));
+            match keys.pop() {
+                Some(key) if !is_last => after = Some(key),
+                _ => break,
+            }
         }
-        let after = after.map(RecordId::hash);
-        let request = Plain::list(&self.mount, kind.folder(), after, limit);
-        let listed = self.ask(Reach::Active, "list", |client| {
-            let request = request.clone();
-            async move { api::exec_with_result(&client, request).await }
-        });
-        let listed: Value = match listed.await {
-            Err(Trouble::Request(Failure::Absent)) => return Ok(Vec::new()),
-            listed => listed.map_err(|trouble| trouble.into_store_error("cannot list"))?,
-        };
-        let keys = listed["keys"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        let mut ids: Vec<RecordId> = keys
-            .filter(|key| after.is_none_or(|after| *key > after))
-            .filter_map(|key| RecordId::from_hash(kind, key))
-            .collect();
-        ids.sort_unstable();
-        ids.truncate(limit);
         Ok(ids)
     }
 }

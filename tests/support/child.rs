@@ -63,7 +63,7 @@ impl Server {
         for port in ports {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, *port));
             while TcpStream::connect(address).is_err() {
-                if self.child.try_wait().unwrap().is_some() {
+                if self.has_ended() {
                     return false;
                 }
                 assert!(Instant::now() < deadline, "{} does not listen on {address} in time", self.name);
@@ -78,7 +78,19 @@ impl Server {
         self.child.id()
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Whether it ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Ends it at once, as a power cut would.
+    pub(crate) fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        let _ = self.child.wait();
+    }
+
+    /// To every process of the group.
+    pub(crate) fn signal(&self, signal: Signal) {
         if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
             // The group may have ended already, which is what is wanted.
             let _ = kill_process_group(group, signal);

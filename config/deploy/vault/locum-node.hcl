@@ -1,0 +1,32 @@
+# What a node of Locum may do in Vault or OpenBao: look up what a login needs, and keep the refresh tokens that it obtains
+# itself. It cannot find out whose mailboxes there are, and what it reads it cannot change. `locum` is the mount.
+
+# One segment (`+`) and no deeper: a record lies right below the folder of its kind.
+# No list, and no metadata: a node knows the records of those who log in, and no others.
+path "locum/data/accounts/+" {
+  capabilities = ["read"]
+}
+path "locum/data/clients/+" {
+  capabilities = ["read"]
+}
+
+# The only records that a node writes, since a provider may hand out a new refresh token at any refresh.
+path "locum/data/tokens/+" {
+  capabilities = ["create", "read", "update"]
+}
+
+# Which records were written lately: it is told, and has nothing to tell.
+path "locum/data/changes/+" {
+  capabilities = ["read"]
+}
+
+# The proof that the mount is a KV engine of version 2. Only one of the two is needed; the second holds where the settings
+# are not for a node to see.
+path "locum/config" {
+  capabilities = ["read"]
+}
+path "sys/internal/ui/mounts/locum/*" {
+  capabilities = ["read"]
+}
+
+# To look at its own token and to renew it, a node has the policy `default`, which every token gets unless it is refused.

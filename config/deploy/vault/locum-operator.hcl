@@ -1,0 +1,60 @@
+# What an operator of Locum may do in Vault or OpenBao: everything with records, and nothing beside them: no policies, no
+# logins, not the mount itself. `locum` is the mount.
+
+# Every write is a compare-and-set, to which creating and updating are two things.
+path "locum/data/accounts/+" {
+  capabilities = ["create", "read", "update"]
+}
+path "locum/data/clients/+" {
+  capabilities = ["create", "read", "update"]
+}
+path "locum/data/tokens/+" {
+  capabilities = ["create", "read", "update"]
+}
+
+# A write that no node hears of is in use only when the nodes look again by themselves.
+path "locum/data/changes/+" {
+  capabilities = ["create", "read", "update"]
+}
+
+# `locum account list`, and copies of the whole store.
+path "locum/metadata/accounts" {
+  capabilities = ["list"]
+}
+path "locum/metadata/clients" {
+  capabilities = ["list"]
+}
+path "locum/metadata/tokens" {
+  capabilities = ["list"]
+}
+
+# Which versions of a record there are; and, by `delete`, to forget it with all of them. No update: who may write metadata
+# can lift the demand for compare-and-set.
+path "locum/metadata/accounts/+" {
+  capabilities = ["read", "delete"]
+}
+path "locum/metadata/clients/+" {
+  capabilities = ["read", "delete"]
+}
+path "locum/metadata/tokens/+" {
+  capabilities = ["read", "delete"]
+}
+
+# An old version still holds the secret that was replaced: destroying it is what ends that secret.
+path "locum/destroy/accounts/+" {
+  capabilities = ["update"]
+}
+path "locum/destroy/clients/+" {
+  capabilities = ["update"]
+}
+path "locum/destroy/tokens/+" {
+  capabilities = ["update"]
+}
+
+# The proof that the mount is a KV engine of version 2.
+path "locum/config" {
+  capabilities = ["read"]
+}
+path "sys/internal/ui/mounts/locum/*" {
+  capabilities = ["read"]
+}

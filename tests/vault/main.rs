@@ -1,0 +1,12 @@
+//! HashiCorp Vault and OpenBao, tried on real OpenBao servers. `tests/install` provides the program; where it is missing
+//! the tests fail.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+mod impostor;
+mod lab;
+#[path = "../support/openbao/mod.rs"]
+mod openbao;
+mod place;
+mod policies;
+mod traps;
