@@ -103,6 +103,11 @@ impl Failure {
         }
     }
 
+    /// Whether the server said this.
+    pub(super) fn says(&self, part: &str) -> bool {
+        matches!(self, Self::Failing { text, .. } | Self::Refused { text, .. } if text.contains(part))
+    }
+
     /// A word for metrics.
     pub(super) fn word(&self) -> &'static str {
         match self {
