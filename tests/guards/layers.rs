@@ -125,7 +125,7 @@ const RESERVED: &[Reserved] = &[
     Reserved { paths: &["rusqlite"], rooms: &["store::sqlite"], why: "the rest asks a `Store`, whichever it is" },
     Reserved {
         paths: &["tokio::net"],
-        rooms: &["net", "session", "sandbox", "app", "cli"],
+        rooms: &["net", "session", "sandbox", "app", "cli", "store::notice"],
         why: "who decides, reads records or speaks a protocol has no socket",
     },
     Reserved {
