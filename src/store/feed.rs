@@ -1,6 +1,8 @@
 //! The change feed: which records were written, in which order. It tells a node which of the records it holds are old;
 //! it must never be what correctness rests on, for a writer may die between a record and its entry.
 
+use std::fmt;
+
 use async_trait::async_trait;
 
 use super::{StoreError, Version};
@@ -24,7 +26,7 @@ pub trait Feed: Send + Sync {
 }
 
 /// A place in the feed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Position {
     /// Which feed: random, made with it, and another one after it was lost or restored. Known only to those who may read
     /// the store. Empty where there is no feed yet.
@@ -33,11 +35,19 @@ pub struct Position {
     pub sequence: u64,
 }
 
+/// Does not show the epoch: who knows it can speak as a node (`store::notice`).
+impl fmt::Debug for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Position").field("sequence", &self.sequence).finish_non_exhaustive()
+    }
+}
+
 /// What was written since a [`Position`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changes {
     /// Where the feed stands.
     pub position: Position,
-    /// The records, newest last; `None` if the feed does not reach back that far, so that any record may have changed.
+    /// The records, newest last, each with the version that the write made; `None` if the feed does not reach back that
+    /// far, so that any record may have changed. A deletion is told under a version greater than the one deleted.
     pub records: Option<Vec<(RecordId, Version)>>,
 }

@@ -4,8 +4,8 @@
 //! - [`Store`]: what every store does. [`open`] and [`create`]: how to come by one.
 //! - [`memory`]: for tests. [`sqlite`]: one file, each value sealed; what Locum uses unless it is told otherwise.
 //!   [`vault`]: HashiCorp Vault or OpenBao.
-//! - [`serve`]: a store as a node uses it, which remembers what it read ([`cache`]), is told of changes ([`Feed`]), and
-//!   says how it is ([`Health`]).
+//! - [`serve`]: a store as a node uses it, which remembers what it read ([`cache`]), is told of changes ([`Feed`],
+//!   [`notice`]), and says how it is ([`Health`]).
 //! - [`migrate`]: from one store to another.
 //! - [`KeySource`] and [`generate_key_file`]: the key that opens a sealed store.
 //!
@@ -23,7 +23,7 @@ mod private;
 pub mod sqlite;
 pub mod vault;
 
-use std::{fmt, io, path::PathBuf, sync::Arc};
+use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -132,7 +132,7 @@ fn check_size(id: &RecordId, value: &Secret) -> Result<(), StoreError> {
 }
 
 /// Why a call to a store failed. Names records by their ids, which hold no address, and never holds a value.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// Someone else wrote: the record is not as the caller expected. Read it again and decide anew.
     #[error("the record {id} is not as expected: {}", describe_found(.found))]
@@ -242,13 +242,20 @@ pub struct Served {
 
 /// What has to run for as long as a store is used: keeping a token alive, hearing of changes.
 #[derive(Debug)]
-pub struct Upkeep(Option<Arc<vault::Vault>>);
+pub struct Upkeep(Option<Remote>);
+
+#[derive(Debug)]
+struct Remote {
+    vault: Arc<vault::Vault>,
+    cache: cache::Cache<vault::Vault>,
+    notices: Option<notice::Receiver>,
+}
 
 impl Upkeep {
     /// Runs until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        if let Some(vault) = self.0 {
-            vault.keep_connected(stop).await;
+        if let Some(Remote { vault, cache, notices }) = self.0 {
+            tokio::join!(vault.keep_connected(stop.clone()), cache.keep_fresh(notices, stop));
         }
     }
 }
@@ -263,11 +270,27 @@ pub async fn serve(options: &Options) -> Result<Served, OpenError> {
         return Ok(Served { store: open(options).await?, health: None, upkeep: Upkeep(None) });
     };
     let vault = Arc::new(vault::Vault::new(options, vault::Rights::Node)?);
+    let notices = match options.peer_bind {
+        Some(address) => Some(listen(address).await.map_err(OpenError::Server)?),
+        None => None,
+    };
     match vault.connect().await {
         Err(error) if error.is_transient() => tracing::warn!(%error, "the store is tried again in the background"),
         connected => connected.map_err(OpenError::Server)?,
     }
-    Ok(Served { store: Arc::clone(&vault) as _, health: Some(vault.health()), upkeep: Upkeep(Some(vault)) })
+    let health = vault.health();
+    let cache = cache::Cache::new(Arc::clone(&vault), &options.cache, Arc::clone(&health));
+    let store = Arc::new(cache.clone());
+    Ok(Served { store, health: Some(health), upkeep: Upkeep(Some(Remote { vault, cache, notices })) })
+}
+
+async fn listen(address: SocketAddr) -> Result<notice::Receiver, StoreError> {
+    let failed = |error| {
+        StoreError::Config(format!(
+            "cannot listen at {address} for notices of other nodes: {error}: name an address and a UDP port of this machine"
+        ))
+    };
+    notice::Receiver::bind(address).await.map_err(failed)
 }
 
 /// Why a store did not open. Each text says what to do; none holds key material.

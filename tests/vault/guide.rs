@@ -19,7 +19,7 @@ const PRELUDE: &str = r#"
 set -eu
 trap 'echo "failed behind: $block" >&2' EXIT
 locum() {
-    case "$1 $2" in
+    case "$1 ${2-}" in
         "account add") echo 'wvxg eyaj cdzx nqlw' | command locum "$@" --secret-stdin ;;
         *) command locum "$@" ;;
     esac
@@ -31,8 +31,6 @@ const EPILOGUE: &str = "trap - EXIT\necho \"the hash is $hash\"\n";
 #[derive(Debug, PartialEq, Eq)]
 struct Block {
     line: usize,
-    /// Whether it takes more than a server.
-    needs_locum: bool,
     text: String,
 }
 
@@ -42,7 +40,7 @@ async fn every_marked_block_runs() {
     let blocks = marked(&fs::read_to_string(PAGE).unwrap());
     assert!(blocks.len() > 12, "marks are gone: {}", blocks.len());
     let mut script = PRELUDE.to_owned();
-    for Block { line, text, .. } in blocks.iter().filter(|block| !block.needs_locum) {
+    for Block { line, text } in &blocks {
         script += &format!("block='line {line}'\n{text}\n");
     }
     let home = TempDir::new().unwrap();
@@ -72,26 +70,24 @@ fn prepare(home: &Path, token: &str) {
     }
 }
 
-/// The blocks behind a line `<!-- run -->` or `<!-- run: locum -->`.
+/// The blocks behind a line `<!-- run -->`.
 fn marked(page: &str) -> Vec<Block> {
     let mut lines = page.lines().enumerate();
     let mut blocks = Vec::new();
     while let Some((at, line)) = lines.next() {
-        let needs_locum = match line {
-            "<!-- run -->" => false,
-            "<!-- run: locum -->" => true,
-            _ => continue,
-        };
+        if line != "<!-- run -->" {
+            continue;
+        }
         assert_eq!(lines.next().map(|(_, fence)| fence), Some("```sh"), "line {}: no block behind the mark", at + 1);
         let text: Vec<&str> = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
-        blocks.push(Block { line: at + 3, needs_locum, text: text.join("\n") });
+        blocks.push(Block { line: at + 3, text: text.join("\n") });
     }
     blocks
 }
 
 #[test]
 fn only_marked_blocks_are_run() {
-    let page = "a\n```sh\nb\n```\n<!-- run -->\n```sh\nc\nd\n```\n<!-- run: locum -->\n```sh\ne\n```\n";
-    let block = |line, needs_locum, text: &str| Block { line, needs_locum, text: text.to_owned() };
-    assert_eq!(marked(page), [block(7, false, "c\nd"), block(12, true, "e")]);
+    let page = "a\n```sh\nb\n```\n<!-- run -->\n```sh\nc\nd\n```\n<!-- run -->\n```sh\ne\n```\n";
+    let block = |line, text: &str| Block { line, text: text.to_owned() };
+    assert_eq!(marked(page), [block(7, "c\nd"), block(12, "e")]);
 }

@@ -33,10 +33,16 @@ impl Impostor {
 
     /// One that answers as a Vault does to what comes before the first record, and to the rest with `status` and `body`.
     pub(crate) async fn with(status: &'static str, body: &'static str) -> Self {
+        const HEAD: &str = r#"{"request_id":"r","lease_id":"","lease_duration":0,"renewable":false,"data":"#;
         Self::start(move |line| {
-            let mounted = r#"{"request_id":"r","lease_id":"","lease_duration":0,"renewable":false,"data":{"type":"kv","options":{"version":"2"}}}"#;
-            let is_proof = line.contains("/sys/internal/ui/mounts/");
-            Some(if is_proof { ("200 OK".into(), mounted.into()) } else { (status.into(), body.into()) })
+            let data = if line.contains("/sys/internal/ui/mounts/") {
+                r#"{"type":"kv","options":{"version":"2"}}"#
+            } else if line.contains("/auth/token/lookup-self") {
+                r#"{"ttl":0,"creation_ttl":0,"renewable":false}"#
+            } else {
+                return Some((status.into(), body.into()));
+            };
+            Some(("200 OK".into(), format!("{HEAD}{data}}}")))
         })
         .await
     }

@@ -10,4 +10,5 @@ mod lab;
 mod openbao;
 mod place;
 mod policies;
+mod propagation;
 mod traps;

@@ -11,7 +11,7 @@ use locum::store::{self, Expected, Options, Store, Version};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::openbao::{Cluster, free_port};
+use crate::openbao::Cluster;
 use crate::place::{Place, account};
 
 /// Changes of which the slowest counts.
