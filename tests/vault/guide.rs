@@ -1,8 +1,8 @@
 //! `docs/vault.md` does not lie: its shell blocks, those with a mark before them, are run from top to bottom in one shell,
 //! on a real server, as somebody would who pastes them.
 
-use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -61,6 +61,7 @@ async fn every_marked_block_runs() {
 /// is the working directory, `bao login` was run.
 fn prepare(home: &Path, token: &str) {
     fs::write(home.join(".vault-token"), token).unwrap();
+    fs::set_permissions(home.join(".vault-token"), Permissions::from_mode(0o600)).unwrap();
     fs::create_dir(home.join("bin")).unwrap();
     symlink(binary(), home.join("bin/bao")).unwrap();
     symlink(env!("CARGO_BIN_EXE_locum"), home.join("bin/locum")).unwrap();

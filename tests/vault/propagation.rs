@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::openbao::Cluster;
+use crate::openbao::child::free_port;
 use crate::place::{Place, account};
 
 /// Changes of which the slowest counts.
@@ -139,6 +140,9 @@ async fn an_edit_with_other_tools_is_seen_within_the_time_of_refresh_after() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
-    println!("an edit that bypassed the feed, with refresh-after at {REFRESH_AFTER:?}: seen after {:?}", began.elapsed());
+    println!(
+        "an edit that bypassed the feed, with refresh-after at {REFRESH_AFTER:?}: seen after {:?}",
+        began.elapsed()
+    );
     fleet.end().await;
 }

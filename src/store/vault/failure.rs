@@ -162,6 +162,8 @@ fn of_texts(code: u16, errors: &[String]) -> Failure {
         404 if errors.is_empty() => Failure::Absent,
         404 if says("no handler for route") => Failure::NotMounted,
         400 if says("check-and-set parameter did not match") => Failure::Conflict,
+        // A new engine sets itself up, on standbys a little later.
+        400 if says("non-versioned to versioned data") => Failure::Failing { code, text: plain(&text) },
         403 => Failure::Forbidden,
         413 => Failure::TooLarge,
         500 if says("value being too large") => Failure::TooLarge,
@@ -256,6 +258,9 @@ mod tests {
         assert!(sorted(500, &["leadership lost while committing log"]).is_transient());
         assert!(sorted(429, &[]).is_transient() && sorted(502, &[]).is_transient() && sorted(412, &[]).is_transient());
         assert!(sorted(503, &["Vault is sealed"]).is_transient());
+        assert!(
+            sorted(400, &["Waiting for the primary to upgrade from non-versioned to versioned data."]).is_transient()
+        );
         assert!(!sorted(400, &["invalid role or secret ID"]).is_transient());
         assert!(!sorted(403, &[]).is_transient() && !sorted(404, &[]).is_transient());
         assert!(!Failure::Untrusted("x".into()).is_transient());

@@ -15,7 +15,7 @@ mod api;
 mod authority;
 #[path = "../child.rs"]
 #[expect(dead_code, reason = "some of it is for mail servers and clients")]
-mod child;
+pub(crate) mod child;
 mod cluster;
 mod dev;
 mod kubernetes;
