@@ -11,17 +11,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admin::{self, Admin, Phase, Stage, Watched, WatchedStore};
 use crate::audit::Audit;
 use crate::broker::{Broker, Directory};
 use crate::config::Config;
 use crate::model::{Profile, Protocol};
 use crate::net::{self, accept_loop, tls};
 use crate::session::{Listener, ListenerTls, Sessions};
-use crate::store::{self, OpenError};
+use crate::store::{self, Health, OpenError, Upkeep};
+use crate::telemetry::{self, Metrics};
 use crate::upstream::Upstreams;
 
 /// Time that the first probes of upstreams may take before clients are served: what is offered to the first client
@@ -72,11 +74,23 @@ impl Error for Problems {}
 pub struct App {
     listeners: Vec<(Arc<Listener>, Vec<TcpListener>)>,
     sessions: Arc<Sessions>,
+    live: TaskTracker,
     upstreams: Arc<Upstreams>,
+    upkeep: Upkeep,
+    admin: Option<Face>,
+    stage: watch::Sender<Stage>,
     sessions_max: usize,
     drain_timeout: Duration,
     drain: CancellationToken,
     kill: CancellationToken,
+}
+
+/// Where the process says how it is.
+#[derive(Debug)]
+struct Face {
+    sockets: Vec<TcpListener>,
+    admin: Arc<Admin>,
+    metrics: Metrics,
 }
 
 impl App {
@@ -86,23 +100,27 @@ impl App {
     /// All [`Problems`] found.
     pub async fn build(config: Config) -> Result<Self, Problems> {
         let mut problems = Vec::new();
-        let opened = store::open(&config.store).await;
+        let opened = store::serve(&config.store).await;
         let passes = opened.as_ref().is_err_and(OpenError::is_transient);
-        let store = note(&mut problems, opened);
+        let served = note(&mut problems, opened);
         let audit = note(&mut problems, Audit::open(&config.audit));
         let client_tls = note_all(&mut problems, tls::client_config(&config.tls));
         let listeners = bind_all(&config, &mut problems);
+        let admin_sockets = bind_each("admin", &config.admin.bind, &mut problems);
         check_descriptors(config.session.sessions_max, &mut problems);
         Problems::none_in(problems, passes)?;
         if let Some(warning) = tls::name_warning(&config.tls, &config.name) {
             tracing::warn!("{warning}");
         }
-        let ready = store.zip(audit).zip(client_tls);
-        let ((store, audit), client_tls) = ready.expect("what is missing left a problem");
+        let ready = served.zip(audit).zip(client_tls);
+        let ((served, audit), client_tls) = ready.expect("what is missing left a problem");
 
+        let live = TaskTracker::new();
+        let (stage, watched) = watch::channel(Stage::from(Phase::Starting));
+        let admin = face(admin_sockets, watched, watched_store(&config.store, served.health), &live);
         let (drain, kill) = (CancellationToken::new(), CancellationToken::new());
         let upstreams = Arc::new(Upstreams::new(client_tls, config.upstream));
-        let broker = Broker::new(Directory::new(store), config.upstreams, audit.clone(), config.broker);
+        let broker = Broker::new(Directory::new(served.store), config.upstreams, audit.clone(), config.broker);
         let (sessions_max, drain_timeout) = (config.session.sessions_max, config.session.drain_timeout);
         let sessions = Arc::new(Sessions::new(
             config.name,
@@ -113,17 +131,31 @@ impl App {
             drain.clone(),
             kill.clone(),
         ));
-        Ok(Self { listeners, sessions, upstreams, sessions_max, drain_timeout, drain, kill })
+        let upkeep = served.upkeep;
+        Ok(Self {
+            listeners,
+            sessions,
+            live,
+            upstreams,
+            upkeep,
+            admin,
+            stage,
+            sessions_max,
+            drain_timeout,
+            drain,
+            kill,
+        })
     }
 
-    /// Each listener's name and the addresses that it is bound to.
+    /// Each listener's name and the addresses that it is bound to; the admin listener is called "admin".
     pub fn addresses(&self) -> Vec<(String, SocketAddr)> {
-        let of = |(listener, sockets): &(Arc<Listener>, Vec<TcpListener>)| {
-            let name = listener.options.name.clone();
-            let bound = sockets.iter().filter_map(|socket| socket.local_addr().ok());
-            bound.map(|address| (name.clone(), address)).collect::<Vec<_>>()
+        let listeners = self.listeners.iter().map(|(listener, sockets)| (listener.options.name.as_str(), sockets));
+        let admin = self.admin.iter().map(|face| ("admin", &face.sockets));
+        let bound = |(name, sockets): (&str, &Vec<TcpListener>)| {
+            let addresses = sockets.iter().filter_map(|socket| socket.local_addr().ok());
+            addresses.map(|address| (name.to_owned(), address)).collect::<Vec<_>>()
         };
-        self.listeners.iter().flat_map(of).collect()
+        listeners.chain(admin).flat_map(bound).collect()
     }
 
     /// The upstreams and protocols of which clients are told before login what they offer. IMAP tells it after.
@@ -143,18 +175,17 @@ impl App {
     /// time for the others to end by themselves.
     pub async fn run(self, stop: CancellationToken) {
         let served = self.served();
+        let background = spawn_background(self.upkeep, self.admin, &self.kill);
         let probing = tokio::time::timeout(FIRST_PROBE_TIMEOUT, self.upstreams.probe_all(&served));
         let _ = stop.run_until_cancelled(probing).await; // late or not, what is known by then is offered
 
-        let (tasks, live) = (TaskTracker::new(), TaskTracker::new());
-        let upstreams = Arc::clone(&self.upstreams);
-        let drain = self.drain.clone();
+        let tasks = TaskTracker::new();
+        let (upstreams, drain) = (Arc::clone(&self.upstreams), self.drain.clone());
         tasks.spawn(async move { upstreams.keep_probing(&served, drain).await });
-
         let permits = Arc::new(Semaphore::new(self.sessions_max));
         for (listener, sockets) in self.listeners {
             for socket in sockets {
-                let (listener, sessions, live) = (Arc::clone(&listener), Arc::clone(&self.sessions), live.clone());
+                let (listener, sessions, live) = (Arc::clone(&listener), Arc::clone(&self.sessions), self.live.clone());
                 tasks.spawn(accept_loop(
                     socket,
                     Arc::clone(&permits),
@@ -170,25 +201,84 @@ impl App {
                 ));
             }
         }
+        self.stage.send_replace(Phase::Serving.into());
         tracing::info!("ready");
 
         stop.cancelled().await;
-        tracing::info!(sessions = live.len(), "draining");
+        tracing::info!(sessions = self.live.len(), "draining");
+        self.stage.send_replace(Phase::Draining.into());
         self.drain.cancel();
         tasks.close();
-        live.close();
+        self.live.close();
         let ended = async {
             tasks.wait().await; // from here on no session begins
-            live.wait().await;
+            self.live.wait().await;
         };
         let mut ended = std::pin::pin!(ended);
-        if tokio::time::timeout(self.drain_timeout, &mut ended).await.is_err() {
-            tracing::info!(sessions = live.len(), "time is up: the rest is closed");
-            self.kill.cancel();
-            let _ = tokio::time::timeout(KILL_TIMEOUT, ended).await;
+        let in_time = tokio::time::timeout(self.drain_timeout, &mut ended).await.is_ok();
+        if !in_time {
+            tracing::info!(sessions = self.live.len(), "time is up: the rest is closed");
         }
+        self.kill.cancel();
+        let rest = async {
+            if !in_time {
+                ended.await;
+            }
+            background.wait().await;
+        };
+        let _ = tokio::time::timeout(KILL_TIMEOUT, rest).await;
         tracing::info!("stopped");
     }
+}
+
+/// Begins what lasts until sessions are gone: sessions that end need the store, and whoever waits for the end of the
+/// drain wants to be told of it.
+fn spawn_background(upkeep: Upkeep, admin: Option<Face>, kill: &CancellationToken) -> TaskTracker {
+    let background = TaskTracker::new();
+    background.spawn(upkeep.run(kill.clone()));
+    if let Some(Face { sockets, admin, metrics }) = admin {
+        let stop = kill.clone();
+        background.spawn(async move { metrics.keep_small(stop).await });
+        let permits = Arc::new(Semaphore::new(admin::CONNECTIONS_MAX));
+        for socket in sockets {
+            let (admin, answers, stop) = (Arc::clone(&admin), background.clone(), kill.clone());
+            let serve = move |stream, _, permit| {
+                let (admin, stop) = (Arc::clone(&admin), stop.clone());
+                answers.spawn(async move {
+                    let _: Option<()> = stop.run_until_cancelled(admin.serve(stream)).await;
+                    drop(permit);
+                });
+                std::future::ready(())
+            };
+            background.spawn(accept_loop(socket, Arc::clone(&permits), kill.clone(), serve));
+        }
+    }
+    background.close();
+    background
+}
+
+/// The store of a node as the admin listener looks at it.
+fn watched_store(options: &store::Options, health: Option<Arc<Health>>) -> Option<WatchedStore> {
+    let max_stale = match options {
+        store::Options::Memory | store::Options::Sqlite(_) => return None,
+        store::Options::Vault(vault) => vault.cache.max_stale,
+    };
+    Some(WatchedStore { health: health?, max_stale })
+}
+
+/// `None` if it has no address: nothing is counted then.
+fn face(
+    sockets: Vec<TcpListener>,
+    stage: watch::Receiver<Stage>,
+    store: Option<WatchedStore>,
+    live: &TaskTracker,
+) -> Option<Face> {
+    if sockets.is_empty() {
+        return None;
+    }
+    let (live, metrics) = (live.clone(), telemetry::metrics());
+    let watched = Watched { stage, store, sessions: Box::new(move || live.len()) };
+    Some(Face { sockets, admin: Arc::new(Admin::new(watched, metrics.clone())), metrics })
 }
 
 /// Binds the addresses of every listener, and prepares its TLS.
@@ -196,13 +286,7 @@ fn bind_all(config: &Config, problems: &mut Vec<String>) -> Vec<(Arc<Listener>, 
     let server_tls = note_all(problems, tls::server_config(&config.tls, Timestamp::now())).flatten();
     let mut listeners = Vec::new();
     for options in &config.listeners {
-        let mut sockets = Vec::new();
-        for &address in &options.bind {
-            match net::bind(address) {
-                Ok(socket) => sockets.push(socket),
-                Err(error) => problems.push(format!("listener {}: {}", options.name, explain(&error))),
-            }
-        }
+        let sockets = bind_each(&format!("listener {}", options.name), &options.bind, problems);
         let tls = match options.tls {
             ListenerTls::None => None,
             ListenerTls::Implicit | ListenerTls::StartTls => server_tls
@@ -213,6 +297,17 @@ fn bind_all(config: &Config, problems: &mut Vec<String>) -> Vec<(Arc<Listener>, 
         listeners.push((Arc::new(Listener { options: options.clone(), tls, profiles }), sockets));
     }
     listeners
+}
+
+fn bind_each(name: &str, addresses: &[SocketAddr], problems: &mut Vec<String>) -> Vec<TcpListener> {
+    let mut sockets = Vec::new();
+    for &address in addresses {
+        match net::bind(address) {
+            Ok(socket) => sockets.push(socket),
+            Err(error) => problems.push(format!("{name}: {}", explain(&error))),
+        }
+    }
+    sockets
 }
 
 /// The registered ALPN names (RFC 7301 registry); submission has none, and `smtp` is what others use.

@@ -7,7 +7,7 @@
 //!
 //! | floor | rooms |
 //! |---|---|
-//! | 4 surfaces | [`cli`], [`app`], [`config`] |
+//! | 4 surfaces | [`cli`], [`app`], [`admin`], [`config`] |
 //! | 3 use cases | [`session`], [`broker`], [`upstream`] |
 //! | 2 edges | [`net`], [`store`], [`credential`], [`audit`], [`telemetry`], [`sandbox`] |
 //! | 1 pure | [`proto`], [`sasl`] |
@@ -31,6 +31,7 @@ pub mod broker;
 pub mod session;
 pub mod upstream;
 
+pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod config;

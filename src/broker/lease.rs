@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::credential::Ready;
+use crate::credential::{CredentialVersion, Ready};
 use crate::model::{Endpoint, Profile, Protocol};
 use crate::sasl::Credentials;
 
@@ -63,9 +63,14 @@ impl Lease {
         self.protocol
     }
 
-    /// The id of the credential's version.
+    /// The id of the credential, for people.
     pub fn credential_id(&self) -> &str {
-        &self.credential.id
+        &self.credential.version.id
+    }
+
+    /// Which version of the credential it is.
+    pub fn credential_version(&self) -> &CredentialVersion {
+        &self.credential.version
     }
 
     /// What to log in with.

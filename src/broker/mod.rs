@@ -25,7 +25,7 @@ use crate::credential;
 use crate::model::{Account, Attempt, Client, ClientSecret, Profile, Protocol};
 use throttle::{Admission, Throttle};
 
-pub use directory::{Directory, DirectoryError, Versioned};
+pub use directory::{Change, Directory, DirectoryError, Page, Versioned};
 pub use lease::Lease;
 pub use options::Options;
 pub use reason::Reason;
@@ -77,15 +77,16 @@ impl Broker {
         decision
     }
 
-    /// A lease with what the store holds now, after an upstream refused the credential of `refused`; `None` if the
-    /// store holds no other version of it.
+    /// A lease with what the store itself holds now, whatever this node remembers, after an upstream refused the credential
+    /// of `refused`; `None` if the store holds no other version of it.
     ///
     /// # Errors
     /// If the account is gone, or its new credential cannot be used, or the store is out of reach.
     pub async fn renew(&self, refused: &Lease) -> Result<Option<Lease>, Reason> {
-        let account = self.account(refused.account()).await?;
+        let name = refused.account();
+        let account = found_or_missing(self.directory.latest_account(name).await?, name)?;
         let lease = self.lease(refused.login(), account, refused.protocol(), refused.served())?;
-        Ok((lease.credential_id() != refused.credential_id()).then_some(lease))
+        Ok((lease.credential_version() != refused.credential_version()).then_some(lease))
     }
 
     fn record(
@@ -140,8 +141,7 @@ impl Broker {
     }
 
     async fn account(&self, name: &str) -> Result<Account, Reason> {
-        let found = self.directory.account(name).await?;
-        found.map(|found| found.record).ok_or_else(|| Reason::AccountMissing { account: name.to_owned() })
+        found_or_missing(self.directory.account(name).await?, name)
     }
 
     fn lease(&self, login: &str, account: Account, protocol: Protocol, served: &[String]) -> Result<Lease, Reason> {
@@ -160,13 +160,23 @@ impl Broker {
     }
 }
 
+fn found_or_missing(found: Option<Versioned<Account>>, name: &str) -> Result<Account, Reason> {
+    found.map(|found| found.record).ok_or_else(|| Reason::AccountMissing { account: name.to_owned() })
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
 
+    use async_trait::async_trait;
+
     use super::*;
-    use crate::model::{Binding, Policy, Secret};
+    use crate::model::presets::preset;
+    use crate::model::{
+        AppPasswordFormat, Binding, CredentialKind, Identity, Policy, RecordId, RecordKind, Secret, Slots,
+    };
     use crate::store::memory::Memory;
+    use crate::store::{Expected, Record, Store, StoreError, Version};
 
     #[tokio::test(start_paused = true)]
     async fn an_unknown_login_and_a_wrong_secret_take_the_same_time() {
@@ -185,5 +195,83 @@ mod tests {
             let denied = broker.decide(&attempt, &origin, &[]).await.unwrap_err();
             assert_eq!((denied.to_string().as_str(), began.elapsed()), (reason, REFUSAL_TIME));
         }
+    }
+
+    /// A store as a node remembers it: what is read is old, and only who insists is told what was written since.
+    #[derive(Debug)]
+    struct Remembering {
+        old: Memory,
+        new: Memory,
+    }
+
+    #[async_trait]
+    impl Store for Remembering {
+        async fn read(&self, id: &RecordId) -> Result<Option<Record>, StoreError> {
+            self.old.read(id).await
+        }
+
+        async fn read_latest(&self, id: &RecordId) -> Result<Option<Record>, StoreError> {
+            self.new.read(id).await
+        }
+
+        async fn write(&self, id: &RecordId, value: &Secret, expected: Expected) -> Result<Version, StoreError> {
+            self.new.write(id, value, expected).await
+        }
+
+        async fn delete(&self, id: &RecordId, expected: Version) -> Result<(), StoreError> {
+            self.new.delete(id, expected).await
+        }
+
+        async fn list(
+            &self,
+            kind: RecordKind,
+            after: Option<&RecordId>,
+            limit: usize,
+        ) -> Result<Vec<RecordId>, StoreError> {
+            self.new.list(kind, after, limit).await
+        }
+    }
+
+    fn account(credential: &str) -> Account {
+        let stored = credential::new_app_password(
+            &Secret::new("abcdefghijklmnop"),
+            AppPasswordFormat::Verbatim,
+            credential.to_owned(),
+            "",
+            Timestamp::now(),
+        );
+        let slots = Slots { current: Some(stored.unwrap()) };
+        Account {
+            name: "a".into(),
+            upstream: "gmail".into(),
+            identity: Identity::default(),
+            credentials: BTreeMap::from([(CredentialKind::AppPassword, slots)]),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_login_uses_what_is_remembered_and_a_refused_credential_is_read_anew() {
+        let store = Arc::new(Remembering { old: Memory::new(), new: Memory::new() });
+        let (secret, proof) = client_secret::issue("", None, Timestamp::now()).unwrap();
+        let bindings = vec![Binding::Account("a".into())];
+        let client = Client { login: "scan".into(), secrets: vec![secret], bindings, policy: Policy::default() };
+        for (records, credential) in [(&store.old, "old"), (&store.new, "new")] {
+            for (id, value) in [
+                (RecordId::new(RecordKind::Account, "a"), serde_json::to_vec(&account(credential)).unwrap()),
+                (RecordId::new(RecordKind::Client, "scan"), serde_json::to_vec(&client).unwrap()),
+            ] {
+                records.write(&id, &Secret::new(value), Expected::Absent).await.unwrap();
+            }
+        }
+        let upstreams = BTreeMap::from([("gmail".to_owned(), Arc::new(preset("gmail").unwrap()))]);
+        let broker = Broker::new(Directory::new(store), upstreams, Audit::default(), Options::default());
+        let peer = IpAddr::from([192, 0, 2, 1]);
+        let origin = Origin { session: 1, listener: "imaps".into(), protocol: Protocol::Imap, peer, tls: true };
+        let attempt = Attempt { authcid: "scan".into(), authzid: None, proof, method: "test" };
+        let lease = broker.decide(&attempt, &origin, &["gmail".to_owned()]).await.unwrap();
+        assert_eq!(lease.credential_id(), "old");
+        let renewed = broker.renew(&lease).await.unwrap().unwrap();
+        assert_eq!(renewed.credential_id(), "new");
+        assert!(broker.renew(&renewed).await.unwrap().is_none());
     }
 }

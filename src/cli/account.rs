@@ -8,13 +8,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::exit::{self, Failure};
+use super::list::{Found, Listing};
 use super::open_directory;
 use super::output;
 use super::secret_input::SecretInput;
-use crate::broker::{Directory, Versioned, client_secret};
+use crate::broker::{Change, Directory, Versioned, client_secret};
 use crate::config::Config;
 use crate::credential;
-use crate::model::{Account, CredentialKind, Identity, Profile, Protocol, Slots};
+use crate::model::{Account, CredentialKind, Identity, Profile, Protocol, RecordId, RecordKind, Slots};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -24,7 +25,7 @@ pub(super) enum Command {
     /// app password is asked for.
     Set(Set),
     /// List all accounts.
-    List(Format),
+    List(Listing),
     /// Show one account.
     Show {
         /// The account.
@@ -97,6 +98,8 @@ struct View {
     upstream: String,
     identity: Identity,
     credentials: Vec<CredentialView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed: Option<Change>,
 }
 
 #[derive(Debug, Serialize)]
@@ -112,7 +115,7 @@ pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
     match command {
         Command::Add(add) => self::add(&config, &directory, add).await,
         Command::Set(set) => self::set(&config, &directory, set).await,
-        Command::List(format) => list(&directory, &format).await,
+        Command::List(listing) => list(&directory, &listing).await,
         Command::Show { name, format } => show(&directory, &name, &format).await,
         Command::Remove { name } => {
             let found = find(&directory, &name).await?;
@@ -142,7 +145,7 @@ async fn add(config: &Config, directory: &Directory, add: Add) -> Result<()> {
 }
 
 async fn set(config: &Config, directory: &Directory, set: Set) -> Result<()> {
-    let Versioned { record: mut account, version } = find(directory, &set.name).await?;
+    let Versioned { record: mut account, version, .. } = find(directory, &set.name).await?;
     let Set { upstream, details, .. } = set;
     let moves = upstream.as_ref().is_some_and(|upstream| *upstream != account.upstream);
     // A password is for one provider and must not be shown to another. Nothing named: it is the password that changes.
@@ -167,10 +170,14 @@ async fn set(config: &Config, directory: &Directory, set: Set) -> Result<()> {
     Ok(())
 }
 
-async fn list(directory: &Directory, format: &Format) -> Result<()> {
-    let views: Vec<View> = directory.accounts().await?.into_iter().map(view).collect();
-    if format.json {
-        return Ok(output::json(&views)?);
+async fn list(directory: &Directory, listing: &Listing) -> Result<()> {
+    let page = async |after: Option<&RecordId>, limit| directory.accounts_page(after, limit).await;
+    let Found { records, rest } = listing.read(RecordKind::Account, page).await?;
+    let mut views: Vec<View> = records.into_iter().map(view).collect();
+    views.sort_by(|a, b| a.name.cmp(&b.name));
+    if listing.json {
+        output::json(&views)?;
+        return rest.tell();
     }
     let rows = views
         .into_iter()
@@ -185,13 +192,13 @@ async fn list(directory: &Directory, format: &Format) -> Result<()> {
     output::table(
         ["ACCOUNT", "UPSTREAM", "CREDENTIAL", "SINCE"],
         rows,
-        "no accounts yet; add one with `locum account add`",
+        listing.none("no accounts yet; add one with `locum account add`"),
     );
-    Ok(())
+    rest.tell()
 }
 
 async fn show(directory: &Directory, name: &str, format: &Format) -> Result<()> {
-    let view = view(find(directory, name).await?.record);
+    let view = view(find(directory, name).await?);
     if format.json {
         return Ok(output::json(&view)?);
     }
@@ -207,16 +214,19 @@ async fn show(directory: &Directory, name: &str, format: &Format) -> Result<()> 
         let label = if label.is_empty() { String::new() } else { format!(", called {label:?} in the portal") };
         output::line(format!("credential  {kind} {id}, since {}{label}", output::minute(*created)));
     }
+    if let Some(Change { by, at }) = &view.changed {
+        output::line(format!("changed     {} by {by}", output::minute(*at)));
+    }
     Ok(())
 }
 
-fn view(account: Account) -> View {
+fn view(Versioned { record: account, changed, .. }: Versioned<Account>) -> View {
     let current = |(kind, slots): (CredentialKind, Slots)| {
         let stored = slots.current?;
         Some(CredentialView { kind, id: stored.id, label: stored.label, created: stored.created })
     };
     let credentials = account.credentials.into_iter().filter_map(current).collect();
-    View { name: account.name, upstream: account.upstream, identity: account.identity, credentials }
+    View { name: account.name, upstream: account.upstream, identity: account.identity, credentials, changed }
 }
 
 pub(super) async fn find(directory: &Directory, name: &str) -> Result<Versioned<Account>> {

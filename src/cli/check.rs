@@ -10,12 +10,14 @@ use crate::app::{Problems, note, note_all};
 use crate::config::Config;
 use crate::model::Protocol;
 use crate::net::tls;
+use crate::store::vault::{Login, Rights, Vault};
 use crate::store::{self, OpenError};
 use crate::upstream::Upstreams;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Also connect to every upstream, begin TLS and read what it offers. No credential is sent.
+    /// Also log in to a store that is a server, as a node does, and look at what is there; and connect to every
+    /// upstream, begin TLS and read what it offers. No credential of a mailbox is sent.
     #[arg(long)]
     dial: bool,
 }
@@ -23,9 +25,11 @@ pub(super) struct Arguments {
 pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<()> {
     let config = Config::load(path)?;
     let mut problems = Vec::new();
-    let opened = store::open(&config.store).await;
-    let passes = opened.as_ref().is_err_and(OpenError::is_transient);
-    note(&mut problems, opened);
+    let checked = check_store(&config.store, arguments.dial).await;
+    let passes = checked.as_ref().is_err_and(OpenError::is_transient);
+    if let Some(Some(found)) = note(&mut problems, checked) {
+        output::line(found);
+    }
     note_all(&mut problems, tls::server_config(&config.tls, Timestamp::now()));
     let tls = note_all(&mut problems, tls::client_config(&config.tls));
     if let (Some(tls), true) = (tls, arguments.dial) {
@@ -38,6 +42,28 @@ pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<()> {
     let (listeners, upstreams) = (config.listeners.len(), config.upstreams.len());
     output::line(format!("{}: good ({listeners} listeners, {upstreams} upstreams)", path.display()));
     Ok(())
+}
+
+/// Whether a node could use the store, and what is there if it was dialled.
+async fn check_store(options: &store::Options, dial: bool) -> Result<Option<String>, OpenError> {
+    let options = match options {
+        store::Options::Memory => return Ok(None),
+        store::Options::Sqlite(_) => return store::open(options).await.map(|_| None),
+        store::Options::Vault(options) => options,
+    };
+    let vault = Vault::new(options, Rights::Node)?;
+    if !dial {
+        return Ok(None);
+    }
+    let addresses = options.addresses.join(", ");
+    // What is wrapped can be taken out once, and a node needs it.
+    if let Login::AppRole { wrapped: true, .. } = options.login {
+        return Ok(Some(format!(
+            "store {addresses}: not dialled, as its wrapped secret id is good for one login only"
+        )));
+    }
+    let found = vault.describe().await.map_err(OpenError::Server)?;
+    Ok(Some(format!("store {addresses}: {found}")))
 }
 
 async fn dial_all(config: &Config, upstreams: Upstreams, problems: &mut Vec<String>) {

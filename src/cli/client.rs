@@ -10,18 +10,19 @@ use serde::Serialize;
 
 use super::account::{Format, check_name};
 use super::exit::{self, Failure};
+use super::list::{Found, Listing};
 use super::output;
 use super::{account, open_directory};
-use crate::broker::{Directory, Versioned, client_secret};
+use crate::broker::{Change, Directory, Versioned, client_secret};
 use crate::config::Config;
-use crate::model::{Binding, Client, Policy, Protocol, normalise};
+use crate::model::{Binding, Client, Policy, Protocol, RecordId, RecordKind, normalise};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// Issue a secret for a client and print it, once. The client is made if it is new.
     Issue(Issue),
     /// List all clients.
-    List(Format),
+    List(Listing),
     /// Show one client.
     Show {
         /// Its login name.
@@ -86,6 +87,8 @@ struct View {
     accounts: Vec<String>,
     secrets: Vec<SecretView>,
     policy: Policy,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed: Option<Change>,
 }
 
 #[derive(Debug, Serialize)]
@@ -101,7 +104,7 @@ pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
     let (config, directory) = open_directory(path).await?;
     match command {
         Command::Issue(issue) => self::issue(&config, &directory, issue).await,
-        Command::List(format) => list(&directory, &format).await,
+        Command::List(listing) => list(&directory, &listing).await,
         Command::Show { login, format } => show(&directory, &login, &format).await,
         Command::Revoke { login, what: Revoked { secret: Some(id), .. } } => revoke(&directory, &login, &id).await,
         Command::Revoke { login, what: Revoked { secret: None, .. } } => {
@@ -124,7 +127,7 @@ async fn issue(config: &Config, directory: &Directory, issue: Issue) -> Result<(
         accounts.push(account::find(directory, account).await?.record.name);
     }
     let (mut client, version) = match directory.client(&login).await? {
-        Some(Versioned { record, version }) => (record, Some(version)),
+        Some(Versioned { record, version, .. }) => (record, Some(version)),
         None if accounts.is_empty() => {
             let message = format!("{login} is a new client: say which account it acts as with --account");
             return Err(Failure::new(exit::USAGE, message).into());
@@ -172,19 +175,24 @@ async fn issue(config: &Config, directory: &Directory, issue: Issue) -> Result<(
     Ok(())
 }
 
-async fn list(directory: &Directory, format: &Format) -> Result<()> {
-    let views: Vec<View> = directory.clients().await?.into_iter().map(view).collect();
-    if format.json {
-        return Ok(output::json(&views)?);
+async fn list(directory: &Directory, listing: &Listing) -> Result<()> {
+    let page = async |after: Option<&RecordId>, limit| directory.clients_page(after, limit).await;
+    let Found { records, rest } = listing.read(RecordKind::Client, page).await?;
+    let mut views: Vec<View> = records.into_iter().map(view).collect();
+    views.sort_by(|a, b| a.login.cmp(&b.login));
+    if listing.json {
+        output::json(&views)?;
+        return rest.tell();
     }
     let rows =
         views.into_iter().map(|view| [view.login, view.accounts.join(", "), view.secrets.len().to_string()]).collect();
-    output::table(["LOGIN", "ACCOUNTS", "SECRETS"], rows, "no clients yet; make one with `locum client issue`");
-    Ok(())
+    let none = listing.none("no clients yet; make one with `locum client issue`");
+    output::table(["LOGIN", "ACCOUNTS", "SECRETS"], rows, none);
+    rest.tell()
 }
 
 async fn show(directory: &Directory, login: &str, format: &Format) -> Result<()> {
-    let view = view(find(directory, login).await?.record);
+    let view = view(find(directory, login).await?);
     if format.json {
         return Ok(output::json(&view)?);
     }
@@ -200,6 +208,9 @@ async fn show(directory: &Directory, login: &str, format: &Format) -> Result<()>
         let expires = expires.map_or_else(String::new, |end| format!(", until {}", output::minute(end)));
         output::line(format!("secret      {id}{label}, since {}{expires}", output::minute(*created)));
     }
+    if let Some(Change { by, at }) = &view.changed {
+        output::line(format!("changed     {} by {by}", output::minute(*at)));
+    }
     Ok(())
 }
 
@@ -211,7 +222,7 @@ fn show_limits<T: ToString>(what: &str, allowed: impl Iterator<Item = T>) {
 }
 
 async fn revoke(directory: &Directory, login: &str, id: &str) -> Result<()> {
-    let Versioned { record: mut client, version } = find(directory, login).await?;
+    let Versioned { record: mut client, version, .. } = find(directory, login).await?;
     let before = client.secrets.len();
     client.secrets.retain(|secret| secret.id != id);
     if client.secrets.len() == before {
@@ -229,7 +240,7 @@ async fn find(directory: &Directory, login: &str) -> Result<Versioned<Client>> {
     Ok(directory.client(login).await?.ok_or_else(missing)?)
 }
 
-fn view(client: Client) -> View {
+fn view(Versioned { record: client, changed, .. }: Versioned<Client>) -> View {
     let accounts = client.bindings.into_iter().map(|Binding::Account(name)| name).collect();
     let secrets = client
         .secrets
@@ -241,7 +252,7 @@ fn view(client: Client) -> View {
             expires: secret.expires,
         })
         .collect();
-    View { login: client.login, accounts, secrets, policy: client.policy }
+    View { login: client.login, accounts, secrets, policy: client.policy, changed }
 }
 
 /// A listener that is not there lets nobody in.

@@ -9,7 +9,7 @@ use crate::app::Problems;
 use crate::broker::DirectoryError;
 use crate::config::ConfigErrors;
 use crate::credential::CredentialError;
-use crate::store::{KeyError, OpenError, StoreError};
+use crate::store::{KeyError, OpenError, migrate};
 
 /// Wrong arguments (`EX_USAGE`).
 pub(super) const USAGE: u8 = 64;
@@ -60,15 +60,20 @@ pub(super) fn code_of(error: &Error) -> ExitCode {
     } else if let Some(problems) = error.downcast_ref::<Problems>() {
         if problems.are_passing() { TEMPORARY } else { CONFIG }
     } else if let Some(error) = error.downcast_ref::<OpenError>() {
-        if error.is_transient() { TEMPORARY } else { CONFIG }
+        match error {
+            OpenError::Exists { .. } => CANNOT_CREATE,
+            error if error.is_transient() => TEMPORARY,
+            _ => CONFIG,
+        }
+    } else if let Some(error) = error.downcast_ref::<migrate::Error>() {
+        if error.is_transient() { TEMPORARY } else { DATA }
     } else if error.is::<CredentialError>() {
         DATA
     } else if error.is::<KeyError>() {
         CANNOT_CREATE // one that is read is an `OpenError`
     } else {
         match error.downcast_ref::<DirectoryError>() {
-            Some(DirectoryError::Store(StoreError::Conflict { .. })) => TEMPORARY,
-            Some(DirectoryError::Store(store)) if store.is_transient() => TEMPORARY,
+            Some(error) if error.is_transient() => TEMPORARY,
             Some(_) => DATA,
             None => SOFTWARE,
         }

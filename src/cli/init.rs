@@ -71,7 +71,18 @@ fn make_certificate(config: &Config) -> Result<()> {
 }
 
 async fn make_store(config: &Config) -> Result<()> {
-    let store::Options::Sqlite(options) = &config.store else { return Ok(()) };
+    let options = match &config.store {
+        store::Options::Memory => return Ok(()),
+        store::Options::Sqlite(options) => options,
+        store::Options::Vault(options) => {
+            store::create(&config.store).await?;
+            let addresses = options.addresses.join(", ");
+            output::line(format!(
+                "{addresses}: good; nothing is to be made there, records come with the first account"
+            ));
+            return Ok(());
+        }
+    };
     let is_new = !options.path.exists();
     if let KeySource::File(key) = &options.key {
         if is_new && !key.exists() {

@@ -9,13 +9,15 @@ mod client;
 mod demo;
 mod exit;
 mod init;
+mod list;
 mod output;
 mod secret_input;
 mod serve;
+mod store;
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -24,7 +26,7 @@ use clap::{Parser, Subcommand};
 use crate::app::{self, Problems};
 use crate::broker::{Directory, DirectoryError};
 use crate::config::{Config, ConfigErrors};
-use crate::store::{self, StoreError};
+use crate::store::StoreError;
 
 /// A credential broker for mail clients that cannot change.
 ///
@@ -57,6 +59,9 @@ enum Command {
     /// Clients: login names, their secrets, and the accounts they may act as.
     #[command(subcommand)]
     Client(client::Command),
+    /// The store as a whole: move it, back it up, change its key.
+    #[command(subcommand)]
+    Store(store::Command),
 }
 
 /// Runs the program and returns its exit code.
@@ -117,12 +122,24 @@ async fn run(arguments: Arguments) -> Result<()> {
         Command::Demo(arguments) => demo::run(&arguments).await,
         Command::Account(command) => account::run(config, command).await,
         Command::Client(command) => client::run(config, command).await,
+        Command::Store(command) => store::run(config, command).await,
     }
 }
 
 /// The configuration, and the records in the store it names, for the verbs that read and write them.
 async fn open_directory(config: &Path) -> Result<(Config, Directory)> {
     let config = Config::load(config)?;
-    let store = store::open(&config.store).await?;
-    Ok((config, Directory::new(Arc::clone(&store))))
+    let store = crate::store::open(&config.store).await?;
+    Ok((config, Directory::of_operator(store, &author())))
+}
+
+/// Who runs this, as it is put down in what they change: a note among colleagues, and no proof.
+fn author() -> String {
+    const CHARS_MAX: usize = 200;
+    let named = ["SUDO_USER", "USER"].into_iter().filter_map(|variable| env::var(variable).ok());
+    let user = named.into_iter().find(|name| !name.trim().is_empty());
+    let user = user.unwrap_or_else(|| rustix::process::getuid().as_raw().to_string());
+    let system = rustix::system::uname();
+    let author = format!("{user}@{}", system.nodename().to_string_lossy());
+    author.chars().filter(|c| !c.is_control()).take(CHARS_MAX).collect()
 }

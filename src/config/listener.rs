@@ -20,29 +20,32 @@ pub(super) fn listeners(
     tables: Vec<Table<'_, '_>>,
     upstreams: &Upstreams,
     has_certificate: bool,
+    bound: &mut Bound,
 ) -> Option<Vec<ListenerOptions>> {
-    let mut seen = Seen { has_certificate, ..Seen::default() };
+    let mut seen = Seen { names: Vec::new(), bound, has_certificate };
     // Not straight into an `Option`: that would stop at the first that is wrong.
     let listeners: Vec<_> = tables.into_iter().map(|table| listener(table, upstreams, &mut seen)).collect();
     listeners.into_iter().collect()
 }
 
+/// The addresses that are taken, and where.
+pub(super) type Bound = Vec<(SocketAddr, At)>;
+
 /// What the listeners before this one have taken.
-#[derive(Default)]
-struct Seen {
+struct Seen<'a> {
     names: Vec<(String, At)>,
-    addresses: Vec<(SocketAddr, At)>,
+    bound: &'a mut Bound,
     /// Whether there is a certificate, or a complaint about its lack.
     has_certificate: bool,
 }
 
-fn listener(mut table: Table<'_, '_>, upstreams: &Upstreams, seen: &mut Seen) -> Option<ListenerOptions> {
+fn listener(mut table: Table<'_, '_>, upstreams: &Upstreams, seen: &mut Seen<'_>) -> Option<ListenerOptions> {
     let name = table
         .require("name", "policies and logs name a listener by it")
         .and_then(|value| name(&value, seen, table.reader()));
     let protocol_value = table.require("protocol", "one of \"imap\", \"pop3\" and \"submission\"");
     let protocol = protocol_value.and_then(|value| value.parsed::<Protocol>());
-    let bind = table.require("bind", ADDRESS_FORM).and_then(|value| bind(value, seen, table.reader()));
+    let bind = table.require("bind", ADDRESS_FORM).and_then(|value| bind(value, seen.bound, table.reader()));
     let (tls, plaintext_networks) = tls(&mut table, seen);
     let allow = table.take("allow").map_or(Some(Vec::new()), |value| value.list(network));
     let upstreams = listener_upstreams(&mut table, protocol, upstreams);
@@ -51,7 +54,7 @@ fn listener(mut table: Table<'_, '_>, upstreams: &Upstreams, seen: &mut Seen) ->
     Some(ListenerOptions {
         name: name?,
         protocol: protocol?,
-        bind: bind?,
+        bind: bind?.into_iter().map(|(address, _)| address).collect(),
         tls: tls?,
         plaintext_networks: plaintext_networks?,
         allow: allow?,
@@ -59,7 +62,7 @@ fn listener(mut table: Table<'_, '_>, upstreams: &Upstreams, seen: &mut Seen) ->
     })
 }
 
-fn name(value: &Value<'_, '_>, seen: &mut Seen, reader: &Reader<'_>) -> Option<String> {
+fn name(value: &Value<'_, '_>, seen: &mut Seen<'_>, reader: &Reader<'_>) -> Option<String> {
     let name = value.text()?;
     if !is_plain(name) {
         return value.wrong(
@@ -78,7 +81,8 @@ fn name(value: &Value<'_, '_>, seen: &mut Seen, reader: &Reader<'_>) -> Option<S
 const ADDRESS_FORM: &str =
     "write \"address:port\", such as \"127.0.0.1:143\", \"[::1]:143\", or \"0.0.0.0:143\" for every IPv4 address";
 
-fn bind(value: Value<'_, '_>, seen: &mut Seen, reader: &Reader<'_>) -> Option<Vec<SocketAddr>> {
+/// The addresses to listen on, each with its place; and that no two of the file are one.
+pub(super) fn bind(value: Value<'_, '_>, bound: &mut Bound, reader: &Reader<'_>) -> Option<Bound> {
     let at = value.at;
     let addresses = value.list(|value| Some((address(value)?, value.at)))?;
     if addresses.is_empty() {
@@ -86,18 +90,19 @@ fn bind(value: Value<'_, '_>, seen: &mut Seen, reader: &Reader<'_>) -> Option<Ve
         return None;
     }
     for &(address, at) in &addresses {
-        match seen.addresses.iter().find(|(taken, _)| collide(*taken, address)) {
+        match bound.iter().find(|(taken, _)| collide(*taken, address)) {
             Some((_, first)) => {
                 let message = format!("this address is already bound in line {}", reader.line(*first));
                 reader.wrong(at, message, Some("give each listener an address or a port of its own"));
             }
-            None => seen.addresses.push((address, at)),
+            None => bound.push((address, at)),
         }
     }
-    Some(addresses.into_iter().map(|(address, _)| address).collect())
+    Some(addresses)
 }
 
-fn address(value: &Value<'_, '_>) -> Option<SocketAddr> {
+/// An address with a port.
+pub(super) fn address(value: &Value<'_, '_>) -> Option<SocketAddr> {
     let text = value.text()?;
     if let Ok(address) = text.parse() {
         return Some(address);
@@ -124,7 +129,7 @@ fn collide(a: SocketAddr, b: SocketAddr) -> bool {
 }
 
 /// `tls` and `plaintext-networks`, which need each other.
-fn tls(table: &mut Table<'_, '_>, seen: &mut Seen) -> (Option<ListenerTls>, Option<Vec<IpNet>>) {
+fn tls(table: &mut Table<'_, '_>, seen: &mut Seen<'_>) -> (Option<ListenerTls>, Option<Vec<IpNet>>) {
     const CHOICES: [(&str, ListenerTls); 3] =
         [("implicit", ListenerTls::Implicit), ("starttls", ListenerTls::StartTls), ("none", ListenerTls::None)];
     let reader = table.reader();

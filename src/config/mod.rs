@@ -3,18 +3,22 @@
 //! open a file that the configuration names, or know anything that runs.
 //!
 //! - [`Config::load`], [`Config::parse`]: the way in. [`ConfigErrors`]: what is wrong.
-//! - `reader`, `value`: the walk over the parsed file. `sections`, `listener`, `upstream`: what is in which table.
+//! - `reader`, `value`: the walk over the parsed file. `sections`, `store`, `vault`, `login`, `listener`,
+//!   `upstream`: what is in which table.
 //!
 //! `docs/config.md` and `config/locum.toml` name every key; a test here holds both against what is read.
 
 mod errors;
 mod listener;
+mod login;
 mod reader;
 mod secrets;
 mod sections;
+mod store;
 mod suggest;
 mod upstream;
 mod value;
+mod vault;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -23,7 +27,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::model::Profile;
-use crate::{audit, broker, net, session, store, telemetry};
+use crate::{admin, audit, broker, net, session, telemetry};
 
 pub use errors::{ConfigError, ConfigErrors, Position};
 use reader::{Reader, Table};
@@ -34,7 +38,7 @@ pub struct Config {
     /// The host name that Locum gives itself in greetings and EHLO.
     pub name: String,
     /// Where records are kept.
-    pub store: store::Options,
+    pub store: crate::store::Options,
     /// Certificate, key, and further authorities.
     pub tls: net::TlsOptions,
     /// The listeners, in the order of the file. None is fine for work on the store.
@@ -47,6 +51,8 @@ pub struct Config {
     pub upstream: crate::upstream::Options,
     /// Bounds on failed logins.
     pub broker: broker::Options,
+    /// Where the process says how it is.
+    pub admin: admin::Options,
     /// Where the audit goes.
     pub audit: audit::Options,
     /// How the log is written.
@@ -81,11 +87,13 @@ impl Config {
 /// `None` only if an error was noted.
 fn read_root(mut root: Table<'_, '_>) -> Option<Config> {
     let name = sections::name(&mut root);
-    let store = sections::store(root.section("store"));
+    let store = store::store(root.section("store"));
     let (tls, names_certificate) = sections::tls(root.section("tls"));
     let upstreams = upstream::upstreams(root.section("upstream"));
-    let listeners = listener::listeners(root.tables("listener"), &upstreams, names_certificate);
+    let mut bound = listener::Bound::new();
+    let listeners = listener::listeners(root.tables("listener"), &upstreams, names_certificate, &mut bound);
     let limits = sections::limits(root.section("limits"), &name);
+    let admin = sections::admin(root.section("admin"), &mut bound);
     let audit = sections::audit(root.section("audit"));
     let telemetry = sections::telemetry(root.section("telemetry"));
     root.finish();
@@ -99,6 +107,7 @@ fn read_root(mut root: Table<'_, '_>) -> Option<Config> {
         session: limits.session,
         upstream: limits.upstream,
         broker: limits.broker,
+        admin,
         audit,
         telemetry,
     })
@@ -148,22 +157,62 @@ mod tests {
     const SAMPLE: &str = include_str!("../../config/locum.toml");
     const REFERENCE: &str = include_str!("../../docs/config.md");
 
+    /// Tables that the reference speaks of, and that what it says of a default is tried with.
+    const BASES: [&str; 5] = [
+        "[store]\nkey-file = \"k\"\n",
+        "[store]\nkind = \"vault\"\naddress = \"https://v\"\n[store.login]\nmethod = \"token\"\ntoken-file = \"t\"\n",
+        "[store]\nkind = \"vault\"\naddress = \"https://v\"\n[store.login]\nmethod = \"approle\"\nrole-id = \"r\"\n\
+         secret-id-file = \"s\"\n",
+        "[store]\nkind = \"vault\"\naddress = \"https://v\"\n[store.login]\nmethod = \"kubernetes\"\nrole = \"r\"\n",
+        "[store]\nkind = \"vault\"\naddress = \"https://v\"\n[store.login]\nmethod = \"certificate\"\n\
+         certificate = \"c\"\nkey = \"./k\"\n",
+    ];
+
+    fn parse(text: &str) -> Result<Config, ConfigErrors> {
+        Config::parse(text, Path::new("locum.toml"))
+    }
+
     /// A key as `table.key`, with `<name>` and `<protocol>` for what varies.
     fn key(table: &str, key: &str) -> String {
         let mut parts: Vec<&str> = table.split('.').collect();
         if parts[0] == "upstream" && parts.len() > 1 {
             parts[1] = "<name>";
-        }
-        if parts.len() > 2 {
-            parts[2] = "<protocol>";
+            parts.iter_mut().skip(2).for_each(|protocol| *protocol = "<protocol>");
         }
         format!("{}.{key}", parts.join("."))
     }
 
-    /// The settings of the sample, set or commented out: line, table, key, whether it is set.
-    fn sample_keys() -> Vec<(usize, &'static str, &'static str, bool)> {
+    /// The sample as it is, and with each of its tables that stand in place of another, there.
+    fn samples() -> Vec<String> {
+        let header_in = |part: &str| part.lines().find_map(|line| line.strip_prefix("#[").map(|it| format!("[{it}")));
+        let (instead, as_is): (Vec<&str>, Vec<&str>) = SAMPLE.split("\n\n").partition(|part| header_in(part).is_some());
+        let instead: Vec<(String, String)> = instead
+            .into_iter()
+            .map(|part| {
+                let lines = part
+                    .lines()
+                    .map(|line| if line.starts_with("# ") { line } else { line.strip_prefix('#').unwrap_or(line) });
+                (header_in(part).unwrap(), lines.collect::<Vec<_>>().join("\n"))
+            })
+            .collect();
+        let (stores, logins): (Vec<_>, Vec<_>) = instead.iter().partition(|(header, _)| header == "[store]");
+        let mut samples = vec![as_is.join("\n\n")];
+        for (header, store) in &stores {
+            for (_, login) in &logins {
+                let parts = as_is.iter().map(|part| match part.lines().any(|line| line == header) {
+                    true => format!("{store}\n\n{login}"),
+                    false => (*part).to_owned(),
+                });
+                samples.push(parts.collect::<Vec<_>>().join("\n\n"));
+            }
+        }
+        samples
+    }
+
+    /// The settings of a sample, set or commented out: line, table, key, whether it is set.
+    fn sample_keys(sample: &str) -> Vec<(usize, &str, &str, bool)> {
         let (mut table, mut keys) = ("", Vec::new());
-        for (number, line) in SAMPLE.lines().enumerate() {
+        for (number, line) in sample.lines().enumerate() {
             if let Some(header) = line.strip_prefix('[') {
                 table = header.trim_matches(['[', ']']);
                 continue;
@@ -195,15 +244,20 @@ mod tests {
     }
 
     fn keys_read() -> BTreeSet<String> {
-        let reader = Reader::new(SAMPLE, Path::new("locum.toml"));
-        read_root(reader.root()).unwrap();
-        let asked = reader.asked.borrow();
-        asked.iter().map(|asked| asked.rsplit_once('.').unwrap()).map(|(table, name)| key(table, name)).collect()
+        let asked = samples().into_iter().flat_map(|sample| {
+            let reader = Reader::new(&sample, Path::new("locum.toml"));
+            read_root(reader.root()).unwrap();
+            reader.asked.take()
+        });
+        asked.map(|asked| asked.rsplit_once('.').map(|(table, name)| key(table, name)).unwrap()).collect()
     }
 
     #[test]
     fn the_sample_shows_every_key_and_no_other() {
-        let shown: BTreeSet<String> = sample_keys().into_iter().map(|(_, table, name, _)| key(table, name)).collect();
+        let samples = samples();
+        assert_eq!(samples.len(), 5);
+        let shown: BTreeSet<String> =
+            samples.iter().flat_map(|it| sample_keys(it)).map(|(_, table, name, _)| key(table, name)).collect();
         assert_eq!(shown, keys_read());
     }
 
@@ -216,40 +270,58 @@ mod tests {
     #[test]
     fn what_the_sample_has_commented_out_is_the_default_or_an_example() {
         // Those without a default; the sample shows how they are written.
-        const EXAMPLES: [&str; 4] = ["key-credential", "key-environment", "upstream", "path"];
-        let parse = |text: &str| Config::parse(text, Path::new("locum.toml"));
-        let default = parse(SAMPLE).unwrap();
-        for (number, table, name, _) in sample_keys().into_iter().filter(|(.., is_set)| !is_set) {
-            let mut lines: Vec<&str> = SAMPLE.lines().collect();
-            lines[number] = &lines[number][1..];
-            if name.starts_with("key-") {
-                lines.retain(|line| !line.starts_with("key-file"));
+        const EXAMPLES: [&str; 14] = [
+            "store.key-credential",
+            "store.key-environment",
+            "store.namespace",
+            "store.ca-file",
+            "store.peers",
+            "store.peer-bind",
+            "store.login.secret-id-credential",
+            "store.login.secret-id-environment",
+            "store.login.token-credential",
+            "store.login.token-environment",
+            "store.login.role",
+            "listener.upstream",
+            "admin.bind",
+            "audit.path",
+        ];
+        for sample in samples() {
+            let default = parse(&sample).unwrap();
+            for (number, table, name, _) in sample_keys(&sample).into_iter().filter(|(.., is_set)| !is_set) {
+                let mut lines: Vec<&str> = sample.lines().collect();
+                lines[number] = &lines[number][1..];
+                // A place to find a secret at stands in for the file.
+                if let Some(secret) = name.strip_suffix("-credential").or(name.strip_suffix("-environment")) {
+                    lines.retain(|line| !line.starts_with(&format!("{secret}-file")));
+                }
+                let config = parse(&lines.join("\n")).unwrap_or_else(|errors| panic!("[{table}] {name}: {errors}"));
+                let is_example = EXAMPLES.contains(&format!("{table}.{name}").as_str());
+                assert_eq!(config == default, !is_example || name == "upstream", "[{table}] {name}");
             }
-            let config = parse(&lines.join("\n")).unwrap_or_else(|errors| panic!("[{table}] {name}: {errors}"));
-            let is_example = EXAMPLES.contains(&name) && !(table == "store" && name == "path");
-            assert_eq!(config == default, !is_example || name == "upstream", "[{table}] {name}");
         }
     }
 
     #[test]
     fn the_defaults_of_the_reference_are_the_defaults() {
-        let base = "[store]\nkey-file = \"k\"\n";
-        let parse = |text: &str| Config::parse(text, Path::new("locum.toml"));
-        let default = parse(base).unwrap();
         let mut checked = 0;
         for (table, name, value) in reference_keys() {
             if table.contains("upstream") || table == "listener" || !value.starts_with('`') {
                 continue;
             }
-            let value = value.trim_matches('`');
-            let text = match table {
-                "" => format!("{name} = {value}\n{base}"),
-                "store" => format!("{base}{name} = {value}\n"),
-                table => format!("{base}[{table}]\n{name} = {value}\n"),
+            let setting = format!("{name} = {}\n", value.trim_matches('`'));
+            // Some keys are known beside some others only.
+            let is_default = |base: &&str| {
+                let text = match (table, base.split_once(&format!("[{table}]\n"))) {
+                    ("", _) => format!("{setting}{base}"),
+                    (table, Some((before, after))) => format!("{before}[{table}]\n{setting}{after}"),
+                    (table, None) => format!("{base}[{table}]\n{setting}"),
+                };
+                parse(&text) == parse(base)
             };
-            assert_eq!(parse(&text), Ok(default.clone()), "[{table}] {name}");
+            assert!(BASES.iter().any(is_default), "[{table}] {name}");
             checked += 1;
         }
-        assert_eq!(checked, 20);
+        assert_eq!(checked, 29);
     }
 }

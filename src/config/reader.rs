@@ -243,6 +243,20 @@ impl<'r, 't> Table<'r, 't> {
         value
     }
 
+    /// Where a key stands that was not taken yet.
+    pub(super) fn at_key(&self, key: &str) -> Option<At> {
+        self.entries.get_key_value(key).map(|(key, _)| At(Some(key.span().start)))
+    }
+
+    /// Complains about a key that means something, but only beside `setting`, which this table does not have.
+    pub(super) fn refuse(&mut self, key: &'static str, setting: &str) {
+        let Some((entry, value)) = self.entries.remove_entry(key) else { return };
+        let message = format!("\"{key}\" {} goes with {setting}", self.place());
+        let remedy = format!("take it out, or set {setting}");
+        self.reader.wrong(At(Some(entry.span().start)), message, Some(&remedy));
+        self.complain_of_secrets_in(value.get_ref());
+    }
+
     /// The table under a key, if it is there.
     pub(super) fn table(&mut self, key: &'static str) -> Option<Self> {
         let value = self.take_entry(key)?;

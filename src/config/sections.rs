@@ -1,4 +1,4 @@
-//! The tables that fill one `Options` each (`[store]`, `[tls]`, `[limits]`, `[audit]`, `[telemetry]`), and `name`. It must
+//! The tables that fill one `Options` each (`[tls]`, `[limits]`, `[admin]`, `[audit]`, `[telemetry]`), and `name`. It must
 //! never hold a default of its own where the room has one.
 
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use rustls::pki_types::DnsName;
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
-use super::reader::{Table, is_plain};
+use super::listener::{self, Bound};
+use super::reader::Table;
 use super::value::Value;
-use crate::store::KeySource;
 use crate::telemetry::LogFormat;
-use crate::{audit, broker, net, session, store, telemetry, upstream};
+use crate::{admin, audit, broker, net, session, telemetry, upstream};
 
 /// `name`, at the top level.
 pub(super) fn name(root: &mut Table<'_, '_>) -> String {
@@ -25,69 +25,6 @@ pub(super) fn name(root: &mut Table<'_, '_>) -> String {
         }
     });
     name.unwrap_or_else(|| upstream::Options::default().name)
-}
-
-/// `[store]`.
-pub(super) fn store(mut table: Table<'_, '_>) -> Option<store::Options> {
-    let _only_kind = table.take("kind").and_then(|value| value.one_of(&[("sqlite", ())]));
-    let path = match table.take("path") {
-        Some(value) => value.path(),
-        // Where the folder of the file begins is known to `Value::path` alone.
-        None => Some(table.reader().beside_the_file("locum.db")),
-    };
-    let key = store_key(&mut table);
-    table.finish();
-    Some(store::Options::Sqlite(store::sqlite::Options { path: path?, key: key? }))
-}
-
-fn store_key(table: &mut Table<'_, '_>) -> Option<KeySource> {
-    const ONE_OF: &str = "the store is sealed with a key: set one of key-file (`locum init` makes one), key-credential \
-                          and key-environment";
-    const KEYS: [&str; 3] = ["key-file", "key-credential", "key-environment"];
-    let file = table.take(KEYS[0]);
-    let credential = table.take(KEYS[1]);
-    let environment = table.take(KEYS[2]);
-    let given = [&file, &credential, &environment].into_iter().flatten().map(|value| value.at).collect::<Vec<_>>();
-    match *given {
-        [] if KEYS.iter().any(|key| table.has_misspelt(key)) => {}
-        [] => table.reader().wrong_in_whole(table.at(), "[store] names no key", Some(ONE_OF)),
-        [_] => {}
-        [.., last] => table.reader().wrong_in_whole(
-            last,
-            "[store] names more than one key",
-            Some("keep one of key-file, key-credential, key-environment"),
-        ),
-    }
-    let file = file.and_then(|value| value.path()).map(KeySource::File);
-    let credential = credential.and_then(|value| {
-        let name = value.text()?;
-        if is_plain(name) {
-            return Some(KeySource::Credential(name.to_owned()));
-        }
-        value.wrong(
-            "\"key-credential\" must be the name of a systemd credential",
-            Some("such as \"locum.key\", as in LoadCredential=locum.key:/etc/locum/locum.key"),
-        )
-    });
-    let environment = environment.and_then(|value| {
-        let name = value.text()?;
-        if is_environment_name(name) {
-            return Some(KeySource::Environment(name.to_owned()));
-        }
-        value.wrong(
-            "\"key-environment\" must be the name of an environment variable, not the key itself",
-            Some("such as \"LOCUM_KEY\": capitals, digits and \"_\""),
-        )
-    });
-    file.or(credential).or(environment)
-}
-
-/// Capitals only (POSIX section 8.1 has it so for variables of utilities): that way a key pasted here by mistake is
-/// refused, and not looked up and reported as a variable that is not set.
-fn is_environment_name(name: &str) -> bool {
-    is_plain(name)
-        && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
-        && !name.starts_with(|first: char| first.is_ascii_digit())
 }
 
 /// `[tls]`, and whether it names a certificate, be it rightly or not.
@@ -198,18 +135,46 @@ fn broker_limits(table: &mut Table<'_, '_>) -> broker::Options {
 }
 
 /// Puts a value over a default, if there is one and it is right.
-fn set<'r, 't, T>(slot: &mut T, value: Option<Value<'r, 't>>, convert: impl FnOnce(&Value<'r, 't>) -> Option<T>) {
+pub(super) fn set<'r, 't, T>(
+    slot: &mut T,
+    value: Option<Value<'r, 't>>,
+    convert: impl FnOnce(&Value<'r, 't>) -> Option<T>,
+) {
     if let Some(converted) = value.as_ref().and_then(convert) {
         *slot = converted;
     }
 }
 
-const fn secs(seconds: u64) -> Duration {
+pub(super) const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-const fn mins(minutes: u64) -> Duration {
+pub(super) const fn mins(minutes: u64) -> Duration {
     Duration::from_secs(minutes * 60)
+}
+
+/// `[admin]`. What is told there is told to whoever can connect, and in clear.
+pub(super) fn admin(mut table: Table<'_, '_>, bound: &mut Bound) -> admin::Options {
+    let mut options = admin::Options::default();
+    if let Some(value) = table.take("bind") {
+        let reader = table.reader();
+        let addresses = listener::bind(value, bound, reader).unwrap_or_default();
+        for (address, at) in addresses {
+            if address.ip().is_loopback() {
+                options.bind.push(address);
+            } else {
+                let remedy =
+                    "bind it to this machine (127.0.0.1, [::1]), and let an agent or a proxy with TLS here hand it on";
+                reader.wrong(
+                    at,
+                    "health and metrics are told without TLS or sign-in, so to this machine only",
+                    Some(remedy),
+                );
+            }
+        }
+    }
+    table.finish();
+    options
 }
 
 /// `[audit]`.
@@ -251,7 +216,7 @@ fn is_log_filter(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_environment_name, is_log_filter};
+    use super::is_log_filter;
 
     #[test]
     fn log_filters() {
@@ -262,14 +227,6 @@ mod tests {
         }
         for text in ["", " ", "inof", "locum=loud", "locum", "debug, rustls=off"] {
             assert!(!is_log_filter(text), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_pasted_key_is_no_name_of_a_variable() {
-        assert!(is_environment_name("LOCUM_KEY_2"));
-        for text in ["", "locum_key", "2KEY", "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA", "A-B", "A=B"] {
-            assert!(!is_environment_name(text), "{text}");
         }
     }
 }

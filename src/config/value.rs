@@ -15,7 +15,7 @@ use super::{secrets, suggest};
 /// A value and where it stands. Each conversion notes what is wrong and then gives `None`.
 pub(super) struct Value<'r, 't> {
     reader: &'r Reader<'t>,
-    key: &'static str,
+    pub(super) key: &'static str,
     pub(super) at: At,
     pub(super) value: DeValue<'t>,
 }

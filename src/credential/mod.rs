@@ -3,6 +3,9 @@
 
 mod app_password;
 
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
+
 use crate::model::{Account, CredentialKind, Endpoint, Protocol, Secret};
 use crate::sasl::Credentials;
 
@@ -44,11 +47,30 @@ pub enum CredentialError {
     },
 }
 
+/// Another one in each process, so that a fingerprint tells nothing outside of it.
+static FINGERPRINTS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+/// Which version of a credential it is. Whoever edits a record by hand may put another secret under the same id, and that
+/// is another version.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CredentialVersion {
+    /// The id that it has in the record.
+    pub id: String,
+    fingerprint: u64,
+}
+
+impl CredentialVersion {
+    /// The version that has this id and this secret.
+    pub fn new(id: &str, secret: &Secret) -> Self {
+        Self { id: id.to_owned(), fingerprint: FINGERPRINTS.hash_one(secret.expose()) }
+    }
+}
+
 /// A credential that can be presented now.
 #[derive(Debug, Clone)]
 pub struct Ready {
-    /// The id of its version.
-    pub id: String,
+    /// Which version of it.
+    pub version: CredentialVersion,
     /// Its kind.
     pub kind: CredentialKind,
     /// Name and secret.
@@ -68,5 +90,6 @@ pub fn ready(account: &Account, protocol: Protocol, endpoint: &Endpoint) -> Resu
     }
     let identity = account.identity(protocol).to_owned();
     let secret: Secret = app_password::secret(stored)?;
-    Ok(Ready { id: stored.id.clone(), kind, credentials: Credentials { identity, secret } })
+    let version = CredentialVersion::new(&stored.id, &secret);
+    Ok(Ready { version, kind, credentials: Credentials { identity, secret } })
 }

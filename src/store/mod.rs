@@ -6,6 +6,7 @@
 //!   [`vault`]: HashiCorp Vault or OpenBao.
 //! - [`serve`]: a store as a node uses it, which remembers what it read ([`cache`]), is told of changes ([`Feed`]), and
 //!   says how it is ([`Health`]).
+//! - [`migrate`]: from one store to another.
 //! - [`KeySource`] and [`generate_key_file`]: the key that opens a sealed store.
 //!
 //! A new store is one file here, one line in [`open`] and [`create`], and one line in `tests/contract/main.rs`.
@@ -16,6 +17,7 @@ mod feed;
 mod health;
 mod key;
 pub mod memory;
+pub mod migrate;
 pub mod notice;
 mod private;
 pub mod sqlite;
@@ -188,6 +190,7 @@ fn describe_found(found: &Option<Version>) -> String {
 
 /// Which store to use.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a process has one of them")]
 pub enum Options {
     /// In this process's memory, gone with it. For tests.
     Memory,

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::Cause;
 use crate::broker::Lease;
+use crate::credential::CredentialVersion;
 use crate::model::Protocol;
 
 const LIVES: usize = 2;
@@ -24,7 +25,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(300);
 
 /// What is tried: a version of a credential, for a name, at a provider. Whoever changes any of these may try anew. Some
 /// providers scope app passwords to protocols.
-type Key = (String, String, String, Protocol);
+type Key = (CredentialVersion, String, String, Protocol);
 
 /// Knows which credentials are not to be tried.
 #[derive(Debug, Default)]
@@ -78,8 +79,8 @@ pub(super) struct Trial {
 impl Breaker {
     /// Takes a life, once one is free.
     pub(super) async fn enter(&self, lease: &Lease) -> Result<Trial, Open> {
-        let (id, identity) = (lease.credential_id().to_owned(), lease.credentials().identity.clone());
-        self.enter_for((id, identity, lease.upstream().to_owned(), lease.protocol())).await
+        let (version, identity) = (lease.credential_version().clone(), lease.credentials().identity.clone());
+        self.enter_for((version, identity, lease.upstream().to_owned(), lease.protocol())).await
     }
 
     async fn enter_for(&self, key: Key) -> Result<Trial, Open> {
@@ -169,9 +170,22 @@ impl Drop for Trial {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Secret;
 
     fn key(id: &str) -> Key {
-        (id.to_owned(), "scan@x.test".to_owned(), "lab".to_owned(), Protocol::Imap)
+        let version = CredentialVersion::new(id, &Secret::new("secret"));
+        (version, "scan@x.test".to_owned(), "lab".to_owned(), Protocol::Imap)
+    }
+
+    #[tokio::test]
+    async fn another_secret_under_the_same_id_is_another_version() {
+        let breaker = Breaker::default();
+        for _ in 0..2 {
+            breaker.enter_for(key("v1")).await.unwrap().failed(Cause::AuthBad);
+        }
+        let edited = (CredentialVersion::new("v1", &Secret::new("edited")), key("v1").1, key("v1").2, Protocol::Imap);
+        assert_eq!(breaker.enter_for(key("v1")).await.unwrap_err(), Open::Dead);
+        assert!(breaker.enter_for(edited).await.is_ok());
     }
 
     #[tokio::test]

@@ -10,6 +10,13 @@ const CANARY: &str = "cAnArY7f3a9";
 
 const SAMPLE: &str = include_str!("../../config/locum.toml");
 
+const VAULTS: [&str; 4] = [
+    include_str!("valid/vault-everything.toml"),
+    include_str!("valid/vault-smallest.toml"),
+    include_str!("valid/vault-kubernetes.toml"),
+    include_str!("valid/vault-certificate.toml"),
+];
+
 fn errors(text: &str) -> Option<String> {
     let errors = Config::parse(text, Path::new("locum.toml")).err()?;
     Some(format!("{errors}\n{errors:?}\n{:?}", errors.iter().collect::<Vec<_>>()))
@@ -55,21 +62,21 @@ fn as_value(canary: &str) -> Vec<String> {
     ]
 }
 
-#[test]
-fn in_place_of_any_value_of_the_sample() {
-    let settings: Vec<usize> = SAMPLE
+/// Puts the canary in the place of each value of a good file.
+fn try_each_value_of(file: &str) {
+    let settings: Vec<usize> = file
         .lines()
         .enumerate()
         .filter(|(_, line)| line.contains(" = ") && !line.starts_with("# "))
         .map(|(number, _)| number)
         .collect();
-    assert!(settings.len() > 40);
+    assert!(settings.len() > 2);
     // With a blank and a sign, so that no value is right by chance; and plain, as the worst case of the shown names.
     for canary in [CANARY.to_owned(), format!("{CANARY} {CANARY}!"), format!("{}-x", CANARY.to_uppercase())] {
         for value in as_value(&canary) {
             for &number in &settings {
-                let mut lines: Vec<String> = SAMPLE.lines().map(str::to_owned).collect();
-                let (key, _) = lines[number].trim_start_matches('#').split_once(" = ").unwrap();
+                let mut lines: Vec<String> = file.lines().map(str::to_owned).collect();
+                let (key, _) = lines[number].trim_start_matches('#').split_once(" = ").expect("a setting");
                 lines[number] = format!("{key} = {value}");
                 // An error of another kind, so that there is always something said.
                 let text = format!("{}\n[colour]\n", lines.join("\n"));
@@ -80,12 +87,30 @@ fn in_place_of_any_value_of_the_sample() {
 }
 
 #[test]
+fn in_place_of_any_value_of_the_sample() {
+    try_each_value_of(SAMPLE);
+}
+
+#[test]
+fn in_place_of_any_value_of_a_vault() {
+    VAULTS.into_iter().for_each(try_each_value_of);
+}
+
+#[test]
 fn under_a_wrong_key() {
     let keys =
         ["password", "client-secret", "token", "app-password", "key", "api_key", "colour", "nmae", "\"odd key\""];
-    for header in
-        ["", "[store]", "[tls]", "[[listener]]", "[limits]", "[upstream.work]", "[upstream.work.imap]", "[x.y]"]
-    {
+    for header in [
+        "",
+        "[store]",
+        "[store.login]",
+        "[tls]",
+        "[[listener]]",
+        "[limits]",
+        "[upstream.work]",
+        "[upstream.work.imap]",
+        "[x.y]",
+    ] {
         for key in keys {
             for value in as_value(CANARY) {
                 assert_unsaid(&format!("{header}\n{key} = {value}\n"));

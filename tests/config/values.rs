@@ -6,7 +6,8 @@ use std::time::Duration;
 use locum::config::Config;
 use locum::model::{AppPasswordFormat, Mechanism, Protocol, UpstreamTls, presets};
 use locum::session::ListenerTls;
-use locum::store::{self, KeySource};
+use locum::store::vault::Login;
+use locum::store::{self, KeySource, cache, vault};
 use locum::telemetry::LogFormat;
 use locum::{broker, session, upstream};
 
@@ -30,7 +31,7 @@ fn the_smallest_file_has_every_default() {
     assert_eq!(config.upstream, upstream::Options::default());
     assert_eq!(config.broker, broker::Options::default());
     assert_eq!((config.telemetry.log.as_str(), config.telemetry.format), ("info", LogFormat::Text));
-    assert!(config.listeners.is_empty() && config.upstreams.is_empty());
+    assert!(config.listeners.is_empty() && config.upstreams.is_empty() && config.admin.bind.is_empty());
 }
 
 #[test]
@@ -61,6 +62,7 @@ fn every_setting_arrives_in_its_place() {
     let expected =
         broker::Options { failures_per_login_max: 11, failures_per_address_max: 12, failure_window: seconds(13) };
     assert_eq!(config.broker, expected);
+    assert_eq!(config.admin.bind, ["127.0.0.1:9465".parse().unwrap(), "[::1]:9465".parse().unwrap()]);
     assert!(config.audit.path.as_ref().is_some_and(|path| path.ends_with("tests/config/valid/audit.jsonl")));
     assert_eq!((config.telemetry.log.as_str(), config.telemetry.format), ("warn,locum=debug", LogFormat::Json));
 
@@ -143,4 +145,95 @@ fn keys_of_the_store_are_named_in_three_ways() {
     assert_eq!(key("key-file = \"k\""), KeySource::File(PathBuf::from("/etc/k")));
     assert_eq!(key("key-credential = \"locum.key\""), KeySource::Credential("locum.key".into()));
     assert_eq!(key("key-environment = \"LOCUM_KEY\""), KeySource::Environment("LOCUM_KEY".into()));
+}
+
+/// What `[store]` of a file in `valid/` comes to.
+fn vault(name: &str) -> vault::Options {
+    let store::Options::Vault(options) = load(name).store else { panic!("a Vault") };
+    options
+}
+
+#[test]
+fn every_setting_of_a_vault_arrives_in_its_place() {
+    let seconds = Duration::from_secs;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/valid");
+    let expected = vault::Options {
+        addresses: ["https://vault1.example.com:8200", "https://[2001:db8::2]", "http://127.0.0.1:8200"]
+            .map(str::to_owned)
+            .to_vec(),
+        mount: "mail/locum".into(),
+        namespace: Some("team 1/mail".into()),
+        ca_file: Some(folder.join("vault-ca.pem")),
+        login: Login::AppRole {
+            mount: "mail-approle".into(),
+            role_id: "7c1f9b5e-22aa-4c3e-9d0b-0123456789ab".into(),
+            secret_id: KeySource::File(folder.join("secret-id")),
+            wrapped: true,
+        },
+        request_timeout: seconds(7),
+        cache: cache::Options {
+            refresh_after: seconds(0),
+            max_stale: seconds(0),
+            records_max: 123,
+            poll_interval: seconds(1),
+        },
+        peers: vec!["locum2.example.com:9466".into(), "[2001:db8::3]:9466".into()],
+        peer_bind: Some("[::]:9466".parse().unwrap()),
+    };
+    assert_eq!(vault("vault-everything.toml"), expected);
+}
+
+#[test]
+fn a_vault_needs_an_address_and_a_login_and_has_defaults_for_the_rest() {
+    let expected = vault::Options {
+        addresses: vec!["https://vault.example.com".into()],
+        mount: "locum".into(),
+        namespace: None,
+        ca_file: None,
+        login: Login::Token(KeySource::Environment("VAULT_TOKEN".into())),
+        request_timeout: Duration::from_secs(5),
+        cache: cache::Options::default(),
+        peers: Vec::new(),
+        peer_bind: None,
+    };
+    assert_eq!(vault("vault-smallest.toml"), expected);
+}
+
+#[test]
+fn a_login_without_secrets_has_its_own_defaults() {
+    let expected = Login::Kubernetes {
+        mount: "kubernetes".into(),
+        role: "locum".into(),
+        token_file: "/var/run/secrets/kubernetes.io/serviceaccount/token".into(),
+    };
+    assert_eq!(vault("vault-kubernetes.toml").login, expected);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/valid");
+    let expected = Login::Certificate {
+        mount: "cert".into(),
+        role: None,
+        certificate: folder.join("client.crt"),
+        key: folder.join("client.key"),
+    };
+    assert_eq!(vault("vault-certificate.toml").login, expected);
+}
+
+#[test]
+fn secrets_for_a_vault_are_found_in_three_places() {
+    let login = |lines: &str| {
+        let text = format!("[store]\nkind = \"vault\"\naddress = \"https://v\"\n[store.login]\n{lines}");
+        let config = Config::parse(&text, Path::new("/etc/locum.toml")).unwrap_or_else(|errors| panic!("{errors}"));
+        let store::Options::Vault(options) = config.store else { panic!("a Vault") };
+        options.login
+    };
+    for (place, expected) in [
+        ("file = \"v\"", KeySource::File("/etc/v".into())),
+        ("credential = \"v\"", KeySource::Credential("v".into())),
+        ("environment = \"V\"", KeySource::Environment("V".into())),
+    ] {
+        assert_eq!(login(&format!("method = \"token\"\ntoken-{place}")), Login::Token(expected.clone()));
+        let found = login(&format!("method = \"approle\"\nrole-id = \"r\"\nsecret-id-{place}"));
+        let expected =
+            Login::AppRole { mount: "approle".into(), role_id: "r".into(), secret_id: expected, wrapped: false };
+        assert_eq!(found, expected);
+    }
 }

@@ -3,8 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 #[path = "../support/openbao/mod.rs"]
-#[expect(dead_code, reason = "of the real servers one in memory is enough here")]
+#[expect(dead_code, unused_imports, reason = "of the real servers one in memory is enough here")]
 mod openbao;
+mod operators;
 mod sqlite;
 mod suite;
 mod vault;
@@ -86,4 +87,5 @@ contract! {
     concurrent_increments_are_all_kept,
     of_concurrent_makers_one_wins,
     conflicts_hold_no_value,
+    of_operators_at_once_one_wins_and_the_others_are_told,
 }

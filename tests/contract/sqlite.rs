@@ -356,3 +356,169 @@ async fn while_another_process_writes_reads_go_on_and_writes_wait() {
     holder.execute_batch("ROLLBACK").unwrap();
     write.await.unwrap().unwrap();
 }
+
+// A copy of the file, and another key for it
+
+impl Place {
+    fn sqlite(&self) -> sqlite::Options {
+        self.with("locum.db", "key")
+    }
+
+    fn with(&self, file: &str, key: &str) -> sqlite::Options {
+        sqlite::Options { path: self.path(file), key: KeySource::File(self.path(key)) }
+    }
+
+    /// A new key, and its name.
+    fn new_key(&self) -> KeySource {
+        generate_key_file(&self.path("new-key")).unwrap();
+        KeySource::File(self.path("new-key"))
+    }
+}
+
+async fn write(store: &dyn Store, name: &str) {
+    store.write(&account(name), &Secret::new(name), Expected::Absent).await.unwrap();
+}
+
+async fn has(store: &dyn Store, name: &str) -> bool {
+    store.read(&account(name)).await.unwrap().is_some()
+}
+
+#[tokio::test]
+async fn a_copy_of_a_store_in_use_is_whole_and_as_of_one_moment() {
+    const WRITES: usize = 400;
+    let place = Place::new();
+    let store = place.create().await;
+    write(store.as_ref(), "before").await;
+    let writer = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            for number in 0..WRITES {
+                write(store.as_ref(), &number.to_string()).await;
+            }
+        })
+    };
+    let mut copies = 0;
+    while !writer.is_finished() || copies == 0 {
+        let to = place.path(&format!("copy{copies}"));
+        sqlite::back_up(&place.sqlite(), &to).await.unwrap();
+        assert_eq!(mode(&to), 0o600);
+        let copy = store::open(&Options::Sqlite(place.with(&format!("copy{copies}"), "key"))).await.unwrap();
+        assert!(has(copy.as_ref(), "before").await);
+        // The writer writes them one after the other: what is there must be the first so many.
+        let mut there = 0;
+        while has(copy.as_ref(), &there.to_string()).await {
+            there += 1;
+        }
+        let all = copy.list(locum::model::RecordKind::Account, None, usize::MAX).await.unwrap();
+        assert_eq!(all.len(), there + 1);
+        drop(copy);
+        assert!(!place.path(&format!("copy{copies}-wal")).exists(), "one file");
+        copies += 1;
+    }
+    writer.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_copy_overwrites_nothing_and_leaves_nothing_half_made() {
+    let place = Place::new();
+    let store = place.create().await;
+    write(store.as_ref(), "a").await;
+    fs::write(place.path("copy"), "mine").unwrap();
+    let error = sqlite::back_up(&place.sqlite(), &place.path("copy")).await.unwrap_err();
+    assert!(matches!(error, OpenError::Exists { .. }), "{error}");
+    assert_eq!(fs::read(place.path("copy")).unwrap(), b"mine");
+
+    let _ = place.new_key();
+    let error = sqlite::back_up(&place.with("locum.db", "new-key"), &place.path("other")).await.unwrap_err();
+    assert!(matches!(error, OpenError::WrongKey { .. }), "{error}");
+    assert!(!place.path("other").exists());
+
+    sqlite::back_up(&place.sqlite(), &place.path("whole")).await.unwrap();
+    let error = sqlite::publish(&place.path("whole"), &place.path("copy")).await.unwrap_err();
+    assert!(matches!(error, OpenError::Exists { .. }), "{error}");
+    sqlite::publish(&place.path("whole"), &place.path("shown")).await.unwrap();
+    assert!(place.path("shown").exists() && !place.path("whole").exists());
+}
+
+#[tokio::test]
+async fn another_key_opens_the_store_and_the_one_before_does_no_more() {
+    let place = Place::new();
+    let running = place.create().await;
+    write(running.as_ref(), "a").await;
+    sqlite::back_up(&place.sqlite(), &place.path("old-copy")).await.unwrap();
+    let new = place.new_key();
+    let sqlite::Rekeyed::Changed { old, new: id } = sqlite::rekey(&place.sqlite(), &new).await.unwrap() else {
+        panic!("it had that key")
+    };
+    assert_ne!(old, id);
+
+    // Who has it open goes on.
+    assert!(has(running.as_ref(), "a").await);
+    write(running.as_ref(), "b").await;
+    let error = place.refusal().await;
+    assert!(matches!(error, OpenError::WrongKey { wanted, .. } if wanted == id), "{error}");
+    let opened = store::open(&Options::Sqlite(place.with("locum.db", "new-key"))).await.unwrap();
+    assert!(has(opened.as_ref(), "a").await && has(opened.as_ref(), "b").await);
+
+    // The old copy has the old key.
+    store::open(&Options::Sqlite(place.with("old-copy", "key"))).await.unwrap();
+    let error = store::open(&Options::Sqlite(place.with("old-copy", "new-key"))).await.unwrap_err();
+    assert!(matches!(error, OpenError::WrongKey { .. }), "{error}");
+
+    // Again, as after a crash behind the commit: even if the old key is gone by then.
+    fs::remove_file(place.path("key")).unwrap();
+    assert_eq!(sqlite::rekey(&place.sqlite(), &new).await.unwrap(), sqlite::Rekeyed::Already { key: id });
+}
+
+#[tokio::test]
+async fn what_the_old_key_opened_is_no_more_in_the_file() {
+    let place = Place::new();
+    drop(place.create().await);
+    let wrapped: Vec<u8> = Connection::open(place.path("locum.db"))
+        .unwrap()
+        .query_row("SELECT data_key FROM store", [], |row| row.get(0))
+        .unwrap();
+    let holds = || {
+        let files = ["locum.db", "locum.db-wal"].map(|name| fs::read(place.path(name)).unwrap_or_default());
+        files.concat().windows(wrapped.len()).any(|window| window == wrapped)
+    };
+    assert!(holds());
+    let running = store::open(&place.options()).await.unwrap();
+    sqlite::rekey(&place.sqlite(), &place.new_key()).await.unwrap();
+    assert!(!holds());
+    drop(running);
+    assert!(!holds());
+}
+
+#[tokio::test]
+async fn without_the_right_key_or_a_good_new_one_the_key_stays() {
+    let place = Place::new();
+    drop(place.create().await);
+    let before = fs::read(place.path("locum.db")).unwrap();
+    let missing = KeySource::File(place.path("nowhere"));
+    let error = sqlite::rekey(&place.sqlite(), &missing).await.unwrap_err();
+    assert!(matches!(error, OpenError::Key(_)), "{error}");
+    generate_key_file(&place.path("wrong")).unwrap();
+    let new = place.new_key();
+    let error = sqlite::rekey(&place.with("locum.db", "wrong"), &new).await.unwrap_err();
+    assert!(matches!(error, OpenError::WrongKey { .. }), "{error}");
+    drop(store::open(&place.options()).await.unwrap());
+    assert_eq!(fs::read(place.path("locum.db")).unwrap(), before);
+}
+
+#[tokio::test]
+async fn of_two_new_keys_at_once_one_is_taken() {
+    let place = Place::new();
+    drop(place.create().await);
+    let (one, other) = (place.new_key(), KeySource::File(place.path("third-key")));
+    generate_key_file(&place.path("third-key")).unwrap();
+    let options = place.sqlite();
+    let outcomes = tokio::join!(sqlite::rekey(&options, &one), sqlite::rekey(&options, &other));
+    let (winner, loser) = match outcomes {
+        (Ok(_), Err(error)) => ("new-key", error),
+        (Err(error), Ok(_)) => ("third-key", error),
+        both => panic!("{both:?}"),
+    };
+    assert!(matches!(loser, OpenError::WrongKey { .. }), "{loser}");
+    store::open(&Options::Sqlite(place.with("locum.db", winner))).await.unwrap();
+}

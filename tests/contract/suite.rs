@@ -8,6 +8,7 @@ use locum::{
 };
 
 use crate::Fixture;
+pub(crate) use crate::operators::of_operators_at_once_one_wins_and_the_others_are_told;
 
 pub(crate) fn account(name: &str) -> RecordId {
     RecordId::new(RecordKind::Account, name)

@@ -41,7 +41,16 @@ const ROOMS: &[Room] = &[
         ],
     },
     // The lease is the proof that the broker allowed it; of how that was decided nothing is seen here.
-    Room { name: "upstream", grants: &[("model", ALL), ("proto", ALL), ("net", ALL), ("broker", &["Lease"])] },
+    Room {
+        name: "upstream",
+        grants: &[
+            ("model", ALL),
+            ("proto", ALL),
+            ("net", ALL),
+            ("credential", &["CredentialVersion"]),
+            ("broker", &["Lease"]),
+        ],
+    },
     Room {
         name: "session",
         grants: &[
@@ -54,15 +63,18 @@ const ROOMS: &[Room] = &[
         ],
     },
     // 4: surfaces
+    // It tells how the process is, and has no way to change it.
+    Room { name: "admin", grants: &[("store", &["Condition", "Health"]), ("telemetry", &["Metrics"])] },
     Room {
         name: "config",
         grants: &[
             ("model", ALL),
+            ("admin", &["Options"]),
             ("audit", &["Options"]),
             ("broker", &["Options"]),
             ("net", &["TlsOptions"]),
             ("session", &["ListenerOptions", "ListenerTls", "Options"]),
-            ("store", &["KeySource", "Options", "sqlite::Options"]),
+            ("store", &["KeySource", "Options", "cache::Options", "sqlite::Options", "vault::Login", "vault::Options"]),
             ("telemetry", &["LogFormat", "Options"]),
             ("upstream", &["Options"]),
         ],
@@ -77,6 +89,8 @@ const ROOMS: &[Room] = &[
             ("broker", ALL),
             ("upstream", ALL),
             ("session", ALL),
+            ("telemetry", &["Metrics", "metrics"]),
+            ("admin", ALL),
             ("config", ALL),
         ],
     },
@@ -88,7 +102,7 @@ const ROOMS: &[Room] = &[
             ("store", ALL),
             ("credential", ALL),
             ("telemetry", ALL),
-            ("broker", &["Directory", "DirectoryError", "Versioned", "client_secret"]),
+            ("broker", &["Change", "Directory", "DirectoryError", "Page", "Versioned", "client_secret"]),
             ("upstream", &["Upstreams"]),
             ("config", ALL),
             ("app", ALL),
@@ -125,7 +139,7 @@ const RESERVED: &[Reserved] = &[
     Reserved { paths: &["rusqlite"], rooms: &["store::sqlite"], why: "the rest asks a `Store`, whichever it is" },
     Reserved {
         paths: &["tokio::net"],
-        rooms: &["net", "session", "sandbox", "app", "cli"],
+        rooms: &["net", "session", "sandbox", "app", "cli", "store::notice"],
         why: "who decides, reads records or speaks a protocol has no socket",
     },
     Reserved {
@@ -139,13 +153,28 @@ const RESERVED: &[Reserved] = &[
         why: "sockets and TLS are made in `net`",
     },
     Reserved { paths: &["imap_proto"], rooms: &["proto::imap"], why: "it is how that dialogue reads replies" },
+    Reserved { paths: &["axum", "hyper", "hyper_util"], rooms: &["admin"], why: "HTTP is served in one room" },
+    Reserved {
+        paths: &["vaultrs", "reqwest"],
+        rooms: &["store::vault"],
+        why: "they carry tokens, and log, show and redirect them if they are let",
+    },
+    Reserved {
+        paths: &["metrics_exporter_prometheus"],
+        rooms: &["telemetry"],
+        why: "the others count; who reads it is said once",
+    },
     Reserved { paths: &["toml"], rooms: &["config"], why: "the others are handed their `Options`" },
     Reserved {
         paths: &["anyhow", "clap"],
         rooms: &["cli"],
         why: "the others have an error enum each and no arguments",
     },
-    Reserved { paths: &["dialoguer", "comfy_table"], rooms: &["cli"], why: "only the command line talks to a person" },
+    Reserved {
+        paths: &["dialoguer", "comfy_table", "indicatif"],
+        rooms: &["cli"],
+        why: "only the command line talks to a person",
+    },
     Reserved { paths: &["tracing_subscriber"], rooms: &["telemetry", "config"], why: "where logs go is said once" },
     Reserved { paths: &["chacha20poly1305"], rooms: &["store"], why: "only what is stored is sealed" },
     Reserved {

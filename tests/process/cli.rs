@@ -141,6 +141,7 @@ fn an_account_is_added_shown_and_removed() {
             "upstream": "gmail",
             "identity": { "submission": "delegate@gmail.test" },
             "credentials": [{ "kind": "app-password", "id": id, "label": "locum 2026", "created": created }],
+            "changed": shown["changed"],
         })
     );
     let text = home.run(&["account", "show", "ALICE@gmail.test"]).succeeded().stdout;
@@ -152,6 +153,7 @@ fn an_account_is_added_shown_and_removed() {
     );
     assert!(lines[3].starts_with(&format!("credential  app password {id}, since {day} ")), "{text}");
     assert!(lines[3].ends_with(" UTC, called \"locum 2026\" in the portal"), "{text}");
+    assert!(lines[4].starts_with(&format!("changed     {day} ")), "{text}");
 
     assert_eq!(home.run(&["account", "list", "--json"]).succeeded().json(), serde_json::json!([shown]));
     let table = home.run(&["account", "list"]).succeeded().stdout;
@@ -296,6 +298,23 @@ fn set_changes_what_is_named_and_nothing_else() {
     assert_eq!(account(&home), after);
 }
 
+#[test]
+fn a_record_says_who_changed_it() {
+    let home = home();
+    let as_whom = |sudo: &str, user: &str| {
+        let mut command = home.command(&["account", "set", "alice@gmail.test", "--identity", "x"]);
+        finish(command.env("SUDO_USER", sudo).env("USER", user).spawn().unwrap()).succeeded();
+        account(&home)["changed"]["by"].as_str().unwrap().to_owned()
+    };
+    let host = rustix::system::uname().nodename().to_str().unwrap().to_owned();
+    assert_eq!(as_whom("", "bob"), format!("bob@{host}"));
+    assert_eq!(as_whom("carol", "root"), format!("carol@{host}"));
+    assert_eq!(as_whom("", ""), format!("{}@{host}", rustix::process::getuid().as_raw()));
+    assert_eq!(as_whom("", "e\x1b[31mve\n"), format!("e[31mve@{host}"));
+    let text = home.run(&["account", "show", "alice@gmail.test"]).succeeded().stdout;
+    assert!(text.lines().last().unwrap().ends_with(&format!(" UTC by e[31mve@{host}")), "{text}");
+}
+
 // client
 
 #[test]
@@ -338,6 +357,7 @@ fn a_client_is_issued_shown_and_revoked() {
             "policy": {
                 "protocols": ["imap"], "listeners": ["imaps"], "networks": ["10.0.0.0/8", "192.0.2.7/32"],
             },
+            "changed": shown["changed"],
         })
     );
     assert_eq!(home.run(&["client", "list", "--json"]).succeeded().json(), serde_json::json!([shown]));
@@ -404,7 +424,7 @@ fn two_operators_at_once_lose_nothing() {
     assert!(!done.is_empty(), "somebody is always first: {conflicts:#?}");
     for run in conflicts {
         assert_eq!(run.stdout, "", "no secret that does not work");
-        run.ended(TEMPORARY).said("somebody else changed it meanwhile").said("run it again");
+        run.ended(TEMPORARY).said(" changed the client scan at 20").said("look at it and run it again");
     }
     let shown = home.run(&["client", "show", "scan", "--json"]).succeeded().json();
     let kept: Vec<&str> = shown["secrets"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap()).collect();
@@ -429,6 +449,10 @@ fn wrong_arguments_are_usage_errors() {
         &["account", "add", "x", "--upstream"],
         &["account", "show"],
         &["client", "issue"],
+        &["store", "migrate"],
+        &["store", "backup"],
+        &["store", "rekey"],
+        &["account", "list", "--all", "--limit", "1"],
         &["init", "--name"],
     ] {
         let run = home.run(arguments).ended(USAGE);
@@ -456,6 +480,10 @@ fn help_says_what_each_verb_does() {
         ("client list", "List all clients"),
         ("client show", "Show one client"),
         ("client revoke", "Revoke one secret"),
+        ("store", "move it, back it up, change its key"),
+        ("store migrate", "Copy all records"),
+        ("store backup", "while it is in use"),
+        ("store rekey", "Give the store another key"),
     ] {
         let arguments: Vec<&str> = verb.split_whitespace().chain(["--help"]).collect();
         let run = home.run(&arguments).succeeded();

@@ -11,4 +11,5 @@ mod cli;
 mod debug_formats;
 mod memory;
 mod serve;
+mod store;
 mod support;

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod guide;
 mod impostor;
 mod lab;
 #[path = "../support/openbao/mod.rs"]

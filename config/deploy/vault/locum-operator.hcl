@@ -51,10 +51,7 @@ path "locum/destroy/tokens/+" {
   capabilities = ["update"]
 }
 
-# The proof that the mount is a KV engine of version 2.
+# The proof that the mount is a KV engine of version 2, where sys/internal/ui/mounts does not give it.
 path "locum/config" {
-  capabilities = ["read"]
-}
-path "sys/internal/ui/mounts/locum/*" {
   capabilities = ["read"]
 }

@@ -2,8 +2,10 @@
 //! caller's task wait inside SQLite: all of it happens on the threads of a pool.
 //!
 //! The file is in WAL mode, so the daemon and the command line have it open at the same time, and readers never wait
-//! for a writer. Its layout is in `schema`, its statements are in `rows`, its seals in `store::envelope`.
+//! for a writer. Its layout is in `schema`, its statements are in `rows`, its seals in `store::envelope`; what an operator
+//! does to the file as a whole is in `care`.
 
+mod care;
 mod pool;
 mod rows;
 mod schema;
@@ -18,6 +20,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode};
 use tokio::task;
 
+pub use self::care::{Rekeyed, back_up, publish, rekey};
 use self::pool::Pool;
 use super::{
     Expected, KeySource, OpenError, Record, Store, StoreError, Version, check_size,
@@ -60,14 +63,7 @@ impl Sqlite {
     /// [`OpenError`]: each says what to do.
     pub async fn open(options: &Options) -> Result<Self, OpenError> {
         on_a_thread(options, |path, key| {
-            let metadata = fs::metadata(path).map_err(|source| match source.kind() {
-                io::ErrorKind::NotFound => OpenError::Missing { path: path.to_owned() },
-                _ => OpenError::Io { path: path.to_owned(), source },
-            })?;
-            if !metadata.is_file() {
-                return Err(OpenError::NotAStore { path: path.to_owned() });
-            }
-            private::check(path, &metadata)?;
+            check(path)?;
             Self::start(path, &key.read()?)
         })
         .await
@@ -80,15 +76,9 @@ impl Sqlite {
     pub async fn create(options: &Options) -> Result<Self, OpenError> {
         on_a_thread(options, |path, key| {
             let key = key.read()?;
-            let io_error = |source: io::Error| match source.kind() {
-                io::ErrorKind::AlreadyExists => OpenError::Exists { path: path.to_owned() },
-                _ => OpenError::Io { path: path.to_owned(), source },
-            };
-            // Made before SQLite sees it: SQLite would take the mode from the umask, and gives its -wal and -shm
-            // files the mode that it finds here.
-            drop(private::create(path).map_err(io_error)?);
+            make(path)?;
             let store = schema::lay_out(path, &key).and_then(|()| Self::start(path, &key));
-            let store = store.and_then(|store| private::sync_folder_of(path).map(|()| store).map_err(io_error));
+            let store = store.and_then(|store| private::sync_folder_of(path).map(|()| store).map_err(io_error(path)));
             // What is half made was not there before, and would stand in the way of the next attempt.
             store.inspect_err(|_| remove_files(path))
         })
@@ -110,16 +100,45 @@ impl Sqlite {
     }
 }
 
+/// Refuses what is not there, no file, or open to others.
+fn check(path: &Path) -> Result<(), OpenError> {
+    let metadata = fs::metadata(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => OpenError::Missing { path: path.to_owned() },
+        _ => io_error(path)(source),
+    })?;
+    if !metadata.is_file() {
+        return Err(OpenError::NotAStore { path: path.to_owned() });
+    }
+    Ok(private::check(path, &metadata)?)
+}
+
+/// Makes the file before SQLite sees it: SQLite would take the mode from the umask, and gives its -wal and -shm files the
+/// mode that it finds here.
+fn make(path: &Path) -> Result<(), OpenError> {
+    private::create(path).map(drop).map_err(io_error(path))
+}
+
+fn io_error(path: &Path) -> impl Fn(io::Error) -> OpenError {
+    move |source| match source.kind() {
+        io::ErrorKind::AlreadyExists => OpenError::Exists { path: path.to_owned() },
+        _ => OpenError::Io { path: path.to_owned(), source },
+    }
+}
+
 /// Opening waits for the disk, and for other processes: not on the caller's thread.
-async fn on_a_thread(
+async fn on_a_thread<T: Send + 'static>(
     options: &Options,
-    open: impl FnOnce(&Path, &KeySource) -> Result<Sqlite, OpenError> + Send + 'static,
-) -> Result<Sqlite, OpenError> {
+    open: impl FnOnce(&Path, &KeySource) -> Result<T, OpenError> + Send + 'static,
+) -> Result<T, OpenError> {
     let Options { path, key } = options.clone();
-    // SQLite reads a relative path that begins with `file:` as a URI; none that begins with a slash.
-    let absolute = std::path::absolute(&path).map_err(|source| OpenError::Io { path: path.clone(), source })?;
+    let absolute = absolute(&path)?;
     let opened = task::spawn_blocking(move || open(&absolute, &key)).await;
     opened.unwrap_or_else(|error| Err(OpenError::Io { path, source: io::Error::other(error) }))
+}
+
+/// SQLite reads a relative path that begins with `file:` as a URI; none that begins with a slash.
+fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
+    std::path::absolute(path).map_err(io_error(path))
 }
 
 fn remove_files(path: &Path) {

@@ -3,7 +3,11 @@
 
 use std::{path::Path, time::Duration};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags,
+    backup::{Backup, StepResult},
+    params,
+};
 
 use super::begin;
 use crate::store::{KeyId, OpenError, StoreError, envelope::DataKey, key::Key};
@@ -70,6 +74,44 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
     // Refused by SQLite rather than opened read-only: the last connection to close must be able to tidy up.
     connection.pragma_update(None, "query_only", true).map_err(refused(path))?;
     Ok(connection)
+}
+
+/// Copies all that is in a store to an empty file, as it is at one moment, and makes sure that the copy is whole.
+pub(super) fn copy(from: &Connection, to: &Path, key: &Key) -> Result<(), OpenError> {
+    let copy = || -> Result<(), StoreError> {
+        let mut copy = connect(to)?;
+        // All pages in one step: under one lock, which in WAL mode keeps no writer waiting. In several steps it would begin
+        // anew whenever another process writes.
+        match Backup::new(from, &mut copy)?.step(-1)? {
+            StepResult::Done => Ok(()),
+            _ => Err(StoreError::Unavailable("another process holds its lock".to_owned())),
+        }
+    };
+    copy().map_err(in_store(to))?;
+    let (copy, _) = open_writer(to, key)?;
+    let verdict: String = copy.pragma_query_value(None, "integrity_check", |row| row.get(0)).map_err(refused(to))?;
+    if verdict == "ok" { Ok(()) } else { Err(in_store(to)(StoreError::Damaged("its copy is not whole".to_owned()))) }
+}
+
+/// Wraps the data key with another key. In one transaction: whoever reads the file
+/// at any moment, after a power cut too, finds it under the one or under the other.
+pub(super) fn rewrap(path: &Path, old: &Key, new: &Key) -> Result<(), OpenError> {
+    let mut connection = connect(path).map_err(refused(path))?;
+    recognise(&connection, path)?;
+    set_wal(&connection).map_err(in_store(path))?;
+    // What the old key opens shall not stay behind in a free page.
+    connection.pragma_update(None, "secure_delete", true).map_err(refused(path))?;
+    let transaction = begin(&mut connection).map_err(in_store(path))?;
+    let data_key = unwrap_data_key(&transaction, path, old)?;
+    let wrapped = data_key.wrap(new).map_err(|error| in_store(path)(error.into()))?;
+    transaction
+        .execute("UPDATE store SET key_id = ?1, data_key = ?2", params![new.id().as_bytes(), wrapped])
+        .map_err(refused(path))?;
+    unwrap_data_key(&transaction, path, new)?;
+    transaction.commit().map_err(refused(path))?;
+    // Nor in the log. Who reads at this moment keeps it from being folded in; then the last to close the store does it.
+    let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    Ok(())
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {

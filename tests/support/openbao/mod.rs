@@ -61,6 +61,11 @@ fn bao(home: &Path) -> Command {
     command
 }
 
+/// Runs a program that must succeed; what it printed.
+pub(crate) fn output_of(command: &mut Command) -> String {
+    String::from_utf8(child::run_well(command, b"")).unwrap()
+}
+
 /// Starts a server that writes its log to a file, which is shown if the test fails.
 fn spawn(command: &mut Command, log: &Path) -> child::Server {
     let file = || File::options().create(true).append(true).open(log).unwrap();

@@ -1,0 +1,97 @@
+//! Lists: a page at a time, however many records there are, and whatever is wrong with one of them.
+
+use anyhow::Result;
+
+use super::exit::{self, Failure};
+use super::output;
+use crate::broker::{DirectoryError, Page, Versioned};
+use crate::model::{RecordId, RecordKind};
+
+/// Records asked for in one go. A server that has no pages of its own makes the whole list each time.
+const PAGE: usize = 5_000;
+
+/// What to list, and how.
+#[derive(Debug, clap::Args)]
+pub(super) struct Listing {
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Show so many at the most; 0 for all.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    limit: usize,
+    /// Show all, however many there are.
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+    /// Go on where a list before ended: what it said behind `more:`.
+    #[arg(long, value_name = "CURSOR")]
+    after: Option<String>,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(super) struct Found<T> {
+    /// What can be shown, in no order that means anything.
+    pub(super) records: Vec<Versioned<T>>,
+    /// What is to be said of the others.
+    pub(super) rest: Rest,
+}
+
+/// The records that are not shown.
+#[derive(Debug)]
+#[must_use = "what is not shown must be told"]
+pub(super) struct Rest {
+    shown: usize,
+    damaged: Vec<DirectoryError>,
+    next: Option<RecordId>,
+}
+
+impl Listing {
+    /// Reads as many pages as it takes.
+    pub(super) async fn read<T>(
+        &self,
+        kind: RecordKind,
+        page: impl AsyncFn(Option<&RecordId>, usize) -> Result<Page<T>, DirectoryError>,
+    ) -> Result<Found<T>> {
+        let limit = if self.all || self.limit == 0 { usize::MAX } else { self.limit };
+        let mut next = self.after.as_deref().map(|cursor| parse_cursor(kind, cursor)).transpose()?;
+        let (mut records, mut damaged) = (Vec::new(), Vec::new());
+        loop {
+            let wanted = limit.saturating_sub(records.len()).min(PAGE);
+            let found = page(next.as_ref(), wanted).await?;
+            records.extend(found.records);
+            damaged.extend(found.damaged.into_iter().map(|(_, error)| error));
+            next = found.next;
+            if next.is_none() || records.len() >= limit {
+                let shown = records.len();
+                return Ok(Found { records, rest: Rest { shown, damaged, next } });
+            }
+        }
+    }
+
+    /// What to say where there is nothing to show: the hint only to those who asked for everything.
+    pub(super) fn none<'a>(&self, hint: &'a str) -> &'a str {
+        if self.after.is_some() { "no more" } else { hint }
+    }
+}
+
+impl Rest {
+    /// Says what is not shown.
+    pub(super) fn tell(self) -> Result<()> {
+        for error in &self.damaged {
+            output::note(format!("locum: {error}"));
+        }
+        if let Some(next) = self.next {
+            output::note(format!("{} shown; more: --after {}, or --all", self.shown, next.hash()));
+        }
+        match self.damaged.len() {
+            0 => Ok(()),
+            1 => Err(Failure::new(exit::DATA, "that record is not in the list; all others are").into()),
+            count => Err(Failure::new(exit::DATA, format!("{count} records are not in the list")).into()),
+        }
+    }
+}
+
+fn parse_cursor(kind: RecordKind, cursor: &str) -> Result<RecordId> {
+    let wrong = || Failure::new(exit::USAGE, "--after takes what an earlier list said behind `more: --after`");
+    Ok(RecordId::from_hash(kind, cursor).ok_or_else(wrong)?)
+}
