@@ -179,7 +179,7 @@ const RESERVED: &[Reserved] = &[
     Reserved { paths: &["chacha20poly1305"], rooms: &["store"], why: "only what is stored is sealed" },
     Reserved {
         paths: &["std::env"],
-        rooms: &["config", "cli", "store::key", "store::vault"],
+        rooms: &["config", "cli", "store::key", "store::vault::source"],
         why: "settings come from the configuration",
     },
     Reserved {

@@ -70,8 +70,11 @@ impl Place {
             Self::OpenFile(path) => word(&read_any(path, 0)?),
             Self::Variable { value, .. } => word(value.expose()),
         };
-        found
-            .ok_or_else(|| setup(format!("{self} holds no token: it must be one word of plain ASCII and nothing else")))
+        found.ok_or_else(|| {
+            setup(format!(
+                "{self} holds no token: it must be one line of text without blanks, plain ASCII, and nothing else"
+            ))
+        })
     }
 }
 
@@ -160,8 +163,10 @@ mod tests {
         {
             let (_folder, path) = file(content.as_bytes(), 0o600);
             let error = find(&KeySource::File(path.clone())).unwrap_err();
-            let said =
-                format!("{} holds no token: it must be one word of plain ASCII and nothing else", path.display());
+            let said = format!(
+                "{} holds no token: it must be one line of text without blanks, plain ASCII, and nothing else",
+                path.display()
+            );
             assert_eq!(error, said, "{content:?}");
         }
         let (_folder, path) = file(&[b'a'; BYTES_MAX as usize + 1], 0o600);

@@ -39,7 +39,7 @@ impl AppRoleLogin {
 
     pub(super) async fn obtain(&self, servers: &Servers) -> Result<Granted, Setback> {
         let secret_id = match &self.unwrapping {
-            Some(unwrapping) => self.unwrap(unwrapping, servers).await?,
+            Some(unwrapping) => self.opened(unwrapping, servers).await?,
             None => self.place.read().map_err(|error| Setback::unreadable(&error))?,
         };
         let body = json!({ "role_id": self.role_id, "secret_id": secret_id.expose_text() });
@@ -57,7 +57,7 @@ impl AppRoleLogin {
     }
 
     /// The secret id: the one in memory, unless there is a new wrapping token.
-    async fn unwrap(&self, unwrapping: &Mutex<Unwrapping>, servers: &Servers) -> Result<Secret, Setback> {
+    async fn opened(&self, unwrapping: &Mutex<Unwrapping>, servers: &Servers) -> Result<Secret, Setback> {
         let wrapping = match (self.place.read(), &seen(unwrapping).opened) {
             (Ok(found), Some((opened, secret_id))) if found == *opened => return Ok(secret_id.clone()),
             // It may be taken away once it is of no more use.

@@ -186,14 +186,15 @@ impl Life {
 #[derive(Debug)]
 pub(super) struct Granted {
     pub(super) token: Secret,
-    pub(super) life: Life,
+    /// `None` where nobody asked yet.
+    pub(super) life: Option<Life>,
 }
 
 impl Granted {
     pub(super) fn parse(mut answer: Value) -> Result<Self, Failure> {
         let life = Life::granted(&answer)?;
         let token = taken(&mut answer, "/auth/client_token")?;
-        Ok(Self { token, life })
+        Ok(Self { token, life: Some(life) })
     }
 }
 

@@ -54,9 +54,15 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// As the server granted it in answer to a request that began then.
-    pub(super) fn of(token: Arc<Secret>, life: Life, began: Instant, method: &Method) -> Self {
-        Self::new(token, life, !life.renewable, began, method)
+    /// As the server granted it in answer to a request that began then. What is not known is asked at once.
+    pub(super) fn of(token: Arc<Secret>, life: Option<Life>, began: Instant, method: &Method) -> Self {
+        match life {
+            Some(life) => Self::new(token, life, !life.renewable, began, method),
+            None => {
+                let unknown = Life { left: None, full: Duration::ZERO, renewable: false };
+                Self { due: began, ..Self::new(token, unknown, false, began, method) }
+            }
+        }
     }
 
     fn new(token: Arc<Secret>, life: Life, is_last: bool, began: Instant, method: &Method) -> Self {

@@ -30,14 +30,12 @@ impl KubernetesLogin {
             failure if failure.says(known::INVALID_ROLE) => Setback::Lasting(format!(
                 "there is no role {role} at auth/{mount}: correct role in [store.login], or make it"
             )),
-            failure if failure.says("authorized") => Setback::Lasting(format!(
-                "the role {role} at auth/{mount} is not for the service account of {place}: add the account and its \
-                 Kubernetes namespace to the role"
-            )),
-            // A method that is not there, and a token that Kubernetes does not know, are refused alike.
+            // That the method is not there, that Kubernetes does not know the token, and that the role is for others are
+            // told in the same way.
             Failure::Forbidden | Failure::NotMounted | Failure::Absent => Setback::Lasting(format!(
-                "auth/{mount} refused the service account token in {place}: enable the Kubernetes method there and let it \
-                 reach the Kubernetes that issued the token, or correct mount in [store.login]"
+                "auth/{mount} refused the service account token in {place}: enable the Kubernetes method there, let it \
+                 reach the Kubernetes that issued the token, and let the role {role} be for that service account; or \
+                 correct mount in [store.login]"
             )),
             failure => Setback::of(failure, &format!("cannot log in at auth/{mount} as the role {role}")),
         }

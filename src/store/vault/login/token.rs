@@ -16,11 +16,13 @@ pub(super) struct TokenLogin {
 impl TokenLogin {
     pub(super) async fn obtain(&self, servers: &Servers, refused: Option<&Secret>) -> Result<Granted, Setback> {
         let token = self.place.read().map_err(|error| Setback::unreadable(&error))?;
-        if refused == Some(&token) {
+        // The first one is proven by the request that it is wanted for.
+        let Some(refused) = refused else { return Ok(Granted { token, life: None }) };
+        if *refused == token {
             return Err(self.refused());
         }
         match Life::look_up(servers, &token).await {
-            Ok(life) => Ok(Granted { token, life }),
+            Ok(life) => Ok(Granted { token, life: Some(life) }),
             Err(Failure::Forbidden) => Err(self.refused()),
             Err(failure) => Err(Setback::of(&failure, &format!("cannot look up the token in {}", self.place))),
         }
