@@ -39,6 +39,9 @@ impl Fleet {
         let addresses = cluster.addresses();
         let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
         let place = Place::new(&addresses, Some(cluster.ca_file()), root.token_text());
+        // The feed begins with the first record, and notices are of a feed that nodes know.
+        let first = store::open(&Options::Vault(place.options.clone())).await.unwrap();
+        first.write(&account("first"), &Secret::new("first"), Expected::Absent).await.unwrap();
         let peers: Vec<SocketAddr> = (0..3).map(|_| SocketAddr::from(([127, 0, 0, 1], free_port()))).collect();
 
         let (running, stop) = (TaskTracker::new(), CancellationToken::new());

@@ -12,7 +12,7 @@ use metrics::{counter, gauge};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{BEHIND_PAUSES, Cache, Core, PATIENCE, meters};
+use super::{BEHIND_PAUSES, Cache, Core, PATIENCE, PROBE_INTERVAL, meters};
 use crate::model::RecordId;
 use crate::store::key::random_bytes;
 use crate::store::notice::Receiver;
@@ -67,6 +67,9 @@ impl<S: Store + Feed + 'static> Cache<S> {
                     next_poll = Instant::now() + jittered(core.poll_interval);
                 }
                 Some(poll) = polls.next() => follower.take(core, poll),
+                () = core.silence.notified() => {
+                    next_poll = next_poll.min(Instant::now() + jittered(PROBE_INTERVAL));
+                }
                 sequence = next_notice(notices.as_ref(), &known) => {
                     follower.wanted = sequence;
                     next_poll = next_poll.min(earliest);

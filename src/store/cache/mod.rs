@@ -39,6 +39,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const BEHIND_PAUSES: [Duration; 3] =
     [Duration::from_millis(50), Duration::from_millis(100), Duration::from_millis(200)];
 
+/// The feed is asked at least so often while the store is silent: it is how its return is noticed.
+const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+
 /// Records that wait to be read again in the background. Those that find no room are read when they are used.
 const DUE_MAX: usize = 4096;
 
@@ -94,6 +97,8 @@ struct Core<S> {
     state: Mutex<State>,
     /// Told of a new record in `due`.
     more_due: Notify,
+    /// Told that the store did not answer.
+    silence: Notify,
 }
 
 struct State {
@@ -121,6 +126,7 @@ impl<S: Store + Feed + 'static> Cache<S> {
                 silent_until: None,
             }),
             more_due: Notify::new(),
+            silence: Notify::new(),
         }))
     }
 
@@ -215,7 +221,8 @@ impl<S> Core<S> {
         // One call that hangs says nothing of a store that answers others.
         if state.answered.is_none_or(|answered| answered <= since) {
             // Past this without a poll, one client has to find out again.
-            state.silent_until = Some(Instant::now() + 3 * self.poll_interval + PATIENCE);
+            state.silent_until = Some(Instant::now() + 3 * self.poll_interval.min(PROBE_INTERVAL) + PATIENCE);
+            self.silence.notify_one();
         }
     }
 

@@ -2,6 +2,8 @@
 //! up to date.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 use vaultrs::client::VaultClient;
@@ -13,6 +15,7 @@ use super::Vault;
 use super::failure::Failure;
 use super::requests::Plain;
 use super::servers::Reach;
+use crate::model::Secret;
 
 /// Why a request had no success: the request itself, or the login before it.
 #[derive(Debug)]
@@ -100,7 +103,7 @@ impl Vault {
         Fut: Future<Output = Result<T, Failure>>,
     {
         if self.servers.token().is_none() {
-            self.tokens.log_in(&self.servers, None).await.map_err(Trouble::Login)?;
+            self.log_in(None).await?;
         }
         let token = self.servers.token();
         for is_first in [true, false] {
@@ -114,10 +117,21 @@ impl Vault {
         match self.servers.read(Reach::Active, "lookup_self", look_up).await {
             Ok(()) => Err(Failure::Forbidden.into()),
             Err(Failure::Forbidden) => {
-                self.tokens.log_in(&self.servers, token.as_ref()).await.map_err(Trouble::Login)?;
+                self.log_in(token.as_ref()).await?;
                 Ok(request(false).await?)
             }
             Err(other) => Err(other.into()),
         }
+    }
+
+    /// A login that cannot succeed keeps a node from starting. One that has had its records already goes on as in any
+    /// outage: its clients are not to stand still because a role was taken away by mistake, and after `max-stale` they do.
+    async fn log_in(&self, refused: Option<&Arc<Secret>>) -> Result<(), Trouble> {
+        self.tokens.log_in(&self.servers, refused).await.map_err(|error| match error {
+            StoreError::Config(text) if self.is_proven.load(Ordering::Relaxed) => {
+                Trouble::Login(StoreError::Unavailable(text))
+            }
+            error => Trouble::Login(error),
+        })
     }
 }

@@ -25,6 +25,11 @@ impl Plain {
         Self { method: RequestMethod::GET, path: format!("sys/internal/ui/mounts/{mount}"), query: None }
     }
 
+    /// What the token is.
+    pub(super) fn token() -> Self {
+        Self { method: RequestMethod::GET, path: "auth/token/lookup-self".into(), query: None }
+    }
+
     /// The settings of a KV engine of version 2.
     pub(super) fn engine(mount: &str) -> Self {
         Self { method: RequestMethod::GET, path: format!("{mount}/config"), query: None }

@@ -48,6 +48,10 @@ impl Servers {
         let parse = |address: &String| {
             Url::parse(address).map_err(|_| OpenError::Setup(format!("{address} is not the address of a server")))
         };
+        // The library panics over what no header can hold.
+        if options.namespace.as_ref().is_some_and(|name| !name.bytes().all(|byte| byte.is_ascii_graphic())) {
+            return Err(OpenError::Setup("namespace in [store] must be plain ASCII without blanks".into()));
+        }
         Ok(Self {
             addresses: options.addresses.iter().map(parse).collect::<Result<_, _>>()?,
             preferred: AtomicUsize::new(0),

@@ -62,9 +62,11 @@ impl Vault {
             (true, false, false) => "unsealed, active",
         };
         self.connect().await?;
-        let token = match self.health.status().token_left {
-            Some(left) => format!("token for another {} s", left.as_secs()),
-            None => "token without end".to_owned(),
+        let token =
+            self.inquire("lookup_self", Plain::token()).await.map_err(|trouble| trouble.into_store_error(&about))?;
+        let token = match token["ttl"].as_u64() {
+            Some(seconds) if seconds > 0 => format!("token for another {seconds} s"),
+            _ => "token without end".to_owned(),
         };
         let (version, mount) = (state["version"].as_str().unwrap_or("of unknown version"), &self.mount);
         Ok(format!("server {version}, {seal}; KV version 2 at {mount}; {token}"))
