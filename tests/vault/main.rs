@@ -10,5 +10,6 @@ mod lab;
 mod openbao;
 mod place;
 mod policies;
+#[expect(clippy::print_stdout, reason = "figures are for people")]
 mod propagation;
 mod traps;

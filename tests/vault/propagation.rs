@@ -46,10 +46,10 @@ impl Fleet {
 
         let (running, stop) = (TaskTracker::new(), CancellationToken::new());
         let mut nodes = Vec::new();
-        for number in 0..3 {
+        for (number, peer) in peers.iter().enumerate() {
             let mut options = place.options.clone();
             options.addresses.rotate_left(number);
-            options.peer_bind = Some(peers[number]);
+            options.peer_bind = Some(*peer);
             tune(&mut options, &[]);
             let served = store::serve(&Options::Vault(options)).await.unwrap();
             running.spawn(served.upkeep.run(stop.clone()));

@@ -58,7 +58,8 @@ struct Asked {
 impl Remembered {
     pub(super) fn new(options: &Options) -> Self {
         Self {
-            refresh_after: options.refresh_after,
+            // Who allows no stale record wants each asked for, well or not.
+            refresh_after: options.refresh_after.min(options.max_stale),
             max_stale: options.max_stale,
             records: Lru::new(usize::try_from(options.records_max).unwrap_or(usize::MAX)),
             absent: Lru::new(ABSENT_MAX),

@@ -20,11 +20,25 @@ async fn an_outage_costs_a_known_client_nothing() {
 #[tokio::test(start_paused = true)]
 async fn with_no_staleness_allowed_an_outage_is_told() {
     let node = Node::with_a_record(Options { max_stale: Duration::ZERO, ..options() }).await;
+    node.edit("a", "2").await;
+    assert_eq!(node.read("a").await, found("2"), "it is asked for each time");
     node.wire.fail();
-    assert_eq!(node.read("a").await, found("1"), "it is fresh");
     assert_eq!(node.read_latest("a").await, Err(away()));
-    advance(MINUTE).await;
     assert_eq!(node.read("a").await, Err(away()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_store_is_looked_at_often_however_seldom_it_is_polled() {
+    let node = Node::with_a_record(Options { poll_interval: HOUR, refresh_after: SECOND, ..options() }).await;
+    let _following = node.follow(None);
+    sleep(SECOND).await;
+    node.wire.set(Mode::Silent);
+    assert_eq!(node.timed_read("a").await, (PATIENCE, found("1")));
+    node.edit("a", "2").await;
+    node.wire.set(Mode::Up);
+    let back = Instant::now();
+    until(async || node.read("a").await == found("2")).await;
+    assert!(back.elapsed() < 2 * PROBE_INTERVAL, "{:?}", back.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
