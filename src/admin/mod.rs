@@ -106,6 +106,11 @@ impl Admin {
             "For how long the store has not answered; 0 if it does."
         );
         metrics::describe_gauge!(
+            "locum_store_stale_seconds",
+            metrics::Unit::Seconds,
+            "For how long records have been used that the store could not be asked for; 0 if none is."
+        );
+        metrics::describe_gauge!(
             "locum_store_token_ttl_seconds",
             metrics::Unit::Seconds,
             "The time left to this node's token for the store; +Inf if it does not expire."
@@ -173,6 +178,7 @@ fn set_gauges(watched: &Watched) {
     let unreachable = if is_up { Duration::ZERO } else { status.lasting };
     metrics::gauge!("locum_store_up").set(f64::from(u8::from(is_up)));
     metrics::gauge!("locum_store_unreachable_seconds").set(unreachable.as_secs_f64());
+    metrics::gauge!("locum_store_stale_seconds").set(status.stale_for.unwrap_or_default().as_secs_f64());
     match status.token_left {
         Some(left) => metrics::gauge!("locum_store_token_ttl_seconds").set(left.as_secs_f64()),
         // Who has never logged in has no token that could not expire.

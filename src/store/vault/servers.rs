@@ -24,6 +24,11 @@ use crate::model::Secret;
 /// A server that has said nothing for so long gets company: the next one is asked, too, and the first answer counts.
 const HEDGE_AFTER: Duration = Duration::from_millis(300);
 
+/// The time of each request, by operation: a histogram.
+const SECONDS: &str = "locum_store_request_seconds";
+/// Requests that failed, by operation and cause.
+const FAILURES: &str = "locum_store_request_failures_total";
+
 /// Which server may answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
@@ -45,6 +50,12 @@ pub(super) struct Servers {
 
 impl Servers {
     pub(super) fn new(options: &Options) -> Result<Self, OpenError> {
+        metrics::describe_histogram!(
+            SECONDS,
+            metrics::Unit::Seconds,
+            "The time of each request to a server of the store"
+        );
+        metrics::describe_counter!(FAILURES, "Requests to a server of the store that had no success, by cause");
         let parse = |address: &String| {
             Url::parse(address).map_err(|_| OpenError::Setup(format!("{address} is not the address of a server")))
         };
@@ -140,10 +151,10 @@ impl Servers {
     {
         let began = Instant::now();
         let outcome = request(self.client(index, reach)).await.map_err(Failure::from);
-        metrics::histogram!("locum_store_request_seconds", "operation" => operation).record(began.elapsed());
+        metrics::histogram!(SECONDS, "operation" => operation).record(began.elapsed());
         if let Err(failure) = &outcome {
             metrics::counter!(
-                "locum_store_request_failures_total",
+                FAILURES,
                 "operation" => operation,
                 "cause" => failure.word()
             )
