@@ -37,7 +37,7 @@ const ADDRESSES_MAX: usize = 64;
 /// Pause after a socket failed, for the next try may fail as fast.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 
-/// Tells every address of every peer (`host:port`) how far the feed has come. It takes about [`SEND_TIMEOUT`] at most, and
+/// Tells every address of every peer (`host:port`) how far the feed has come. It takes a second at the most, and
 /// cannot fail: who is not told finds out by polling.
 pub async fn send(position: &Position, peers: &[String]) {
     // No feed, no key: under an empty one anybody could make a notice.

@@ -226,8 +226,8 @@ async fn forged_and_replayed_notices_cause_no_poll() {
 #[tokio::test]
 async fn a_notice_is_insisted_on_while_the_feed_lags() {
     let memory = Arc::<Memory>::default();
+    memory.write(&id("a"), &Secret::new("1"), Expected::Absent).await.unwrap();
     let (node, _following, address) = told_node(&memory).await;
-    node.edit("a", "1").await;
     node.read("a").await.unwrap();
     let before = memory.position().await.unwrap();
     node.wire.set_feed(before);

@@ -76,6 +76,12 @@ async fn a_reader_that_leaves_harms_nobody() {
     node.wire.let_pass();
     assert_eq!((node.read("b").await, node.wire.reads()), (Ok(None), 3));
     assert!(node.wire.gate_is_shut(), "nobody passed for those who left");
+
+    let mut stranger = Box::pin(node.read("c"));
+    assert!(poll!(&mut stranger).is_pending());
+    drop(stranger);
+    let remembered = format!("{:?}", node.cache.0.state().remembered);
+    assert!(remembered.contains("asking: {}"), "{remembered}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -195,6 +201,25 @@ async fn a_write_that_may_have_happened_has_the_record_asked_for_again() {
     node.wire.set(Mode::Up);
     node.edit("a", "2").await;
     advance(8 * SECOND).await;
+    assert_eq!(node.read("a").await, found("2"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_during_a_write_that_may_have_happened_is_asked_for_again() {
+    let node = Node::with_a_record(options()).await;
+    let expected = Expected::Version(node.cache.read(&id("a")).await.unwrap().unwrap().version);
+    let value = Secret::new("2");
+    node.wire.set(Mode::Held);
+    let a = id("a");
+    let mut write = node.cache.write(&a, &value, expected);
+    assert!(poll!(&mut write).is_pending());
+    node.wire.set(Mode::Up);
+    assert_eq!(node.read("a").await, found("1"));
+    node.edit("a", "2").await;
+    node.wire.fail();
+    node.wire.let_pass();
+    write.await.unwrap_err();
+    node.wire.set(Mode::Up);
     assert_eq!(node.read("a").await, found("2"));
 }
 

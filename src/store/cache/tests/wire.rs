@@ -187,7 +187,7 @@ impl Feed for Wire {
         let said = self.feed.lock().unwrap().clone();
         match said {
             Some(position) if position.sequence < at_least.sequence => Err(away()),
-            Some(position) => Ok(Changes { position, records: None }),
+            Some(position) => Ok(Changes { position, records: Some(Vec::new()) }),
             None => self.memory.changes(seen, at_least).await,
         }
     }
