@@ -95,14 +95,10 @@ impl Vault {
                 )));
             }
             // Denied, too, where nothing is mounted: the server does not tell these apart.
-            Err(Trouble::Request(Failure::Forbidden)) => match self.inquire("engine", Plain::engine(mount)).await {
+            Err(Trouble::Denied(_)) => match self.inquire("engine", Plain::engine(mount)).await {
                 Ok(_) => {}
-                Err(Trouble::Request(Failure::Forbidden | Failure::Absent | Failure::NotMounted)) => {
-                    return Err(wrong(format!(
-                        "the token may not see {mount}, or nothing is mounted there: mount a KV engine of version 2 at \
-                         {mount}, and give the token the policy for it (config/deploy/vault/locum-node.hcl), or correct \
-                         mount in [store]"
-                    )));
+                Err(Trouble::Denied(_) | Trouble::Request(Failure::Absent | Failure::NotMounted)) => {
+                    return Err(wrong(self.tokens.unseen(mount)));
                 }
                 Err(trouble) => return Err(trouble),
             },
