@@ -34,6 +34,8 @@ pub enum DirectoryError {
         line: usize,
         /// Where it goes wrong.
         column: usize,
+        /// The version that was read; `None` if it was to be written.
+        version: Option<Version>,
     },
     /// Someone else wrote the record since it was read; what was to be written was not.
     #[error(
@@ -61,6 +63,15 @@ impl DirectoryError {
             Self::Store(StoreError::Conflict { .. }) | Self::Changed { .. } | Self::Removed { .. } => true,
             Self::Store(error) => error.is_transient(),
             Self::Malformed { .. } => false,
+        }
+    }
+
+    /// Whether it is the record that cannot be read, and others may well be; its version then.
+    fn damaged(&self) -> Option<Version> {
+        match self {
+            Self::Malformed { version, .. } => *version,
+            Self::Store(StoreError::Corrupt { version, .. }) => Some(*version),
+            Self::Store(_) | Self::Changed { .. } | Self::Removed { .. } => None,
         }
     }
 }
@@ -107,6 +118,17 @@ pub struct Page<T> {
     pub damaged: Vec<(RecordId, DirectoryError)>,
     /// Where the next page begins; `None` if there is none.
     pub next: Option<RecordId>,
+}
+
+/// What became of a record that was said to be damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Damage {
+    /// It was, and is there no more.
+    Removed,
+    /// It can be read.
+    None,
+    /// There is no such record.
+    NoRecord,
 }
 
 /// The clients and accounts in a store.
@@ -185,6 +207,24 @@ impl Directory {
         self.remove(RecordKind::Client, login, found).await
     }
 
+    /// Removes a record that is there and cannot be read. One that can is left as it is.
+    ///
+    /// # Errors
+    /// As for [`Directory::put_account`].
+    pub async fn remove_damaged(&self, id: &RecordId) -> Result<Damage, DirectoryError> {
+        let read = match id.kind() {
+            RecordKind::Account => self.read::<Account>(id, true).await.map(|found| found.is_some()),
+            RecordKind::Client => self.read::<Client>(id, true).await.map(|found| found.is_some()),
+            RecordKind::Token => self.fetch(id, true).await.map(|found| found.is_some()).map_err(Into::into),
+        };
+        let version = match read {
+            Ok(true) => return Ok(Damage::None),
+            Ok(false) => return Ok(Damage::NoRecord),
+            Err(error) => error.damaged().ok_or(error)?,
+        };
+        self.delete(id, &id.to_string(), version).await.map(|()| Damage::Removed)
+    }
+
     /// Up to `limit` accounts, beginning behind `after`. There may be fewer than that on a page which is not the last.
     ///
     /// # Errors
@@ -214,7 +254,7 @@ impl Directory {
         let next = ids.last().filter(|_| more).cloned();
         let reads = ids.into_iter().map(|id| async move {
             match self.read(&id, self.latest).await {
-                Err(error) if is_of_one_record(&error) => Ok(Some(Err((id, error)))),
+                Err(error) if error.damaged().is_some() => Ok(Some(Err((id, error)))),
                 // It may have been removed since it was listed, or before: some stores name those, too.
                 found => Ok::<_, DirectoryError>(found?.map(Ok)),
             }
@@ -242,6 +282,7 @@ impl Directory {
             id: id.clone(),
             line: error.line(),
             column: error.column(),
+            version: Some(found.version),
         })?;
         Ok(Some(Versioned { record, version: found.version, changed: last_change(&found) }))
     }
@@ -260,7 +301,7 @@ impl Directory {
         found: Option<Version>,
     ) -> Result<Version, DirectoryError> {
         let id = RecordId::new(kind, name);
-        let malformed = |_| DirectoryError::Malformed { id: id.clone(), line: 0, column: 0 };
+        let malformed = |_| DirectoryError::Malformed { id: id.clone(), line: 0, column: 0, version: None };
         let changed = Change { by: self.author.to_string(), at: Timestamp::now() };
         let value = Secret::new(serde_json::to_vec(&Stamped { record, changed: &changed }).map_err(malformed)?);
         let expected = found.map_or(Expected::Absent, Expected::Version);
@@ -276,10 +317,13 @@ impl Directory {
     }
 
     async fn remove(&self, kind: RecordKind, name: &str, found: Version) -> Result<(), DirectoryError> {
-        let id = RecordId::new(kind, name);
-        match self.store.delete(&id, found).await {
+        self.delete(&RecordId::new(kind, name), &describe(kind, name), found).await
+    }
+
+    async fn delete(&self, id: &RecordId, what: &str, found: Version) -> Result<(), DirectoryError> {
+        match self.store.delete(id, found).await {
             Err(conflict @ StoreError::Conflict { .. }) => {
-                Err(overtaken(describe(kind, name), self.fetch(&id, true).await, conflict))
+                Err(overtaken(what.to_owned(), self.fetch(id, true).await, conflict))
             }
             removed => Ok(removed?),
         }
@@ -304,11 +348,6 @@ fn last_change(record: &Record) -> Option<Change> {
     let Stamp { changed: Change { by, at } } = serde_json::from_slice(record.value.expose()).ok()?;
     // Whoever may write to the store by other means could put anything there, and it goes onto terminals.
     Some(Change { by: by.replace(char::is_control, ""), at })
-}
-
-/// Whether it is the record that is wrong, and others may well be read.
-fn is_of_one_record(error: &DirectoryError) -> bool {
-    matches!(error, DirectoryError::Malformed { .. } | DirectoryError::Store(StoreError::Corrupt { .. }))
 }
 
 /// What to say of a conflict, by what is found now.
@@ -462,5 +501,18 @@ mod tests {
         let [(id, error)] = &damaged[..] else { panic!("{damaged:?}") };
         assert_eq!(*id, bad);
         assert!(error.to_string().contains("does not have the form") && !format!("{error:?}").contains("canary"));
+    }
+
+    #[tokio::test]
+    async fn a_record_that_cannot_be_read_can_be_removed_and_no_other() {
+        let (alice, _, store) = two_operators();
+        let id = RecordId::new(RecordKind::Client, "scan");
+        assert_eq!(alice.remove_damaged(&id).await.unwrap(), Damage::NoRecord);
+        let version = alice.put_client(&client("scan", "a"), None).await.unwrap();
+        assert_eq!(alice.remove_damaged(&id).await.unwrap(), Damage::None);
+        store.write(&id, &Secret::new("{"), Expected::Version(version)).await.unwrap();
+        assert!(alice.client("scan").await.is_err());
+        assert_eq!(alice.remove_damaged(&id).await.unwrap(), Damage::Removed);
+        assert!(alice.client("scan").await.unwrap().is_none());
     }
 }

@@ -25,7 +25,7 @@ use crate::credential;
 use crate::model::{Account, Attempt, Client, ClientSecret, Profile, Protocol};
 use throttle::{Admission, Throttle};
 
-pub use directory::{Change, Directory, DirectoryError, Page, Versioned};
+pub use directory::{Change, Damage, Directory, DirectoryError, Page, Versioned};
 pub use lease::Lease;
 pub use options::Options;
 pub use reason::Reason;

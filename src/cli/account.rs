@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::exit::{self, Failure};
-use super::list::{Found, Listing};
+use super::list::{self, Found, Listing};
 use super::open_directory;
 use super::output;
 use super::secret_input::SecretInput;
@@ -36,7 +36,11 @@ pub(super) enum Command {
     /// Remove an account and its credentials. Clients bound to it can log in no more.
     Remove {
         /// The account.
-        name: String,
+        #[arg(required_unless_present = "damaged")]
+        name: Option<String>,
+        /// Remove the record of this id, which cannot be read, as `locum account list` says.
+        #[arg(long, value_name = "ID", conflicts_with = "name")]
+        damaged: Option<String>,
     },
 }
 
@@ -117,13 +121,8 @@ pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
         Command::Set(set) => self::set(&config, &directory, set).await,
         Command::List(listing) => list(&directory, &listing).await,
         Command::Show { name, format } => show(&directory, &name, &format).await,
-        Command::Remove { name } => {
-            let found = find(&directory, &name).await?;
-            directory.remove_account(&name, found.version).await?;
-            let account = found.record.name;
-            output::note(format!("{account}: removed; delete its app password in the provider's portal, too"));
-            Ok(())
-        }
+        Command::Remove { damaged: Some(id), .. } => list::remove_damaged(&directory, RecordKind::Account, &id).await,
+        Command::Remove { name, damaged: None } => remove(&directory, &name.unwrap_or_default()).await,
     }
 }
 
@@ -195,6 +194,17 @@ async fn list(directory: &Directory, listing: &Listing) -> Result<()> {
         listing.none("no accounts yet; add one with `locum account add`"),
     );
     rest.tell()
+}
+
+async fn remove(directory: &Directory, name: &str) -> Result<()> {
+    if list::was_damaged(directory, RecordKind::Account, check_name(name)?).await? {
+        return Ok(());
+    }
+    let found = find(directory, name).await?;
+    directory.remove_account(name, found.version).await?;
+    let account = found.record.name;
+    output::note(format!("{account}: removed; delete its app password in the provider's portal, too"));
+    Ok(())
 }
 
 async fn show(directory: &Directory, name: &str, format: &Format) -> Result<()> {

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::account::{Format, check_name};
 use super::exit::{self, Failure};
-use super::list::{Found, Listing};
+use super::list::{self, Found, Listing};
 use super::output;
 use super::{account, open_directory};
 use crate::broker::{Change, Directory, Versioned, client_secret};
@@ -33,7 +33,8 @@ pub(super) enum Command {
     /// Revoke one secret of a client, or the client with all of its secrets.
     Revoke {
         /// Its login name.
-        login: String,
+        #[arg(required_unless_present = "damaged", conflicts_with = "damaged")]
+        login: Option<String>,
         #[command(flatten)]
         what: Revoked,
     },
@@ -48,6 +49,9 @@ pub(super) struct Revoked {
     /// All secrets, and the client itself.
     #[arg(long)]
     all: bool,
+    /// Remove the record of this id, which cannot be read, as `locum client list` says.
+    #[arg(long, value_name = "ID")]
+    damaged: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -106,13 +110,10 @@ pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
         Command::Issue(issue) => self::issue(&config, &directory, issue).await,
         Command::List(listing) => list(&directory, &listing).await,
         Command::Show { login, format } => show(&directory, &login, &format).await,
-        Command::Revoke { login, what: Revoked { secret: Some(id), .. } } => revoke(&directory, &login, &id).await,
-        Command::Revoke { login, what: Revoked { secret: None, .. } } => {
-            let found = find(&directory, &login).await?;
-            directory.remove_client(&login, found.version).await?;
-            output::note(format!("{}: revoked with all its secrets", found.record.login));
-            Ok(())
+        Command::Revoke { what: Revoked { damaged: Some(id), .. }, .. } => {
+            list::remove_damaged(&directory, RecordKind::Client, &id).await
         }
+        Command::Revoke { login, what } => revoke(&directory, &login.unwrap_or_default(), what.secret.as_deref()).await,
     }
 }
 
@@ -221,8 +222,17 @@ fn show_limits<T: ToString>(what: &str, allowed: impl Iterator<Item = T>) {
     }
 }
 
-async fn revoke(directory: &Directory, login: &str, id: &str) -> Result<()> {
+/// Revokes the secret of that id, or all.
+async fn revoke(directory: &Directory, login: &str, id: Option<&str>) -> Result<()> {
+    if id.is_none() && list::was_damaged(directory, RecordKind::Client, check_name(login)?).await? {
+        return Ok(());
+    }
     let Versioned { record: mut client, version, .. } = find(directory, login).await?;
+    let Some(id) = id else {
+        directory.remove_client(login, version).await?;
+        output::note(format!("{}: revoked with all its secrets", client.login));
+        return Ok(());
+    };
     let before = client.secrets.len();
     client.secrets.retain(|secret| secret.id != id);
     if client.secrets.len() == before {

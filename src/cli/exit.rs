@@ -9,7 +9,7 @@ use crate::app::Problems;
 use crate::broker::DirectoryError;
 use crate::config::ConfigErrors;
 use crate::credential::CredentialError;
-use crate::store::{KeyError, OpenError, migrate};
+use crate::store::{KeyError, OpenError, StoreError, migrate};
 
 /// Wrong arguments (`EX_USAGE`).
 pub(super) const USAGE: u8 = 64;
@@ -66,7 +66,11 @@ pub(super) fn code_of(error: &Error) -> ExitCode {
             _ => CONFIG,
         }
     } else if let Some(error) = error.downcast_ref::<migrate::Error>() {
-        if error.is_transient() { TEMPORARY } else { DATA }
+        match &error.source {
+            source if source.is_transient() => TEMPORARY,
+            StoreError::Config(_) => CONFIG,
+            _ => DATA,
+        }
     } else if error.is::<CredentialError>() {
         DATA
     } else if error.is::<KeyError>() {
@@ -74,6 +78,7 @@ pub(super) fn code_of(error: &Error) -> ExitCode {
     } else {
         match error.downcast_ref::<DirectoryError>() {
             Some(error) if error.is_transient() => TEMPORARY,
+            Some(DirectoryError::Store(StoreError::Config(_))) => CONFIG,
             Some(_) => DATA,
             None => SOFTWARE,
         }

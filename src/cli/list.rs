@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::exit::{self, Failure};
 use super::output;
-use crate::broker::{DirectoryError, Page, Versioned};
+use crate::broker::{Damage, Directory, DirectoryError, Page, Versioned};
 use crate::model::{RecordId, RecordKind};
 
 /// Records asked for in one go. A server that has no pages of its own makes the whole list each time.
@@ -40,6 +40,7 @@ pub(super) struct Found<T> {
 #[derive(Debug)]
 #[must_use = "what is not shown must be told"]
 pub(super) struct Rest {
+    kind: RecordKind,
     shown: usize,
     damaged: Vec<DirectoryError>,
     next: Option<RecordId>,
@@ -63,7 +64,7 @@ impl Listing {
             next = found.next;
             if next.is_none() || records.len() >= limit {
                 let shown = records.len();
-                return Ok(Found { records, rest: Rest { shown, damaged, next } });
+                return Ok(Found { records, rest: Rest { kind, shown, damaged, next } });
             }
         }
     }
@@ -80,6 +81,9 @@ impl Rest {
         for error in &self.damaged {
             output::note(format!("locum: {error}"));
         }
+        if !self.damaged.is_empty() {
+            output::note(format!("what no backup has can be removed: locum {} --damaged ID", removal(self.kind)));
+        }
         if let Some(next) = self.next {
             output::note(format!("{} shown; more: --after {}, or --all", self.shown, next.hash()));
         }
@@ -94,4 +98,40 @@ impl Rest {
 fn parse_cursor(kind: RecordKind, cursor: &str) -> Result<RecordId> {
     let wrong = || Failure::new(exit::USAGE, "--after takes what an earlier list said behind `more: --after`");
     Ok(RecordId::from_hash(kind, cursor).ok_or_else(wrong)?)
+}
+
+/// The verb that removes records of a kind.
+fn removal(kind: RecordKind) -> &'static str {
+    match kind {
+        RecordKind::Account => "account remove",
+        RecordKind::Client => "client revoke",
+        RecordKind::Token => "store", // no verb lists them
+    }
+}
+
+/// Removes the record of that name if it cannot be read; whether that was so.
+pub(super) async fn was_damaged(directory: &Directory, kind: RecordKind, name: &str) -> Result<bool> {
+    let removed = directory.remove_damaged(&RecordId::new(kind, name)).await? == Damage::Removed;
+    if removed {
+        output::note(format!("{name}: removed; its record was damaged"));
+    }
+    Ok(removed)
+}
+
+/// Removes a record that cannot be read, by the id that a list told.
+pub(super) async fn remove_damaged(directory: &Directory, kind: RecordKind, named: &str) -> Result<()> {
+    let hash = named.strip_prefix(kind.folder()).and_then(|rest| rest.strip_prefix('/')).unwrap_or(named);
+    let wrong = || {
+        Failure::new(exit::USAGE, format!("--damaged takes an id such as {}/p7ret…, as a list tells it", kind.folder()))
+    };
+    let id = RecordId::from_hash(kind, hash).ok_or_else(wrong)?;
+    match directory.remove_damaged(&id).await? {
+        Damage::Removed => output::note(format!("{id}: removed")),
+        Damage::None => {
+            let message = format!("{id} is not damaged, so it is left as it is: remove it by its name");
+            return Err(Failure::new(exit::DATA, message).into());
+        }
+        Damage::NoRecord => return Err(Failure::new(exit::NOT_FOUND, format!("there is no record {id}")).into()),
+    }
+    Ok(())
 }

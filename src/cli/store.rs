@@ -215,7 +215,9 @@ async fn copy(from: &dyn Store, to: &dyn Store, options: migrate::Options) -> Re
     let tally = migrate::run(from, to, options, |tally| progress.show(tally)).await;
     progress.end();
     tally.map_err(|error| {
-        output::note(format!("{} of {} records were done; run it again to go on", progress.done, progress.total));
+        if progress.total > 0 {
+            output::note(format!("{} of {} records were done; run it again to go on", progress.done, progress.total));
+        }
         error.into()
     })
 }

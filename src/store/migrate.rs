@@ -176,7 +176,9 @@ async fn copy(from: &dyn Store, to: &dyn Store, id: &RecordId, options: Options)
     let written = to.write(id, &source.value, expected).await.map_err(on(Side::Target))?;
     match to.read_latest(id).await.map_err(on(Side::Target))? {
         Some(back) if back.value == source.value => Ok(outcome),
-        Some(back) if back.version == written => Err(on(Side::Target)(StoreError::Corrupt { id: id.clone() })),
+        Some(back) if back.version == written => {
+            Err(on(Side::Target)(StoreError::Corrupt { id: id.clone(), version: written }))
+        }
         // Somebody works on the target at the same time: what they wrote is not ours to replace.
         _ => Ok(Outcome::Conflict),
     }

@@ -153,6 +153,8 @@ pub enum StoreError {
     Corrupt {
         /// The record.
         id: RecordId,
+        /// The version of what does not open: with it the record can be deleted.
+        version: Version,
     },
     /// The store as a whole is damaged.
     #[error("the store is damaged: {0}: restore it from a backup")]

@@ -76,7 +76,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 async fn assert_corrupt(store: &dyn Store, id: &RecordId) {
     let error = store.read(id).await.unwrap_err();
-    assert!(matches!(&error, StoreError::Corrupt { id: named } if named == id), "{error}");
+    assert!(matches!(&error, StoreError::Corrupt { id: named, .. } if named == id), "{error}");
     assert!(!error.is_transient());
 }
 

@@ -102,7 +102,7 @@ const ROOMS: &[Room] = &[
             ("store", ALL),
             ("credential", ALL),
             ("telemetry", ALL),
-            ("broker", &["Change", "Directory", "DirectoryError", "Page", "Versioned", "client_secret"]),
+            ("broker", &["Change", "Damage", "Directory", "DirectoryError", "Page", "Versioned", "client_secret"]),
             ("upstream", &["Upstreams"]),
             ("config", ALL),
             ("app", ALL),

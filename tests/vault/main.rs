@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod cli;
 mod guide;
 mod impostor;
 mod lab;
@@ -10,6 +11,9 @@ mod lab;
 mod openbao;
 mod place;
 mod policies;
+#[path = "../process/support/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "some of it is for the program with a store in a file")]
+mod program;
 #[expect(clippy::print_stdout, reason = "figures are for people")]
 mod propagation;
 mod traps;

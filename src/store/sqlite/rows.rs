@@ -17,8 +17,8 @@ pub(super) fn read(
         connection.prepare_cached("SELECT version, sealed FROM records WHERE folder = ?1 AND hash = ?2")?;
     let mut rows = select.query(params![id.kind().folder(), id.hash()])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    let corrupt = || StoreError::Corrupt { id: id.clone() };
     let version = version_from(row.get(0)?)?;
+    let corrupt = || StoreError::Corrupt { id: id.clone(), version };
     let sealed = row.get_ref(1)?.as_blob().map_err(|_| corrupt())?;
     let value = data_key.open(id, version, sealed).ok_or_else(corrupt)?;
     Ok(Some(Record { value, version }))

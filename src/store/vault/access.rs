@@ -22,14 +22,22 @@ use crate::model::Secret;
 pub(super) enum Trouble {
     Request(Failure),
     Login(StoreError),
+    /// The token is good, and does not permit it. What to do about that.
+    Denied(String),
 }
 
 impl Trouble {
+    /// Whether a request that changes something may have had its effect all the same.
+    pub(super) fn leaves_doubt(&self) -> bool {
+        matches!(self, Self::Request(Failure::Failing { .. } | Failure::Unreachable(_)))
+    }
+
     /// For the callers of the store. `about` says what was tried.
     pub(super) fn into_store_error(self, about: &str) -> StoreError {
         match self {
             Self::Request(failure) => failure.into_store_error(about),
             Self::Login(error) => error,
+            Self::Denied(advice) => StoreError::Config(format!("{about}: {advice}")),
         }
     }
 }
@@ -91,7 +99,7 @@ impl Vault {
             Err(Trouble::Request(failure)) if failure.is_of_one_server() => {
                 self.health.failed(&failure.clone().into_store_error("the store cannot be asked"));
             }
-            Ok(_) | Err(Trouble::Request(_)) => self.health.answered(),
+            Ok(_) | Err(Trouble::Request(_) | Trouble::Denied(_)) => self.health.answered(),
         }
         outcome
     }
@@ -115,13 +123,20 @@ impl Vault {
         // An invalid token and a missing right are refused in the same way; the token's own state tells which it was.
         let look_up = |client| async move { token::lookup_self(&client).await.map(drop) };
         match self.servers.read(Reach::Active, "lookup_self", look_up).await {
-            Ok(()) => Err(Failure::Forbidden.into()),
+            Ok(()) => Err(self.denied()),
             Err(Failure::Forbidden) => {
                 self.log_in(token.as_ref()).await?;
-                Ok(request(false).await?)
+                request(false).await.map_err(|failure| match failure {
+                    Failure::Forbidden => self.denied(),
+                    failure => failure.into(),
+                })
             }
             Err(other) => Err(other.into()),
         }
+    }
+
+    fn denied(&self) -> Trouble {
+        Trouble::Denied(self.tokens.denied())
     }
 
     /// A login that cannot succeed keeps a node from starting. One that has had its records already goes on as in any

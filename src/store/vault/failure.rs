@@ -200,17 +200,22 @@ fn deleted_version(content: &str) -> Option<u64> {
 
 /// The innermost cause is the telling one; addresses are known to the reader, and secrets are in none of these.
 fn of_transport(error: &(dyn Error + 'static)) -> Failure {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
+    let causes = || std::iter::successors(Some(error), |error| cause_of(*error));
+    let text = causes().last().map(|cause| plain(&cause.to_string())).unwrap_or_default();
+    match causes().find_map(|cause| cause.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(_)) => Failure::Untrusted(text),
+        // A server without TLS, or something else that listens there.
+        Some(rustls::Error::InvalidMessage(_)) => Failure::Unreachable("what listens there speaks no TLS".into()),
+        _ => Failure::Unreachable(text),
     }
-    let text = plain(&cause.to_string());
-    let is_certificate = std::iter::successors(Some(error), |error| (*error).source()).any(|error| {
-        let tls = error.downcast_ref::<rustls::Error>();
-        let wrapped = || error.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>();
-        matches!(tls.or_else(wrapped), Some(rustls::Error::InvalidCertificate(_)))
-    });
-    if is_certificate { Failure::Untrusted(text) } else { Failure::Unreachable(text) }
+}
+
+/// An I/O error passes over what it was made of when it is asked for its source, and here one is made of another.
+fn cause_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => error.source(),
+    }
 }
 
 /// Somebody else's text, made fit for one line of ours.
@@ -265,6 +270,14 @@ mod tests {
         assert!(!sorted(403, &[]).is_transient() && !sorted(404, &[]).is_transient());
         assert!(!Failure::Untrusted("x".into()).is_transient());
         assert!(Failure::Untrusted("x".into()).is_of_one_server(), "another server may have a better certificate");
+    }
+
+    #[test]
+    fn a_certificate_is_found_wrong_however_deep_it_is_told() {
+        let wrong = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let io = std::io::Error::new(std::io::ErrorKind::InvalidData, wrong);
+        let io = std::io::Error::other(io);
+        assert_eq!(of_transport(&io), Failure::Untrusted("invalid peer certificate: UnknownIssuer".into()));
     }
 
     #[test]

@@ -84,7 +84,8 @@ fn tls(options: &Options) -> Result<ClientConfig, OpenError> {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, OpenError> {
-    let text = fs::read(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+    let unreadable = |error| OpenError::Setup(format!("cannot read the certificates in {}: {error}", path.display()));
+    let text = fs::read(path).map_err(unreadable)?;
     match CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>() {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
         _ => Err(OpenError::Setup(format!("there is no certificate in {}: it must be PEM", path.display()))),

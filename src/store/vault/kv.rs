@@ -33,7 +33,7 @@ impl Entry {
     /// Takes an answer apart.
     pub(super) fn parse(id: &RecordId, answer: ReadSecretResponse) -> Result<Self, StoreError> {
         let version = answer.metadata.version;
-        let corrupt = || StoreError::Corrupt { id: id.clone() };
+        let corrupt = || StoreError::Corrupt { id: id.clone(), version: Version(version) };
         let Value::Object(mut fields) = answer.data else { return Err(corrupt()) };
         let mut text = |name: &str| match fields.remove(name) {
             Some(Value::String(text)) => Some(text),

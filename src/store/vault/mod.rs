@@ -120,7 +120,7 @@ impl Vault {
             Expected::Absent => 0,
             Expected::Version(Version(version)) => version,
         };
-        let about = format!("cannot write {id}; it may have been written all the same, so look before trying again");
+        let mut doubt = "";
         let (deadline, mut pause) = (Instant::now() + WRITE_TIMEOUT, PAUSE_MIN);
         loop {
             let outcome = match self.set("write", &id.to_string(), attempt.fields(value), version).await {
@@ -130,7 +130,12 @@ impl Vault {
                     let bytes = value.map_or(0, |value| value.expose().len());
                     return Err(StoreError::TooLarge { id: id.clone(), bytes });
                 }
-                Err(trouble) => Err(trouble.into_store_error(&about)),
+                Err(trouble) => {
+                    if trouble.leaves_doubt() {
+                        doubt = "; it may have been written all the same, so look before trying again";
+                    }
+                    Err(trouble.into_store_error(&format!("cannot write {id}{doubt}")))
+                }
             };
             match outcome {
                 Ok(Some(entry)) if entry.is_of(&attempt) => return Ok(Version(entry.version)),

@@ -9,12 +9,13 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use vaultrs::api;
 
-use super::super::StoreError;
+use super::super::{Feed, Store, StoreError};
 use super::Vault;
 use super::access::Trouble;
 use super::failure::Failure;
 use super::requests::Plain;
 use super::servers::Reach;
+use crate::model::{RecordId, RecordKind};
 
 /// How often a server that was not there at the start is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -49,11 +50,12 @@ impl Vault {
     pub async fn describe(&self) -> Result<String, StoreError> {
         let request = |client| async move { api::exec_with_no_result(&client, Plain::health()).await };
         let about = format!("{} cannot be asked", self.servers.describe());
-        let state: Value = self
-            .servers
-            .read(Reach::Any, "health", request)
-            .await
-            .map_err(|failure| failure.into_store_error(&about))?;
+        let state: Value = self.servers.read(Reach::Any, "health", request).await.map_err(|failure| match failure {
+            failure @ Failure::Unreachable(_) => StoreError::Unavailable(format!(
+                "{about}: {failure}: see that a server runs there and can be reached, or correct address in [store]"
+            )),
+            failure => failure.into_store_error(&about),
+        })?;
         let is = |field: &str| state[field].as_bool().unwrap_or_default();
         let seal = match (is("initialized"), is("sealed"), is("standby")) {
             (false, ..) => "not initialised",
@@ -61,7 +63,12 @@ impl Vault {
             (true, false, true) => "unsealed, a standby",
             (true, false, false) => "unsealed, active",
         };
-        self.connect().await?;
+        // To a login such a server says no more than one that is sealed.
+        self.connect().await.map_err(|error| match is("initialized") {
+            true => error,
+            false => Failure::Uninitialised.into_store_error(&about),
+        })?;
+        self.try_reading().await?;
         let token =
             self.inquire("lookup_self", Plain::token()).await.map_err(|trouble| trouble.into_store_error(&about))?;
         let token = match token["ttl"].as_u64() {
@@ -70,6 +77,17 @@ impl Vault {
         };
         let (version, mount) = (state["version"].as_str().unwrap_or("of unknown version"), &self.mount);
         Ok(format!("server {version}, {seal}; KV version 2 at {mount}; {token}"))
+    }
+
+    /// Reads one record of each kind that a login needs, and the feed: whether there are such is of no matter.
+    async fn try_reading(&self) -> Result<(), StoreError> {
+        for kind in [RecordKind::Account, RecordKind::Client] {
+            match self.read(&RecordId::new(kind, "")).await {
+                Ok(_) | Err(StoreError::Corrupt { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.position().await.map(drop)
     }
 
     /// Proves, once, that the engine is the one that is needed.
@@ -95,14 +113,10 @@ impl Vault {
                 )));
             }
             // Denied, too, where nothing is mounted: the server does not tell these apart.
-            Err(Trouble::Request(Failure::Forbidden)) => match self.inquire("engine", Plain::engine(mount)).await {
+            Err(Trouble::Denied(_)) => match self.inquire("engine", Plain::engine(mount)).await {
                 Ok(_) => {}
-                Err(Trouble::Request(Failure::Forbidden | Failure::Absent | Failure::NotMounted)) => {
-                    return Err(wrong(format!(
-                        "the token may not see {mount}, or nothing is mounted there: mount a KV engine of version 2 at \
-                         {mount}, and give the token the policy for it (config/deploy/vault/locum-node.hcl), or correct \
-                         mount in [store]"
-                    )));
+                Err(Trouble::Denied(_) | Trouble::Request(Failure::Absent | Failure::NotMounted)) => {
+                    return Err(wrong(self.tokens.unseen(mount)));
                 }
                 Err(trouble) => return Err(trouble),
             },

@@ -134,7 +134,7 @@ async fn no_more_is_remembered_than_may_be() {
 
 #[tokio::test(start_paused = true)]
 async fn a_permanent_error_is_passed_on_and_the_record_forgotten() {
-    for error in [StoreError::Config("denied".to_owned()), StoreError::Corrupt { id: id("a") }] {
+    for error in [StoreError::Config("denied".to_owned()), StoreError::Corrupt { id: id("a"), version: Version(1) }] {
         let node = Node::with_a_record(options()).await;
         advance(MINUTE).await;
         node.wire.set(Mode::Failing(error.clone()));

@@ -1,24 +1,20 @@
-//! The ways to a token, and which one is taken.
+//! The ways to a token.
 
 use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
 
-use super::super::super::{KeySource, OpenError};
+use super::super::super::OpenError;
+use super::super::Login;
 use super::super::servers::Servers;
 use super::super::source::Place;
-use super::super::{Login, Rights};
 use super::approle::AppRoleLogin;
+use super::bearer::Bearer;
 use super::certificate::CertificateLogin;
 use super::exchange::Granted;
 use super::kubernetes::KubernetesLogin;
 use super::setback::Setback;
 use super::token::TokenLogin;
 use crate::model::Secret;
-
-/// Where the tools of Vault and OpenBao take a token from, in this order; the file is in the home directory.
-const OPERATOR_VARIABLES: [&str; 2] = ["VAULT_TOKEN", "BAO_TOKEN"];
-const OPERATOR_FILE: &str = ".vault-token";
 
 /// One way to a token.
 #[derive(Debug)]
@@ -30,19 +26,15 @@ pub(super) enum Method {
 }
 
 impl Method {
-    /// Chooses, and checks what needs no server.
+    /// Checks what needs no server.
     pub(super) fn new(
         login: &Login,
-        rights: Rights,
+        bearer: Bearer,
         variable: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Self, OpenError> {
-        let own = match rights {
-            Rights::Operator => operators(variable).map(Login::Token),
-            Rights::Node => None,
-        };
         let find = |source| Place::find(source, variable);
-        Ok(match own.as_ref().unwrap_or(login) {
-            Login::Token(source) => Self::Token(TokenLogin { place: find(source)? }),
+        Ok(match login {
+            Login::Token(source) => Self::Token(TokenLogin { place: find(source)?, bearer }),
             Login::AppRole { mount, role_id, secret_id, wrapped } => {
                 Self::AppRole(AppRoleLogin::new(mount.clone(), role_id.clone(), find(secret_id)?, *wrapped))
             }
@@ -64,6 +56,16 @@ impl Method {
             Self::AppRole(login) => login.obtain(servers).await,
             Self::Kubernetes(login) => login.obtain(servers).await,
             Self::Certificate(login) => login.obtain(servers).await,
+        }
+    }
+
+    /// Which token it is that they lead to, for people.
+    pub(super) fn token(&self) -> String {
+        match self {
+            Self::Token(login) => format!("the token in {}", login.place),
+            Self::AppRole(_) | Self::Kubernetes(_) | Self::Certificate(_) => {
+                format!("the token of the {self} login in [store.login]")
+            }
         }
     }
 
@@ -93,14 +95,4 @@ impl fmt::Display for Method {
             Self::Certificate(_) => "certificate",
         })
     }
-}
-
-/// The operator's own token, if there is any.
-fn operators(variable: &dyn Fn(&str) -> Option<OsString>) -> Option<KeySource> {
-    let is_set = |name: &&str| variable(name).is_some_and(|value| !value.is_empty());
-    if let Some(name) = OPERATOR_VARIABLES.iter().find(|name| is_set(name)) {
-        return Some(KeySource::Environment((*name).to_owned()));
-    }
-    let file = PathBuf::from(variable("HOME")?).join(OPERATOR_FILE);
-    file.exists().then_some(KeySource::File(file))
 }

@@ -3,11 +3,12 @@
 //!
 //! - [`Tokens::log_in`]: for whoever finds that there is no token, or that it is refused. One login at a time.
 //! - [`Tokens::keep`] (`keep`): renews, and logs in anew in time.
-//! - `method`: which way is taken. `token`, `approle`, `kubernetes`, `certificate`: the ways, each with its advice.
+//! - `bearer`: whose token it is. `method`: which way leads to it. `token`, `approle`, `kubernetes`, `certificate`: the ways, each with its advice.
 //! - `exchange`: the requests. `setback`: why there is no token. `backoff`: when to try again.
 
 mod approle;
 mod backoff;
+mod bearer;
 mod certificate;
 mod exchange;
 mod keep;
@@ -27,6 +28,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
 use self::backoff::{Backoff, LASTING_PAUSE_MAX, PAUSE_MAX};
+use self::bearer::Bearer;
 use self::keep::Lease;
 use self::method::Method;
 use self::setback::Setback;
@@ -37,6 +39,7 @@ use crate::model::Secret;
 
 /// The token's keeper.
 pub(super) struct Tokens {
+    bearer: Bearer,
     method: Method,
     /// One login at a time; who waited finds the token there.
     flight: Semaphore,
@@ -79,8 +82,10 @@ impl Tokens {
     }
 
     fn with(login: &Login, rights: Rights, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, OpenError> {
+        let (bearer, login) = Bearer::choose(login, rights, variable)?;
         Ok(Self {
-            method: Method::new(login, rights, variable)?,
+            bearer,
+            method: Method::new(&login, bearer, variable)?,
             flight: Semaphore::new(1),
             state: Mutex::default(),
             changed: Notify::new(),
@@ -92,6 +97,16 @@ impl Tokens {
     /// told again until the next one is due.
     pub(super) async fn log_in(&self, servers: &Servers, refused: Option<&Arc<Secret>>) -> Result<(), StoreError> {
         Ok(self.fly(servers, refused, Pilot::Caller).await?)
+    }
+
+    /// What to do where a token that is good does not permit what was asked.
+    pub(super) fn denied(&self) -> String {
+        self.bearer.denied(&self.method.token())
+    }
+
+    /// What to do where it does not even show whether there is an engine at the mount.
+    pub(super) fn unseen(&self, mount: &str) -> String {
+        self.bearer.unseen(&self.method.token(), mount)
     }
 
     async fn fly(&self, servers: &Servers, refused: Option<&Arc<Secret>>, pilot: Pilot) -> Result<(), Setback> {

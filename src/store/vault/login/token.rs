@@ -4,6 +4,7 @@
 use super::super::failure::Failure;
 use super::super::servers::Servers;
 use super::super::source::Place;
+use super::bearer::Bearer;
 use super::exchange::{Granted, Life};
 use super::setback::Setback;
 use crate::model::Secret;
@@ -11,6 +12,7 @@ use crate::model::Secret;
 #[derive(Debug)]
 pub(super) struct TokenLogin {
     pub(super) place: Place,
+    pub(super) bearer: Bearer,
 }
 
 impl TokenLogin {
@@ -33,15 +35,19 @@ impl TokenLogin {
         self.place.read().is_ok_and(|found| found != *token)
     }
 
-    /// No lasting setback: what is remembered is used meanwhile, and a new token needs no restart.
+    /// Of a file that somebody keeps it is no lasting setback: what is remembered is used meanwhile, and a new token needs no
+    /// restart.
     fn refused(&self) -> Setback {
-        let again = match self.place {
-            Place::File(_) | Place::OpenFile(_) => "it is read again",
-            Place::Variable { .. } => "then start again",
-        };
-        Setback::Passing(format!(
-            "the server refused the token in {}: renew it, or put a new one there; {again}",
-            self.place
-        ))
+        let Self { place, bearer } = self;
+        let refused =
+            format!("the server refused the token in {place}, which has expired, was revoked, or is of another server");
+        match (place, bearer) {
+            (Place::Variable { name, .. }, Bearer::Operator) => Setback::Lasting(format!(
+                "{refused}: put another one there, or unset {name} and run `bao login` or `vault login`"
+            )),
+            (_, Bearer::Operator) => Setback::Lasting(format!("{refused}: run `bao login` or `vault login`")),
+            (Place::Variable { .. }, _) => Setback::Lasting(format!("{refused}: put a new one there, and start again")),
+            _ => Setback::Passing(format!("{refused}: renew it, or put a new one there; it is read again")),
+        }
     }
 }
