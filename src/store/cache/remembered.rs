@@ -99,7 +99,12 @@ impl Remembered {
     /// The record as it was, if it may still be used while the store does not answer.
     pub(super) fn recall(&mut self, id: &RecordId, now: Instant) -> Option<Record> {
         let entry = self.records.touch(id)?;
-        (now.duration_since(entry.read_at) < self.max_stale).then(|| entry.record.clone())
+        if now.duration_since(entry.read_at) < self.max_stale {
+            return Some(entry.record.clone());
+        }
+        let at_least = entry.at_least;
+        self.let_go(id, at_least);
+        None
     }
 
     /// The least version that an answer must have: one that is older comes from a server that is behind.
@@ -184,7 +189,16 @@ impl Remembered {
         self.absent.remove(id);
         self.announced.remove(id);
         let at_least = record.version;
+        if self.max_stale.is_zero() {
+            return self.let_go(id, at_least);
+        }
         self.records.insert(id, Entry { record, read_at, generation: Some(self.generation), at_least });
+    }
+
+    /// Keeps no more of a record than that it must not be older: a secret that is of no use is not to lie about in memory.
+    fn let_go(&mut self, id: &RecordId, at_least: Version) {
+        self.records.remove(id);
+        self.announced.insert(id, at_least);
     }
 
     /// The call that asks for this record already; for its latest state only one that asks for that. Nobody joins a call

@@ -115,7 +115,7 @@ impl Vault {
 #[async_trait]
 impl Feed for Vault {
     async fn position(&self) -> Result<Position, StoreError> {
-        let head = self.fields(Reach::Any, HEAD).await?;
+        let head = self.fields(Reach::Feed, HEAD).await?;
         Ok(head.and_then(|(fields, _)| ring::parse_head(&fields)).unwrap_or_default())
     }
 

@@ -20,8 +20,12 @@ use super::{Login, Options};
 /// Time to connect to one server; a part of the time for a request.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long an idle connection is kept for the next request.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long an idle connection is kept for the next request. TLS decrypts in a buffer that it keeps, and a part of the
+/// last record would lie there in clear for as long as its connection lives.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The same where no secret comes by.
+const FEED_IDLE_TIMEOUT: Duration = Duration::from_secs(6 * 60);
 
 /// Idle connections kept to each server.
 const IDLE_MAX: usize = 8;
@@ -34,12 +38,14 @@ pub(super) struct Clients {
     /// A standby is to hand the request on to the active server
     /// (<https://developer.hashicorp.com/vault/docs/enterprise/consistency>, "X-Vault-Inconsistent"; OpenBao, too).
     pub(super) active: reqwest::Client,
+    /// As `any`, on connections that are kept from one look at the feed to the next.
+    pub(super) feed: reqwest::Client,
 }
 
 impl Clients {
     pub(super) fn new(options: &Options) -> Result<Self, OpenError> {
         let tls = tls(options)?;
-        let client = |headers: HeaderMap| {
+        let client = |headers: HeaderMap, idle: Duration| {
             reqwest::Client::builder()
                 .redirect(Policy::none())
                 .no_proxy()
@@ -47,7 +53,7 @@ impl Clients {
                 .http1_only()
                 .connect_timeout(CONNECT_TIMEOUT.min(options.request_timeout))
                 .timeout(options.request_timeout)
-                .pool_idle_timeout(IDLE_TIMEOUT)
+                .pool_idle_timeout(idle)
                 .pool_max_idle_per_host(IDLE_MAX)
                 .default_headers(headers)
                 .tls_backend_preconfigured(tls.clone())
@@ -56,7 +62,11 @@ impl Clients {
         };
         let forward = HeaderValue::from_static("forward-active-node");
         let forward = HeaderMap::from_iter([(HeaderName::from_static("x-vault-inconsistent"), forward)]);
-        Ok(Self { any: client(HeaderMap::new())?, active: client(forward)? })
+        Ok(Self {
+            any: client(HeaderMap::new(), IDLE_TIMEOUT)?,
+            active: client(forward, IDLE_TIMEOUT)?,
+            feed: client(HeaderMap::new(), FEED_IDLE_TIMEOUT)?,
+        })
     }
 }
 

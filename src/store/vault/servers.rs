@@ -36,6 +36,8 @@ pub(super) enum Reach {
     Any,
     /// The active one, asked through whichever is reached.
     Active,
+    /// Any, and often: what it answers is no secret.
+    Feed,
 }
 
 /// The servers, and the token that they are shown.
@@ -176,6 +178,7 @@ impl Servers {
         let http = match reach {
             Reach::Any => &self.clients.any,
             Reach::Active => &self.clients.active,
+            Reach::Feed => &self.clients.feed,
         };
         let token = self.token.load();
         // Only text without control characters becomes a token here: the library panics over others.

@@ -34,7 +34,7 @@ fn canaries(post: &Post) -> Canaries {
         ("a wrong secret id", WRONG_SECRET_ID),
         ("a secret id", post.office.desk.home.read("secret-id").trim()),
         ("the operator's token", &post.office.operator),
-        ("the root token", post.office.dev.token_text()),
+        ("the root token", post.office.server.token_text()),
     ] {
         canaries.add(name, secret);
     }
@@ -62,16 +62,16 @@ fn search_faces(canaries: &Canaries, served: &Served) {
 impl Post {
     /// Ends the token that the node has.
     async fn revoke_the_nodes_token(&self) {
-        let token = self.tap.tokens().pop().expect("the node has logged in");
-        self.office.dev.ok("POST", "auth/token/revoke", json!({ "token": token })).await;
+        let token = self.tap().tokens().pop().expect("the node has logged in");
+        self.office.server.ok("POST", "auth/token/revoke", json!({ "token": token })).await;
     }
 
     /// Makes the account's record be of no form that Locum knows; what it was is put back by another version.
     async fn damage(&self, login: &str, field: &str) {
         let id = RecordId::new(RecordKind::Account, &format!("{login}@gmail.test"));
-        let found = self.office.dev.ok("GET", &format!("locum/data/{id}"), Value::Null).await;
+        let found = self.office.server.ok("GET", &format!("locum/data/{id}"), Value::Null).await;
         let cas = format!("-cas={}", found["data"]["metadata"]["version"]);
-        self.office.dev.bao(&["kv", "put", &cas, &format!("locum/{id}"), field]).await;
+        self.office.server.bao(&["kv", "put", &cas, &format!("locum/{id}"), field]).await;
     }
 }
 
@@ -105,14 +105,14 @@ async fn nothing_is_shown(log: &str, format: &str) {
         assert_eq!(post.log_in(&served, "good", &good), Answer::In, "from memory");
         search_faces(&canaries, &served);
         post.office.desk.home.write("secret-id", &right);
-        let tokens = post.tap.tokens().len();
-        eventually("another login", async || (post.tap.tokens().len() > tokens).then_some(())).await;
+        let tokens = post.tap().tokens().len();
+        eventually("another login", async || (post.tap().tokens().len() > tokens).then_some(())).await;
     }
-    post.office.dev.ok("PUT", "sys/seal", json!({})).await;
+    post.office.server.ok("PUT", "sys/seal", json!({})).await;
     assert_eq!(post.log_in(&served, "good", &good), Answer::In, "from memory");
     assert_eq!(post.log_in(&served, "stranger", &good), Answer::Later);
 
-    for token in post.tap.tokens() {
+    for token in post.tap().tokens() {
         canaries.add("a token of the node", token);
     }
     search_faces(&canaries, &served);
@@ -124,8 +124,8 @@ async fn nothing_is_shown(log: &str, format: &str) {
     canaries.assert_absent("the audit", &audit);
 
     // All of that proves something only if it happened, and was logged.
-    assert!(post.tap.tokens().len() >= 4, "the node logged in too seldom");
-    let passed = String::from_utf8_lossy(&post.tap.passed()).into_owned();
+    assert!(post.tap().tokens().len() >= 4, "the node logged in too seldom");
+    let passed = String::from_utf8_lossy(&post.tap().passed()).into_owned();
     for sent in [right.trim(), WRONG_SECRET_ID, &APP_PASSWORD.replace(' ', ""), IN_RECORD] {
         assert!(passed.contains(sent), "never on the wire: {sent}");
     }
@@ -162,7 +162,7 @@ async fn of_a_wrapped_secret_id() {
         "node.toml",
         home.read("node.toml").replace("secret-id-file", "secret-id-wrapped = true\nsecret-id-file"),
     );
-    let wrapped = post.office.dev.wrapped_secret_id("locum-node").await;
+    let wrapped = post.office.server.wrapped_secret_id("locum-node").await;
     canaries.add("a wrapping token", &wrapped);
     home.write("secret-id", &wrapped);
     let served = post.serve();
@@ -170,10 +170,10 @@ async fn of_a_wrapped_secret_id() {
     search_faces(&canaries, &served);
     search_process(&canaries, &served);
     let log = served.stop().succeeded().stderr;
-    let passed = String::from_utf8_lossy(&post.tap.passed()).into_owned();
+    let passed = String::from_utf8_lossy(&post.tap().passed()).into_owned();
     let (_, secret_id) = passed.split_once("\"secret_id\":\"").unwrap();
     canaries.add("the secret id that was wrapped", secret_id.split('"').next().unwrap());
-    canaries.add("the node's token", post.tap.tokens().pop().unwrap());
+    canaries.add("the node's token", post.tap().tokens().pop().unwrap());
     canaries.assert_absent("the log", &log);
     assert!(log.matches("TRACE").count() > 10, "{log}");
 
@@ -227,9 +227,12 @@ async fn by_any_verb() {
     office.desk.home.write("secret-id", WRONG_SECRET_ID);
     all("");
     let id = RecordId::new(RecordKind::Account, "alice@gmail.test");
-    let found = office.dev.ok("GET", &format!("locum/data/{id}"), Value::Null).await;
+    let found = office.server.ok("GET", &format!("locum/data/{id}"), Value::Null).await;
     let cas = format!("-cas={}", found["data"]["metadata"]["version"]);
-    office.dev.bao(&["kv", "put", &cas, &format!("locum/{id}"), &format!("record={{\"name\":\"{IN_RECORD}\"")]).await;
+    office
+        .server
+        .bao(&["kv", "put", &cas, &format!("locum/{id}"), &format!("record={{\"name\":\"{IN_RECORD}\"")])
+        .await;
     all(&office.operator);
 
     // Nor does a process show it while it runs, but for the variable that it was given it in.

@@ -12,9 +12,9 @@ const BOB: &str = "bob@gmail.test";
 /// A record of that kind and name is made to be of no form that Locum knows.
 async fn damage(office: &Office, kind: RecordKind, name: &str, field: &str) -> RecordId {
     let id = RecordId::new(kind, name);
-    let found = office.dev.ok("GET", &format!("locum/data/{id}"), Value::Null).await;
+    let found = office.server.ok("GET", &format!("locum/data/{id}"), Value::Null).await;
     let cas = format!("-cas={}", found["data"]["metadata"]["version"]);
-    office.dev.bao(&["kv", "put", &cas, &format!("locum/{id}"), field]).await;
+    office.server.bao(&["kv", "put", &cas, &format!("locum/{id}"), field]).await;
     id
 }
 

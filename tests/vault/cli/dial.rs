@@ -46,7 +46,7 @@ async fn a_good_server_is_described() {
     let line = run.stdout.lines().next().unwrap();
     let begin = format!(
         "store {}: server 2.7.2, unsealed, active; KV version 2 at locum; token for another 3",
-        office.dev.address()
+        office.server.address()
     );
     assert!(line.starts_with(&begin) && line.ends_with(" s"), "{line}");
     // Somebody else's token in the environment is not that of the node.
@@ -58,7 +58,7 @@ async fn a_good_server_is_described() {
 async fn an_address_without_a_server() {
     let office = Office::open().await;
     let nobody = format!("http://127.0.0.1:{}", free_port());
-    let address = office.dev.address().to_owned();
+    let address = office.server.address().to_owned();
     is_passing(
         dial(&office.desk, |config| config.replace(&address, &nobody)),
         &[&nobody, "no answer: Connection refused", "see that a server runs there", "or correct address in [store]"],
@@ -119,7 +119,7 @@ async fn a_server_that_was_never_initialised() {
     eventually("a new server", async || (api.health().await == Some(501)).then_some(())).await;
 
     let office = Office::open().await;
-    let address = office.dev.address().to_owned();
+    let address = office.server.address().to_owned();
     is_passing(
         dial(&office.desk, |config| config.replace(&address, api.address())),
         &["the server is not initialised: run `bao operator init`"],
@@ -144,8 +144,8 @@ async fn a_mount_that_is_not_what_it_should_be() {
         ),
         ("transit", &["the engine at locum is of the kind transit", "correct mount in [store]"]),
     ] {
-        office.dev.bao(&["secrets", "disable", "locum"]).await;
-        office.dev.bao(&["secrets", "enable", "-path=locum", kind]).await;
+        office.server.bao(&["secrets", "disable", "locum"]).await;
+        office.server.bao(&["secrets", "enable", "-path=locum", kind]).await;
         is_wrong(dial(&office.desk, as_it_is), words);
     }
 }
@@ -154,7 +154,7 @@ async fn a_mount_that_is_not_what_it_should_be() {
 async fn rights_that_do_not_suffice() {
     let office = Office::open().await;
     let role = async |policy: &str| {
-        office.dev.ok("POST", "auth/approle/role/locum-node", json!({ "token_policies": policy })).await;
+        office.server.ok("POST", "auth/approle/role/locum-node", json!({ "token_policies": policy })).await;
     };
     role("default").await;
     is_wrong(
@@ -169,7 +169,7 @@ async fn rights_that_do_not_suffice() {
     );
     let narrow = r#"path "locum/data/accounts/+" { capabilities = ["read"] }
                     path "locum/data/clients/+" { capabilities = ["read"] }"#;
-    office.dev.write_policy("narrow", narrow).await;
+    office.server.write_policy("narrow", narrow).await;
     role("narrow").await;
     is_wrong(dial(&office.desk, as_it_is), &["cannot read the change feed", "the server denied it (403)"]);
 }
@@ -197,13 +197,13 @@ async fn a_login_that_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_has_expired() {
     let office = Office::open().await;
-    let token = office.dev.token(&["locum-node"], "1s").await;
+    let token = office.server.token(&["locum-node"], "1s").await;
     office.desk.home.write("token", &token);
     let with = |place: &str, config: &str| {
         let (before, _) = config.split_once("[store.login]").unwrap();
         format!("{before}[store.login]\nmethod = \"token\"\n{place}\n")
     };
-    let holder = office.dev.with_token(&token);
+    let holder = office.server.with_token(&token);
     eventually("the end of the token", async || {
         (holder.status("GET", "auth/token/lookup-self", Value::Null).await == 403).then_some(())
     })
@@ -234,7 +234,7 @@ async fn a_token_that_has_expired() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_be_used_once_is_not_used_for_a_check() {
     let office = Office::open().await;
-    office.desk.home.write("secret-id", office.dev.wrapped_secret_id("locum-node").await);
+    office.desk.home.write("secret-id", office.server.wrapped_secret_id("locum-node").await);
     let run = dial(&office.desk, |config| config.replace("secret-id-file", "secret-id-wrapped = true\nsecret-id-file"));
     assert!(run.succeeded().stdout.contains("not dialled, as its wrapped secret id is good for one login only"));
 }

@@ -5,12 +5,14 @@ mod canary;
 mod damage;
 mod dial;
 mod environment;
+#[expect(clippy::print_stdout, reason = "what was not tested is for people")]
 mod memory;
 mod moving;
 mod post;
 mod tap;
 mod verbs;
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::Arc;
@@ -19,7 +21,7 @@ use locum::model::{RecordId, RecordKind, Secret};
 use locum::store::{self, Options, Store};
 use serde_json::Value;
 
-use crate::openbao::{Api, Dev};
+use crate::openbao::{Api, Cluster, Dev};
 use crate::place::Place;
 use crate::program::{Home, Run, finish};
 
@@ -43,20 +45,34 @@ struct Desk {
 
 /// A server as docs/vault.md sets it up, and a desk before it.
 struct Office {
-    dev: Dev,
+    /// What root can do there.
+    server: Api,
     desk: Desk,
     /// A token with the policy for operators.
     operator: String,
+    /// The server itself; it ends with this.
+    _held: Box<dyn Any + Send + Sync>,
 }
 
 impl Office {
     async fn open() -> Self {
         let dev = Dev::start().await;
-        dev.mount_kv2("locum").await;
-        write_policies(&dev).await;
-        let operator = dev.token(&["locum-operator"], "1h").await;
-        let desk = Desk::at(&dev, "").await;
-        Self { dev, desk, operator }
+        Self::before(dev.clone(), "", Box::new(dev)).await
+    }
+
+    /// With a server that speaks TLS, as in production.
+    async fn open_with_tls() -> Self {
+        let cluster = Cluster::start(1).await;
+        let trusted = format!("ca-file = \"{}\"", cluster.ca_file().display());
+        Self::before(cluster.on(0), &trusted, Box::new(cluster)).await
+    }
+
+    async fn before(server: Api, more: &str, held: Box<dyn Any + Send + Sync>) -> Self {
+        server.mount_kv2("locum").await;
+        write_policies(&server).await;
+        let operator = server.token(&["locum-operator"], "1h").await;
+        let desk = Desk::at(&server, more).await;
+        Self { server, desk, operator, _held: held }
     }
 
     /// With the operator's token.
@@ -80,7 +96,7 @@ impl Office {
 
     /// Every record of the store in the server, byte for byte.
     async fn records(&self) -> BTreeMap<RecordId, Secret> {
-        records(&*open(&self.dev).await).await
+        records(&*open(&self.server).await).await
     }
 }
 

@@ -108,7 +108,7 @@ async fn a_move_that_was_killed_goes_on_where_it_was() {
     const CLIENTS: usize = 600;
     let office = Office::open().await;
     let file = file_with(&office.desk, CLIENTS).await;
-    let vault = open(&office.dev).await;
+    let vault = open(&office.server).await;
     let mut child = office.desk.command(&TO_VAULT).env("VAULT_TOKEN", &office.operator).spawn().unwrap();
     until_there(&*vault, 50, &mut child).await;
     child.kill().unwrap();
@@ -153,7 +153,7 @@ async fn a_server_that_dies_in_the_middle_is_waited_for_and_then_told_of() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_is_a_sealed_file_and_restores_the_vault() {
     let office = Office::open().await;
-    fill(open(&office.dev).await, 30).await;
+    fill(open(&office.server).await, 30).await;
     office.add_account(ALICE);
     let before = office.records().await;
     let run = office.run(&["store", "backup", "backup.db", "--key-file", "backup.key"]).succeeded();
@@ -162,8 +162,8 @@ async fn a_backup_is_a_sealed_file_and_restores_the_vault() {
     let sealed = std::fs::read(office.desk.home.path("backup.db")).unwrap();
     assert!(!sealed.windows(16).any(|bytes| bytes == b"abcdefghijklmnop"));
 
-    office.dev.bao(&["secrets", "disable", "locum"]).await;
-    office.dev.mount_kv2("locum").await;
+    office.server.bao(&["secrets", "disable", "locum"]).await;
+    office.server.mount_kv2("locum").await;
     let backup = "path = \"backup.db\"\nkey-file = \"backup.key\"\n[upstream.gmail]\npreset = \"gmail\"\n";
     office.desk.configure("backup.toml", backup);
     let restore = ["--config", "backup.toml", "store", "migrate", "--to", "locum.toml"];

@@ -15,11 +15,11 @@ use tokio_util::sync::CancellationToken;
 use super::{Office, tap::Tap};
 use crate::program::{Served, Wire, trusted};
 
-/// The office, a provider, and a tap between the node and the server.
+/// The office, a provider, and where there is no TLS a tap between the node and the server.
 pub(super) struct Post {
     pub(super) office: Office,
     provider: Sandbox,
-    pub(super) tap: Tap,
+    tap: Option<Tap>,
     trust: Arc<ClientConfig>,
 }
 
@@ -35,6 +35,16 @@ impl Post {
     /// `store` goes into `[store]`, `rest` behind all else.
     pub(super) async fn set(store: &str, rest: &str) -> Self {
         let office = Office::open().await;
+        let tap = Tap::before(office.server.address());
+        Self::at(office, Some(tap), store, rest).await
+    }
+
+    /// The same before a server that speaks TLS.
+    pub(super) async fn set_with_tls(store: &str) -> Self {
+        Self::at(Office::open_with_tls().await, None, store, "").await
+    }
+
+    async fn at(office: Office, tap: Option<Tap>, store: &str, rest: &str) -> Self {
         let home = &office.desk.home;
         let pems = trusted(home);
         let host = "mx.provider.test".to_owned();
@@ -44,10 +54,10 @@ impl Post {
         let own = tls::self_signed(&["localhost".to_owned()]).unwrap();
         home.write("tls.crt", &own.certificate);
         home.write("tls.key", own.key.as_bytes());
-        let tap = Tap::before(office.dev.address());
         let (before, _) = office.desk.config.split_once("[upstream.gmail]").unwrap();
+        let address = tap.as_ref().map_or(office.server.address(), Tap::address);
         let config = before
-            .replace(office.dev.address(), tap.address())
+            .replace(office.server.address(), address)
             .replace("[store.login]", &format!("{store}\n[store.login]"));
         office.desk.configure(
             "node.toml",
@@ -59,6 +69,10 @@ impl Post {
         );
         let trust = home.trust();
         Self { office, provider, tap, trust }
+    }
+
+    pub(super) fn tap(&self) -> &Tap {
+        self.tap.as_ref().expect("there is no TLS in this test")
     }
 
     /// An account with that app password, its mailbox, and a client for it; the client's secret.

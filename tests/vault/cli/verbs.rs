@@ -42,7 +42,7 @@ async fn an_operator_has_all_verbs() {
 async fn the_token_is_that_of_the_first_place_where_there_is_one() {
     let office = Office::open().await;
     office.add_account(ALICE);
-    let auditor = office.dev.token(&["locum-auditor"], "1h").await;
+    let auditor = office.server.token(&["locum-auditor"], "1h").await;
     let (good, lesser) = (office.operator.as_str(), auditor.as_str());
     let show = |variables: &[(&str, &str)], home: Option<&str>| -> Run {
         let file = office.desk.home.path(".vault-token");
@@ -112,7 +112,7 @@ async fn with_a_nodes_rights_nothing_is_written_and_the_way_out_is_said() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrapped_secret_id_is_left_to_the_node() {
     let office = Office::open().await;
-    let wrapped = office.dev.wrapped_secret_id("locum-node").await;
+    let wrapped = office.server.wrapped_secret_id("locum-node").await;
     office.desk.home.write("secret-id", &wrapped);
     let config = office.desk.config.replace("secret-id-file", "secret-id-wrapped = true\nsecret-id-file");
     office.desk.configure("locum.toml", &config);
@@ -121,7 +121,7 @@ async fn a_wrapped_secret_id_is_left_to_the_node() {
     office.run(&["account", "list"]).succeeded();
     office.desk.run(&["check", "--dial"]);
     let (status, answer) =
-        office.dev.with_token(&wrapped).api("POST", "sys/wrapping/lookup", json!({ "token": wrapped })).await;
+        office.server.with_token(&wrapped).api("POST", "sys/wrapping/lookup", json!({ "token": wrapped })).await;
     assert_eq!(status, 200, "it is as good as new: {answer}");
 }
 
@@ -193,7 +193,7 @@ async fn of_operators_at_once_each_wins_or_is_told_who_did() {
         }
     }
     let id = locum::model::RecordId::new(locum::model::RecordKind::Account, ALICE);
-    let record = office.dev.ok("GET", &format!("locum/data/{id}"), Value::Null).await;
+    let record = office.server.ok("GET", &format!("locum/data/{id}"), Value::Null).await;
     assert_eq!(record["data"]["metadata"]["version"], json!(1 + won.len()), "a write was lost, or made twice");
     let shown = office.run(&["account", "show", ALICE, "--json"]).succeeded().json();
     let last = won.iter().find(|number| shown["identity"]["all"] == format!("identity{number}"));
