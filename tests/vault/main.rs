@@ -12,4 +12,5 @@ mod place;
 mod policies;
 #[expect(clippy::print_stdout, reason = "figures are for people")]
 mod propagation;
+mod standbys;
 mod traps;
