@@ -140,7 +140,7 @@ async fn an_engine_of_version_1_and_one_of_another_kind_are_refused() {
     let place = Place::new(&[server.address()], None, server.token_text());
     let missing = place.vault().connect().await.unwrap_err();
     assert!(matches!(missing, StoreError::Config(_)), "{missing}");
-    assert!(missing.to_string().contains("nothing is mounted there"), "{missing}");
+    assert!(missing.to_string().contains("nothing is mounted at locum"), "{missing}");
     for (kind, text) in [("kv", "of version 1, and version 2 is needed"), ("transit", "of the kind transit")] {
         server.bao(&["secrets", "enable", "-path=locum", kind]).await;
         let error = place.vault().connect().await.unwrap_err();
