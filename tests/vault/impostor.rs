@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// What it answers to a request line: status line and further headers, and the body. `None`: nothing, ever.
+/// What it answers to a request: status line and further headers, and the body. `None`: nothing, ever.
 type Answer = Arc<dyn Fn(&str) -> Option<(String, String)> + Send + Sync>;
 
 /// The server, until it is dropped.
@@ -31,20 +31,25 @@ impl Impostor {
         Self { address, requests, serving }
     }
 
-    /// One that answers as a Vault does to what comes before the first record, and to the rest with `status` and `body`.
-    pub(crate) async fn with(status: &'static str, body: &'static str) -> Self {
-        const HEAD: &str = r#"{"request_id":"r","lease_id":"","lease_duration":0,"renewable":false,"data":"#;
-        Self::start(move |line| {
-            let data = if line.contains("/sys/internal/ui/mounts/") {
-                r#"{"type":"kv","options":{"version":"2"}}"#
-            } else if line.contains("/auth/token/lookup-self") {
-                r#"{"ttl":0,"creation_ttl":0,"renewable":false}"#
+    /// One that answers as a Vault does to what comes before the first record, and to the rest as it is told.
+    pub(crate) async fn behind_proof(
+        answer: impl Fn(&str) -> Option<(String, String)> + Send + Sync + 'static,
+    ) -> Self {
+        Self::start(move |request| {
+            if request.contains("/sys/internal/ui/mounts/") {
+                Some(found(r#"{"type":"kv","options":{"version":"2"}}"#))
+            } else if request.contains("/auth/token/lookup-self") {
+                Some(found(r#"{"ttl":0,"creation_ttl":0,"renewable":false}"#))
             } else {
-                return Some((status.into(), body.into()));
-            };
-            Some(("200 OK".into(), format!("{HEAD}{data}}}")))
+                answer(request)
+            }
         })
         .await
+    }
+
+    /// The same with one answer to all the rest.
+    pub(crate) async fn with(status: &'static str, body: &'static str) -> Self {
+        Self::behind_proof(move |_| Some((status.into(), body.into()))).await
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -63,6 +68,21 @@ impl Drop for Impostor {
     }
 }
 
+/// The answer of a Vault that has it.
+pub(crate) fn found(data: &str) -> (String, String) {
+    let head = r#"{"request_id":"r","lease_id":"","lease_duration":0,"renewable":false,"data":"#;
+    ("200 OK".into(), format!("{head}{data}}}"))
+}
+
+/// The answer of a Vault that has an entry with these fields in that version.
+pub(crate) fn entry(version: u64, fields: &serde_json::Value) -> (String, String) {
+    found(&format!(r#"{{"data":{fields},"metadata":{}}}"#, metadata(version)))
+}
+
+fn metadata(version: u64) -> String {
+    format!(r#"{{"created_time":"","deletion_time":"","custom_metadata":null,"destroyed":false,"version":{version}}}"#)
+}
+
 async fn converse(mut stream: TcpStream, answer: Answer, kept: Arc<Mutex<Vec<String>>>) {
     let mut seen = Vec::new();
     let mut buffer = [0; 4096];
@@ -74,9 +94,8 @@ async fn converse(mut stream: TcpStream, answer: Answer, kept: Arc<Mutex<Vec<Str
             }
             continue;
         };
-        let line = request.lines().next().unwrap_or_default().to_owned();
-        kept.lock().unwrap().push(request);
-        let Some((head, body)) = answer(&line) else { return std::future::pending().await };
+        kept.lock().unwrap().push(request.clone());
+        let Some((head, body)) = answer(&request) else { return std::future::pending().await };
         let reply = format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         if stream.write_all(reply.as_bytes()).await.is_err() {
             return;

@@ -16,4 +16,5 @@ mod policies;
 mod program;
 #[expect(clippy::print_stdout, reason = "figures are for people")]
 mod propagation;
+mod standbys;
 mod traps;

@@ -57,12 +57,7 @@ impl Vault {
     {
         self.observed(async {
             self.prove().await?;
-            self.authorised(|is_first| {
-                // A standby may not know yet of a token or a policy that the active server gave out.
-                let reach = if is_first { reach } else { Reach::Active };
-                self.servers.read(reach, operation, &request)
-            })
-            .await
+            self.read_authorised(reach, operation, request).await
         })
         .await
     }
@@ -82,11 +77,22 @@ impl Vault {
 
     /// The same for a request without a body, before it is proven that there is an engine to ask.
     pub(super) async fn inquire(&self, operation: &'static str, request: Plain) -> Result<Value, Trouble> {
-        self.authorised(|_| {
-            self.servers.read(Reach::Active, operation, |client| {
-                let request = request.clone();
-                async move { api::exec_with_result(&client, request).await }
-            })
+        self.read_authorised(Reach::Any, operation, |client| {
+            let request = request.clone();
+            async move { api::exec_with_result(&client, request).await }
+        })
+        .await
+    }
+
+    async fn read_authorised<T, F, Fut>(&self, reach: Reach, operation: &'static str, request: F) -> Result<T, Trouble>
+    where
+        F: Fn(VaultClient) -> Fut,
+        Fut: Future<Output = Result<T, ClientError>>,
+    {
+        self.authorised(|is_first| {
+            // A standby may not know yet of a token, a policy or a mount that the active server does.
+            let reach = if is_first { reach } else { Reach::Active };
+            self.servers.read(reach, operation, &request)
         })
         .await
     }

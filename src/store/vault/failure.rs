@@ -41,8 +41,8 @@ pub(super) enum Failure {
     /// The server has never been initialised.
     #[error("the server is not initialised: run `bao operator init` or `vault operator init` there")]
     Uninitialised,
-    /// A standby that knows no active server.
-    #[error("the server is a standby and knows no active server")]
+    /// No server is the active one, or it is not known to the one that was asked.
+    #[error("the cluster has no active server now")]
     NoLeader,
     /// It sent us elsewhere, and the token must not go along.
     #[error("the server answered with a redirect ({0}), which is not followed: name the servers themselves in address")]

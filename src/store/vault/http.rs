@@ -6,14 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::Client;
 use reqwest::redirect::Policy;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::super::OpenError;
-
 use super::source::read_private;
 use super::{Login, Options};
 
@@ -33,40 +32,30 @@ const IDLE_MAX: usize = 8;
 /// Clients of one set-up, sharing what they trust.
 #[derive(Debug, Clone)]
 pub(super) struct Clients {
-    /// Any server may answer, a standby from what it has.
-    pub(super) any: reqwest::Client,
-    /// A standby is to hand the request on to the active server
-    /// (<https://developer.hashicorp.com/vault/docs/enterprise/consistency>, "X-Vault-Inconsistent"; OpenBao, too).
-    pub(super) active: reqwest::Client,
-    /// As `any`, on connections that are kept from one look at the feed to the next.
-    pub(super) feed: reqwest::Client,
+    /// For all but the feed.
+    pub(super) records: Client,
+    /// For the feed, on connections that are kept from one look at it to the next.
+    pub(super) feed: Client,
 }
 
 impl Clients {
     pub(super) fn new(options: &Options) -> Result<Self, OpenError> {
         let tls = tls(options)?;
-        let client = |headers: HeaderMap, idle: Duration| {
-            reqwest::Client::builder()
+        let client = |idle_timeout: Duration| {
+            Client::builder()
                 .redirect(Policy::none())
                 .no_proxy()
                 .referer(false)
                 .http1_only()
                 .connect_timeout(CONNECT_TIMEOUT.min(options.request_timeout))
                 .timeout(options.request_timeout)
-                .pool_idle_timeout(idle)
+                .pool_idle_timeout(idle_timeout)
                 .pool_max_idle_per_host(IDLE_MAX)
-                .default_headers(headers)
                 .tls_backend_preconfigured(tls.clone())
                 .build()
                 .map_err(|error| OpenError::Setup(format!("the client for the Vault cannot be made: {error}")))
         };
-        let forward = HeaderValue::from_static("forward-active-node");
-        let forward = HeaderMap::from_iter([(HeaderName::from_static("x-vault-inconsistent"), forward)]);
-        Ok(Self {
-            any: client(HeaderMap::new(), IDLE_TIMEOUT)?,
-            active: client(forward, IDLE_TIMEOUT)?,
-            feed: client(HeaderMap::new(), FEED_IDLE_TIMEOUT)?,
-        })
+        Ok(Self { records: client(IDLE_TIMEOUT)?, feed: client(FEED_IDLE_TIMEOUT)? })
     }
 }
 

@@ -227,11 +227,7 @@ impl Store for Vault {
     }
 
     async fn read_latest(&self, id: &RecordId) -> Result<Option<Record>, StoreError> {
-        match self.record(Reach::Active, id).await {
-            // Without a leader nothing can have been written either.
-            Err(error) if error.is_transient() => self.record(Reach::Any, id).await,
-            found => found,
-        }
+        self.record(Reach::Latest, id).await
     }
 
     async fn write(&self, id: &RecordId, value: &Secret, expected: Expected) -> Result<Version, StoreError> {

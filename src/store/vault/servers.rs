@@ -11,7 +11,9 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use reqwest::Url;
 use rustify::clients::reqwest::Client as HttpClient;
-use vaultrs::api::EndpointMiddleware;
+use serde_json::Value;
+use tokio::time::{sleep, timeout};
+use vaultrs::api::{self, EndpointMiddleware};
 use vaultrs::client::{VaultClient, VaultClientSettings};
 use vaultrs::error::ClientError;
 
@@ -19,25 +21,32 @@ use super::super::OpenError;
 use super::Options;
 use super::failure::Failure;
 use super::http::Clients;
+use super::requests::Plain;
 use crate::model::Secret;
 
 /// A server that has said nothing for so long gets company: the next one is asked, too, and the first answer counts.
 const HEDGE_AFTER: Duration = Duration::from_millis(300);
+
+/// A look at the feed: made often, and what it is answered is no secret.
+pub(super) const READ_FEED: &str = "read_feed";
 
 /// The time of each request, by operation: a histogram.
 const SECONDS: &str = "locum_store_request_seconds";
 /// Requests that failed, by operation and cause.
 const FAILURES: &str = "locum_store_request_failures_total";
 
+/// Time to find out which server is the active one. Each tells it from what it has in memory.
+const FIND_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Which server may answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
     /// Any, a standby from what it has.
     Any,
-    /// The active one, asked through whichever is reached.
+    /// The active one; while there is none nothing is written, and any will do.
+    Latest,
+    /// The active one alone: what a standby has may be old.
     Active,
-    /// Any, and often: what it answers is no secret.
-    Feed,
 }
 
 /// The servers, and the token that they are shown.
@@ -90,19 +99,25 @@ impl Servers {
         self.token.store(token.map(Arc::new));
     }
 
-    /// A request that changes nothing: the first good answer counts, from whichever server it comes.
+    /// A request that changes nothing: the first good answer counts, from whichever server may give it.
     pub(super) async fn read<T, F, Fut>(&self, reach: Reach, operation: &'static str, request: F) -> Result<T, Failure>
     where
         F: Fn(VaultClient) -> Fut,
         Fut: Future<Output = Result<T, ClientError>>,
     {
+        if reach != Reach::Any {
+            let outcome = self.read_active(operation, &request).await;
+            if reach == Reach::Active || !outcome.as_ref().is_err_and(Failure::is_of_one_server) {
+                return outcome;
+            }
+        }
         let mut order = self.order();
         let mut asked = FuturesUnordered::new();
         let mut failure = Failure::Unreachable("no server is configured".into());
         loop {
             if asked.is_empty() {
                 let Some(index) = order.next() else { return Err(failure) };
-                asked.push(self.one(index, reach, operation, &request));
+                asked.push(self.one(index, operation, &request));
             }
             tokio::select! {
                 Some((index, outcome)) = asked.next() => match outcome {
@@ -112,12 +127,45 @@ impl Servers {
                         return outcome;
                     }
                 },
-                () = tokio::time::sleep(HEDGE_AFTER), if order.len() > 0 => {
+                () = sleep(HEDGE_AFTER), if order.len() > 0 => {
                     let index = order.next().expect("it was just seen that there is one");
-                    asked.push(self.one(index, reach, operation, &request));
+                    asked.push(self.one(index, operation, &request));
                 }
             }
         }
+    }
+
+    async fn read_active<T, F, Fut>(&self, operation: &'static str, request: &F) -> Result<T, Failure>
+    where
+        F: Fn(VaultClient) -> Fut,
+        Fut: Future<Output = Result<T, ClientError>>,
+    {
+        let (index, outcome) = self.one(self.active().await?, operation, request).await;
+        if !outcome.as_ref().is_err_and(Failure::is_of_one_server) {
+            self.preferred.store(index, Ordering::Relaxed);
+        }
+        outcome
+    }
+
+    /// The server that says that it is the active one. Nobody can be asked in its place: a standby of OpenBao answers reads
+    /// from what it has, and hands on none that it can answer, whatever the headers say. One address may be a balancer's
+    /// before all servers, and is taken as it is.
+    async fn active(&self) -> Result<usize, Failure> {
+        if self.addresses.len() == 1 {
+            return Ok(0);
+        }
+        let health = |client| async move { api::exec_with_no_result(&client, Plain::health()).await };
+        let asks = (0..self.addresses.len()).map(|index| self.one(index, "health", &health));
+        let mut told: FuturesUnordered<_> = asks.collect();
+        let find = async {
+            while let Some((index, state)) = told.next().await {
+                if state.is_ok_and(|state: Value| state["standby"] == false && state["sealed"] == false) {
+                    return Some(index);
+                }
+            }
+            None
+        };
+        timeout(FIND_TIMEOUT, find).await.ok().flatten().ok_or(Failure::NoLeader)
     }
 
     /// A request that may change something: servers are asked one after the other. A failure that is transient may still
@@ -129,7 +177,7 @@ impl Servers {
     {
         let mut failure = Failure::Unreachable("no server is configured".into());
         for index in self.order() {
-            match self.one(index, Reach::Active, operation, &request).await {
+            match self.one(index, operation, &request).await {
                 (_, Err(error)) if error.is_of_one_server() => failure = error,
                 (_, outcome) => {
                     self.preferred.store(index, Ordering::Relaxed);
@@ -140,19 +188,13 @@ impl Servers {
         Err(failure)
     }
 
-    async fn one<T, F, Fut>(
-        &self,
-        index: usize,
-        reach: Reach,
-        operation: &'static str,
-        request: &F,
-    ) -> (usize, Result<T, Failure>)
+    async fn one<T, F, Fut>(&self, index: usize, operation: &'static str, request: &F) -> (usize, Result<T, Failure>)
     where
         F: Fn(VaultClient) -> Fut,
         Fut: Future<Output = Result<T, ClientError>>,
     {
         let began = Instant::now();
-        let outcome = request(self.client(index, reach)).await.map_err(Failure::from);
+        let outcome = request(self.client(index, operation)).await.map_err(Failure::from);
         metrics::histogram!(SECONDS, "operation" => operation).record(began.elapsed());
         if let Err(failure) = &outcome {
             metrics::counter!(
@@ -173,13 +215,9 @@ impl Servers {
     }
 
     /// The library's client for one request: it holds the token in clear, so it lives no longer than that.
-    fn client(&self, index: usize, reach: Reach) -> VaultClient {
+    fn client(&self, index: usize, operation: &str) -> VaultClient {
         let address = &self.addresses[index];
-        let http = match reach {
-            Reach::Any => &self.clients.any,
-            Reach::Active => &self.clients.active,
-            Reach::Feed => &self.clients.feed,
-        };
+        let http = if operation == READ_FEED { &self.clients.feed } else { &self.clients.records };
         let token = self.token.load();
         // Only text without control characters becomes a token here: the library panics over others.
         let token = token.as_ref().and_then(|token| token.expose_text()).unwrap_or_default();
