@@ -1,9 +1,12 @@
 //! AppRole: a role id, and a secret id that lies there or that is wrapped in a token good for one use. It must never pass
-//! over a wrapping token that was used before: whoever used it has the secret id.
+//! over a wrapping token that was used before: whoever used it has the secret id. It must never go on presenting a secret
+//! id that was refused: the server would lock the role for all nodes.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::super::failure::Failure;
 use super::super::servers::Servers;
@@ -12,6 +15,11 @@ use super::exchange::{Call, Granted, known, taken};
 use super::setback::Setback;
 use crate::model::Secret;
 
+/// A secret id that was refused is not presented again before this. It is dead as a rule, and after five refusals within
+/// a quarter of an hour a server turns the role away for another quarter, with the right secret id, too
+/// (<https://openbao.org/docs/concepts/user-lockout/>; Vault as well).
+const REFUSED_PAUSE: Duration = Duration::from_secs(16 * 60);
+
 #[derive(Debug)]
 pub(super) struct AppRoleLogin {
     mount: String,
@@ -19,6 +27,15 @@ pub(super) struct AppRoleLogin {
     place: Place,
     /// What became of wrapping tokens; `None` where the secret id itself lies there.
     unwrapping: Option<Mutex<Unwrapping>>,
+    refused: Mutex<Option<Refused>>,
+}
+
+/// The secret id that was refused last.
+#[derive(Debug)]
+struct Refused {
+    secret_id: Secret,
+    at: Instant,
+    setback: Setback,
 }
 
 /// What became of the wrapping tokens found so far.
@@ -34,7 +51,7 @@ struct Unwrapping {
 
 impl AppRoleLogin {
     pub(super) fn new(mount: String, role_id: String, place: Place, wrapped: bool) -> Self {
-        Self { mount, role_id, place, unwrapping: wrapped.then(Mutex::default) }
+        Self { mount, role_id, place, unwrapping: wrapped.then(Mutex::default), refused: Mutex::default() }
     }
 
     pub(super) async fn obtain(&self, servers: &Servers) -> Result<Granted, Setback> {
@@ -42,10 +59,27 @@ impl AppRoleLogin {
             Some(unwrapping) => self.opened(unwrapping, servers).await?,
             None => self.place.read().map_err(|error| Setback::unreadable(&error))?,
         };
+        if let Some(setback) = self.refused_before(&secret_id) {
+            return Err(setback);
+        }
         let body = json!({ "role_id": self.role_id, "secret_id": secret_id.expose_text() });
         let call = Call::post(format!("auth/{}/login", self.mount), &body);
         let answer = call.make(servers, "login", None).await.and_then(Granted::parse);
-        answer.map_err(|failure| self.explain(&failure))
+        answer.map_err(|failure| {
+            let setback = self.explain(&failure);
+            if failure.says(known::INVALID_ROLE_OR_SECRET) {
+                let refused = Refused { secret_id, at: Instant::now(), setback: setback.clone() };
+                *seen(&self.refused) = Some(refused);
+            }
+            setback
+        })
+    }
+
+    /// What was said of this secret id, if it was refused lately.
+    fn refused_before(&self, secret_id: &Secret) -> Option<Setback> {
+        let refused = seen(&self.refused);
+        let same = refused.as_ref().filter(|it| it.secret_id == *secret_id && it.at.elapsed() < REFUSED_PAUSE)?;
+        Some(same.setback.clone())
     }
 
     /// Whether the next login unwraps a secret id: if it is cut short, the secret id is lost.
@@ -107,8 +141,9 @@ impl AppRoleLogin {
                 ))
             }
             Failure::Forbidden | Failure::NotMounted | Failure::Absent => Setback::Lasting(format!(
-                "there is no AppRole login at auth/{mount}, or not from this address: enable the method there, or correct \
-                 mount in [store.login]"
+                "there is no AppRole login at auth/{mount}, or not from this address, or the server has locked the role \
+                 for a quarter of an hour after failed logins (sys/locked-users): enable the method there, correct mount \
+                 in [store.login], or unlock it"
             )),
             failure => Setback::of(failure, &format!("cannot log in with AppRole at auth/{mount}")),
         }
@@ -148,8 +183,8 @@ fn is_of_secret_id(mount: &str, creation_path: &Value) -> bool {
     role.is_some_and(|role| !role.is_empty() && !role.contains('/'))
 }
 
-fn seen(unwrapping: &Mutex<Unwrapping>) -> std::sync::MutexGuard<'_, Unwrapping> {
-    unwrapping.lock().expect("nothing panics while it holds this lock")
+fn seen<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().expect("nothing panics while it holds this lock")
 }
 
 #[cfg(test)]

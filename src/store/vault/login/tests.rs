@@ -9,7 +9,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -274,6 +274,25 @@ async fn after_a_failure_its_error_is_told_again_until_the_pause_is_over() {
 
     node.put(&secret_id);
     eventually("a login with the right one", async || tokens.log_in(&servers, None).await.ok()).await;
+}
+
+/// After five of these the server turns the role away for a quarter of an hour.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_id_that_was_refused_is_not_presented_again() {
+    let server = Dev::start_with_audit().await;
+    let (role_id, secret_id) = approle(&server, json!({})).await;
+    let node = Node::with_approle(server.address(), role_id, "wrong", false);
+    let (servers, tokens) = (node.servers(), node.tokens());
+    let presented = || server.audit().iter().filter(|it| it["request"]["path"] == "auth/approle/login").count() / 2;
+    let until = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < until {
+        is_config(&tokens.log_in(&servers, None).await.unwrap_err(), "auth/approle knows no such role id");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(presented(), 1);
+    node.put(&secret_id);
+    eventually("a login with another one", async || tokens.log_in(&servers, None).await.ok()).await;
+    assert_eq!(presented(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
