@@ -181,6 +181,15 @@ impl StoreError {
             | Self::TooLarge { .. } => false,
         }
     }
+
+    /// Whether the store could not be asked, now or until a person sees to it, so that nothing was said of the record: what
+    /// was known of it is no less true than before.
+    fn is_no_answer(&self) -> bool {
+        match self {
+            Self::Unavailable(_) | Self::Config(_) => true,
+            Self::Conflict { .. } | Self::Corrupt { .. } | Self::Damaged(_) | Self::TooLarge { .. } => false,
+        }
+    }
 }
 
 fn describe_found(found: &Option<Version>) -> String {

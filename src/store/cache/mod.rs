@@ -146,7 +146,8 @@ impl<S: Store + Feed + 'static> Cache<S> {
             return Ok(Some(self.0.stale(recalled)));
         }
         match timeout(PATIENCE, self.0.ask(id, latest)).await {
-            Ok(Err(error)) if error.is_transient() => Ok(Some(self.0.stale(recalled))),
+            // A login that a person has to see to, or a certificate that ran out, is an outage to clients like any other.
+            Ok(Err(error)) if error.is_no_answer() => Ok(Some(self.0.stale(recalled))),
             Ok(answer) => {
                 count(if answer.is_ok() { "miss" } else { "error" });
                 answer

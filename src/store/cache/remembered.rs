@@ -180,7 +180,7 @@ impl Remembered {
                 self.gone(id);
                 self.absent.insert(id, asking.since);
             }
-            Err(error) if error.is_transient() => {}
+            Err(error) if error.is_no_answer() => {}
             Err(_) => self.forget(id),
         }
     }

@@ -133,16 +133,30 @@ async fn no_more_is_remembered_than_may_be() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permanent_error_is_passed_on_and_the_record_forgotten() {
-    for error in [StoreError::Config("denied".to_owned()), StoreError::Corrupt { id: id("a"), version: Version(1) }] {
-        let node = Node::with_a_record(options()).await;
+async fn an_error_about_the_record_is_passed_on_and_the_record_forgotten() {
+    let error = StoreError::Corrupt { id: id("a"), version: Version(1) };
+    let node = Node::with_a_record(options()).await;
+    advance(MINUTE).await;
+    node.wire.set(Mode::Failing(error.clone()));
+    assert_eq!(node.read("a").await, Err(error));
+    assert_eq!(node.cache.0.state().remembered.len(), 0);
+    node.wire.fail();
+    assert_eq!(node.read("a").await, Err(wire::away()), "nothing is left to serve");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_a_person_must_see_to_says_nothing_of_a_record() {
+    let denied = StoreError::Config("denied".to_owned());
+    let node = Node::with_a_record(options()).await;
+    node.wire.set(Mode::Failing(denied.clone()));
+    for _ in 0..3 {
         advance(MINUTE).await;
-        node.wire.set(Mode::Failing(error.clone()));
-        assert_eq!(node.read("a").await, Err(error));
-        assert_eq!(node.cache.0.state().remembered.len(), 0);
-        node.wire.fail();
-        assert_eq!(node.read("a").await, Err(wire::away()), "nothing is left to serve");
+        assert_eq!(node.read("a").await, found("1"));
+        assert!(node.health.status().stale_for.is_some());
     }
+    assert_eq!(node.read("b").await, Err(denied.clone()), "of others nothing is known");
+    advance(HOUR).await;
+    assert_eq!(node.read("a").await, Err(denied), "for no longer than max_stale");
 }
 
 #[tokio::test(start_paused = true)]
