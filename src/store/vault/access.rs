@@ -102,10 +102,12 @@ impl Vault {
         let outcome = request.await;
         match &outcome {
             Err(Trouble::Login(error)) => self.health.failed(error),
-            Err(Trouble::Request(failure)) if failure.is_of_one_server() => {
+            // Where nothing is granted, or mounted, a node is as badly off as without a server.
+            Err(Trouble::Denied(advice)) => self.health.failed(&StoreError::Config(advice.clone())),
+            Err(Trouble::Request(failure)) if failure.is_of_one_server() || *failure == Failure::NotMounted => {
                 self.health.failed(&failure.clone().into_store_error("the store cannot be asked"));
             }
-            Ok(_) | Err(Trouble::Request(_) | Trouble::Denied(_)) => self.health.answered(),
+            Ok(_) | Err(Trouble::Request(_)) => self.health.answered(),
         }
         outcome
     }
@@ -128,17 +130,18 @@ impl Vault {
         }
         // An invalid token and a missing right are refused in the same way; the token's own state tells which it was.
         let look_up = |client| async move { token::lookup_self(&client).await.map(drop) };
+        let is_shown = || self.servers.token().zip(token.as_ref()).is_some_and(|(now, then)| Arc::ptr_eq(&now, then));
         match self.servers.read(Reach::Active, "lookup_self", look_up).await {
-            Ok(()) => Err(self.denied()),
-            Err(Failure::Forbidden) => {
-                self.log_in(token.as_ref()).await?;
-                request(false).await.map_err(|failure| match failure {
-                    Failure::Forbidden => self.denied(),
-                    failure => failure.into(),
-                })
-            }
-            Err(other) => Err(other.into()),
+            Ok(()) if is_shown() => return Err(self.denied()),
+            // Another request has logged in since, and it is the new token that is good.
+            Ok(()) => {}
+            Err(Failure::Forbidden) => self.log_in(token.as_ref()).await?,
+            Err(other) => return Err(other.into()),
         }
+        request(false).await.map_err(|failure| match failure {
+            Failure::Forbidden => self.denied(),
+            failure => failure.into(),
+        })
     }
 
     fn denied(&self) -> Trouble {
