@@ -4,14 +4,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
-use locum::app::App;
 use locum::broker::{Directory, client_secret};
 use locum::config::Config;
 use locum::credential;
@@ -21,19 +19,19 @@ use locum::model::{
 };
 use locum::sandbox::{Behaviour, Face, Start};
 use locum::store::{self, Store};
-use rustls::ClientConfig;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
-use super::{Fake, Identity, Provider, Wire, plain};
+use super::doors::NAME;
+use super::{Door, Fake, Identity, Node, Provider};
 
 type Tune = Box<dyn FnOnce(&mut Config)>;
 
 /// A stage to be set.
 pub(crate) struct Plan {
     gmail: Start,
+    store: String,
+    writer: Option<Arc<dyn Store>>,
     toml: String,
     trusted: Vec<String>,
     tune: Vec<Tune>,
@@ -49,10 +47,8 @@ pub(crate) struct Lab {
     pub(crate) scanner: Actor,
     pub(crate) directory: Directory,
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) client_tls: Arc<ClientConfig>,
-    addresses: BTreeMap<String, SocketAddr>,
-    stop: CancellationToken,
-    running: JoinHandle<()>,
+    node: Node,
+    config: Config,
     dir: TempDir,
 }
 
@@ -69,35 +65,21 @@ pub(crate) struct Actor {
     pub(crate) app_password: String,
 }
 
-/// The ways in: one listener each, for each protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Door {
-    Implicit,
-    StartTls,
-    /// Without TLS, from a network that the listener names.
-    Plain,
-}
-
-impl Door {
-    pub(crate) const ALL: [Self; 3] = [Self::Implicit, Self::StartTls, Self::Plain];
-
-    pub(crate) fn listener(self, protocol: Protocol) -> String {
-        match self {
-            Self::Implicit => format!("{protocol}s"),
-            Self::StartTls => protocol.to_string(),
-            Self::Plain => format!("{protocol}-plain"),
-        }
-    }
-}
-
 impl Plan {
     pub(crate) fn new() -> Self {
-        Self { gmail: Start::Implicit, toml: String::new(), trusted: vec![], tune: vec![] }
+        let store = FILE.to_owned();
+        Self { gmail: Start::Implicit, store, writer: None, toml: String::new(), trusted: vec![], tune: vec![] }
     }
 
     /// How TLS begins at Gmail.
     pub(crate) fn gmail_by(mut self, start: Start) -> Self {
         self.gmail = start;
+        self
+    }
+
+    /// Another store than a file: its tables in `locum.toml`, and the same store as an operator has it.
+    pub(crate) fn store(mut self, toml: &str, writer: Arc<dyn Store>) -> Self {
+        (self.store, self.writer) = (toml.to_owned(), Some(writer));
         self
     }
 
@@ -141,11 +123,16 @@ impl Plan {
         self = self.provider(&gmail).provider(&exchange);
         write(&path.join("upstreams.crt"), &self.trusted.concat());
 
-        let text = format!("{HEAD}{}{}", listeners(), self.toml);
+        let text = format!("name = \"{NAME}\"\n{}{REST}{}{}", self.store, listeners(), self.toml);
         let mut config = Config::parse(&text, &path.join("locum.toml")).unwrap();
         self.tune.into_iter().for_each(|tune| tune(&mut config));
-        store::generate_key_file(&path.join("locum.key")).unwrap();
-        let store = store::create(&config.store).await.unwrap();
+        let store = match self.writer {
+            Some(store) => store,
+            None => {
+                store::generate_key_file(&path.join("locum.key")).unwrap();
+                store::create(&config.store).await.unwrap()
+            }
+        };
         let directory = Directory::new(Arc::clone(&store));
         let alice = enrol(&directory, "alice", "gmail", "alice.liddell@gmail.test", "qzjxkvbwphgmfydu").await;
         let scanner =
@@ -153,20 +140,18 @@ impl Plan {
         gmail.add_mailbox(&alice.address, &alice.app_password, Behaviour::Normal);
         exchange.add_mailbox(&scanner.address, &scanner.app_password, Behaviour::Normal);
 
-        let app = App::build(config).await.unwrap();
-        let addresses = app.addresses().into_iter().collect();
-        let stop = CancellationToken::new();
-        let running = tokio::spawn(app.run(stop.clone()));
-        let client_tls = own.client();
-        Lab { gmail, exchange, alice, scanner, directory, store, client_tls, addresses, stop, running, dir }
+        let node = Node::start(config.clone(), own.client()).await;
+        Lab { gmail, exchange, alice, scanner, directory, store, node, config, dir }
     }
 }
 
-const HEAD: &str = r#"
-name = "locum.test"
+const FILE: &str = r#"
 [store]
 path = "locum.db"
 key-file = "locum.key"
+"#;
+
+const REST: &str = r#"
 [tls]
 certificate = "tls.crt"
 key = "tls.key"
@@ -252,66 +237,12 @@ impl Lab {
         self.directory.put_client(&found.record, Some(found.version)).await.unwrap();
     }
 
-    pub(crate) fn address(&self, listener: &str) -> SocketAddr {
-        self.addresses[listener]
-    }
-
-    /// A connection through that door, under TLS if the door has it, and greeted.
-    pub(crate) async fn connect(&self, protocol: Protocol, door: Door) -> Wire {
-        let mut wire = Wire::connect(self.address(&door.listener(protocol))).await;
-        match door {
-            Door::Plain => {}
-            Door::Implicit => wire = wire.start_tls(&self.client_tls).await,
-            Door::StartTls => {
-                wire.line().await;
-                let go_ahead = match protocol {
-                    Protocol::Imap => wire.ask("s STARTTLS").await,
-                    Protocol::Pop3 => wire.ask("STLS").await,
-                    Protocol::Submission => {
-                        wire.ehlo().await;
-                        wire.ask("STARTTLS").await
-                    }
-                };
-                let expected = match protocol {
-                    Protocol::Imap => "s OK Begin TLS",
-                    Protocol::Pop3 => "+OK Begin TLS negotiation",
-                    Protocol::Submission => "220 2.0.0 Ready to start TLS",
-                };
-                assert_eq!(go_ahead, expected);
-                return wire.start_tls(&self.client_tls).await;
-            }
-        }
-        let greeting = wire.line().await;
-        let expected = match protocol {
-            Protocol::Imap => "* OK [CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID AUTH=PLAIN AUTH=LOGIN] locum.test ready",
-            Protocol::Pop3 => "+OK locum.test ready",
-            Protocol::Submission => "220 locum.test ESMTP Locum ready",
-        };
-        assert_eq!(greeting, expected);
-        wire
-    }
-
-    /// The same through the door of implicit TLS; submission has said EHLO.
-    pub(crate) async fn open(&self, protocol: Protocol) -> Wire {
-        let mut wire = self.connect(protocol, Door::Implicit).await;
-        if protocol == Protocol::Submission {
-            wire.ehlo().await;
-        }
-        wire
-    }
-
-    /// One login, and what it is answered.
-    pub(crate) async fn present(&self, protocol: Protocol, login: &str, secret: &str) -> (Wire, String) {
-        let mut wire = self.open(protocol).await;
-        let answer = present(&mut wire, protocol, login, secret).await;
-        (wire, answer)
-    }
-
-    /// A client that is logged in.
-    pub(crate) async fn log_in(&self, protocol: Protocol, actor: &Actor) -> Wire {
-        let (wire, answer) = self.present(protocol, &actor.login, &actor.secret).await;
-        assert!(["a OK ", "+OK ", "235 "].iter().any(|start| answer.starts_with(start)), "{answer}");
-        wire
+    /// One more node beside the first, set up as that but for what `tune` changes.
+    pub(crate) async fn node(&self, tune: impl FnOnce(&mut Config)) -> Node {
+        let mut config = self.config.clone();
+        config.audit.path = None;
+        tune(&mut config);
+        Node::start(config, Arc::clone(&self.client_tls)).await
     }
 
     /// A file of Locum's.
@@ -330,32 +261,18 @@ impl Lab {
         let is_meant = |event: &Value| event["protocol"] == protocol.name() && event["login"] == login;
         self.audit().into_iter().rfind(is_meant).unwrap()
     }
+}
 
-    /// Tells Locum to stop.
-    pub(crate) fn drain(&self) {
-        self.stop.cancel();
-    }
+impl Deref for Lab {
+    type Target = Node;
 
-    /// Waits until it has stopped.
-    pub(crate) async fn stopped(&mut self) {
-        tokio::time::timeout(Duration::from_secs(20), &mut self.running).await.unwrap().unwrap();
+    fn deref(&self) -> &Node {
+        &self.node
     }
 }
 
-impl Drop for Lab {
-    fn drop(&mut self) {
-        self.running.abort();
-    }
-}
-
-/// One login on a connection that is ready for one, and what it is answered.
-pub(crate) async fn present(wire: &mut Wire, protocol: Protocol, login: &str, secret: &str) -> String {
-    match protocol {
-        Protocol::Imap => wire.ask(&format!("a LOGIN {login} {secret}")).await,
-        Protocol::Pop3 => {
-            assert_eq!(wire.ask(&format!("USER {login}")).await, "+OK Send the password");
-            wire.ask(&format!("PASS {secret}")).await
-        }
-        Protocol::Submission => wire.ask(&format!("AUTH PLAIN {}", plain("", login, secret))).await,
+impl DerefMut for Lab {
+    fn deref_mut(&mut self) -> &mut Node {
+        &mut self.node
     }
 }

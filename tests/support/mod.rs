@@ -4,17 +4,20 @@
 //! A test target takes it in with `#[path = "../support/mod.rs"] mod support;`.
 //!
 //! - [`Plan`] and [`Lab`]: Locum with its configuration, records and two look-alike providers, running until dropped.
+//! - [`Node`] and [`Doors`]: one Locum, of which a lab may have several, and the ways in.
 //! - [`Wire`]: a client of raw lines.
 //! - [`Fake`]: a provider that follows a script, friendly or hostile, and keeps what it was told.
 
 mod certificates;
+mod doors;
 mod fake;
 mod lab;
 mod provider;
 mod wire;
 
 pub(crate) use certificates::Identity;
+pub(crate) use doors::{Door, Doors, Node, present};
 pub(crate) use fake::{Fake, Step, reveals};
-pub(crate) use lab::{Actor, Door, Lab, Plan, present};
+pub(crate) use lab::{Actor, Lab, Plan};
 pub(crate) use provider::Provider;
 pub(crate) use wire::{Wire, base64, plain};
