@@ -1,0 +1,89 @@
+//! Faults of one of three servers, and of all.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+
+use crate::house::House;
+use crate::openbao::Cluster;
+use crate::scene::{Scene, Witness, hasty};
+
+/// For one write, with the election of another leader in it.
+const WRITE_TIME_MAX: Duration = Duration::from_secs(20);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn known_clients_log_in_through_every_fault_of_three_servers() {
+    let mut scene = Scene::set(3, "1h", hasty).await;
+    scene.nuisance("the leader of three killed", lose_the_leader).await;
+    scene.nuisance("each of three silent in turn", silence_each).await;
+    scene
+        .nuisance("the leader of three sealed", async |cluster, witness| {
+            let leader = cluster.leader().await;
+            cluster.seal(leader).await;
+            witness.sees_nothing().await;
+            cluster.unseal(leader).await;
+            cluster.leader().await;
+            witness.goes_on().await;
+        })
+        .await;
+    scene
+        .outage(
+            "all three silent",
+            "no answer",
+            async |cluster, _| (0..3).for_each(|node| cluster.pause(node)),
+            async |cluster, _| {
+                (0..3).for_each(|node| cluster.resume(node));
+                cluster.leader().await;
+            },
+        )
+        .await;
+    scene.outage("all three sealed", "sealed", seal_all, unseal_all).await;
+}
+
+/// Operators write while the leader is killed, and after.
+async fn lose_the_leader(cluster: &mut Cluster, witness: &Witness<'_>) {
+    let leader = cluster.leader().await;
+    let bob = witness.lab.enrol("bob", "gmail", "first-password").await;
+    let mut slowest = Duration::ZERO;
+    for round in 0..5 {
+        if round == 1 {
+            cluster.kill(leader);
+        }
+        let began = Instant::now();
+        witness.lab.rotate(&bob, &format!("password-{round}")).await;
+        slowest = slowest.max(began.elapsed());
+    }
+    println!("an operator's slowest write while the leader was killed: {slowest:.1?}");
+    assert!(slowest < WRITE_TIME_MAX, "{slowest:?}");
+    witness.sees_nothing().await;
+    assert_ne!(cluster.leader().await, leader);
+    cluster.restart(leader).await;
+    cluster.unseal(leader).await;
+    cluster.wait_for(leader, 429).await;
+    witness.goes_on().await;
+}
+
+/// The leader, and whichever server a node likes best, among them.
+async fn silence_each(cluster: &mut Cluster, witness: &Witness<'_>) {
+    for node in 0..3 {
+        cluster.pause(node);
+        witness.sees_nothing().await;
+        cluster.resume(node);
+        cluster.leader().await;
+    }
+}
+
+/// The leader by the operator; the others as they come up again, for only who leads can be told to.
+async fn seal_all(cluster: &mut Cluster, _: &House) {
+    let leader = cluster.leader().await;
+    cluster.seal(leader).await;
+    for node in (0..3).filter(|node| *node != leader) {
+        cluster.kill(node);
+        cluster.restart(node).await;
+    }
+}
+
+async fn unseal_all(cluster: &mut Cluster, _: &House) {
+    join_all((0..3).map(|node| cluster.unseal(node))).await;
+    cluster.leader().await;
+}
