@@ -16,5 +16,9 @@ mod policies;
 mod program;
 #[expect(clippy::print_stdout, reason = "figures are for people")]
 mod propagation;
+mod scan;
+#[path = "../support/stage.rs"]
+#[expect(dead_code, reason = "some of it is for the benchmarks")]
+mod stage;
 mod standbys;
 mod traps;

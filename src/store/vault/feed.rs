@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use tokio::sync::Mutex as Turn;
+use tokio::sync::{Mutex as Turn, oneshot};
 use tokio::time::timeout;
 
 use super::super::{Changes, Feed, Position, StoreError, Version, notice};
@@ -30,7 +30,7 @@ const LOOKS_AT_ANY: usize = 10;
 /// Changes that are not in the feed yet.
 #[derive(Debug, Default)]
 pub(super) struct Announcements {
-    waiting: Mutex<Vec<(RecordId, Version)>>,
+    waiting: Mutex<Vec<Waiting>>,
     /// One task at a time takes all that wait with it: the ring is one key, and writers of it would only conflict.
     turn: Turn<()>,
     peers: Vec<String>,
@@ -38,12 +38,28 @@ pub(super) struct Announcements {
     looks: AtomicUsize,
 }
 
+/// A change, and who waits for it to be in the feed.
+#[derive(Debug)]
+struct Waiting {
+    change: (RecordId, Version),
+    writer: oneshot::Sender<Outcome>,
+}
+
+type Outcome = Result<(), StoreError>;
+
 impl Announcements {
     pub(super) fn new(peers: Vec<String>) -> Self {
         Self { peers, ..Self::default() }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<(RecordId, Version)>> {
+    /// Adds a change; what becomes of it.
+    fn add(&self, id: &RecordId, version: Version) -> oneshot::Receiver<Outcome> {
+        let (writer, told) = oneshot::channel();
+        self.waiting().push(Waiting { change: (id.clone(), version), writer });
+        told
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Waiting>> {
         self.waiting.lock().expect("nothing panics while it holds this lock")
     }
 }
@@ -51,8 +67,7 @@ impl Announcements {
 impl Vault {
     /// Tells the feed and the peers that a record was written.
     pub(super) async fn announce(&self, id: &RecordId, version: Version) {
-        self.announcements.waiting().push((id.clone(), version));
-        match timeout(ANNOUNCE_TIMEOUT, self.announce_waiting()).await {
+        match timeout(ANNOUNCE_TIMEOUT, self.announced(id, version)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::warn!(%id, %error, "the change is not in the feed: nodes see it when they ask anew")
@@ -61,11 +76,36 @@ impl Vault {
         }
     }
 
-    async fn announce_waiting(&self) -> Result<(), StoreError> {
+    /// Has a change told, by whoever has the turn.
+    async fn announced(&self, id: &RecordId, version: Version) -> Outcome {
+        loop {
+            let mut told = self.announcements.add(id, version);
+            let outcome = tokio::select! {
+                biased;
+                // Who waited for the turn even so would keep one after the other from going on.
+                outcome = &mut told => outcome,
+                () = self.announce_waiting() => told.await,
+            };
+            // Otherwise somebody took it along, and left before it was told.
+            if let Ok(outcome) = outcome {
+                return outcome;
+            }
+        }
+    }
+
+    async fn announce_waiting(&self) {
         let _turn = self.announcements.turn.lock().await;
         let batch = std::mem::take(&mut *self.announcements.waiting());
-        if batch.is_empty() {
-            return Ok(()); // whoever had the turn before took ours along
+        let (changes, writers): (Vec<_>, Vec<_>) = batch.into_iter().map(|it| (it.change, it.writer)).unzip();
+        let outcome = self.announce_all(&changes).await;
+        for writer in writers {
+            let _ = writer.send(outcome.clone()); // one that has left needs no answer
+        }
+    }
+
+    async fn announce_all(&self, changes: &[(RecordId, Version)]) -> Outcome {
+        if changes.is_empty() {
+            return Ok(());
         }
         let position = loop {
             let found = self.fields(Reach::Active, RING).await?;
@@ -75,7 +115,7 @@ impl Vault {
             };
             // One that cannot be read begins anew, under another name: nodes ask for everything then.
             let ring = ring.get_or_insert(Ring::new(random_name()?));
-            ring.push(&batch);
+            ring.push(changes);
             if self.replace(RING, ring.fields(), found.map_or(0, |(_, version)| version)).await? {
                 break ring.position();
             }

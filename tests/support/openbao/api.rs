@@ -57,6 +57,11 @@ impl Api {
         &self.address
     }
 
+    /// The only authority that it trusts.
+    pub(crate) fn ca_file(&self) -> Option<&Path> {
+        self.ca_file.as_deref()
+    }
+
     /// The token.
     pub(crate) fn token_text(&self) -> &str {
         &self.token

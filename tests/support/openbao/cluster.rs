@@ -1,4 +1,5 @@
-//! Servers as in production: TLS, Raft on disk, one key to unseal them. What can go wrong with them can be made to.
+//! Servers as in production: TLS, Raft on disk, an audit device, one key to unseal them. What can go wrong with them can
+//! be made to.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use tempfile::TempDir;
 
 use super::authority::Certificate;
 use super::child::{Server, free_port};
-use super::{Api, Authority, STARTS_MAX, bao, eventually, spawn};
+use super::{Api, Audit, Authority, STARTS_MAX, bao, eventually, spawn};
 
 /// The servers, until this is dropped. They are called by their number, from 0.
 pub(crate) struct Cluster {
@@ -68,6 +69,11 @@ impl Cluster {
     /// `https://127.0.0.1:…` of each.
     pub(crate) fn addresses(&self) -> Vec<String> {
         self.nodes.iter().map(|it| it.address.clone()).collect()
+    }
+
+    /// What that node is asked.
+    pub(crate) fn audit(&self, node: usize) -> Audit {
+        Audit::of(self.nodes[node].folder.join("audit.jsonl"))
     }
 
     /// Who signed their certificates.
@@ -191,6 +197,9 @@ fn config(folder: &Path, port: u16, cluster_port: u16, tls: &Certificate) -> Str
           cluster_address = "127.0.0.1:{cluster_port}"
           tls_cert_file   = "{certificate}"
           tls_key_file    = "{key}"
+        }}
+        audit "file" "lab" {{
+          options = {{ file_path = "{folder}/audit.jsonl" }}
         }}
         api_addr     = "https://127.0.0.1:{port}"
         cluster_addr = "https://127.0.0.1:{cluster_port}"

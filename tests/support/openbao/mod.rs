@@ -7,11 +7,13 @@
 //! - [`Dev`]: one server in memory, without TLS, there in a second.
 //! - [`Cluster`]: one or three servers as in production: TLS, Raft on disk, to be unsealed. They can be killed, paused
 //!   and sealed.
+//! - [`Audit`]: what a server was asked.
 //! - [`Api`]: a token and where it is used: HTTP and the real `bao`. A server hands out that of its root token.
 //! - [`Authority`]: who signs the certificates of servers, and of clients that log in by certificate.
 //! - [`Kubernetes`]: a stand-in for the part of Kubernetes that says whose service account a token is.
 
 mod api;
+mod audit;
 mod authority;
 #[path = "../child.rs"]
 #[expect(dead_code, reason = "some of it is for mail servers and clients")]
@@ -29,6 +31,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub(crate) use api::Api;
+pub(crate) use audit::{Audit, Calls};
 pub(crate) use authority::Authority;
 pub(crate) use cluster::Cluster;
 pub(crate) use dev::Dev;
