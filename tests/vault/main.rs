@@ -6,6 +6,7 @@
 mod guide;
 mod impostor;
 mod lab;
+mod lost_answers;
 #[path = "../support/openbao/mod.rs"]
 mod openbao;
 mod place;

@@ -62,11 +62,23 @@ impl Vault {
     }
 
     async fn announce_waiting(&self) -> Result<(), StoreError> {
-        let _turn = self.announcements.turn.lock().await;
-        let batch = std::mem::take(&mut *self.announcements.waiting());
+        let turn = self.announcements.turn.lock().await;
+        let batch = self.announcements.waiting().clone();
         if batch.is_empty() {
             return Ok(()); // whoever had the turn before took ours along
         }
+        let entered = self.enter(&batch).await;
+        // Whoever is interrupted before this, or fails for now, leaves them to the next: they are not ours alone.
+        if !entered.as_ref().is_err_and(StoreError::is_transient) {
+            self.announcements.waiting().drain(..batch.len());
+        }
+        drop(turn);
+        notice::send(&entered?, &self.announcements.peers).await;
+        Ok(())
+    }
+
+    /// Puts changes into the ring, and moves the head to where that is then.
+    async fn enter(&self, batch: &[(RecordId, Version)]) -> Result<Position, StoreError> {
         let position = loop {
             let found = self.fields(Reach::Active, RING).await?;
             let mut ring = match &found {
@@ -75,14 +87,13 @@ impl Vault {
             };
             // One that cannot be read begins anew, under another name: nodes ask for everything then.
             let ring = ring.get_or_insert(Ring::new(random_name()?));
-            ring.push(&batch);
+            ring.push(batch);
             if self.replace(RING, ring.fields(), found.map_or(0, |(_, version)| version)).await? {
                 break ring.position();
             }
         };
         self.move_head(&position).await?;
-        notice::send(&position, &self.announcements.peers).await;
-        Ok(())
+        Ok(position)
     }
 
     /// Moves the head to `position`, unless somebody else has moved it further.
