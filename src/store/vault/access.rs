@@ -25,6 +25,13 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
+    pub(super) fn is_transient(&self) -> bool {
+        match self {
+            Self::Request(failure) => failure.is_transient(),
+            Self::Login(error) => error.is_transient(),
+        }
+    }
+
     /// For the callers of the store. `about` says what was tried.
     pub(super) fn into_store_error(self, about: &str) -> StoreError {
         match self {

@@ -112,7 +112,7 @@ impl Vault {
 
     /// The fields and the version of an entry of the feed.
     async fn fields(&self, reach: Reach, key: &str) -> Result<Option<(Value, u64)>, StoreError> {
-        match self.get(reach, "read_feed", key).await {
+        match self.get(reach, "read_feed", key, None).await {
             Ok(answer) => Ok(Some((answer.data, answer.metadata.version))),
             Err(Trouble::Request(Failure::Absent)) => Ok(None),
             Err(Trouble::Request(Failure::Deleted { version })) => Ok(Some((Value::Null, version))),

@@ -99,7 +99,7 @@ impl Vault {
 
     /// What is under a record's key.
     async fn entry(&self, reach: Reach, id: &RecordId) -> Result<Option<Entry>, StoreError> {
-        match self.get(reach, "read", &id.to_string()).await {
+        match self.get(reach, "read", &id.to_string(), None).await {
             Ok(answer) => Ok(Some(Entry::parse(id, answer)?)),
             Err(Trouble::Request(Failure::Absent)) => Ok(None),
             Err(Trouble::Request(Failure::Deleted { version })) => Ok(Some(Entry::deleted(version))),
@@ -120,20 +120,27 @@ impl Vault {
             Expected::Absent => 0,
             Expected::Version(Version(version)) => version,
         };
-        let about = format!("cannot write {id}; it may have been written all the same, so look before trying again");
         let (deadline, mut pause) = (Instant::now() + WRITE_TIMEOUT, PAUSE_MIN);
+        let mut is_unsure = false; // whether an answer was lost
         loop {
             let outcome = match self.set("write", &id.to_string(), attempt.fields(value), version).await {
                 Ok(version) => return Ok(Version(version)),
-                Err(Trouble::Request(Failure::Conflict)) => self.entry(Reach::Active, id).await,
+                Err(Trouble::Request(Failure::Conflict)) => self.entry_in_place_of(version, id).await,
                 Err(Trouble::Request(Failure::TooLarge)) => {
                     let bytes = value.map_or(0, |value| value.expose().len());
                     return Err(StoreError::TooLarge { id: id.clone(), bytes });
                 }
-                Err(trouble) => Err(trouble.into_store_error(&about)),
+                Err(trouble) => {
+                    is_unsure |= trouble.is_transient();
+                    let hint = "; it may have been written all the same, so look before trying again";
+                    Err(trouble.into_store_error(&format!("cannot write {id}{}", if is_unsure { hint } else { "" })))
+                }
             };
             match outcome {
                 Ok(Some(entry)) if entry.is_of(&attempt) => return Ok(Version(entry.version)),
+                Ok(Some(_)) if is_unsure && self.has_made(&attempt, id, version + 1).await? => {
+                    return Ok(Version(version + 1));
+                }
                 // What was deleted leaves its count behind, and a new record goes on from there.
                 Ok(Some(entry)) if expected == Expected::Absent && entry.value.is_none() => version = entry.version,
                 Ok(None) if expected == Expected::Absent => version = 0,
@@ -147,6 +154,29 @@ impl Vault {
                 }
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// What is there in place of the version that a write expected.
+    async fn entry_in_place_of(&self, version: u64, id: &RecordId) -> Result<Option<Entry>, StoreError> {
+        let found = self.entry(Reach::Active, id).await?;
+        if found.as_ref().map_or(0, |entry| entry.version) == version {
+            // It was refused for that version. Asked again at once, this server would say the same.
+            return Err(StoreError::Unavailable(format!("a server is behind, and does not know the present {id}")));
+        }
+        Ok(found)
+    }
+
+    /// Whether that attempt made this version, though somebody has replaced it since.
+    async fn has_made(&self, attempt: &Attempt, id: &RecordId, version: u64) -> Result<bool, StoreError> {
+        match self.get(Reach::Active, "read", &id.to_string(), Some(version)).await {
+            Ok(answer) => Ok(Entry::parse(id, answer)?.is_of(attempt)),
+            Err(Trouble::Request(Failure::Absent)) => Ok(false),
+            Err(Trouble::Request(Failure::Deleted { .. })) => {
+                let text = format!("{id} was removed meanwhile; whether it was written before cannot be told any more");
+                Err(StoreError::Unavailable(text))
+            }
+            Err(trouble) => Err(trouble.into_store_error(&format!("cannot tell whether {id} was written"))),
         }
     }
 
@@ -188,10 +218,16 @@ impl Vault {
         }
     }
 
-    /// An entry as it is.
-    async fn get(&self, reach: Reach, operation: &'static str, key: &str) -> Result<ReadSecretResponse, Trouble> {
+    /// An entry as it is, or was in that version.
+    async fn get(
+        &self,
+        reach: Reach,
+        operation: &'static str,
+        key: &str,
+        version: Option<u64>,
+    ) -> Result<ReadSecretResponse, Trouble> {
         self.ask(reach, operation, |client| {
-            let request = ReadSecretRequest { mount: self.mount.clone(), path: key.to_owned(), version: None };
+            let request = ReadSecretRequest { mount: self.mount.clone(), path: key.to_owned(), version };
             async move { api::exec_with_result(&client, request).await }
         })
         .await
