@@ -212,6 +212,18 @@ async fn the_history_of_a_deleted_record_is_destroyed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_one_version_is_kept_a_deleted_record_leaves_nothing_to_destroy() {
+    let server = dev().await;
+    server.bao(&["write", "locum/config", "max_versions=1"]).await;
+    let place = Place::new(&[server.address()], None, server.token_text());
+    let vault = place.connected().await;
+    let first = vault.write(&account("a"), &Secret::new("1"), Expected::Absent).await.unwrap();
+    let second = vault.write(&account("a"), &Secret::new("2"), Expected::Version(first)).await.unwrap();
+    vault.delete(&account("a"), second).await.unwrap();
+    assert_eq!(vault.read(&account("a")).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_record_of_another_form_is_damaged_and_not_quoted() {
     let server = dev().await;
     let place = Place::new(&[server.address()], None, server.token_text());

@@ -185,14 +185,20 @@ impl Vault {
         let about = format!("{id} is deleted, but its earlier versions are still in the server's history");
         let failed = |trouble: Trouble| trouble.into_store_error(&about);
         let (mount, path) = (&self.mount, id.to_string());
-        let metadata = self
-            .ask(Reach::Active, "read_metadata", |client| {
-                let request = ReadSecretMetadataRequest { mount: mount.clone(), path: path.clone() };
-                async move { api::exec_with_result(&client, request).await }
-            })
-            .await
-            .map_err(failed)?;
-        let versions: Vec<u64> = (metadata.oldest_version.max(1)..=last).collect();
+        let metadata = self.ask(Reach::Active, "read_metadata", |client| {
+            let request = ReadSecretMetadataRequest { mount: mount.clone(), path: path.clone() };
+            async move { api::exec_with_result(&client, request).await }
+        });
+        let oldest = match metadata.await {
+            Ok(metadata) => metadata.oldest_version.max(1),
+            Err(Trouble::Request(Failure::Absent)) => return Ok(()), // somebody purged it altogether
+            Err(trouble) => return Err(failed(trouble)),
+        };
+        // Where few are kept, the one that stands for the deleted record has pushed out all others.
+        let versions: Vec<u64> = (oldest..=last).collect();
+        if versions.is_empty() {
+            return Ok(());
+        }
         self.order("destroy", |client| {
             let (mount, path, versions) = (mount.clone(), path.clone(), versions.clone());
             let request = DestroySecretVersionsRequest { mount, path, versions };
