@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde_json::Value;
+use tokio::time::Instant;
 use vaultrs::client::VaultClient;
 use vaultrs::error::ClientError;
 use vaultrs::{api, token};
@@ -98,8 +99,14 @@ impl Vault {
 
     /// Tells the health what became of a request.
     pub(super) async fn observed<T>(&self, request: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
-        let outcome = request.await;
+        let began = Instant::now();
+        let outcome = request.await.map_err(|trouble| match trouble {
+            Trouble::Request(failure) if self.is_proven.load(Ordering::Relaxed) => failure.of_known_server().into(),
+            trouble => trouble,
+        });
         match &outcome {
+            // One call that fails says nothing of a store that has answered others since.
+            Err(_) if self.health.has_answered_since(began) => {}
             Err(Trouble::Login(error)) => self.health.failed(error),
             Err(Trouble::Request(failure)) if failure.is_of_one_server() => {
                 self.health.failed(&failure.clone().into_store_error("the store cannot be asked"));

@@ -103,6 +103,15 @@ impl Failure {
         }
     }
 
+    /// The same of a server that was known to be the right one. Its certificate has expired, or a balancer answers in its
+    /// place: it will be back with nobody doing anything at our side, as after any outage.
+    pub(super) fn of_known_server(self) -> Self {
+        match self {
+            Self::Untrusted(_) | Self::Garbled => Self::Unreachable(self.to_string()),
+            other => other,
+        }
+    }
+
     /// Whether the server said this.
     pub(super) fn says(&self, part: &str) -> bool {
         matches!(self, Self::Failing { text, .. } | Self::Refused { text, .. } if text.contains(part))
