@@ -160,6 +160,47 @@ async fn a_dead_token_passes_and_a_missing_right_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_right_that_is_missing_makes_no_flood_of_logins() {
+    let server = Dev::start_with_audit().await;
+    server.mount_kv2("locum").await;
+    server.write_policy("blind", r#"path "locum/config" { capabilities = ["read"] }"#).await;
+    let (role_id, secret_id) = server.approle("node", &["blind"], "1h").await;
+    server.ok("POST", "auth/approle/role/node", json!({"token_no_default_policy": true})).await;
+    let mut place = Place::new(&[server.address()], None, &secret_id);
+    place.options.login = Login::AppRole {
+        mount: "approle".into(),
+        role_id,
+        secret_id: KeySource::File(place.folder.path().join("token")),
+        wrapped: false,
+    };
+    let vault = place.connected().await;
+    for _ in 0..20 {
+        vault.read(&account("a")).await.unwrap_err();
+    }
+    let logins = server.audit().iter().filter(|it| it["request"]["path"] == "auth/approle/login").count() / 2;
+    assert!(logins <= 2, "{logins} logins");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_describes_the_store_finds_a_policy_that_lacks_something() {
+    let server = dev().await;
+    let rights = |folders: &[&str]| {
+        let path = |folder| format!(r#"path "locum/data/{folder}/+" {{ capabilities = ["read"] }}"#);
+        folders.iter().map(path).collect::<Vec<_>>().join("\n")
+    };
+    let all = ["accounts", "clients", "tokens", "changes"];
+    for missing in all {
+        server.write_policy("some", &rights(&all.map(|it| if it == missing { "none" } else { it }))).await;
+        let place = Place::new(&[server.address()], None, &server.token(&["some"], "1h").await);
+        let error = place.vault().describe().await.unwrap_err();
+        assert!(
+            matches!(error, StoreError::Config(_)) && error.to_string().contains("the policy"),
+            "{missing}: {error}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_engine_of_version_1_and_one_of_another_kind_are_refused() {
     let server = Dev::start().await;
     let place = Place::new(&[server.address()], None, server.token_text());

@@ -2,8 +2,9 @@
 //! up to date.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::time::Instant;
@@ -17,6 +18,9 @@ use super::failure::Failure;
 use super::requests::Plain;
 use super::servers::Reach;
 use crate::model::Secret;
+
+/// Between two logins, where the token that the first one obtained was refused as well.
+const LOGINS_APART: Duration = Duration::from_secs(10);
 
 /// Why a request had no success: the request itself, or the login before it.
 #[derive(Debug)]
@@ -137,11 +141,31 @@ impl Vault {
         match self.servers.read(Reach::Active, "lookup_self", look_up).await {
             Ok(()) => Err(Failure::Forbidden.into()),
             Err(Failure::Forbidden) => {
+                self.wait_to_log_in_anew()?;
                 self.log_in(token.as_ref()).await?;
-                Ok(request(false).await?)
+                let outcome = request(false).await;
+                if outcome.as_ref().is_err_and(|failure| *failure == Failure::Forbidden) {
+                    *self.refused_anew() = Some(Instant::now());
+                }
+                Ok(outcome?)
             }
             Err(other) => Err(other.into()),
         }
+    }
+
+    /// A token without the policy `default` may not ask for its own state either, and then a missing right looks like a
+    /// dead token at each request. Each login leaves a lease at the server, so there must be few.
+    fn wait_to_log_in_anew(&self) -> Result<(), Trouble> {
+        if self.refused_anew().is_none_or(|then| then.elapsed() >= LOGINS_APART) {
+            return Ok(());
+        }
+        let text = "the server denies it (403) to a new token, too, and does not let the token ask why: give it the \
+                    policies for it (config/deploy/vault), and `default`";
+        Err(Trouble::Login(StoreError::Unavailable(text.into())))
+    }
+
+    fn refused_anew(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.refused_anew.lock().expect("nothing panics while it holds this lock")
     }
 
     /// A login that cannot succeed keeps a node from starting. One that has had its records already goes on as in any

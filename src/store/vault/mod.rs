@@ -19,8 +19,8 @@ mod setup;
 mod source;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -74,6 +74,8 @@ pub struct Vault {
     announcements: Announcements,
     /// Whether the engine at the mount was seen to be the one that is needed.
     is_proven: AtomicBool,
+    /// When a token that had just been obtained was refused as well.
+    refused_anew: Mutex<Option<Instant>>,
 }
 
 impl Vault {
@@ -89,6 +91,7 @@ impl Vault {
             health: Arc::default(),
             announcements: Announcements::new(options.peers.clone()),
             is_proven: AtomicBool::new(false),
+            refused_anew: Mutex::default(),
         })
     }
 
