@@ -43,6 +43,14 @@ impl Method {
         let find = |source| Place::find(source, variable);
         Ok(match own.as_ref().unwrap_or(login) {
             Login::Token(source) => Self::Token(TokenLogin { place: find(source)? }),
+            // A node that finds its wrapping token used must take that for a theft.
+            Login::AppRole { wrapped: true, .. } if rights == Rights::Operator => {
+                return Err(OpenError::Setup(
+                    "the wrapped secret id of [store.login] can be taken out once, and that is for the node: log in to \
+                     the server as yourself (VAULT_TOKEN, BAO_TOKEN, or `bao login`)"
+                        .into(),
+                ));
+            }
             Login::AppRole { mount, role_id, secret_id, wrapped } => {
                 Self::AppRole(AppRoleLogin::new(mount.clone(), role_id.clone(), find(secret_id)?, *wrapped))
             }

@@ -523,6 +523,18 @@ fn an_operator_has_a_token_of_their_own() {
 }
 
 #[test]
+fn an_operator_does_not_use_up_what_is_wrapped_for_a_node() {
+    let node = Node::with_approle(NOBODY, "role".into(), "s.canary", true);
+    let tokens = |rights, own: Option<&str>| {
+        let variable = |name: &str| own.filter(|_| name == "BAO_TOKEN").map(OsString::from);
+        Tokens::with(&node.options.login, rights, &variable)
+    };
+    let error = tokens(Rights::Operator, None).unwrap_err().to_string();
+    assert!(error.contains("log in to the server as yourself") && !error.contains("canary"), "{error}");
+    assert!(tokens(Rights::Operator, Some("s.own")).is_ok() && tokens(Rights::Node, None).is_ok());
+}
+
+#[test]
 fn what_is_missing_here_is_said_before_a_server_is_asked() {
     let node = Node::with_approle(NOBODY, "role".into(), "", true);
     let error = Tokens::new(&node.options.login, Rights::Node).unwrap_err();
