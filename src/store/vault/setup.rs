@@ -9,12 +9,13 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use vaultrs::api;
 
-use super::super::StoreError;
+use super::super::{Feed, StoreError};
 use super::Vault;
 use super::access::Trouble;
 use super::failure::Failure;
 use super::requests::Plain;
 use super::servers::Reach;
+use crate::model::{RecordId, RecordKind};
 
 /// How often a server that was not there at the start is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -42,7 +43,12 @@ impl Vault {
         );
     }
 
-    /// What is known of the server, the engine and the token, in words.
+    /// Gives back a token that was obtained for this store alone. For those who do not keep it connected.
+    pub async fn disconnect(&self) {
+        self.tokens.give_back(&self.servers).await;
+    }
+
+    /// What is known of the server, the engine and the token, in words; and whether all may be read that a node reads.
     ///
     /// # Errors
     /// As for [`Vault::connect`].
@@ -68,6 +74,10 @@ impl Vault {
             Some(seconds) if seconds > 0 => format!("token for another {seconds} s"),
             _ => "token without end".to_owned(),
         };
+        for kind in RecordKind::ALL {
+            self.entry(Reach::Any, &RecordId::new(kind, "")).await?; // there is none of no name, if one may look
+        }
+        self.position().await?;
         let (version, mount) = (state["version"].as_str().unwrap_or("of unknown version"), &self.mount);
         Ok(format!("server {version}, {seal}; KV version 2 at {mount}; {token}"))
     }
