@@ -62,7 +62,9 @@ async fn check_store(options: &store::Options, dial: bool) -> Result<Option<Stri
             "store {addresses}: not dialled, as its wrapped secret id is good for one login only"
         )));
     }
-    let found = vault.describe().await.map_err(OpenError::Server)?;
+    let found = vault.describe().await;
+    vault.disconnect().await;
+    let found = found.map_err(OpenError::Server)?;
     Ok(Some(format!("store {addresses}: {found}")))
 }
 

@@ -100,6 +100,11 @@ impl Health {
         }
     }
 
+    /// Whether the store answered a call after that moment.
+    pub(super) fn has_answered_since(&self, then: Instant) -> bool {
+        self.seen().answered.is_some_and(|answered| answered > then)
+    }
+
     /// A record was used that is older than it should be, for want of an answer.
     pub(super) fn served_stale(&self) {
         self.seen().stale_since.get_or_insert_with(Instant::now);
@@ -225,6 +230,18 @@ mod tests {
         assert_eq!(health.status().stale_for, Some(second));
         health.answered();
         assert_eq!(health.status().stale_for, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_answered_since_a_call_began_is_known() {
+        let (health, second) = (Health::default(), Duration::from_secs(1));
+        let began = Instant::now();
+        assert!(!health.has_answered_since(began));
+        advance(second).await;
+        health.answered();
+        assert!(health.has_answered_since(began));
+        advance(second).await;
+        assert!(!health.has_answered_since(Instant::now()));
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod house;
 mod looks;
 mod one_server;
 #[path = "../support/openbao/mod.rs"]
-#[expect(dead_code, reason = "a part of it is for the tests of the store alone")]
+#[expect(dead_code, unused_imports, reason = "a part of it is for the tests of the store alone")]
 mod openbao;
 mod scene;
 #[path = "../support/mod.rs"]

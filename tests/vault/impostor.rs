@@ -79,6 +79,22 @@ pub(crate) fn entry(version: u64, fields: &serde_json::Value) -> (String, String
     found(&format!(r#"{{"data":{fields},"metadata":{}}}"#, metadata(version)))
 }
 
+/// The answer of a Vault that has written that version.
+pub(crate) fn written(version: u64) -> (String, String) {
+    found(&metadata(version))
+}
+
+/// The answer of a Vault that has nothing there.
+pub(crate) fn absent() -> (String, String) {
+    ("404 Not Found".into(), r#"{"errors":[]}"#.into())
+}
+
+/// The answer of a Vault where another version is there than was expected.
+pub(crate) fn conflict() -> (String, String) {
+    let said = "check-and-set parameter did not match the current version";
+    ("400 Bad Request".into(), format!(r#"{{"errors":["{said}"]}}"#))
+}
+
 fn metadata(version: u64) -> String {
     format!(r#"{{"created_time":"","deletion_time":"","custom_metadata":null,"destroyed":false,"version":{version}}}"#)
 }

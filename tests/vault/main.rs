@@ -7,6 +7,7 @@ mod cli;
 mod guide;
 mod impostor;
 mod lab;
+mod lost_answers;
 #[path = "../support/openbao/mod.rs"]
 mod openbao;
 mod place;

@@ -40,6 +40,8 @@ struct Follower {
     /// Polls begun, and the latest-begun that ended: what an earlier one is told later is old.
     begun: u64,
     ended: u64,
+    /// Why the feed cannot be read, where that does not pass by itself; said once.
+    refused: Option<StoreError>,
 }
 
 /// What a poll found.
@@ -54,7 +56,7 @@ impl<S: Store + Feed + 'static> Cache<S> {
     /// Hears of changes by polling the feed, at once where `notices` tell that there is something, until `stop`.
     pub async fn keep_fresh(&self, notices: Option<Receiver>, stop: CancellationToken) {
         let core = &self.0;
-        let mut follower = Follower { seen: Position::default(), wanted: 0, begun: 0, ended: 0 };
+        let mut follower = Follower { seen: Position::default(), wanted: 0, begun: 0, ended: 0, refused: None };
         let (mut polls, mut reads) = (FuturesUnordered::new(), FuturesUnordered::new());
         let (mut next_poll, mut earliest) = (Instant::now(), Instant::now());
         loop {
@@ -125,6 +127,7 @@ impl Follower {
         self.ended = poll.number;
         match poll.found {
             Ok(changes) => {
+                self.refused = None;
                 core.health.answered();
                 if let Some(changes) = changes {
                     core.mark(&changes, self.seen.epoch.is_empty());
@@ -135,7 +138,14 @@ impl Follower {
                     self.wanted = 0;
                 }
             }
-            Err(error) => core.health.failed(&error),
+            Err(error) if error.is_transient() => core.health.failed(&error),
+            // The store answers; it is the feed that this node may not read, or cannot.
+            Err(error) => {
+                if self.refused.as_ref() != Some(&error) {
+                    tracing::warn!(%error, "this node hears of no change: each is used when refresh-after is over");
+                }
+                self.refused = Some(error);
+            }
         }
         gauge!(meters::LAG).set(self.wanted.saturating_sub(self.seen.sequence) as f64);
         gauge!(meters::RECORDS).set(core.state().remembered.len() as f64);

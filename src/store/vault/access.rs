@@ -2,10 +2,12 @@
 //! up to date.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 use vaultrs::client::VaultClient;
 use vaultrs::error::ClientError;
 use vaultrs::{api, token};
@@ -16,6 +18,9 @@ use super::failure::Failure;
 use super::requests::Plain;
 use super::servers::Reach;
 use crate::model::Secret;
+
+/// Between two logins, where the token that the first one obtained was refused as well.
+const LOGINS_APART: Duration = Duration::from_secs(10);
 
 /// Why a request had no success: the request itself, or the login before it.
 #[derive(Debug)]
@@ -99,8 +104,14 @@ impl Vault {
 
     /// Tells the health what became of a request.
     pub(super) async fn observed<T>(&self, request: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
-        let outcome = request.await;
+        let began = Instant::now();
+        let outcome = request.await.map_err(|trouble| match trouble {
+            Trouble::Request(failure) if self.is_proven.load(Ordering::Relaxed) => failure.of_known_server().into(),
+            trouble => trouble,
+        });
         match &outcome {
+            // One call that fails says nothing of a store that has answered others since.
+            Err(_) if self.health.has_answered_since(began) => {}
             Err(Trouble::Login(error)) => self.health.failed(error),
             // Where nothing is granted, or mounted, a node is as badly off as without a server.
             Err(Trouble::Denied(advice)) => self.health.failed(&StoreError::Config(advice.clone())),
@@ -135,17 +146,38 @@ impl Vault {
             Ok(()) if is_shown() => return Err(self.denied()),
             // Another request has logged in since, and it is the new token that is good.
             Ok(()) => {}
-            Err(Failure::Forbidden) => self.log_in(token.as_ref()).await?,
+            Err(Failure::Forbidden) => {
+                self.wait_to_log_in_anew()?;
+                self.log_in(token.as_ref()).await?;
+            }
             Err(other) => return Err(other.into()),
         }
         request(false).await.map_err(|failure| match failure {
-            Failure::Forbidden => self.denied(),
+            Failure::Forbidden => {
+                *self.refused_anew() = Some(Instant::now());
+                self.denied()
+            }
             failure => failure.into(),
         })
     }
 
     fn denied(&self) -> Trouble {
         Trouble::Denied(self.tokens.denied())
+    }
+
+    /// A token without the policy `default` may not ask for its own state either, and then a missing right looks like a
+    /// dead token at each request. Each login leaves a lease at the server, so there must be few.
+    fn wait_to_log_in_anew(&self) -> Result<(), Trouble> {
+        if self.refused_anew().is_none_or(|then| then.elapsed() >= LOGINS_APART) {
+            return Ok(());
+        }
+        let text = "the server denies it (403) to a new token, too, and does not let the token ask why: give it the \
+                    policies for it (config/deploy/vault), and `default`";
+        Err(Trouble::Login(StoreError::Unavailable(text.into())))
+    }
+
+    fn refused_anew(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.refused_anew.lock().expect("nothing panics while it holds this lock")
     }
 
     /// A login that cannot succeed keeps a node from starting. One that has had its records already goes on as in any

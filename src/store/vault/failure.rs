@@ -27,7 +27,7 @@ pub(super) enum Failure {
     #[error("the record has another version")]
     Conflict,
     /// The token is invalid, or does not permit this; only the token's own state tells which.
-    #[error("the server denied it (403)")]
+    #[error("the server denied it (403): give the token the policy for it (config/deploy/vault)")]
     Forbidden,
     /// No engine is mounted there.
     #[error("nothing is mounted there: correct mount in [store], or enable a KV engine of version 2 at that path")]
@@ -100,6 +100,15 @@ impl Failure {
             | Self::Untrusted(_)
             | Self::Garbled
             | Self::Refused { .. } => false,
+        }
+    }
+
+    /// The same of a server that was known to be the right one. Its certificate has expired, or a balancer answers in its
+    /// place: it will be back with nobody doing anything at our side, as after any outage.
+    pub(super) fn of_known_server(self) -> Self {
+        match self {
+            Self::Untrusted(_) | Self::Garbled => Self::Unreachable(self.to_string()),
+            other => other,
         }
     }
 

@@ -42,7 +42,8 @@ pub(super) struct Announcements {
 #[derive(Debug)]
 struct Waiting {
     change: (RecordId, Version),
-    writer: oneshot::Sender<Outcome>,
+    /// `None` once told: a change that could not be entered waits on.
+    writer: Option<oneshot::Sender<Outcome>>,
 }
 
 type Outcome = Result<(), StoreError>;
@@ -55,8 +56,18 @@ impl Announcements {
     /// Adds a change; what becomes of it.
     fn add(&self, id: &RecordId, version: Version) -> oneshot::Receiver<Outcome> {
         let (writer, told) = oneshot::channel();
-        self.waiting().push(Waiting { change: (id.clone(), version), writer });
+        self.waiting().push(Waiting { change: (id.clone(), version), writer: Some(writer) });
         told
+    }
+
+    /// Those who wait for the first `count` changes, which wait on if they are `left`.
+    fn take_writers(&self, count: usize, left: bool) -> Vec<oneshot::Sender<Outcome>> {
+        let mut waiting = self.waiting();
+        let writers = waiting.iter_mut().take(count).filter_map(|it| it.writer.take()).collect();
+        if !left {
+            waiting.drain(..count);
+        }
+        writers
     }
 
     fn waiting(&self) -> MutexGuard<'_, Vec<Waiting>> {
@@ -78,35 +89,38 @@ impl Vault {
 
     /// Has a change told, by whoever has the turn.
     async fn announced(&self, id: &RecordId, version: Version) -> Outcome {
-        loop {
-            let mut told = self.announcements.add(id, version);
-            let outcome = tokio::select! {
-                biased;
-                // Who waited for the turn even so would keep one after the other from going on.
-                outcome = &mut told => outcome,
-                () = self.announce_waiting() => told.await,
-            };
-            // Otherwise somebody took it along, and left before it was told.
-            if let Ok(outcome) = outcome {
-                return outcome;
-            }
-        }
+        let mut told = self.announcements.add(id, version);
+        let outcome = tokio::select! {
+            biased;
+            // Who waited for the turn even so would keep one after the other from going on.
+            outcome = &mut told => outcome,
+            () = self.announce_waiting() => told.await,
+        };
+        // Whoever had it entered may have left since.
+        outcome.unwrap_or(Ok(()))
     }
 
     async fn announce_waiting(&self) {
         let _turn = self.announcements.turn.lock().await;
-        let batch = std::mem::take(&mut *self.announcements.waiting());
-        let (changes, writers): (Vec<_>, Vec<_>) = batch.into_iter().map(|it| (it.change, it.writer)).unzip();
-        let outcome = self.announce_all(&changes).await;
+        let batch: Vec<_> = self.announcements.waiting().iter().map(|it| it.change.clone()).collect();
+        if batch.is_empty() {
+            return; // whoever had the turn before took ours along
+        }
+        let entered = self.enter(&batch).await;
+        // Whoever is interrupted before this, or fails for now, leaves them to the next: they are not ours alone.
+        let is_left = entered.as_ref().is_err_and(StoreError::is_transient);
+        let writers = self.announcements.take_writers(batch.len(), is_left);
+        if let Ok(position) = &entered {
+            notice::send(position, &self.announcements.peers).await;
+        }
+        let outcome = entered.map(drop);
         for writer in writers {
             let _ = writer.send(outcome.clone()); // one that has left needs no answer
         }
     }
 
-    async fn announce_all(&self, changes: &[(RecordId, Version)]) -> Outcome {
-        if changes.is_empty() {
-            return Ok(());
-        }
+    /// Puts changes into the ring, and moves the head to where that is then.
+    async fn enter(&self, batch: &[(RecordId, Version)]) -> Result<Position, StoreError> {
         let position = loop {
             let found = self.fields(Reach::Active, RING).await?;
             let mut ring = match &found {
@@ -115,14 +129,13 @@ impl Vault {
             };
             // One that cannot be read begins anew, under another name: nodes ask for everything then.
             let ring = ring.get_or_insert(Ring::new(random_name()?));
-            ring.push(changes);
+            ring.push(batch);
             if self.replace(RING, ring.fields(), found.map_or(0, |(_, version)| version)).await? {
                 break ring.position();
             }
         };
         self.move_head(&position).await?;
-        notice::send(&position, &self.announcements.peers).await;
-        Ok(())
+        Ok(position)
     }
 
     /// Moves the head to `position`, unless somebody else has moved it further.
@@ -141,7 +154,7 @@ impl Vault {
 
     /// The fields and the version of an entry of the feed.
     async fn fields(&self, reach: Reach, key: &str) -> Result<Option<(Value, u64)>, StoreError> {
-        match self.get(reach, READ_FEED, key).await {
+        match self.get(reach, READ_FEED, key, None).await {
             Ok(answer) => Ok(Some((answer.data, answer.metadata.version))),
             Err(Trouble::Request(Failure::Absent)) => Ok(None),
             Err(Trouble::Request(Failure::Deleted { version })) => Ok(Some((Value::Null, version))),

@@ -19,8 +19,8 @@ mod setup;
 mod source;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -74,6 +74,8 @@ pub struct Vault {
     announcements: Announcements,
     /// Whether the engine at the mount was seen to be the one that is needed.
     is_proven: AtomicBool,
+    /// When a token that had just been obtained was refused as well.
+    refused_anew: Mutex<Option<Instant>>,
 }
 
 impl Vault {
@@ -89,6 +91,7 @@ impl Vault {
             health: Arc::default(),
             announcements: Announcements::new(options.peers.clone()),
             is_proven: AtomicBool::new(false),
+            refused_anew: Mutex::default(),
         })
     }
 
@@ -99,7 +102,7 @@ impl Vault {
 
     /// What is under a record's key.
     async fn entry(&self, reach: Reach, id: &RecordId) -> Result<Option<Entry>, StoreError> {
-        match self.get(reach, "read", &id.to_string()).await {
+        match self.get(reach, "read", &id.to_string(), None).await {
             Ok(answer) => Ok(Some(Entry::parse(id, answer)?)),
             Err(Trouble::Request(Failure::Absent)) => Ok(None),
             Err(Trouble::Request(Failure::Deleted { version })) => Ok(Some(Entry::deleted(version))),
@@ -125,7 +128,7 @@ impl Vault {
         loop {
             let outcome = match self.set("write", &id.to_string(), attempt.fields(value), version).await {
                 Ok(version) => return Ok(Version(version)),
-                Err(Trouble::Request(Failure::Conflict)) => self.entry(Reach::Active, id).await,
+                Err(Trouble::Request(Failure::Conflict)) => self.entry_in_place_of(version, id).await,
                 Err(Trouble::Request(Failure::TooLarge)) => {
                     let bytes = value.map_or(0, |value| value.expose().len());
                     return Err(StoreError::TooLarge { id: id.clone(), bytes });
@@ -139,6 +142,9 @@ impl Vault {
             };
             match outcome {
                 Ok(Some(entry)) if entry.is_of(&attempt) => return Ok(Version(entry.version)),
+                Ok(Some(_)) if !doubt.is_empty() && self.has_made(&attempt, id, version + 1).await? => {
+                    return Ok(Version(version + 1));
+                }
                 // What was deleted leaves its count behind, and a new record goes on from there.
                 Ok(Some(entry)) if expected == Expected::Absent && entry.value.is_none() => version = entry.version,
                 Ok(None) if expected == Expected::Absent => version = 0,
@@ -155,19 +161,48 @@ impl Vault {
         }
     }
 
+    /// What is there in place of the version that a write expected.
+    async fn entry_in_place_of(&self, version: u64, id: &RecordId) -> Result<Option<Entry>, StoreError> {
+        let found = self.entry(Reach::Active, id).await?;
+        if found.as_ref().map_or(0, |entry| entry.version) == version {
+            // It was refused for that version. Asked again at once, this server would say the same.
+            return Err(StoreError::Unavailable(format!("a server is behind, and does not know the present {id}")));
+        }
+        Ok(found)
+    }
+
+    /// Whether that attempt made this version, though somebody has replaced it since.
+    async fn has_made(&self, attempt: &Attempt, id: &RecordId, version: u64) -> Result<bool, StoreError> {
+        match self.get(Reach::Active, "read", &id.to_string(), Some(version)).await {
+            Ok(answer) => Ok(Entry::parse(id, answer)?.is_of(attempt)),
+            Err(Trouble::Request(Failure::Absent)) => Ok(false),
+            Err(Trouble::Request(Failure::Deleted { .. })) => {
+                let text = format!("{id} was removed meanwhile; whether it was written before cannot be told any more");
+                Err(StoreError::Unavailable(text))
+            }
+            Err(trouble) => Err(trouble.into_store_error(&format!("cannot tell whether {id} was written"))),
+        }
+    }
+
     /// Takes the earlier versions of a record out of the server's history.
     async fn destroy_up_to(&self, id: &RecordId, last: u64) -> Result<(), StoreError> {
         let about = format!("{id} is deleted, but its earlier versions are still in the server's history");
         let failed = |trouble: Trouble| trouble.into_store_error(&about);
         let (mount, path) = (&self.mount, id.to_string());
-        let metadata = self
-            .ask(Reach::Active, "read_metadata", |client| {
-                let request = ReadSecretMetadataRequest { mount: mount.clone(), path: path.clone() };
-                async move { api::exec_with_result(&client, request).await }
-            })
-            .await
-            .map_err(failed)?;
-        let versions: Vec<u64> = (metadata.oldest_version.max(1)..=last).collect();
+        let metadata = self.ask(Reach::Active, "read_metadata", |client| {
+            let request = ReadSecretMetadataRequest { mount: mount.clone(), path: path.clone() };
+            async move { api::exec_with_result(&client, request).await }
+        });
+        let oldest = match metadata.await {
+            Ok(metadata) => metadata.oldest_version.max(1),
+            Err(Trouble::Request(Failure::Absent)) => return Ok(()), // somebody purged it altogether
+            Err(trouble) => return Err(failed(trouble)),
+        };
+        // Where few are kept, the one that stands for the deleted record has pushed out all others.
+        let versions: Vec<u64> = (oldest..=last).collect();
+        if versions.is_empty() {
+            return Ok(());
+        }
         self.order("destroy", |client| {
             let (mount, path, versions) = (mount.clone(), path.clone(), versions.clone());
             let request = DestroySecretVersionsRequest { mount, path, versions };
@@ -193,10 +228,16 @@ impl Vault {
         }
     }
 
-    /// An entry as it is.
-    async fn get(&self, reach: Reach, operation: &'static str, key: &str) -> Result<ReadSecretResponse, Trouble> {
+    /// An entry as it is, or was in that version.
+    async fn get(
+        &self,
+        reach: Reach,
+        operation: &'static str,
+        key: &str,
+        version: Option<u64>,
+    ) -> Result<ReadSecretResponse, Trouble> {
         self.ask(reach, operation, |client| {
-            let request = ReadSecretRequest { mount: self.mount.clone(), path: key.to_owned(), version: None };
+            let request = ReadSecretRequest { mount: self.mount.clone(), path: key.to_owned(), version };
             async move { api::exec_with_result(&client, request).await }
         })
         .await

@@ -43,7 +43,12 @@ impl Vault {
         );
     }
 
-    /// What is known of the server, the engine and the token, in words.
+    /// Gives back a token that was obtained for this store alone. For those who do not keep it connected.
+    pub async fn disconnect(&self) {
+        self.tokens.give_back(&self.servers).await;
+    }
+
+    /// What is known of the server, the engine and the token, in words; and whether all may be read that a node reads.
     ///
     /// # Errors
     /// As for [`Vault::connect`].
@@ -75,6 +80,10 @@ impl Vault {
             Some(seconds) if seconds > 0 => format!("token for another {seconds} s"),
             _ => "token without end".to_owned(),
         };
+        for kind in RecordKind::ALL {
+            self.entry(Reach::Any, &RecordId::new(kind, "")).await?; // there is none of no name, if one may look
+        }
+        self.position().await?;
         let (version, mount) = (state["version"].as_str().unwrap_or("of unknown version"), &self.mount);
         Ok(format!("server {version}, {seal}; KV version 2 at {mount}; {token}"))
     }

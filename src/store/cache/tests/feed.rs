@@ -252,3 +252,14 @@ async fn notices_cause_so_many_polls_and_no_more() {
     let polls = (node.wire.positions() - polls) as u128;
     assert!((1..=most).contains(&polls), "{polls} polls, {most} at the most");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_feed_that_may_not_be_read_is_no_outage() {
+    let node = Node::with_a_record(options()).await;
+    let _following = node.follow(None);
+    first_poll(&node).await;
+    assert_eq!(node.health.status().condition, Condition::Up);
+    node.wire.set(Mode::Failing(StoreError::Config("denied".to_owned())));
+    sleep(MINUTE).await;
+    assert_eq!(node.health.status().condition, Condition::Up, "records are what clients wait for");
+}

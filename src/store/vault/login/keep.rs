@@ -194,7 +194,7 @@ impl Tokens {
     /// A token that a login obtained is of no use to anybody once this process ends: whoever finds it later in a copy of
     /// its memory, or in its swap, finds nothing, and the server has one lease less to count. A token that somebody else
     /// obtained is theirs.
-    async fn give_back(&self, servers: &Servers) {
+    pub(in super::super) async fn give_back(&self, servers: &Servers) {
         let Some(token) = servers.token().filter(|_| self.method.as_token().is_none()) else { return };
         let call = Call::post("auth/token/revoke-self".to_owned(), &json!({}));
         match timeout(REVOKE_TIMEOUT, call.tell(servers, "revoke_self", &token)).await {

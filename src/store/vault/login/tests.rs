@@ -1,7 +1,7 @@
 //! Logging in to a real OpenBao server, and keeping the token alive there.
 
 #[path = "../../../../tests/support/openbao/mod.rs"]
-#[expect(dead_code, reason = "some of it is for the tests of the whole store")]
+#[expect(dead_code, unused_imports, reason = "some of it is for the tests of the whole store")]
 mod openbao;
 
 use std::ffi::OsString;
@@ -539,6 +539,18 @@ fn an_operator_has_a_token_of_their_own() {
     assert_eq!(place(Rights::Operator, &[bao, vault]), "the environment variable VAULT_TOKEN");
     assert_eq!(place(Rights::Operator, &[bao, ("VAULT_TOKEN", "")]), "the environment variable BAO_TOKEN");
     assert_eq!(place(Rights::Node, &[vault]), configured);
+}
+
+#[test]
+fn an_operator_does_not_use_up_what_is_wrapped_for_a_node() {
+    let node = Node::with_approle(NOBODY, "role".into(), "s.canary", true);
+    let tokens = |rights, own: Option<&str>| {
+        let variable = |name: &str| own.filter(|_| name == "BAO_TOKEN").map(OsString::from);
+        Tokens::with(&node.options.login, rights, &variable)
+    };
+    let error = tokens(Rights::Operator, None).unwrap_err().to_string();
+    assert!(error.contains("log in to the server as yourself") && !error.contains("canary"), "{error}");
+    assert!(tokens(Rights::Operator, Some("s.own")).is_ok() && tokens(Rights::Node, None).is_ok());
 }
 
 #[test]
