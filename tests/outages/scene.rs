@@ -145,7 +145,7 @@ impl Scene {
     }
 
     /// A client that neither node has read.
-    async fn newcomer(&mut self) -> Actor {
+    pub(crate) async fn newcomer(&mut self) -> Actor {
         self.newcomers += 1;
         let (login, app_password) = (format!("newcomer{}", self.newcomers), "mnbvcxzlkjhgfdsa");
         let newcomer = self.lab.enrol(&login, "gmail", app_password).await;

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 
 use crate::house::House;
+use crate::looks::Look;
 use crate::openbao::Cluster;
-use crate::scene::{Scene, Witness, hasty};
+use crate::scene::{Scene, Witness, hasty, tell};
+use crate::traffic::Verdict;
 
 /// For one write, with the election of another leader in it.
 const WRITE_TIME_MAX: Duration = Duration::from_secs(20);
@@ -38,6 +40,28 @@ async fn known_clients_log_in_through_every_fault_of_three_servers() {
         )
         .await;
     scene.outage("all three sealed", "sealed", seal_all, unseal_all).await;
+    ask_one_that_was_cut_off(&mut scene).await;
+}
+
+/// It does not have what was written meanwhile, and nobody else answers.
+async fn ask_one_that_was_cut_off(scene: &mut Scene) {
+    let name = "a follower that was cut off";
+    let leader = scene.cluster.leader().await;
+    let [follower, other] = [(leader + 1) % 3, (leader + 2) % 3];
+    scene.cluster.pause(follower);
+    let newcomer = scene.newcomer().await;
+    scene.cluster.pause(leader);
+    scene.cluster.pause(other);
+    scene.cluster.resume(follower);
+    scene.cluster.wait_for(follower, 429).await;
+    tell(&scene.lab, &newcomer, Verdict::Later, name).await;
+    tell(&scene.lab, &scene.lab.alice, Verdict::LetIn, name).await;
+
+    scene.cluster.resume(leader);
+    scene.cluster.resume(other);
+    scene.cluster.leader().await;
+    Look::until(&scene.lab, "up", "").await;
+    tell(&scene.lab, &newcomer, Verdict::LetIn, name).await;
 }
 
 /// Operators write while the leader is killed, and after.

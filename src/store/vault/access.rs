@@ -89,7 +89,13 @@ impl Vault {
         .await
     }
 
-    async fn read_authorised<T, F, Fut>(&self, reach: Reach, operation: &'static str, request: F) -> Result<T, Trouble>
+    /// A request that changes nothing, of which the health is not told.
+    pub(super) async fn read_authorised<T, F, Fut>(
+        &self,
+        reach: Reach,
+        operation: &'static str,
+        request: F,
+    ) -> Result<T, Trouble>
     where
         F: Fn(VaultClient) -> Fut,
         Fut: Future<Output = Result<T, ClientError>>,

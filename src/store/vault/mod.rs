@@ -102,7 +102,11 @@ impl Vault {
 
     /// What is under a record's key.
     async fn entry(&self, reach: Reach, id: &RecordId) -> Result<Option<Entry>, StoreError> {
-        match self.get(reach, "read", &id.to_string(), None).await {
+        Self::entry_from(id, self.get(reach, "read", &id.to_string(), None).await)
+    }
+
+    fn entry_from(id: &RecordId, answer: Result<ReadSecretResponse, Trouble>) -> Result<Option<Entry>, StoreError> {
+        match answer {
             Ok(answer) => Ok(Some(Entry::parse(id, answer)?)),
             Err(Trouble::Request(Failure::Absent)) => Ok(None),
             Err(Trouble::Request(Failure::Deleted { version })) => Ok(Some(Entry::deleted(version))),
@@ -111,8 +115,18 @@ impl Vault {
     }
 
     async fn record(&self, reach: Reach, id: &RecordId) -> Result<Option<Record>, StoreError> {
-        let found = self.entry(reach, id).await?;
-        Ok(found.and_then(|entry| Some(Record { version: Version(entry.version), value: entry.value? })))
+        Ok(self.entry(reach, id).await?.and_then(record_of))
+    }
+
+    /// Asks the active server for a record of which another one knows nothing: a standby that is behind, or cut off, has
+    /// none that is new, and a client would be told that its password is wrong. The health is not told, for whoever tries
+    /// names would turn it while there is no active server and the others answer.
+    async fn confirmed(&self, id: &RecordId) -> Result<Option<Record>, StoreError> {
+        let answer = self.read_authorised(Reach::Active, "read", |client| {
+            let request = ReadSecretRequest { mount: self.mount.clone(), path: id.to_string(), version: None };
+            async move { api::exec_with_result(&client, request).await }
+        });
+        Ok(Self::entry_from(id, answer.await)?.and_then(record_of))
     }
 
     /// Writes an entry, with as many attempts as it takes: each bears the same name, so that one whose answer was lost is
@@ -264,7 +278,10 @@ impl Vault {
 #[async_trait]
 impl Store for Vault {
     async fn read(&self, id: &RecordId) -> Result<Option<Record>, StoreError> {
-        self.record(Reach::Any, id).await
+        match self.record(Reach::Any, id).await? {
+            None => self.confirmed(id).await,
+            found => Ok(found),
+        }
     }
 
     async fn read_latest(&self, id: &RecordId) -> Result<Option<Record>, StoreError> {
@@ -310,6 +327,10 @@ impl Store for Vault {
         }
         Ok(ids)
     }
+}
+
+fn record_of(entry: Entry) -> Option<Record> {
+    Some(Record { version: Version(entry.version), value: entry.value? })
 }
 
 impl fmt::Debug for Vault {
