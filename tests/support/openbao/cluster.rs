@@ -175,6 +175,9 @@ impl Drop for Node {
 fn spawn_server(folder: &Path) -> Server {
     let mut command = bao(folder);
     command.arg("server").arg(format!("-config={}", folder.join("bao.hcl").display()));
+    // The audit device is one for all servers, so its path is relative: a server under whose configuration another one is
+    // set up would not take the lead.
+    command.current_dir(folder);
     // By default a node must prove itself for some ten seconds until it is given a vote, without which it cannot take the
     // place of a leader.
     command.env("BAO_RAFT_AUTOPILOT_DISABLE", "true");
@@ -199,7 +202,7 @@ fn config(folder: &Path, port: u16, cluster_port: u16, tls: &Certificate) -> Str
           tls_key_file    = "{key}"
         }}
         audit "file" "lab" {{
-          options = {{ file_path = "{folder}/audit.jsonl" }}
+          options = {{ file_path = "audit.jsonl" }}
         }}
         api_addr     = "https://127.0.0.1:{port}"
         cluster_addr = "https://127.0.0.1:{cluster_port}"
