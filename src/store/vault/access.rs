@@ -16,7 +16,7 @@ use super::super::StoreError;
 use super::Vault;
 use super::failure::Failure;
 use super::requests::Plain;
-use super::servers::Reach;
+use super::servers::{READ_FEED, Reach};
 use crate::model::Secret;
 
 /// Between two logins, where the token that the first one obtained was refused as well.
@@ -60,7 +60,7 @@ impl Vault {
         F: Fn(VaultClient) -> Fut,
         Fut: Future<Output = Result<T, ClientError>>,
     {
-        self.observed(async {
+        self.observed(operation, async {
             self.prove().await?;
             self.read_authorised(reach, operation, request).await
         })
@@ -73,7 +73,7 @@ impl Vault {
         F: Fn(VaultClient) -> Fut,
         Fut: Future<Output = Result<T, ClientError>>,
     {
-        self.observed(async {
+        self.observed(operation, async {
             self.prove().await?;
             self.authorised(|_| self.servers.write(operation, &request)).await
         })
@@ -109,7 +109,11 @@ impl Vault {
     }
 
     /// Tells the health what became of a request.
-    pub(super) async fn observed<T>(&self, request: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+    pub(super) async fn observed<T>(
+        &self,
+        operation: &'static str,
+        request: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, Trouble> {
         let began = Instant::now();
         let outcome = request.await.map_err(|trouble| match trouble {
             Trouble::Request(failure) if self.is_proven.load(Ordering::Relaxed) => failure.of_known_server().into(),
@@ -119,6 +123,8 @@ impl Vault {
             // One call that fails says nothing of a store that has answered others since.
             Err(_) if self.health.has_answered_since(began) => {}
             Err(Trouble::Login(error)) => self.health.failed(error),
+            // Records are what clients wait for, and whether these are denied, too, is not known yet.
+            Err(Trouble::Denied(_)) if operation == READ_FEED => {}
             // Where nothing is granted, or mounted, a node is as badly off as without a server.
             Err(Trouble::Denied(advice)) => self.health.failed(&StoreError::Config(advice.clone())),
             Err(Trouble::Request(failure)) if failure.is_of_one_server() || *failure == Failure::NotMounted => {

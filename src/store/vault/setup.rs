@@ -27,7 +27,7 @@ impl Vault {
     /// [`StoreError::Unavailable`] if another try may succeed with nobody doing anything, [`StoreError::Config`] if not.
     pub async fn connect(&self) -> Result<(), StoreError> {
         let about = format!("the store at {} cannot be used", self.servers.describe());
-        self.observed(self.prove()).await.map_err(|trouble| trouble.into_store_error(&about))
+        self.observed("connect", self.prove()).await.map_err(|trouble| trouble.into_store_error(&about))
     }
 
     /// Keeps the token alive, and logs in again where that fails or has not succeeded yet, until `stop`.

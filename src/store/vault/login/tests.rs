@@ -549,7 +549,7 @@ fn an_operator_does_not_use_up_what_is_wrapped_for_a_node() {
         Tokens::with(&node.options.login, rights, &variable)
     };
     let error = tokens(Rights::Operator, None).unwrap_err().to_string();
-    assert!(error.contains("log in to the server as yourself") && !error.contains("canary"), "{error}");
+    assert!(error.contains("this needs an operator's token") && !error.contains("canary"), "{error}");
     assert!(tokens(Rights::Operator, Some("s.own")).is_ok() && tokens(Rights::Node, None).is_ok());
 }
 
