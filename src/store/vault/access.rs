@@ -152,6 +152,7 @@ impl Vault {
             }
         }
         // An invalid token and a missing right are refused in the same way; the token's own state tells which it was.
+        let mut is_anew = false;
         let look_up = |client| async move { token::lookup_self(&client).await.map(drop) };
         let is_shown = || self.servers.token().zip(token.as_ref()).is_some_and(|(now, then)| Arc::ptr_eq(&now, then));
         match self.servers.read(Reach::Active, "lookup_self", look_up).await {
@@ -161,12 +162,13 @@ impl Vault {
             Err(Failure::Forbidden) => {
                 self.wait_to_log_in_anew()?;
                 self.log_in(token.as_ref()).await?;
+                is_anew = true;
             }
             Err(other) => return Err(other.into()),
         }
         request(false).await.map_err(|failure| match failure {
             Failure::Forbidden => {
-                *self.refused_anew() = Some(Instant::now());
+                *self.refused_anew() = is_anew.then(Instant::now);
                 self.denied()
             }
             failure => failure.into(),

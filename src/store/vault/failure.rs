@@ -27,7 +27,7 @@ pub(super) enum Failure {
     #[error("the record has another version")]
     Conflict,
     /// The token is invalid, or does not permit this; only the token's own state tells which.
-    #[error("the server denied it (403): give the token the policy for it (config/deploy/vault)")]
+    #[error("the server denied it (403)")]
     Forbidden,
     /// No engine is mounted there.
     #[error("nothing is mounted there: correct mount in [store], or enable a KV engine of version 2 at that path")]

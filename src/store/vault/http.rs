@@ -26,8 +26,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// The same where no secret comes by.
 const FEED_IDLE_TIMEOUT: Duration = Duration::from_secs(6 * 60);
 
-/// Idle connections kept to each server.
-const IDLE_MAX: usize = 8;
+/// Idle connections kept to each server: as many as a list reads records at once.
+const IDLE_MAX: usize = 32;
 
 /// Clients of one set-up, sharing what they trust.
 #[derive(Debug, Clone)]

@@ -80,10 +80,6 @@ impl Vault {
             Some(seconds) if seconds > 0 => format!("token for another {seconds} s"),
             _ => "token without end".to_owned(),
         };
-        for kind in RecordKind::ALL {
-            self.entry(Reach::Any, &RecordId::new(kind, "")).await?; // there is none of no name, if one may look
-        }
-        self.position().await?;
         let (version, mount) = (state["version"].as_str().unwrap_or("of unknown version"), &self.mount);
         Ok(format!("server {version}, {seal}; KV version 2 at {mount}; {token}"))
     }

@@ -239,6 +239,7 @@ fn client(ca_file: Option<&Path>, identity: Option<&Certificate>) -> Client {
             tls.with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(key).unwrap()).unwrap()
         }
     };
-    let client = Client::builder().tls_backend_preconfigured(tls).no_proxy();
+    // A server may outlive the runtime of a test, and a connection does not.
+    let client = Client::builder().tls_backend_preconfigured(tls).no_proxy().pool_max_idle_per_host(0);
     client.redirect(reqwest::redirect::Policy::none()).timeout(CALL_TIME_MAX).build().unwrap()
 }

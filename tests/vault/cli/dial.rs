@@ -183,7 +183,7 @@ async fn a_login_that_is_refused() {
     );
     is_wrong(
         dial(&office.desk, |config| config.replace("method = \"approle\"", "method = \"approle\"\nmount = \"other\"")),
-        &["there is no AppRole login at auth/other", "enable the method there, or correct mount in [store.login]"],
+        &["there is no AppRole login at auth/other", "enable the method there, correct mount in [store.login]"],
     );
     office.desk.home.write("secret-id", "0b0ab5f5-9d6e-4c2b-8a3e-1d9f2a7f3f10\n");
     is_wrong(
