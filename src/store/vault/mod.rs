@@ -301,7 +301,17 @@ impl Store for Vault {
     async fn delete(&self, id: &RecordId, expected: Version) -> Result<(), StoreError> {
         let version = self.put(id, None, Expected::Version(expected)).await?;
         self.announce(id, version).await;
-        self.destroy_up_to(id, expected.0).await
+        // Nobody finds the record any more who could ask for it again.
+        let (deadline, mut pause) = (Instant::now() + WRITE_TIMEOUT, PAUSE_MIN);
+        loop {
+            match self.destroy_up_to(id, expected.0).await {
+                Err(error) if error.is_transient() && Instant::now() + pause < deadline => {
+                    sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
+                destroyed => return destroyed,
+            }
+        }
     }
 
     async fn list(
