@@ -219,6 +219,20 @@ async fn an_engine_of_version_1_and_one_of_another_kind_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_engine_of_another_kind_in_place_of_the_one_that_was_there_is_not_believed() {
+    let server = dev().await;
+    let place = Place::new(&[server.address()], None, server.token_text());
+    let vault = place.connected().await;
+    vault.write(&account("a"), &Secret::new("a"), Expected::Absent).await.unwrap();
+    assert_eq!(vault.position().await.unwrap().sequence, 1);
+    server.bao(&["secrets", "disable", "locum"]).await;
+    server.bao(&["secrets", "enable", "-path=locum", "kv"]).await;
+    assert_eq!(vault.position().await.unwrap(), Position::default());
+    let error = vault.read(&account("a")).await.unwrap_err();
+    assert!(error.to_string().contains("of version 1, and version 2 is needed"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn openbao_says_how_it_is() {
     let server = dev().await;
     let place = Place::new(&[server.address()], None, server.token_text());

@@ -2,7 +2,7 @@
 //! A writer that dies in between leaves nodes to find out by themselves (`store::cache`); it must never make a write fail
 //! that has been done.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::failure::Failure;
 use super::kv::random_name;
 use super::ring::{self, HEAD, RING, Ring};
 use super::servers::{READ_FEED, Reach};
-use crate::model::RecordId;
+use crate::model::{RecordId, RecordKind};
 
 /// Time to put a change into the feed. Nodes notice it later by themselves where it did not get there.
 const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,6 +36,8 @@ pub(super) struct Announcements {
     peers: Vec<String>,
     /// How often the head was looked at.
     looks: AtomicUsize,
+    /// Whether there was one.
+    has_head: AtomicBool,
 }
 
 /// A change, and who waits for it to be in the feed.
@@ -76,8 +78,12 @@ impl Announcements {
 }
 
 impl Vault {
-    /// Tells the feed and the peers that a record was written.
+    /// Tells the feed and the peers that a record was written. Not so of a token, which a node may write and the feed not:
+    /// whoever needs another node's asks for the latest.
     pub(super) async fn announce(&self, id: &RecordId, version: Version) {
+        if id.kind() == RecordKind::Token {
+            return;
+        }
         match timeout(ANNOUNCE_TIMEOUT, self.announced(id, version)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
@@ -178,6 +184,10 @@ impl Feed for Vault {
         let looks = self.announcements.looks.fetch_add(1, Ordering::Relaxed);
         let reach = if looks.is_multiple_of(LOOKS_AT_ANY) { Reach::Latest } else { Reach::Any };
         let head = self.fields(reach, HEAD).await?;
+        // A feed does not vanish. Where it has, another engine is mounted there, which may not be one to believe.
+        if self.announcements.has_head.swap(head.is_some(), Ordering::Relaxed) && head.is_none() {
+            self.is_proven.store(false, Ordering::Relaxed);
+        }
         Ok(head.and_then(|(fields, _)| ring::parse_head(&fields)).unwrap_or_default())
     }
 

@@ -291,10 +291,7 @@ impl Store for Vault {
     async fn write(&self, id: &RecordId, value: &Secret, expected: Expected) -> Result<Version, StoreError> {
         check_size(id, value)?;
         let version = self.put(id, Some(value), expected).await?;
-        // A node may write its tokens and not the feed: whoever needs another node's asks for the latest.
-        if id.kind() != RecordKind::Token {
-            self.announce(id, version).await;
-        }
+        self.announce(id, version).await;
         Ok(version)
     }
 
