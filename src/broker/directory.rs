@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Account, Client, RecordId, RecordKind, Secret};
+use crate::model::{Account, Client, KeptToken, RecordId, RecordKind, Secret, Tenant};
 use crate::store::{Expected, Record, Store, StoreError, Version};
 
 /// Time for the store to hand out one record: a login must not hang with it.
@@ -191,6 +191,70 @@ impl Directory {
         self.write(RecordKind::Client, &client.login, client, found).await
     }
 
+    /// The tenant of that domain.
+    ///
+    /// # Errors
+    /// See [`DirectoryError`].
+    pub async fn tenant(&self, domain: &str) -> Result<Option<Versioned<Tenant>>, DirectoryError> {
+        self.read(&RecordId::new(RecordKind::Tenant, domain), self.latest).await
+    }
+
+    /// The tenant of that domain as of the last write anywhere, as [`Directory::latest_account`].
+    ///
+    /// # Errors
+    /// See [`DirectoryError`].
+    pub async fn latest_tenant(&self, domain: &str) -> Result<Option<Versioned<Tenant>>, DirectoryError> {
+        self.read(&RecordId::new(RecordKind::Tenant, domain), true).await
+    }
+
+    /// Writes a tenant, new (`found` is `None`) or in place of the version that was read.
+    ///
+    /// # Errors
+    /// As for [`Directory::put_account`].
+    pub async fn put_tenant(&self, tenant: &Tenant, found: Option<Version>) -> Result<Version, DirectoryError> {
+        self.write(RecordKind::Tenant, &tenant.domain, tenant, found).await
+    }
+
+    /// Removes the tenant that was read at that version.
+    ///
+    /// # Errors
+    /// As for [`Directory::put_account`].
+    pub async fn remove_tenant(&self, domain: &str, found: Version) -> Result<(), DirectoryError> {
+        self.remove(RecordKind::Tenant, domain, found).await
+    }
+
+    /// Up to `limit` tenants, beginning behind `after`.
+    ///
+    /// # Errors
+    /// As for [`Directory::accounts_page`].
+    pub async fn tenants_page(&self, after: Option<&RecordId>, limit: usize) -> Result<Page<Tenant>, DirectoryError> {
+        self.page(RecordKind::Tenant, after, limit).await
+    }
+
+    /// The refresh token of the credential of that id, as of the last write anywhere if `latest`.
+    ///
+    /// # Errors
+    /// See [`DirectoryError`].
+    pub async fn token(&self, credential: &str, latest: bool) -> Result<Option<Versioned<KeptToken>>, DirectoryError> {
+        self.read(&RecordId::new(RecordKind::Token, credential), latest || self.latest).await
+    }
+
+    /// Writes a refresh token, new (`found` is `None`) or in place of the version that was read.
+    ///
+    /// # Errors
+    /// As for [`Directory::put_account`].
+    pub async fn put_token(&self, token: &KeptToken, found: Option<Version>) -> Result<Version, DirectoryError> {
+        self.write(RecordKind::Token, &token.credential, token, found).await
+    }
+
+    /// Removes the refresh token that was read at that version.
+    ///
+    /// # Errors
+    /// As for [`Directory::put_account`].
+    pub async fn remove_token(&self, credential: &str, found: Version) -> Result<(), DirectoryError> {
+        self.remove(RecordKind::Token, credential, found).await
+    }
+
     /// Removes the account that was read at that version.
     ///
     /// # Errors
@@ -215,6 +279,7 @@ impl Directory {
         let read = match id.kind() {
             RecordKind::Account => self.read::<Account>(id, true).await.map(|found| found.is_some()),
             RecordKind::Client => self.read::<Client>(id, true).await.map(|found| found.is_some()),
+            RecordKind::Tenant => self.read::<Tenant>(id, true).await.map(|found| found.is_some()),
             RecordKind::Token => self.fetch(id, true).await.map(|found| found.is_some()).map_err(Into::into),
         };
         let version = match read {
@@ -363,6 +428,7 @@ fn describe(kind: RecordKind, name: &str) -> String {
     let kind = match kind {
         RecordKind::Account => "account",
         RecordKind::Client => "client",
+        RecordKind::Tenant => "tenant",
         RecordKind::Token => "token",
     };
     format!("the {kind} {name}")
@@ -468,6 +534,7 @@ mod tests {
             upstream: "gmail".into(),
             identity: Default::default(),
             credentials: [(crate::model::CredentialKind::AppPassword, slots)].into(),
+            preference: crate::model::Preference::default(),
         };
         alice.put_account(&account, None).await.unwrap();
         let found = alice.account("a").await.unwrap().unwrap();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::credential::{CredentialVersion, Ready};
-use crate::model::{Endpoint, Profile, Protocol};
+use crate::model::{CredentialKind, Endpoint, Profile, Protocol};
 use crate::sasl::Credentials;
 
 /// A session's right to an account's credential. Only the broker makes one, and no upstream can be logged in to without
@@ -66,6 +66,11 @@ impl Lease {
     /// The id of the credential, for people.
     pub fn credential_id(&self) -> &str {
         &self.credential.version.id
+    }
+
+    /// What kind of credential it is.
+    pub fn credential_kind(&self) -> CredentialKind {
+        self.credential.kind
     }
 
     /// Which version of the credential it is.

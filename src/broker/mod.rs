@@ -173,7 +173,7 @@ mod tests {
     use super::*;
     use crate::model::presets::preset;
     use crate::model::{
-        AppPasswordFormat, Binding, CredentialKind, Identity, Policy, RecordId, RecordKind, Secret, Slots,
+        AppPasswordFormat, Binding, CredentialKind, Identity, Policy, Preference, RecordId, RecordKind, Secret, Slots,
     };
     use crate::store::memory::Memory;
     use crate::store::{Expected, Record, Store, StoreError, Version};
@@ -246,6 +246,7 @@ mod tests {
             upstream: "gmail".into(),
             identity: Identity::default(),
             credentials: BTreeMap::from([(CredentialKind::AppPassword, slots)]),
+            preference: Preference::default(),
         }
     }
 

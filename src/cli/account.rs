@@ -15,7 +15,7 @@ use super::secret_input::SecretInput;
 use crate::broker::{Change, Directory, Versioned, client_secret};
 use crate::config::Config;
 use crate::credential;
-use crate::model::{Account, CredentialKind, Identity, Profile, Protocol, RecordId, RecordKind, Slots};
+use crate::model::{Account, CredentialKind, Identity, Preference, Profile, Protocol, RecordId, RecordKind, Slots};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -133,8 +133,13 @@ async fn add(config: &Config, directory: &Directory, add: Add) -> Result<()> {
         let message = format!("there is an account {name} already; change it with `locum account set`");
         return Err(Failure::new(exit::CANNOT_CREATE, message).into());
     }
-    let mut account =
-        Account { name, upstream: add.upstream, identity: Identity::default(), credentials: BTreeMap::new() };
+    let mut account = Account {
+        name,
+        upstream: add.upstream,
+        identity: Identity::default(),
+        credentials: BTreeMap::new(),
+        preference: Preference::default(),
+    };
     store_password(&mut account, profile, &add.details)?;
     set_identity(&mut account, &add.details)?;
     directory.put_account(&account, None).await?;

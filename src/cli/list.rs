@@ -105,6 +105,7 @@ fn removal(kind: RecordKind) -> &'static str {
     match kind {
         RecordKind::Account => "account remove",
         RecordKind::Client => "client revoke",
+        RecordKind::Tenant => "oauth remove-tenant",
         RecordKind::Token => "store", // no verb lists them
     }
 }

@@ -20,9 +20,9 @@ fn upstream(name: String, mut table: Table<'_, '_>) -> Option<Profile> {
     let preset_value = table.take("preset");
     let has_preset = preset_value.is_some();
     let preset = preset_value.and_then(|value| preset(&value));
-    let (app_password, presets) = match preset {
-        Some(preset) => (preset.app_password, preset.endpoints),
-        None => (AppPasswordFormat::Verbatim, BTreeMap::new()),
+    let (app_password, authority, presets) = match preset {
+        Some(preset) => (preset.app_password, preset.authority, preset.endpoints),
+        None => (AppPasswordFormat::Verbatim, None, BTreeMap::new()),
     };
     let app_password =
         table.take("app-password-format").map_or(Some(app_password), |value| app_password_format(&value));
@@ -53,7 +53,7 @@ fn upstream(name: String, mut table: Table<'_, '_>) -> Option<Profile> {
         is_right = false;
     }
     table.finish();
-    Some(Profile { name, endpoints, app_password: app_password? }).filter(|_| is_right)
+    Some(Profile { name, endpoints, app_password: app_password?, authority }).filter(|_| is_right)
 }
 
 fn preset(value: &Value<'_, '_>) -> Option<Profile> {

@@ -2,6 +2,7 @@
 //! here and one variant of [`CredentialKind`]. This room knows no store and no protocol.
 
 mod app_password;
+pub mod oauth2;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
@@ -37,6 +38,9 @@ pub enum CredentialError {
     /// It could end the line it stands in.
     #[error("the app password contains a control character or a line break; paste the password alone")]
     ControlCharacter,
+    /// A part of it is wrong.
+    #[error("the OAuth2 credential cannot be used: {0}")]
+    Unusable(String),
     /// The record lacks a part.
     #[error("the {kind} in the record lacks its {part}")]
     Incomplete {

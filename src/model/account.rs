@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,9 @@ pub struct Account {
     /// Its credentials, by kind.
     #[serde(default)]
     pub credentials: BTreeMap<CredentialKind, Slots>,
+    /// Which kind of credential to use.
+    #[serde(default, skip_serializing_if = "Preference::is_empty")]
+    pub preference: Preference,
 }
 
 impl Account {
@@ -29,6 +33,57 @@ impl Account {
     pub fn identity(&self, protocol: Protocol) -> &str {
         self.identity.by_protocol.get(&protocol).or(self.identity.all.as_ref()).unwrap_or(&self.name)
     }
+
+    /// The kinds that an operator named for a protocol, best first; empty if none was named.
+    pub fn preferred(&self, protocol: Protocol) -> &[CredentialKind] {
+        self.preference.by_protocol.get(&protocol).unwrap_or(&self.preference.all)
+    }
+}
+
+/// Which kinds of credential an account may be entered with. A list that is there names all that may be used, best first:
+/// where one fails, the next is tried, and that is told. Where there is none, the first kind of [`CredentialKind::ALL`]
+/// that the account has and the provider takes is used, and no other.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preference {
+    /// For all protocols that have none of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub all: Vec<CredentialKind>,
+    /// For one protocol.
+    #[serde(default, flatten)]
+    pub by_protocol: BTreeMap<Protocol, Vec<CredentialKind>>,
+}
+
+impl Preference {
+    /// Whether none is named.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty() && self.by_protocol.is_empty()
+    }
+}
+
+/// One credential for all mailboxes of a domain (`tenants/<id>`): what accounts without an OAuth2 credential of their own
+/// use, and bindings that name an address of that domain where there is no account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tenant {
+    /// The domain behind the `@` of its mailboxes, as the operator wrote it; looked up by its normalised form.
+    pub domain: String,
+    /// The upstream profile its mailboxes live at.
+    pub upstream: String,
+    /// Its credential: an application's, which may act as any mailbox that the provider's administrator gave it.
+    #[serde(default)]
+    pub oauth2: Slots,
+}
+
+/// A refresh token (`tokens/<id>`), under the id of the credential that it belongs to. Nodes write it: a provider may hand
+/// out a new one at any refresh.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KeptToken {
+    /// The id of the credential.
+    pub credential: String,
+    /// The token.
+    #[serde(with = "secret::in_record")]
+    pub refresh_token: Secret,
+    /// When the provider handed it out.
+    pub obtained: Timestamp,
 }
 
 /// Names at the provider. Where none is given the account's own name serves.
@@ -48,12 +103,39 @@ pub struct Identity {
 pub enum CredentialKind {
     /// A password that the provider made for one application.
     AppPassword,
+    /// What access tokens are got with (RFC 6749).
+    #[serde(rename = "oauth2")]
+    OAuth2,
+}
+
+impl CredentialKind {
+    /// All kinds, in the order in which they are used where none is preferred: the older way first, so that nothing
+    /// changes for an account that is given the newer one beside it.
+    pub const ALL: [Self; 2] = [Self::AppPassword, Self::OAuth2];
+
+    /// The name used on the command line and in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AppPassword => "app-password",
+            Self::OAuth2 => "oauth2",
+        }
+    }
+}
+
+impl FromStr for CredentialKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let known = Self::ALL.into_iter().find(|kind| kind.name() == text);
+        known.ok_or_else(|| "expected \"app-password\" or \"oauth2\"".to_owned())
+    }
 }
 
 impl fmt::Display for CredentialKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AppPassword => f.write_str("app password"),
+            Self::OAuth2 => f.write_str("OAuth2"),
         }
     }
 }
@@ -91,6 +173,11 @@ pub struct Material(BTreeMap<String, Part>);
 struct Part(#[serde(with = "secret::in_record")] Secret);
 
 impl Material {
+    /// Material of these parts.
+    pub fn of_parts(parts: impl IntoIterator<Item = (&'static str, Secret)>) -> Self {
+        Self(parts.into_iter().map(|(name, value)| (name.to_owned(), Part(value))).collect())
+    }
+
     /// Material of one part.
     pub fn of(name: &str, value: Secret) -> Self {
         Self(BTreeMap::from([(name.to_owned(), Part(value))]))
@@ -127,6 +214,7 @@ mod tests {
                 by_protocol: BTreeMap::from([(Protocol::Submission, "delegate@contoso.com".into())]),
             },
             credentials: BTreeMap::from([(CredentialKind::AppPassword, Slots { current: Some(credential) })]),
+            preference: Preference::default(),
         }
     }
 

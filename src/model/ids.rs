@@ -12,6 +12,8 @@ pub enum RecordKind {
     Account,
     /// One login name ([`Client`](super::Client)).
     Client,
+    /// One credential for a whole domain ([`Tenant`](super::Tenant)).
+    Tenant,
     /// What a node itself obtains from a provider and must keep, such as a refresh token: the only records that a node
     /// writes.
     Token,
@@ -19,13 +21,14 @@ pub enum RecordKind {
 
 impl RecordKind {
     /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Account, Self::Client, Self::Token];
+    pub const ALL: [Self; 4] = [Self::Account, Self::Client, Self::Tenant, Self::Token];
 
     /// The folder's name.
     pub fn folder(self) -> &'static str {
         match self {
             Self::Account => "accounts",
             Self::Client => "clients",
+            Self::Tenant => "tenants",
             Self::Token => "tokens",
         }
     }

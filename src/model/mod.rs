@@ -1,7 +1,8 @@
 //! Floor 0: the nouns that every other room speaks of. No I/O, no clock, no protocol, no store.
 //!
 //! - [`Attempt`]: what a client presents at login. [`Refusal`]: what a refused client may be told.
-//! - [`Client`]: the record of one login name. [`Account`]: the record of one mailbox at a provider.
+//! - [`Client`]: the record of one login name. [`Account`]: the record of one mailbox at a provider. [`Tenant`]: the
+//!   record of one credential for all mailboxes of a domain. [`KeptToken`]: the record of a refresh token.
 //! - [`Profile`]: what Locum knows of a provider. [`presets`]: the providers it knows by name.
 //! - [`Secret`]: bytes that must never be seen.
 
@@ -16,12 +17,14 @@ mod protocol;
 mod refusal;
 pub mod secret;
 
-pub use account::{Account, CredentialKind, Identity, Material, Slots, StoredCredential};
+pub use account::{
+    Account, CredentialKind, Identity, KeptToken, Material, Preference, Slots, StoredCredential, Tenant,
+};
 pub use attempt::Attempt;
 pub use client::{Binding, Client, ClientSecret, Policy, Verifier};
 pub use ids::{RecordId, RecordKind, normalise};
 pub use network::network;
-pub use profile::{AppPasswordFormat, Endpoint, Profile, UpstreamTls};
+pub use profile::{AppPasswordFormat, Authority, Endpoint, Profile, UpstreamTls};
 pub use protocol::{Mechanism, Protocol};
 pub use refusal::Refusal;
 pub use secret::Secret;

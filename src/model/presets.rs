@@ -6,47 +6,34 @@
 
 use std::collections::BTreeMap;
 
-use super::{AppPasswordFormat, Endpoint, Mechanism, Profile, Protocol, UpstreamTls};
+use super::{AppPasswordFormat, Authority, Endpoint, Mechanism, Profile, Protocol, UpstreamTls};
 
 /// The names that `preset = "…"` takes.
-pub const NAMES: [&str; 6] = ["exchange-online", "gmail", "yahoo", "icloud", "fastmail", "zoho"];
+pub const NAMES: [&str; 10] = [
+    "exchange-online",
+    "exchange-online-gcc",
+    "exchange-online-gcc-high",
+    "exchange-online-dod",
+    "exchange-online-21vianet",
+    "gmail",
+    "yahoo",
+    "icloud",
+    "fastmail",
+    "zoho",
+];
 
 /// The preset of that name.
 pub fn preset(name: &str) -> Option<Profile> {
     use AppPasswordFormat::{SpacesAreCosmetic, Verbatim};
-    use Mechanism::{Login, Plain};
 
     let (app_password, endpoints) = match name {
-        "exchange-online" => (
-            Verbatim,
-            vec![
-                // No password of any kind since the end of 2022, app passwords included.
-                without_passwords(imap("outlook.office365.com", 8)),
-                without_passwords(pop3("outlook.office365.com", 8, &["TOP", "UIDL"])),
-                // AUTH LOGIN only, never PLAIN. Three concurrent sends per mailbox: two leave room for Outlook.
-                (
-                    Protocol::Submission,
-                    Endpoint {
-                        mechanisms: vec![Login],
-                        ..submission(
-                            "smtp.office365.com",
-                            587,
-                            2,
-                            &[
-                                "SIZE 157286400",
-                                "PIPELINING",
-                                "DSN",
-                                "ENHANCEDSTATUSCODES",
-                                "8BITMIME",
-                                "BINARYMIME",
-                                "CHUNKING",
-                                "SMTPUTF8",
-                            ],
-                        )
-                    },
-                ),
-            ],
-        ),
+        // Microsoft's clouds: an application must be registered in the portal of the one where the mailboxes are.
+        "exchange-online" | "exchange-online-gcc" => {
+            (Verbatim, exchange_online("outlook.office365.com", "smtp.office365.com"))
+        }
+        "exchange-online-gcc-high" => (Verbatim, exchange_online("outlook.office365.us", "smtp.office365.us")),
+        "exchange-online-dod" => (Verbatim, exchange_online("outlook-dod.office365.us", "outlook-dod.office365.us")),
+        "exchange-online-21vianet" => (Verbatim, exchange_online("partner.outlook.cn", "smtp.partner.outlook.cn")),
         "gmail" => (
             SpacesAreCosmetic,
             vec![
@@ -111,13 +98,82 @@ pub fn preset(name: &str) -> Option<Profile> {
         ),
         _ => return None,
     };
-    let mut endpoints: BTreeMap<Protocol, Endpoint> = endpoints.into_iter().collect();
-    for endpoint in endpoints.values_mut() {
-        if endpoint.mechanisms.is_empty() {
-            endpoint.mechanisms = vec![Plain, Login];
+    let endpoints: BTreeMap<Protocol, Endpoint> = endpoints.into_iter().collect();
+    Some(Profile { name: name.to_owned(), endpoints, app_password, authority: authority(name) })
+}
+
+fn exchange_online(mailboxes: &str, submission_host: &str) -> Vec<(Protocol, Endpoint)> {
+    let keywords = [
+        "SIZE 157286400",
+        "PIPELINING",
+        "DSN",
+        "ENHANCEDSTATUSCODES",
+        "8BITMIME",
+        "BINARYMIME",
+        "CHUNKING",
+        "SMTPUTF8",
+    ];
+    // AUTH LOGIN, never PLAIN. Three concurrent sends per mailbox: two leave room for Outlook.
+    let submission = submission(submission_host, 587, 2, &keywords);
+    let submission = Endpoint { mechanisms: vec![Mechanism::Login, Mechanism::Xoauth2], ..submission };
+    // No password of any kind since the end of 2022, app passwords included.
+    let tokens_only = |(protocol, endpoint)| {
+        (protocol, Endpoint { takes_passwords: false, mechanisms: vec![Mechanism::Xoauth2], ..endpoint })
+    };
+    vec![
+        tokens_only(imap(mailboxes, 8)),
+        tokens_only(pop3(mailboxes, 8, &["TOP", "UIDL"])),
+        (Protocol::Submission, submission),
+    ]
+}
+
+/// Where tokens come from. Microsoft: "Authenticate an IMAP, POP or SMTP connection using OAuth" and "National clouds";
+/// Google: "Using OAuth 2.0 to Access Google APIs".
+fn authority(name: &str) -> Option<Authority> {
+    let (host, resource, delegated) = match name {
+        "exchange-online" | "exchange-online-gcc" => {
+            ("login.microsoftonline.com", "https://outlook.office365.com", "https://outlook.office.com")
         }
+        "exchange-online-gcc-high" => {
+            ("login.microsoftonline.us", "https://outlook.office365.us", "https://outlook.office365.us")
+        }
+        "exchange-online-dod" => {
+            ("login.microsoftonline.us", "https://outlook-dod.office365.us", "https://outlook-dod.office365.us")
+        }
+        "exchange-online-21vianet" => {
+            ("login.partner.microsoftonline.cn", "https://partner.outlook.cn", "https://partner.outlook.cn")
+        }
+        "gmail" => return Some(google()),
+        _ => return None,
+    };
+    let endpoint = |word| format!("https://{host}/{{tenant}}/oauth2/v2.0/{word}");
+    Some(Authority {
+        token_url: endpoint("token"),
+        authorize_url: Some(endpoint("authorize")),
+        device_url: Some(endpoint("devicecode")),
+        application_scopes: vec![format!("{resource}/.default")],
+        delegated_scopes: vec![
+            format!("{delegated}/IMAP.AccessAsUser.All"),
+            format!("{delegated}/POP.AccessAsUser.All"),
+            format!("{delegated}/SMTP.Send"),
+            "offline_access".to_owned(),
+        ],
+    })
+}
+
+/// Google gives a refresh token only to who asks for offline access, and surely only with the consent page. Its device flow
+/// does not grant the scope for mail.
+fn google() -> Authority {
+    let scopes = || vec!["https://mail.google.com/".to_owned()];
+    Authority {
+        token_url: "https://oauth2.googleapis.com/token".to_owned(),
+        authorize_url: Some(
+            "https://accounts.google.com/o/oauth2/v2/auth?access_type=offline&prompt=consent".to_owned(),
+        ),
+        device_url: None,
+        application_scopes: scopes(),
+        delegated_scopes: scopes(),
     }
-    Some(Profile { name: name.to_owned(), endpoints, app_password })
 }
 
 fn imap(host: &str, sessions_max: usize) -> (Protocol, Endpoint) {
@@ -138,15 +194,11 @@ fn endpoint(host: &str, port: u16, tls: UpstreamTls, sessions_max: usize, keywor
         host: host.to_owned(),
         port,
         tls,
-        mechanisms: Vec::new(),
+        mechanisms: Mechanism::ALL.to_vec(),
         takes_passwords: true,
         keywords: keywords.iter().map(|&keyword| keyword.to_owned()).collect(),
         sessions_max,
     }
-}
-
-fn without_passwords((protocol, endpoint): (Protocol, Endpoint)) -> (Protocol, Endpoint) {
-    (protocol, Endpoint { takes_passwords: false, ..endpoint })
 }
 
 #[cfg(test)]
@@ -171,6 +223,7 @@ mod tests {
         let profile = preset("exchange-online").unwrap();
         assert!(!profile.endpoints[&Protocol::Imap].takes_passwords);
         assert!(!profile.endpoints[&Protocol::Pop3].takes_passwords);
-        assert_eq!(profile.endpoints[&Protocol::Submission].mechanisms, [Mechanism::Login]);
+        assert_eq!(profile.endpoints[&Protocol::Submission].mechanisms, [Mechanism::Login, Mechanism::Xoauth2]);
+        assert_eq!(profile.endpoints[&Protocol::Imap].mechanisms, [Mechanism::Xoauth2]);
     }
 }

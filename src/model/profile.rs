@@ -13,6 +13,24 @@ pub struct Profile {
     pub endpoints: BTreeMap<Protocol, Endpoint>,
     /// How app passwords are written down.
     pub app_password: AppPasswordFormat,
+    /// Where its access tokens come from; `None` where it takes none.
+    pub authority: Option<Authority>,
+}
+
+/// Who issues a provider's access tokens, and for what. In each URL `{tenant}` stands for the credential's tenant. An
+/// application's secret and a refresh token go to the hosts named here and to no other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authority {
+    /// The token endpoint (RFC 6749 section 3.2).
+    pub token_url: String,
+    /// The authorization endpoint (RFC 6749 section 3.1), with whatever query it always takes.
+    pub authorize_url: Option<String>,
+    /// The device authorization endpoint (RFC 8628 section 3.1).
+    pub device_url: Option<String>,
+    /// What to ask for as an application.
+    pub application_scopes: Vec<String>,
+    /// What to ask for on behalf of a person.
+    pub delegated_scopes: Vec<String>,
 }
 
 /// Where and how a provider serves one protocol.
@@ -24,7 +42,8 @@ pub struct Endpoint {
     pub port: u16,
     /// How TLS begins. There is no way to do without it.
     pub tls: UpstreamTls,
-    /// Mechanisms for password credentials, best first. A provider's list of what it offers decides among them.
+    /// Mechanisms, best first; those that present the credential's kind count. A provider's list of what it offers decides
+    /// among them.
     pub mechanisms: Vec<Mechanism>,
     /// Whether the provider takes any password here. Exchange Online takes none for IMAP and POP3.
     pub takes_passwords: bool,

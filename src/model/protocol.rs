@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::CredentialKind;
+
 /// A protocol that clients log in with, and that the provider is spoken to in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -58,18 +60,35 @@ pub enum Mechanism {
     Plain,
     /// LOGIN (draft-murchison-sasl-login-00), never standardised and everywhere.
     Login,
+    /// XOAUTH2 (Google, "OAuth 2.0 Mechanism"; Microsoft, "Authenticate an IMAP, POP or SMTP connection using OAuth").
+    Xoauth2,
+    /// OAUTHBEARER (RFC 7628).
+    Oauthbearer,
 }
 
 impl Mechanism {
-    /// All mechanisms, in the order in which they are offered to clients. LOGIN and PLAIN stay in front: some clients
-    /// read no further than the second word.
-    pub const ALL: [Self; 2] = [Self::Plain, Self::Login];
+    /// All mechanisms, best first within what they present.
+    pub const ALL: [Self; 4] = [Self::Plain, Self::Login, Self::Oauthbearer, Self::Xoauth2];
+
+    /// Those that present a password, in the order in which they are offered to clients. LOGIN and PLAIN stay in front:
+    /// some clients read no further than the second word.
+    pub const WITH_PASSWORD: [Self; 2] = [Self::Plain, Self::Login];
 
     /// The registered name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Plain => "PLAIN",
             Self::Login => "LOGIN",
+            Self::Xoauth2 => "XOAUTH2",
+            Self::Oauthbearer => "OAUTHBEARER",
+        }
+    }
+
+    /// What kind of credential it presents.
+    pub fn presents(self) -> CredentialKind {
+        match self {
+            Self::Plain | Self::Login => CredentialKind::AppPassword,
+            Self::Xoauth2 | Self::Oauthbearer => CredentialKind::OAuth2,
         }
     }
 
@@ -77,12 +96,18 @@ impl Mechanism {
     pub fn from_name(name: &[u8]) -> Option<Self> {
         Self::ALL.into_iter().find(|mechanism| name.eq_ignore_ascii_case(mechanism.name().as_bytes()))
     }
+
+    /// The same among those [that present a password](Self::WITH_PASSWORD).
+    pub fn with_password_from_name(name: &[u8]) -> Option<Self> {
+        Self::from_name(name).filter(|mechanism| Self::WITH_PASSWORD.contains(mechanism))
+    }
 }
 
 impl FromStr for Mechanism {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::from_name(text.as_bytes()).ok_or_else(|| "expected \"PLAIN\" or \"LOGIN\"".to_owned())
+        Self::from_name(text.as_bytes())
+            .ok_or_else(|| "expected \"PLAIN\", \"LOGIN\", \"OAUTHBEARER\" or \"XOAUTH2\"".to_owned())
     }
 }

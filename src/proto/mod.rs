@@ -277,6 +277,8 @@ fn auth_by(mechanism: Mechanism) -> &'static str {
     match mechanism {
         Mechanism::Plain => "AUTH PLAIN",
         Mechanism::Login => "AUTH LOGIN",
+        Mechanism::Xoauth2 => "AUTH XOAUTH2",
+        Mechanism::Oauthbearer => "AUTH OAUTHBEARER",
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) enum Asked {
 
 impl Asked {
     pub(super) fn from_name(name: &[u8]) -> Self {
-        match Mechanism::from_name(name) {
+        match Mechanism::with_password_from_name(name) {
             Some(mechanism) => Self::Password(mechanism),
             None if name.eq_ignore_ascii_case(b"XOAUTH2") => Self::Token,
             None => Self::Unknown,
@@ -36,6 +36,7 @@ impl Asked {
     /// As it stands in the list of logins, behind the protocol's own word for it.
     pub(super) fn method(self, imap: bool) -> &'static str {
         match (self, imap) {
+            (Self::Password(Mechanism::Xoauth2 | Mechanism::Oauthbearer), _) => "a token as a password",
             (Self::Password(Mechanism::Plain), true) => "AUTHENTICATE PLAIN",
             (Self::Password(Mechanism::Login), true) => "AUTHENTICATE LOGIN",
             (Self::Password(Mechanism::Plain), false) => "AUTH PLAIN",

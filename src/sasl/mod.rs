@@ -4,8 +4,11 @@
 //! - [`ServerExchange`]: we ask, the client answers. Ends in an [`Attempt`].
 //! - [`ClientExchange`]: the upstream asks, we answer with a credential.
 
+mod bearer;
 mod login;
+mod oauthbearer;
 mod plain;
+mod xoauth2;
 
 use std::fmt;
 
@@ -42,6 +45,8 @@ pub struct ServerExchange(ServerState);
 enum ServerState {
     Plain(plain::Server),
     Login(login::Server),
+    Xoauth2(xoauth2::Server),
+    Oauthbearer(oauthbearer::Server),
 }
 
 impl ServerExchange {
@@ -50,6 +55,8 @@ impl ServerExchange {
         Self(match mechanism {
             Mechanism::Plain => ServerState::Plain(plain::Server::new(method)),
             Mechanism::Login => ServerState::Login(login::Server::new(method)),
+            Mechanism::Xoauth2 => ServerState::Xoauth2(xoauth2::Server::new(method)),
+            Mechanism::Oauthbearer => ServerState::Oauthbearer(oauthbearer::Server::new(method)),
         })
     }
 
@@ -61,6 +68,8 @@ impl ServerExchange {
         match &mut self.0 {
             ServerState::Plain(server) => server.step(response),
             ServerState::Login(server) => server.step(response),
+            ServerState::Xoauth2(server) => server.step(response),
+            ServerState::Oauthbearer(server) => server.step(response),
         }
     }
 }
@@ -70,7 +79,7 @@ impl ServerExchange {
 pub struct Credentials {
     /// The name at the provider.
     pub identity: String,
-    /// The password.
+    /// The password, or the access token.
     pub secret: Secret,
 }
 
@@ -88,6 +97,20 @@ pub struct ClientExchange(ClientState);
 enum ClientState {
     Plain(plain::Client),
     Login(login::Client),
+    Bearer(Bearer),
+}
+
+/// XOAUTH2 and OAUTHBEARER: one message, and an acknowledgement if its refusal is explained.
+#[derive(Debug)]
+struct Bearer {
+    message: Option<Secret>,
+    acknowledgement: Option<Secret>,
+}
+
+impl Bearer {
+    fn new(message: Secret, acknowledgement: &[u8]) -> Self {
+        Self { message: Some(message), acknowledgement: Some(Secret::new(acknowledgement)) }
+    }
 }
 
 impl ClientExchange {
@@ -96,6 +119,12 @@ impl ClientExchange {
         Self(match mechanism {
             Mechanism::Plain => ClientState::Plain(plain::Client::new(credentials)),
             Mechanism::Login => ClientState::Login(login::Client::new(credentials)),
+            Mechanism::Xoauth2 => {
+                ClientState::Bearer(Bearer::new(xoauth2::message(&credentials), xoauth2::ACKNOWLEDGEMENT))
+            }
+            Mechanism::Oauthbearer => {
+                ClientState::Bearer(Bearer::new(oauthbearer::message(&credentials), oauthbearer::ACKNOWLEDGEMENT))
+            }
         })
     }
 
@@ -106,6 +135,7 @@ impl ClientExchange {
         match &mut self.0 {
             ClientState::Plain(client) => client.initial_response(),
             ClientState::Login(_) => None,
+            ClientState::Bearer(bearer) => bearer.message.take(),
         }
     }
 
@@ -115,6 +145,7 @@ impl ClientExchange {
         match &mut self.0 {
             ClientState::Plain(client) => client.initial_response(),
             ClientState::Login(client) => client.respond(challenge),
+            ClientState::Bearer(bearer) => bearer.message.take().or_else(|| bearer.acknowledgement.take()),
         }
     }
 }

@@ -267,7 +267,7 @@ mod tests {
     }
 
     fn id(number: usize) -> RecordId {
-        RecordId::new(RecordKind::ALL[number % 3], &number.to_string())
+        RecordId::new(RecordKind::ALL[number % RecordKind::ALL.len()], &number.to_string())
     }
 
     async fn store_of(records: impl IntoIterator<Item = usize>) -> Memory {

@@ -82,7 +82,9 @@ impl Upstreams {
         })?;
         let trial = trial.map_err(|open| attempt.not_tried(open))?;
 
-        let goal = Goal::LogIn { credentials: lease.credentials().clone(), mechanisms: endpoint.mechanisms.clone() };
+        let kind = lease.credential_kind();
+        let mechanisms = endpoint.mechanisms.iter().copied().filter(|mechanism| mechanism.presents() == kind).collect();
+        let goal = Goal::LogIn { credentials: lease.credentials().clone(), mechanisms };
         let reached = self.reach(&attempt, endpoint, goal).await;
         match &reached {
             Ok(_) => trial.accepted(),

@@ -60,8 +60,13 @@ async fn write_at_once(
             Some((account, _)) => format!("{} {}", account.upstream, author(number)),
             None => author(number),
         };
-        let account =
-            Account { name: NAME.into(), upstream, identity: Identity::default(), credentials: Default::default() };
+        let account = Account {
+            name: NAME.into(),
+            upstream,
+            identity: Identity::default(),
+            credentials: Default::default(),
+            preference: Default::default(),
+        };
         let version = before.map(|(_, version)| *version);
         tokio::spawn(async move {
             start.wait().await;

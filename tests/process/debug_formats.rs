@@ -64,6 +64,7 @@ fn account() -> Account {
         upstream: "gmail".into(),
         identity: Identity::default(),
         credentials: BTreeMap::from([(CredentialKind::AppPassword, Slots { current: Some(made.unwrap()) })]),
+        preference: Preference::default(),
     }
 }
 

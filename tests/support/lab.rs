@@ -14,8 +14,8 @@ use locum::broker::{Directory, client_secret};
 use locum::config::Config;
 use locum::credential;
 use locum::model::{
-    Account, AppPasswordFormat, Binding, Client, CredentialKind, Identity as Names, Policy, Protocol, Secret, Slots,
-    StoredCredential,
+    Account, AppPasswordFormat, Binding, Client, CredentialKind, Identity as Names, Policy, Preference, Protocol,
+    Secret, Slots, StoredCredential,
 };
 use locum::sandbox::{Behaviour, Face, Start};
 use locum::store::{self, Store};
@@ -192,6 +192,7 @@ async fn enrol(directory: &Directory, login: &str, upstream: &str, address: &str
         upstream: upstream.to_owned(),
         identity: Names::default(),
         credentials: BTreeMap::from([(CredentialKind::AppPassword, Slots { current: Some(credential(app_password)) })]),
+        preference: Preference::default(),
     };
     directory.put_account(&account, None).await.unwrap();
     let (record, secret) = client_secret::issue("lab", None, Timestamp::now()).unwrap();

@@ -12,7 +12,9 @@ use jiff::Timestamp;
 use locum::broker::{Directory, DirectoryError, client_secret};
 use locum::config::Config;
 use locum::credential;
-use locum::model::{Account, AppPasswordFormat, Binding, Client, CredentialKind, Identity, Policy, Secret, Slots};
+use locum::model::{
+    Account, AppPasswordFormat, Binding, Client, CredentialKind, Identity, Policy, Preference, Secret, Slots,
+};
 use locum::sandbox::Face;
 use locum::store::vault::{Login, Rights, Vault};
 use locum::store::{self, KeySource, Options, Store};
@@ -184,6 +186,7 @@ fn account(number: usize) -> Account {
         upstream: "exchange".to_owned(),
         identity: Identity::default(),
         credentials: BTreeMap::from([(CredentialKind::AppPassword, Slots { current: Some(stored) })]),
+        preference: Preference::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::openbao::{Api, Dev};
 
 /// Where records lie. The hash is of no meaning here.
-const FOLDERS: [&str; 3] = ["accounts", "clients", "tokens"];
+const FOLDERS: [&str; 4] = ["accounts", "clients", "tenants", "tokens"];
 const HASH: &str = "p7retqmrh3aapwznlmu6dmkuf74cvkn3";
 const SECRET: &str = "the-app-password";
 
@@ -94,7 +94,7 @@ async fn a_node_reads_records_and_the_feed_and_keeps_refresh_tokens() {
 async fn a_node_writes_no_app_password_and_sees_no_more_than_it_is_asked_for() {
     let (dev, node) = as_holder_of("locum-node").await;
     let mut calls = Vec::new();
-    for folder in ["accounts", "clients"] {
+    for folder in ["accounts", "clients", "tenants"] {
         for hash in [HASH.to_owned(), HASH.replace('7', "2")] {
             for version in [0, 1] {
                 calls.push(("POST", format!("locum/data/{folder}/{hash}"), write(version)));

@@ -7,6 +7,9 @@ path "locum/metadata/accounts" {
 path "locum/metadata/clients" {
   capabilities = ["list"]
 }
+path "locum/metadata/tenants" {
+  capabilities = ["list"]
+}
 path "locum/metadata/tokens" {
   capabilities = ["list"]
 }
@@ -15,6 +18,9 @@ path "locum/metadata/accounts/+" {
   capabilities = ["read"]
 }
 path "locum/metadata/clients/+" {
+  capabilities = ["read"]
+}
+path "locum/metadata/tenants/+" {
   capabilities = ["read"]
 }
 path "locum/metadata/tokens/+" {

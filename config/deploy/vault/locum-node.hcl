@@ -9,6 +9,9 @@ path "locum/data/accounts/+" {
 path "locum/data/clients/+" {
   capabilities = ["read"]
 }
+path "locum/data/tenants/+" {
+  capabilities = ["read"]
+}
 
 # The only records that a node writes, since a provider may hand out a new refresh token at any refresh.
 path "locum/data/tokens/+" {

@@ -8,6 +8,9 @@ path "locum/data/accounts/+" {
 path "locum/data/clients/+" {
   capabilities = ["create", "read", "update"]
 }
+path "locum/data/tenants/+" {
+  capabilities = ["create", "read", "update"]
+}
 path "locum/data/tokens/+" {
   capabilities = ["create", "read", "update"]
 }
@@ -24,6 +27,9 @@ path "locum/metadata/accounts" {
 path "locum/metadata/clients" {
   capabilities = ["list"]
 }
+path "locum/metadata/tenants" {
+  capabilities = ["list"]
+}
 path "locum/metadata/tokens" {
   capabilities = ["list"]
 }
@@ -36,6 +42,9 @@ path "locum/metadata/accounts/+" {
 path "locum/metadata/clients/+" {
   capabilities = ["read", "delete"]
 }
+path "locum/metadata/tenants/+" {
+  capabilities = ["read", "delete"]
+}
 path "locum/metadata/tokens/+" {
   capabilities = ["read", "delete"]
 }
@@ -45,6 +54,9 @@ path "locum/destroy/accounts/+" {
   capabilities = ["update"]
 }
 path "locum/destroy/clients/+" {
+  capabilities = ["update"]
+}
+path "locum/destroy/tenants/+" {
   capabilities = ["update"]
 }
 path "locum/destroy/tokens/+" {

@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::broker::{Directory, client_secret};
 use crate::config::Config;
 use crate::credential;
-use crate::model::{Account, Binding, Client, CredentialKind, Identity, Policy, Protocol, Secret, Slots};
+use crate::model::{Account, Binding, Client, CredentialKind, Identity, Policy, Preference, Protocol, Secret, Slots};
 use crate::net::{TlsOptions, tls};
 use crate::sandbox::{self, Behaviour, Face, Sandbox, Start};
 use crate::store::{self, KeySource};
@@ -177,6 +177,7 @@ async fn enrol(
         upstream: upstream.to_owned(),
         identity: Identity::default(),
         credentials: BTreeMap::from([(CredentialKind::AppPassword, Slots { current: Some(stored) })]),
+        preference: Preference::default(),
     };
     directory.put_account(&account, None).await?;
     let (record, client_secret) = client_secret::issue("demo", None, now)?;

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::authenticate_by;
 use super::literal::{Mark, split_mark};
 use super::reply::{self, Condition, Reply, Status};
-use crate::model::Mechanism;
+use crate::model::{CredentialKind, Mechanism};
 use crate::proto::input::{Input, Sent, decode_base64, encode_base64, printable};
 use crate::proto::{ClientAction, ClientFailure, ClientOptions, Goal, Outgoing, UpstreamReady};
 use crate::sasl::{ClientExchange, Credentials};
@@ -179,6 +179,10 @@ impl Client {
         match wanted {
             Some(&mechanism) => self.authenticate(mechanism, credentials, offers(offered, "SASL-IR")),
             None if offers(offered, "LOGINDISABLED") => {
+                self.fail(ClientFailure::NoMechanism(format!("offers {}", ways_to_log_in(offered))));
+            }
+            // LOGIN takes passwords; a token must not be shown as one.
+            None if mechanisms.iter().any(|mechanism| mechanism.presents() == CredentialKind::OAuth2) => {
                 self.fail(ClientFailure::NoMechanism(format!("offers {}", ways_to_log_in(offered))));
             }
             None => self.login_command(&credentials, offered),

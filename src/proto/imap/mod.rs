@@ -19,6 +19,8 @@ fn authenticate_by(mechanism: Mechanism) -> &'static str {
     match mechanism {
         Mechanism::Plain => "AUTHENTICATE PLAIN",
         Mechanism::Login => "AUTHENTICATE LOGIN",
+        Mechanism::Xoauth2 => "AUTHENTICATE XOAUTH2",
+        Mechanism::Oauthbearer => "AUTHENTICATE OAUTHBEARER",
     }
 }
 

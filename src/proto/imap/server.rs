@@ -182,7 +182,7 @@ impl Server {
             words.push_str(" STARTTLS");
         }
         if self.may_log_in() {
-            Mechanism::ALL.iter().for_each(|mechanism| words.extend([" AUTH=", mechanism.name()]));
+            Mechanism::WITH_PASSWORD.iter().for_each(|mechanism| words.extend([" AUTH=", mechanism.name()]));
         } else {
             words.push_str(" LOGINDISABLED");
         }
@@ -300,7 +300,7 @@ impl Server {
         let Some((name, initial_response)) = command::authenticate_arguments(arguments) else {
             return self.answer(&tag, MECHANISM_MISSING);
         };
-        let Some(mechanism) = Mechanism::from_name(name) else {
+        let Some(mechanism) = Mechanism::with_password_from_name(name) else {
             return self.answer(&tag, MECHANISM_UNKNOWN);
         };
         let exchange = ServerExchange::new(mechanism, authenticate_by(mechanism));

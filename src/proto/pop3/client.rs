@@ -154,9 +154,7 @@ impl Client {
         let chosen = wanted
             .iter()
             .find(|mechanism| offered.split_ascii_whitespace().any(|name| name.eq_ignore_ascii_case(mechanism.name())));
-        let password_wanted = wanted.iter().any(|mechanism| match mechanism {
-            Mechanism::Plain | Mechanism::Login => true,
-        });
+        let password_wanted = wanted.iter().any(|mechanism| Mechanism::WITH_PASSWORD.contains(mechanism));
         let user_offered = self.offer.as_ref().is_none_or(|offer| offer.has("USER"));
         self.sent.note(credentials.secret.expose());
         if let Some(&mechanism) = chosen {
@@ -252,8 +250,7 @@ impl proto::Client for Client {
             State::ExpectCapa | State::ExpectCapability(..) => "CAPA",
             State::ExpectTls | State::StartingTls => "STLS",
             State::ExpectUser(_) | State::ExpectPass => "USER/PASS",
-            State::ExpectOutcome(Mechanism::Plain, _) => "AUTH PLAIN",
-            State::ExpectOutcome(Mechanism::Login, _) => "AUTH LOGIN",
+            State::ExpectOutcome(mechanism, _) => proto::auth_by(*mechanism),
             State::ExpectRefusal => "cancelled AUTH",
             State::Over => "over",
         }

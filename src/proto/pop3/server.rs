@@ -119,7 +119,7 @@ impl Server {
         lines.extend(self.options.keywords.iter().cloned());
         if self.passwords_allowed() {
             lines.push("USER".to_owned());
-            lines.push(format!("SASL {}", Mechanism::ALL.map(Mechanism::name).join(" ")));
+            lines.push(format!("SASL {}", Mechanism::WITH_PASSWORD.map(Mechanism::name).join(" ")));
         }
         if self.options.tls == ServerTls::Offered {
             lines.push("STLS".to_owned());
@@ -165,10 +165,10 @@ impl Server {
         let (name, response) = split_word(arguments);
         if name.is_empty() {
             // Never standardised, and asked for by old clients that know no CAPA.
-            let names = Mechanism::ALL.map(Mechanism::name).join("\r\n");
+            let names = Mechanism::WITH_PASSWORD.map(Mechanism::name).join("\r\n");
             return self.say(format!("+OK Mechanisms follow\r\n{names}\r\n."));
         }
-        let Some(mechanism) = Mechanism::from_name(name) else {
+        let Some(mechanism) = Mechanism::with_password_from_name(name) else {
             return self.reject("-ERR Unrecognized authentication type");
         };
         let exchange = ServerExchange::new(mechanism, auth_by(mechanism));

@@ -139,7 +139,9 @@ impl Client {
         self.sent.note(credentials.secret.expose());
         let mut exchange = ClientExchange::new(mechanism, credentials.clone());
         let command = format!("AUTH {}", mechanism.name());
-        match exchange.initial_response().map(|response| encode_base64(response.expose())) {
+        // Tokens have thousands of octets: on a line of their own always, as not every server takes another.
+        let at_once = if Mechanism::WITH_PASSWORD.contains(&mechanism) { exchange.initial_response() } else { None };
+        match at_once.map(|response| encode_base64(response.expose())) {
             Some(response) if command.len() + " \r\n".len() + response.len() <= COMMAND_BYTES_MAX => {
                 self.send_secret(&format!("{command} "), &response);
             }
@@ -230,8 +232,7 @@ impl proto::Client for Client {
             State::ExpectGreeting => "greeting",
             State::ExpectHello => "EHLO",
             State::ExpectTls | State::StartingTls => "STARTTLS",
-            State::ExpectOutcome(Mechanism::Plain, _) => "AUTH PLAIN",
-            State::ExpectOutcome(Mechanism::Login, _) => "AUTH LOGIN",
+            State::ExpectOutcome(mechanism, _) => proto::auth_by(*mechanism),
             State::ExpectRefusal => "cancelled AUTH",
             State::Over => "over",
         }

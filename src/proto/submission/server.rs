@@ -135,7 +135,7 @@ impl Server {
             lines.push("STARTTLS".to_owned());
         }
         if self.passwords_allowed() {
-            lines.push(format!("AUTH {}", Mechanism::ALL.map(Mechanism::name).join(" ")));
+            lines.push(format!("AUTH {}", Mechanism::WITH_PASSWORD.map(Mechanism::name).join(" ")));
         }
         let last = lines.len() - 1;
         let reply = lines.iter().enumerate().map(|(at, line)| {
@@ -174,7 +174,7 @@ impl Server {
         if name.is_empty() {
             return self.reject("501 5.5.4 Name a mechanism: AUTH PLAIN or AUTH LOGIN");
         }
-        let Some(mechanism) = Mechanism::from_name(name) else {
+        let Some(mechanism) = Mechanism::with_password_from_name(name) else {
             return self.reject("504 5.5.4 Unrecognized authentication type");
         };
         let exchange = ServerExchange::new(mechanism, auth_by(mechanism));
