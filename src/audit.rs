@@ -98,6 +98,11 @@ pub enum Event {
         upstream: String,
         /// The id of the credential version presented.
         credential: String,
+        /// Its kind.
+        kind: &'static str,
+        /// Why no credential of a kind that is preferred was presented.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        fell_back: Option<String>,
         /// Time since the attempt, milliseconds.
         duration_ms: u64,
     },

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::keyring::Found;
 use crate::credential::{CredentialVersion, Ready};
 use crate::model::{CredentialKind, Endpoint, Profile, Protocol};
 use crate::sasl::Credentials;
@@ -17,6 +18,8 @@ pub struct Lease {
     endpoint: Endpoint,
     protocol: Protocol,
     credential: Ready,
+    fell_back: Option<String>,
+    spent: Vec<CredentialVersion>,
 }
 
 impl Lease {
@@ -27,10 +30,34 @@ impl Lease {
         served: &[String],
         endpoint: Endpoint,
         protocol: Protocol,
-        credential: Ready,
+        found: Found,
     ) -> Self {
         let (login, account, served) = (login.to_owned(), account.to_owned(), served.to_owned());
-        Self { login, account, profile, served, endpoint, protocol, credential }
+        let Found { ready: credential, fell_back } = found;
+        Self { login, account, profile, served, endpoint, protocol, credential, fell_back, spent: Vec::new() }
+    }
+
+    /// The same for another credential. None of `spent` is to be used again.
+    pub(super) fn with(&self, found: Found, spent: Vec<CredentialVersion>) -> Self {
+        let Found { ready: credential, fell_back } = found;
+        let (login, account, served) = (self.login.clone(), self.account.clone(), self.served.clone());
+        let (profile, endpoint) = (Arc::clone(&self.profile), self.endpoint.clone());
+        Self { login, account, profile, served, endpoint, protocol: self.protocol, credential, fell_back, spent }
+    }
+
+    /// The credential, for the broker.
+    pub(super) fn ready(&self) -> &Ready {
+        &self.credential
+    }
+
+    /// The versions that were refused before this one was tried.
+    pub(super) fn spent(&self) -> &[CredentialVersion] {
+        &self.spent
+    }
+
+    /// Why a kind of credential that is preferred was not used, if so.
+    pub fn fell_back(&self) -> Option<&str> {
+        self.fell_back.as_deref()
     }
 
     /// The client's login name, as it stands in its record.

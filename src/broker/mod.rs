@@ -7,6 +7,7 @@
 
 pub mod client_secret;
 mod directory;
+mod keyring;
 mod lease;
 mod options;
 mod policy;
@@ -21,8 +22,10 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
 use crate::audit::{self, Audit, Event, Origin};
-use crate::credential;
+use crate::credential::oauth2::Tokens;
+use crate::credential::{Granted, Ready};
 use crate::model::{Account, Attempt, Client, ClientSecret, Profile, Protocol};
+use keyring::{Door, Found, Freshness, Keyring};
 use throttle::{Admission, Throttle};
 
 pub use directory::{Change, Damage, Directory, DirectoryError, Page, Versioned};
@@ -37,21 +40,22 @@ const REFUSAL_TIME: Duration = Duration::from_millis(250);
 /// Decides about logins.
 #[derive(Debug)]
 pub struct Broker {
-    directory: Directory,
+    keyring: Keyring,
     upstreams: BTreeMap<String, Arc<Profile>>,
     throttle: Throttle,
     audit: Audit,
 }
 
 impl Broker {
-    /// A broker over these records and upstream profiles.
+    /// A broker over these records and upstream profiles. Access tokens come from `tokens`, which has to be kept running.
     pub fn new(
         directory: Directory,
+        tokens: Arc<Tokens>,
         upstreams: BTreeMap<String, Arc<Profile>>,
         audit: Audit,
         options: Options,
     ) -> Self {
-        Self { directory, upstreams, throttle: Throttle::new(options), audit }
+        Self { keyring: Keyring::new(directory, tokens), upstreams, throttle: Throttle::new(options), audit }
     }
 
     /// Decides about an attempt. `served` are the upstreams whose accounts may be used where it came in. One audit event
@@ -77,16 +81,49 @@ impl Broker {
         decision
     }
 
-    /// A lease with what the store itself holds now, whatever this node remembers, after an upstream refused the credential
-    /// of `refused`; `None` if the store holds no other version of it.
+    /// A lease for that account without any client: an operator's right, to try what its clients would get.
+    ///
+    /// # Errors
+    /// The [`Reason`] why there is none.
+    pub async fn lease_for(&self, account: &str, protocol: Protocol) -> Result<Lease, Reason> {
+        let account = self.account(account, Freshness::Latest).await?;
+        let served = [account.upstream.clone()];
+        self.lease("", account, protocol, &served, Freshness::Latest).await
+    }
+
+    /// Another lease, after an upstream refused the credential of `refused`: with what the store itself holds now, whatever
+    /// this node remembers; or with another access token, if it was one that was refused (`token_refused`); or with the
+    /// next kind of credential, if an operator named one. `None` if there is no other.
     ///
     /// # Errors
     /// If the account is gone, or its new credential cannot be used, or the store is out of reach.
-    pub async fn renew(&self, refused: &Lease) -> Result<Option<Lease>, Reason> {
-        let name = refused.account();
-        let account = found_or_missing(self.directory.latest_account(name).await?, name)?;
-        let lease = self.lease(refused.login(), account, refused.protocol(), refused.served())?;
-        Ok((lease.credential_version() != refused.credential_version()).then_some(lease))
+    pub async fn renew(&self, refused: &Lease, token_refused: bool) -> Result<Option<Lease>, Reason> {
+        let account = self.account(refused.account(), Freshness::Latest).await?;
+        let (_, door) = self.door(&account, refused.protocol(), refused.served())?;
+        let mut spent = refused.spent().to_vec();
+        let now = self.keyring.credential(&account, door, Freshness::Latest, &spent).await?;
+        if now.ready.version != refused.ready().version {
+            return Ok(Some(refused.with(now, spent)));
+        }
+        let mut failed = None;
+        if let Some(granted) = now.ready.granted.as_ref().filter(|_| token_refused) {
+            match self.keyring.another_token(granted).await {
+                Ok(Some(token)) => {
+                    let granted = Granted { wanted: Arc::clone(&granted.wanted), token };
+                    let ready = Ready::of_token(account.identity(refused.protocol()), granted);
+                    return Ok(Some(refused.with(Found { ready, fell_back: now.fell_back }, spent)));
+                }
+                Ok(None) => {}
+                Err(error) => failed = Some(Reason::from(error)),
+            }
+        }
+        spent.push(refused.ready().version.clone());
+        match (self.keyring.credential(&account, door, Freshness::Latest, &spent).await, failed) {
+            (Ok(next), _) => Ok(Some(refused.with(next, spent))),
+            (Err(_), Some(failed)) => Err(failed),
+            (Err(Reason::Credential(_)), None) => Ok(None),
+            (Err(error), None) => Err(error),
+        }
     }
 
     fn record(
@@ -118,14 +155,14 @@ impl Broker {
         *proven_by = Some(secret.id);
         policy::check(&client, origin)?;
         let name = policy::account_for(&client, attempt.authzid.as_deref())?.to_owned();
-        let account = self.account(&name).await?;
-        self.lease(&client.login, account, origin.protocol, served)
+        let account = self.account(&name, Freshness::Remembered).await?;
+        self.lease(&client.login, account, origin.protocol, served, Freshness::Remembered).await
     }
 
     /// Who it is. An unknown login is looked up and hashed like a known one.
     async fn prove(&self, attempt: &Attempt) -> Result<(Client, ClientSecret), Reason> {
         let client = match policy::login_name(&attempt.authcid) {
-            Some(login) => self.directory.client(login).await?.map(|found| found.record),
+            Some(login) => self.keyring.directory().client(login).await?.map(|found| found.record),
             None => None,
         };
         let secrets = client.as_ref().map_or(&[][..], |client| &client.secrets);
@@ -140,28 +177,41 @@ impl Broker {
         }
     }
 
-    async fn account(&self, name: &str) -> Result<Account, Reason> {
-        found_or_missing(self.directory.account(name).await?, name)
+    async fn account(&self, name: &str, fresh: Freshness) -> Result<Account, Reason> {
+        let found = self.keyring.account(name, fresh).await?;
+        found.ok_or_else(|| Reason::AccountMissing { account: name.to_owned() })
     }
 
-    fn lease(&self, login: &str, account: Account, protocol: Protocol, served: &[String]) -> Result<Lease, Reason> {
+    async fn lease(
+        &self,
+        login: &str,
+        account: Account,
+        protocol: Protocol,
+        served: &[String],
+        fresh: Freshness,
+    ) -> Result<Lease, Reason> {
+        let (profile, door) = self.door(&account, protocol, served)?;
+        let found = self.keyring.credential(&account, door, fresh, &[]).await?;
+        Ok(Lease::new(login, &account.name, Arc::clone(profile), served, door.endpoint.clone(), protocol, found))
+    }
+
+    /// Where the account is entered, if clients may be led there.
+    fn door(
+        &self,
+        account: &Account,
+        protocol: Protocol,
+        served: &[String],
+    ) -> Result<(&Arc<Profile>, Door<'_>), Reason> {
         let upstream = &account.upstream;
         if !served.contains(upstream) {
             return Err(Reason::UpstreamNotServed { upstream: upstream.clone() });
         }
         let profile =
             self.upstreams.get(upstream).ok_or_else(|| Reason::UpstreamUnknown { upstream: upstream.clone() })?;
-        let endpoint = profile
-            .endpoints
-            .get(&protocol)
-            .ok_or_else(|| Reason::ProtocolNotServed { upstream: upstream.clone(), protocol })?;
-        let ready = credential::ready(&account, protocol, endpoint)?;
-        Ok(Lease::new(login, &account.name, Arc::clone(profile), served, endpoint.clone(), protocol, ready))
+        let missing = || Reason::ProtocolNotServed { upstream: upstream.clone(), protocol };
+        let endpoint = profile.endpoints.get(&protocol).ok_or_else(missing)?;
+        Ok((profile, Door { profile, endpoint, protocol }))
     }
-}
-
-fn found_or_missing(found: Option<Versioned<Account>>, name: &str) -> Result<Account, Reason> {
-    found.map(|found| found.record).ok_or_else(|| Reason::AccountMissing { account: name.to_owned() })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Why a client is not let in: for the operator in plain words, for the client as a [`Refusal`].
 
 use crate::credential::CredentialError;
+use crate::credential::oauth2::FailureKind;
 use crate::model::{Protocol, Refusal};
 
 use super::DirectoryError;
@@ -87,6 +88,10 @@ impl Reason {
             | Self::NotBound
             | Self::NoSoleAccount { .. }
             | Self::UpstreamNotServed { .. } => Refusal::NotPermitted,
+            // The authority is away, or wants us to wait.
+            Self::Credential(CredentialError::Token(failure)) if failure.kind() == FailureKind::Transient => {
+                Refusal::Unavailable
+            }
             Self::AccountMissing { .. }
             | Self::UpstreamUnknown { .. }
             | Self::ProtocolNotServed { .. }

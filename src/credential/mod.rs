@@ -4,11 +4,13 @@
 mod app_password;
 pub mod oauth2;
 
-use std::hash::{BuildHasher, RandomState};
-use std::sync::LazyLock;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::{Arc, LazyLock};
 
-use crate::model::{Account, CredentialKind, Endpoint, Protocol, Secret};
+use crate::model::{Account, Authority, CredentialKind, Endpoint, Profile, Protocol, Secret, StoredCredential};
 use crate::sasl::Credentials;
+
+use oauth2::{AccessToken, OAuth2, TokenFailure, Wanted};
 
 pub use app_password::new as new_app_password;
 
@@ -29,6 +31,20 @@ pub enum CredentialError {
         /// The protocol.
         protocol: Protocol,
     },
+    /// The provider takes no access token for this protocol, or it is not known who issues them.
+    #[error("{upstream} has no OAuth2 for {protocol}; if it has, give [upstream.{upstream}.oauth2] a token-url")]
+    TokensNotTaken {
+        /// The upstream profile.
+        upstream: String,
+        /// The protocol.
+        protocol: Protocol,
+    },
+    /// It was tried, and is not to be tried again.
+    #[error("the provider refused it")]
+    Refused,
+    /// No access token can be had.
+    #[error(transparent)]
+    Token(#[from] TokenFailure),
     /// There is nothing in it.
     #[error("the app password is empty")]
     Empty,
@@ -51,6 +67,13 @@ pub enum CredentialError {
     },
 }
 
+impl CredentialError {
+    /// Whether it says that there is none of the kind to be used here, and nothing about one that there is.
+    pub fn is_absence(&self) -> bool {
+        matches!(self, Self::None | Self::PasswordsNotTaken { .. } | Self::TokensNotTaken { .. })
+    }
+}
+
 /// Another one in each process, so that a fingerprint tells nothing outside of it.
 static FINGERPRINTS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
@@ -68,6 +91,18 @@ impl CredentialVersion {
     pub fn new(id: &str, secret: &Secret) -> Self {
         Self { id: id.to_owned(), fingerprint: FINGERPRINTS.hash_one(secret.expose()) }
     }
+
+    /// The version that is stored.
+    pub fn of(stored: &StoredCredential) -> Self {
+        let mut hasher = FINGERPRINTS.build_hasher();
+        for (name, value) in stored.material.parts() {
+            hasher.write(name.as_bytes());
+            hasher.write_u8(0xff); // in no UTF-8: no two materials look the same
+            hasher.write(value.expose());
+            hasher.write_u8(0xff);
+        }
+        Self { id: stored.id.clone(), fingerprint: hasher.finish() }
+    }
 }
 
 /// A credential that can be presented now.
@@ -79,21 +114,72 @@ pub struct Ready {
     pub kind: CredentialKind,
     /// Name and secret.
     pub credentials: Credentials,
+    /// Where the secret is an access token: what it came of.
+    pub granted: Option<Granted>,
 }
 
-/// The account's best credential for a protocol, made ready.
+/// An access token, and what it was asked for with: to ask for another one if it is refused.
+#[derive(Debug, Clone)]
+pub struct Granted {
+    /// The request.
+    pub wanted: Arc<Wanted>,
+    /// The answer.
+    pub token: AccessToken,
+}
+
+impl Ready {
+    /// The access token for that name.
+    pub fn of_token(identity: &str, granted: Granted) -> Self {
+        let credentials = Credentials { identity: identity.to_owned(), secret: granted.token.secret().clone() };
+        let version = granted.wanted.version.clone();
+        Self { version, kind: CredentialKind::OAuth2, credentials, granted: Some(granted) }
+    }
+}
+
+/// The account's app password, for an endpoint that takes it.
 ///
 /// # Errors
-/// If there is none that the endpoint takes, or it is unusable.
-pub fn ready(account: &Account, protocol: Protocol, endpoint: &Endpoint) -> Result<Ready, CredentialError> {
-    let kind = CredentialKind::AppPassword;
-    let stored =
-        account.credentials.get(&kind).and_then(|slots| slots.current.as_ref()).ok_or(CredentialError::None)?;
-    if !endpoint.takes_passwords {
+/// If there is none, or the endpoint takes none, or it is unusable.
+pub fn app_password(
+    account: &Account,
+    stored: Option<&StoredCredential>,
+    protocol: Protocol,
+    endpoint: &Endpoint,
+) -> Result<Ready, CredentialError> {
+    let stored = stored.ok_or(CredentialError::None)?;
+    if !endpoint.takes(CredentialKind::AppPassword) {
         return Err(CredentialError::PasswordsNotTaken { upstream: account.upstream.clone(), protocol });
     }
     let identity = account.identity(protocol).to_owned();
-    let secret: Secret = app_password::secret(stored)?;
+    let secret = app_password::secret(stored)?;
     let version = CredentialVersion::new(&stored.id, &secret);
-    Ok(Ready { version, kind, credentials: Credentials { identity, secret } })
+    let kind = CredentialKind::AppPassword;
+    Ok(Ready { version, kind, credentials: Credentials { identity, secret }, granted: None })
+}
+
+/// Who issues access tokens for an endpoint.
+///
+/// # Errors
+/// If the endpoint takes none.
+pub fn authority<'a>(
+    profile: &'a Profile,
+    protocol: Protocol,
+    endpoint: &Endpoint,
+) -> Result<&'a Authority, CredentialError> {
+    let takes_tokens = endpoint.takes(CredentialKind::OAuth2);
+    let not_taken = || CredentialError::TokensNotTaken { upstream: profile.name.clone(), protocol };
+    profile.authority.as_ref().filter(|_| takes_tokens).ok_or_else(not_taken)
+}
+
+/// The request for an access token with which to enter the mailbox of that name.
+///
+/// # Errors
+/// If what is stored cannot be used.
+pub fn wanted(stored: &StoredCredential, authority: &Authority, identity: &str) -> Result<Wanted, CredentialError> {
+    Ok(Wanted {
+        version: CredentialVersion::of(stored),
+        credential: OAuth2::from_stored(stored)?,
+        authority: authority.clone(),
+        subject: identity.to_owned(),
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Mechanism, Protocol};
+use super::{CredentialKind, Mechanism, Protocol};
 
 /// An upstream profile. The credential of an account goes to the hosts named here and to no other.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +51,17 @@ pub struct Endpoint {
     pub keywords: Vec<String>,
     /// Sessions that one mailbox may hold open at once, below the provider's own limit.
     pub sessions_max: usize,
+}
+
+impl Endpoint {
+    /// Whether credentials of that kind can be presented here.
+    pub fn takes(&self, kind: CredentialKind) -> bool {
+        match kind {
+            // Without a mechanism there are still LOGIN in IMAP, and USER and PASS in POP3.
+            CredentialKind::AppPassword => self.takes_passwords,
+            CredentialKind::OAuth2 => self.mechanisms.iter().any(|mechanism| mechanism.presents() == kind),
+        }
+    }
 }
 
 /// How TLS begins towards a provider.

@@ -41,23 +41,41 @@ impl Sessions {
             tracing::debug!(%reason, "denied");
             reason.refusal()
         })?;
-        match self.enter(&lease, origin).await {
-            Err(error) if error.cause() == Cause::AuthBad => {
-                // The store may hold a newer credential than the one that was just refused.
-                match self.broker.renew(&lease).await {
-                    Ok(Some(renewed)) => self.enter(&renewed, origin).await.map_err(|error| error.refusal()),
-                    Ok(None) => Err(error.refusal()),
-                    Err(reason) => {
-                        tracing::warn!(account = lease.account(), %reason, "the newer credential cannot be used");
-                        Err(reason.refusal())
-                    }
-                }
+        self.enter_persistently(lease, origin).await
+    }
+
+    /// Logs in upstream, with another credential where the first was refused and there is one.
+    async fn enter_persistently(&self, mut lease: Lease, origin: &Origin) -> Result<Login, Refusal> {
+        /// What the account has and what the store has by now, or another access token; and the kind to fall back to.
+        const TRIES_MAX: usize = 3;
+        let mut tries = 1;
+        loop {
+            let error = match self.enter(&lease, origin).await {
+                Ok(login) => return Ok(login),
+                Err(error) => error,
+            };
+            if !error.cause().is_about_the_credential() || tries == TRIES_MAX {
+                return Err(error.refusal());
             }
-            entered => entered.map_err(|error| error.refusal()),
+            tries += 1;
+            // A token that was not presented was not refused.
+            let token_refused = error.cause() == Cause::Token && error.was_tried();
+            lease = match self.broker.renew(&lease, token_refused).await {
+                Ok(Some(renewed)) => renewed,
+                Ok(None) => return Err(error.refusal()),
+                Err(reason) => {
+                    tracing::warn!(account = lease.account(), %reason, "no other credential can be used");
+                    return Err(reason.refusal());
+                }
+            };
         }
     }
 
     async fn enter(&self, lease: &Lease, origin: &Origin) -> Result<Login, UpstreamError> {
+        if let Some(reason) = lease.fell_back() {
+            let kind = lease.credential_kind();
+            tracing::warn!(account = lease.account(), %kind, reason, "fell back to another kind of credential");
+        }
         let began = Instant::now();
         let result = self.upstreams.log_in(lease).await;
         if let Err(error) = &result {
@@ -72,6 +90,8 @@ impl Sessions {
                 account: lease.account().to_owned(),
                 upstream: lease.upstream().to_owned(),
                 credential: lease.credential_id().to_owned(),
+                kind: lease.credential_kind().name(),
+                fell_back: lease.fell_back().map(str::to_owned),
                 duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
             },
         );

@@ -10,6 +10,7 @@ mod gate;
 mod hostile_logins;
 mod hostile_upstreams;
 mod matrix;
+mod oauth2;
 mod offers;
 mod pipelining;
 mod provider_refusals;

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use locum::broker::{Directory, client_secret};
 use locum::config::Config;
 use locum::credential;
+use locum::credential::oauth2::OAuth2;
 use locum::model::{
     Account, AppPasswordFormat, Binding, Client, CredentialKind, Identity as Names, Policy, Preference, Protocol,
     Secret, Slots, StoredCredential,
@@ -229,6 +230,27 @@ impl Lab {
         let slots = Slots { current: Some(credential(app_password)) };
         found.record.credentials.insert(CredentialKind::AppPassword, slots);
         self.directory.put_account(&found.record, Some(found.version)).await.unwrap();
+    }
+
+    /// Changes the record of an account.
+    pub(crate) async fn alter_account(&self, actor: &Actor, change: impl FnOnce(&mut Account)) {
+        let mut found = self.directory.account(&actor.address).await.unwrap().unwrap();
+        change(&mut found.record);
+        self.directory.put_account(&found.record, Some(found.version)).await.unwrap();
+    }
+
+    /// Gives an account an OAuth2 credential, beside what it has, and returns its id.
+    pub(crate) async fn grant(&self, actor: &Actor, oauth2: OAuth2) -> String {
+        let id = client_secret::random_id().unwrap();
+        let stored = oauth2.into_stored(id.clone(), "lab", Timestamp::now()).unwrap();
+        let slots = Slots { current: Some(stored) };
+        self.alter_account(actor, |account| account.credentials.extend([(CredentialKind::OAuth2, slots)])).await;
+        id
+    }
+
+    /// What may be used for an account from now on, best first.
+    pub(crate) async fn prefer(&self, actor: &Actor, kinds: &[CredentialKind]) {
+        self.alter_account(actor, |account| account.preference.all = kinds.to_vec()).await;
     }
 
     /// Changes the record of a client.

@@ -1,10 +1,10 @@
 //! Floor 4: the process. Config in, everything built and bound, then running until it is told to stop. Nothing else
 //! spawns tasks.
 
+mod limits;
+mod problems;
+
 use std::collections::BTreeMap;
-use std::error::Error;
-use std::fmt;
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,48 +26,16 @@ use crate::store::{self, Health, OpenError, Upkeep};
 use crate::telemetry::{self, Metrics};
 use crate::upstream::Upstreams;
 
+pub use limits::forbid_core_dumps;
+pub use problems::Problems;
+pub(crate) use problems::{explain, note, note_all};
+
 /// Time that the first probes of upstreams may take before clients are served: what is offered to the first client
 /// should be true, but a dead upstream must not hold up the others.
 const FIRST_PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Time that sessions have to notice that they are over.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// All that keeps the process from starting, not the first thing only.
-#[derive(Debug)]
-pub struct Problems {
-    said: Vec<String>,
-    passing: bool,
-}
-
-impl Problems {
-    /// Nothing but good if there are none. `one_passes` says that one of them will pass by itself.
-    ///
-    /// # Errors
-    /// The problems, if there are any.
-    pub fn none_in(said: Vec<String>, one_passes: bool) -> Result<(), Self> {
-        let passing = one_passes && said.len() == 1;
-        if said.is_empty() { Ok(()) } else { Err(Self { said, passing }) }
-    }
-
-    /// Whether another try may find none of them, with nobody doing anything.
-    pub fn are_passing(&self) -> bool {
-        self.passing
-    }
-
-    /// Each of them.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.said.iter().map(String::as_str)
-    }
-}
-
-impl fmt::Display for Problems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.said.iter().try_for_each(|problem| writeln!(f, "{problem}"))
-    }
-}
-
-impl Error for Problems {}
 
 /// The process, ready to run.
 #[derive(Debug)]
@@ -107,7 +75,7 @@ impl App {
         let client_tls = note_all(&mut problems, tls::client_config(&config.tls));
         let listeners = bind_all(&config, &mut problems);
         let admin_sockets = bind_each("admin", &config.admin.bind, &mut problems);
-        check_descriptors(config.session.sessions_max, &mut problems);
+        limits::check_descriptors(config.session.sessions_max, &mut problems);
         Problems::none_in(problems, passes)?;
         if let Some(warning) = tls::name_warning(&config.tls, &config.name) {
             tracing::warn!("{warning}");
@@ -317,60 +285,4 @@ fn application_protocol(protocol: Protocol) -> &'static str {
         Protocol::Pop3 => "pop3",
         Protocol::Submission => "smtp",
     }
-}
-
-/// Two descriptors a session, and some for everything else: better said now than at the thousandth client.
-fn check_descriptors(sessions_max: usize, problems: &mut Vec<String>) {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    const SPARE: u64 = 64;
-    let needed = sessions_max as u64 * 2 + SPARE;
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_none_or(|current| current >= needed) {
-        return;
-    }
-    if limit.maximum.is_none_or(|maximum| maximum >= needed)
-        && setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum: limit.maximum }).is_ok()
-    {
-        return;
-    }
-    let have = limit.maximum.or(limit.current).unwrap_or(0);
-    problems.push(format!(
-        "sessions-max = {sessions_max} needs {needed} open files, and this process may have {have}; raise LimitNOFILE \
-         (systemd) or `ulimit -n`, or lower sessions-max in [limits]"
-    ));
-}
-
-/// Notes what went wrong, with its causes.
-pub(crate) fn note<T, E: Error>(problems: &mut Vec<String>, result: Result<T, E>) -> Option<T> {
-    result.map_err(|error| problems.push(explain(&error))).ok()
-}
-
-/// The same where several things may go wrong at once.
-pub(crate) fn note_all<T, E: Error>(problems: &mut Vec<String>, result: Result<T, Vec<E>>) -> Option<T> {
-    result.map_err(|errors| problems.extend(errors.iter().map(|error| explain(error)))).ok()
-}
-
-/// An error and its causes on one line. A cause that is quoted by what it caused is not said twice.
-pub(crate) fn explain(error: &dyn Error) -> String {
-    let mut said = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !said.contains(&text) {
-            said = format!("{said}: {text}");
-        }
-        cause = error.source();
-    }
-    said
-}
-
-/// Keeps secrets in memory off the disk: no core dump of this process, by its own limit and by the kernel's flag.
-///
-/// # Errors
-/// If the system refuses.
-pub fn forbid_core_dumps() -> Result<(), ErrorKind> {
-    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
-    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })
-        .and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable))
-        .map_err(|errno| errno.kind())
 }
