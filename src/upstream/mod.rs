@@ -2,6 +2,7 @@
 //! ready to be relayed. It knows no store and no policy: a [`Lease`] says all.
 //!
 //! - [`Upstreams::log_in`]: a [`Lease`] in, a [`LoggedIn`] or an [`UpstreamError`] out.
+//! - [`Upstreams::probe_mailbox`]: whether a lease opens a mailbox, and what is in it.
 //! - [`Upstreams::offers`]: what an upstream offers before login, as last seen by a probe.
 //!
 //! **Invariant:** a credential goes only to the host in the account's profile, under TLS verified for that name.
@@ -11,6 +12,7 @@ mod classify;
 mod converse;
 mod error;
 mod gate;
+mod mailbox;
 mod options;
 
 use std::sync::Arc;
@@ -33,6 +35,7 @@ use gate::Gates;
 pub use classify::Cause;
 pub use error::UpstreamError;
 pub use gate::Place;
+pub use mailbox::Mailbox;
 pub use options::Options;
 
 /// All upstreams: how to reach them, and what is known of them.
