@@ -130,6 +130,17 @@ impl Broker {
         }
     }
 
+    /// A lease for an operator, who needs no client's right: to see whether an account can be used. Nothing is audited, for
+    /// nobody is let in.
+    ///
+    /// # Errors
+    /// As for a client: the account is missing, or its upstream, or a credential that can be presented.
+    pub async fn lease_for(&self, account: &str, protocol: Protocol) -> Result<Lease, Reason> {
+        let account = self.account(account).await?;
+        let served = [account.upstream.clone()];
+        self.lease("", account, protocol, &served)
+    }
+
     fn record(
         &self,
         attempt: &Attempt,

@@ -24,7 +24,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::model::{Attempt, Mechanism, Protocol, Refusal};
+use crate::model::{Attempt, Mechanism, Protocol, Refusal, Secret};
 use crate::sasl::Credentials;
 
 /// The dialogue that faces a client.
@@ -280,6 +280,13 @@ fn auth_by(mechanism: Mechanism) -> &'static str {
         Mechanism::Xoauth2 => "AUTH XOAUTH2",
         Mechanism::Oauthbearer => "AUTH OAUTHBEARER",
     }
+}
+
+/// What a provider said after the login, safe for a log: what it repeats of the secret is masked.
+pub(crate) fn masked(text: &[u8], secret: &Secret) -> String {
+    let mut sent = input::Sent::default();
+    sent.note(secret.expose());
+    sent.masked(text)
 }
 
 /// What a listener may offer before login for upstreams that offer these lists: what is in all of them and can be

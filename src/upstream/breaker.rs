@@ -3,7 +3,8 @@
 //! A credential has two lives. Each login with it takes one; one that succeeds gives all back, one that is refused for
 //! the credential's sake keeps it. So two tries at most can be under way or lost at any time, however many clients come at
 //! once, and a credential without lives is not tried again until it is stored anew. A login refused for another cause
-//! (policy, limits, no mailbox) costs no life, but the next one has to wait, longer each time.
+//! (policy, limits, no mailbox, a token) costs no life, but the next one has to wait, longer each time, and as long as the
+//! provider asks for.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use dashmap::DashMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::Cause;
+use super::classify::{Cause, Verdict};
 use crate::broker::Lease;
 use crate::credential::CredentialVersion;
 use crate::model::Protocol;
@@ -22,6 +23,9 @@ const LIVES: usize = 2;
 /// The first wait after a refusal that was not the credential's fault; doubled with each one after it.
 const PAUSE_MIN: Duration = Duration::from_secs(5);
 const PAUSE_MAX: Duration = Duration::from_secs(300);
+
+/// The longest wait that a provider may ask for: by then somebody will have looked.
+const BACKOFF_MAX: Duration = Duration::from_secs(3600);
 
 /// What is tried: a version of a credential, for a name, at a provider. Whoever changes any of these may try anew. Some
 /// providers scope app passwords to protocols.
@@ -49,7 +53,7 @@ struct Record {
 struct Pause {
     until: Instant,
     length: Duration,
-    cause: Cause,
+    verdict: Verdict,
 }
 
 /// Why a credential is not tried.
@@ -60,7 +64,7 @@ pub(super) enum Open {
     /// The provider refused it a moment ago.
     Paused {
         /// Why.
-        cause: Cause,
+        verdict: Verdict,
         /// For how long still.
         left: Duration,
     },
@@ -108,8 +112,8 @@ impl Credential {
 
     fn check_pause(&self, now: Instant) -> Result<(), Open> {
         match self.record().pause {
-            Some(Pause { until, cause, .. }) if until > now => {
-                Err(Open::Paused { cause, left: until.duration_since(now) })
+            Some(Pause { until, verdict, .. }) if until > now => {
+                Err(Open::Paused { verdict, left: until.duration_since(now) })
             }
             _ => Ok(()),
         }
@@ -125,11 +129,11 @@ impl Trial {
         record.pause = None;
     }
 
-    /// The login failed for this cause.
-    pub(super) fn failed(mut self, cause: Cause) {
+    /// The login failed like this, and the provider may have asked to be left alone for a time.
+    pub(super) fn failed(mut self, verdict: Verdict, backoff: Option<Duration>) {
         let Some(credential) = &self.credential else { return };
         let mut record = credential.record();
-        match cause {
+        match verdict.cause {
             Cause::AuthBad => {
                 if let Some(life) = self.life.take() {
                     life.forget();
@@ -139,15 +143,22 @@ impl Trial {
                     credential.lives.close();
                 }
             }
-            Cause::AuthPolicy | Cause::ProtocolOff | Cause::MailboxMap | Cause::Limited | Cause::Refused => {
+            Cause::Token
+            | Cause::AuthPolicy
+            | Cause::ProtocolOff
+            | Cause::MailboxMap
+            | Cause::Limited
+            | Cause::Refused => {
                 let now = Instant::now();
+                let asked = backoff.unwrap_or_default().min(BACKOFF_MAX);
                 let length = match record.pause {
                     // Another that was under way with us has said so already.
-                    Some(pause) if pause.until > now => return,
-                    Some(pause) => (pause.length * 2).min(PAUSE_MAX),
-                    None => PAUSE_MIN,
+                    Some(pause) if pause.until > now && pause.until >= now + asked => return,
+                    Some(pause) if pause.until > now => asked,
+                    Some(pause) => (pause.length * 2).min(PAUSE_MAX).max(asked),
+                    None => PAUSE_MIN.max(asked),
                 };
-                record.pause = Some(Pause { until: now + length, length, cause });
+                record.pause = Some(Pause { until: now + length, length, verdict });
             }
             // The provider was not reached, or gave no verdict.
             Cause::Untrusted | Cause::Unavailable => {}
@@ -181,7 +192,7 @@ mod tests {
     async fn another_secret_under_the_same_id_is_another_version() {
         let breaker = Breaker::default();
         for _ in 0..2 {
-            breaker.enter_for(key("v1")).await.unwrap().failed(Cause::AuthBad);
+            breaker.enter_for(key("v1")).await.unwrap().failed(Cause::AuthBad.into(), None);
         }
         let edited = (CredentialVersion::new("v1", &Secret::new("edited")), key("v1").1, key("v1").2, Protocol::Imap);
         assert_eq!(breaker.enter_for(key("v1")).await.unwrap_err(), Open::Dead);
@@ -192,7 +203,7 @@ mod tests {
     async fn a_version_is_refused_twice_and_a_new_one_is_not_held_for_it() {
         let breaker = Breaker::default();
         for _ in 0..2 {
-            breaker.enter_for(key("v1")).await.unwrap().failed(Cause::AuthBad);
+            breaker.enter_for(key("v1")).await.unwrap().failed(Cause::AuthBad.into(), None);
         }
         assert_eq!(breaker.enter_for(key("v1")).await.unwrap_err(), Open::Dead);
         assert!(breaker.enter_for(key("v2")).await.is_ok());
@@ -208,7 +219,7 @@ mod tests {
                 let Ok(trial) = breaker.enter_for(key("v1")).await else { return };
                 *tries.lock().unwrap() += 1;
                 tokio::task::yield_now().await; // the others come meanwhile
-                trial.failed(Cause::AuthBad);
+                trial.failed(Cause::AuthBad.into(), None);
             })
         });
         for client in crowd.collect::<Vec<_>>() {
@@ -220,10 +231,10 @@ mod tests {
     #[tokio::test]
     async fn success_gives_all_lives_back_and_leaves_nothing_behind() {
         let breaker = Breaker::default();
-        breaker.enter_for(key("v1")).await.unwrap().failed(Cause::AuthBad);
+        breaker.enter_for(key("v1")).await.unwrap().failed(Cause::AuthBad.into(), None);
         breaker.enter_for(key("v1")).await.unwrap().accepted();
         assert!(breaker.credentials.is_empty());
-        breaker.enter_for(key("v1")).await.unwrap().failed(Cause::AuthBad);
+        breaker.enter_for(key("v1")).await.unwrap().failed(Cause::AuthBad.into(), None);
         assert!(breaker.enter_for(key("v1")).await.is_ok());
     }
 
@@ -231,8 +242,8 @@ mod tests {
     async fn other_refusals_pause_longer_each_time() {
         let breaker = Breaker::default();
         for length in [PAUSE_MIN, PAUSE_MIN * 2] {
-            breaker.enter_for(key("v1")).await.unwrap().failed(Cause::Limited);
-            let paused = Open::Paused { cause: Cause::Limited, left: length };
+            breaker.enter_for(key("v1")).await.unwrap().failed(Cause::Limited.into(), None);
+            let paused = Open::Paused { verdict: Cause::Limited.into(), left: length };
             assert_eq!(breaker.enter_for(key("v1")).await.unwrap_err(), paused);
             tokio::time::advance(length).await;
         }
@@ -243,16 +254,53 @@ mod tests {
     async fn two_refused_at_once_pause_as_one() {
         let breaker = Breaker::default();
         let both = [breaker.enter_for(key("v1")).await.unwrap(), breaker.enter_for(key("v1")).await.unwrap()];
-        both.into_iter().for_each(|trial| trial.failed(Cause::ProtocolOff));
-        let paused = Open::Paused { cause: Cause::ProtocolOff, left: PAUSE_MIN };
+        both.into_iter().for_each(|trial| trial.failed(Cause::ProtocolOff.into(), None));
+        let paused = Open::Paused { verdict: Cause::ProtocolOff.into(), left: PAUSE_MIN };
         assert_eq!(breaker.enter_for(key("v1")).await.unwrap_err(), paused);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_is_as_long_as_the_provider_asks_for_within_bounds() {
+        for (asked, length) in [
+            (Duration::from_millis(92_415), Duration::from_millis(92_415)),
+            (Duration::from_secs(1), PAUSE_MIN),
+            (Duration::from_secs(u64::MAX), BACKOFF_MAX),
+        ] {
+            let breaker = Breaker::default();
+            breaker.enter_for(key("v1")).await.unwrap().failed(Cause::Limited.into(), Some(asked));
+            let paused = Open::Paused { verdict: Cause::Limited.into(), left: length };
+            assert_eq!(breaker.enter_for(key("v1")).await.unwrap_err(), paused);
+            assert!(breaker.enter_for(key("v2")).await.is_ok(), "another version is not held back");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_two_refused_at_once_the_longer_wish_counts() {
+        let breaker = Breaker::default();
+        let both = [breaker.enter_for(key("v1")).await.unwrap(), breaker.enter_for(key("v1")).await.unwrap()];
+        for (trial, asked) in both.into_iter().zip([None, Some(Duration::from_secs(60))]) {
+            trial.failed(Cause::Limited.into(), asked);
+        }
+        let paused = Open::Paused { verdict: Cause::Limited.into(), left: Duration::from_secs(60) };
+        assert_eq!(breaker.enter_for(key("v1")).await.unwrap_err(), paused);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_token_costs_no_life() {
+        let breaker = Breaker::default();
+        for _ in 0..5 {
+            breaker.enter_for(key("v1")).await.unwrap().failed(Cause::Token.into(), None);
+            assert!(matches!(breaker.enter_for(key("v1")).await, Err(Open::Paused { .. })));
+            tokio::time::advance(PAUSE_MAX).await;
+        }
+        assert!(breaker.enter_for(key("v1")).await.is_ok());
     }
 
     #[tokio::test]
     async fn a_login_without_a_verdict_costs_nothing() {
         let breaker = Breaker::default();
         for _ in 0..5 {
-            breaker.enter_for(key("v1")).await.unwrap().failed(Cause::Unavailable);
+            breaker.enter_for(key("v1")).await.unwrap().failed(Cause::Unavailable.into(), None);
             drop(breaker.enter_for(key("v1")).await.unwrap());
         }
         assert!(breaker.credentials.is_empty());

@@ -7,7 +7,7 @@ use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::classify::classify;
+use super::classify::{Verdict, classify, classify_farewell};
 use super::{Attempt, Cause, UpstreamError, Upstreams};
 use crate::net::Stream;
 use crate::proto::{Client, ClientAction, ClientFailure, UpstreamReady};
@@ -26,8 +26,8 @@ impl Upstreams {
         let limit = self.options.tls_handshake_timeout;
         match timeout(limit, stream.connect_tls(self.tls.clone(), name.clone())).await {
             Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(error)) => Err(attempt.failed(state, tls_cause(&error), error.to_string())),
-            Err(_) => Err(attempt.failed(state, Cause::Unavailable, format!("no answer within {limit:?}"))),
+            Ok(Err(error)) => Err(attempt.failed(state, tls_cause(&error).into(), error.to_string())),
+            Err(_) => Err(attempt.failed(state, Cause::Unavailable.into(), format!("no answer within {limit:?}"))),
         }
     }
 
@@ -59,8 +59,8 @@ impl Upstreams {
             };
             match done {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => return Err(attempt.failed(state, Cause::Unavailable, error.to_string())),
-                Err(_) => return Err(attempt.failed(state, Cause::Unavailable, silence(limit))),
+                Ok(Err(error)) => return Err(attempt.failed(state, Cause::Unavailable.into(), error.to_string())),
+                Err(_) => return Err(attempt.failed(state, Cause::Unavailable.into(), silence(limit))),
             }
         }
     }
@@ -86,18 +86,15 @@ fn silence(limit: Duration) -> String {
 }
 
 fn give_up(attempt: &Attempt<'_>, state: &'static str, failure: ClientFailure) -> UpstreamError {
-    let cause = match &failure {
-        ClientFailure::Refused(reply) => classify(reply),
-        // Hanging up is no verdict on the credential, whatever is said with it.
-        ClientFailure::TurnedAway(reply) => match classify(reply) {
-            Cause::AuthBad | Cause::Refused => Cause::Unavailable,
-            other => other,
-        },
-        ClientFailure::NoMechanism(_) => Cause::AuthPolicy,
-        ClientFailure::NoTls(_) => Cause::Untrusted,
-        ClientFailure::Protocol(_) => Cause::Unavailable,
+    let Attempt { protocol, kind, .. } = *attempt;
+    let verdict: Verdict = match &failure {
+        ClientFailure::Refused(reply) => classify(reply, protocol, kind),
+        ClientFailure::TurnedAway(reply) => classify_farewell(reply, protocol, kind),
+        ClientFailure::NoMechanism(_) => Cause::AuthPolicy.into(),
+        ClientFailure::NoTls(_) => Cause::Untrusted.into(),
+        ClientFailure::Protocol(_) => Cause::Unavailable.into(),
     };
-    attempt.failed(state, cause, failure.to_string())
+    attempt.failed(state, verdict, failure.to_string())
 }
 
 /// A certificate that does not verify is for an operator; anything else may be a passing fault.
@@ -117,7 +114,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
-    use crate::model::{Mechanism, Protocol, Secret};
+    use crate::model::{CredentialKind, Mechanism, Protocol, Secret};
     use crate::proto::{self, ClientLimits, ClientOptions, Goal};
     use crate::sasl::Credentials;
     use crate::upstream::Options;
@@ -144,7 +141,8 @@ mod tests {
         let goal = Goal::LogIn { credentials, mechanisms: vec![Mechanism::Plain] };
         let options = ClientOptions { starttls: false, name: "localhost".into(), limits: ClientLimits::default() };
         let mut dialogue = proto::client(Protocol::Pop3, goal, options);
-        let attempt = Attempt { upstream: "x", protocol: Protocol::Pop3, started: Instant::now() };
+        let kind = CredentialKind::AppPassword;
+        let attempt = Attempt { upstream: "x", protocol: Protocol::Pop3, kind, started: Instant::now() };
         let name = ServerName::try_from("localhost").unwrap();
         upstreams.converse(&attempt, dialogue.as_mut(), Stream::Plain(socket), &name).await.unwrap_err()
     }

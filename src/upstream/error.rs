@@ -3,18 +3,19 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::Cause;
+use super::classify::{Cause, Verdict, backoff};
 use crate::model::{Protocol, Refusal};
 
 /// An upstream could not be logged in to. `Display` is for the operator: where, in which state, after what time, the
-/// plain cause with its remedy, and the provider's own words.
+/// provider's own words (Microsoft's support asks for what stands in brackets at their end), the plain cause and its
+/// remedy.
 #[derive(Debug)]
 pub struct UpstreamError {
     upstream: String,
     protocol: Protocol,
     state: &'static str,
     after: Duration,
-    cause: Cause,
+    verdict: Verdict,
     detail: String,
 }
 
@@ -24,23 +25,55 @@ impl UpstreamError {
         protocol: Protocol,
         state: &'static str,
         after: Duration,
-        cause: Cause,
+        verdict: Verdict,
         detail: String,
     ) -> Self {
-        Self { upstream: upstream.to_owned(), protocol, state, after, cause, detail }
+        Self { upstream: upstream.to_owned(), protocol, state, after, verdict, detail }
     }
 
     /// What kind of trouble it is.
     pub fn cause(&self) -> Cause {
-        self.cause
+        self.verdict.cause
+    }
+
+    /// What happened, in one sentence for an operator.
+    pub fn plain(&self) -> &'static str {
+        self.verdict.plain
+    }
+
+    /// What an operator can do about it.
+    pub fn remedy(&self) -> &'static str {
+        self.verdict.remedy
+    }
+
+    /// Where the login, or the look behind it, stood: `"greeting"`, `"AUTH LOGIN"`, `"EXAMINE INBOX"` …
+    pub fn state(&self) -> &'static str {
+        self.state
+    }
+
+    /// What the provider said, or what went wrong on the way to it: made printable, and bounded.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// How long the provider asked to be left alone.
+    pub fn backoff(&self) -> Option<Duration> {
+        backoff(&self.detail)
+    }
+
+    pub(super) fn verdict(&self) -> Verdict {
+        self.verdict
     }
 
     /// What the client may be told.
     pub fn refusal(&self) -> Refusal {
-        match self.cause {
-            Cause::AuthBad | Cause::AuthPolicy | Cause::ProtocolOff | Cause::MailboxMap | Cause::Refused => {
-                Refusal::ContactAdmin
-            }
+        match self.cause() {
+            Cause::AuthBad
+            | Cause::Token
+            | Cause::AuthPolicy
+            | Cause::ProtocolOff
+            | Cause::MailboxMap
+            | Cause::Refused => Refusal::ContactAdmin,
             Cause::Limited => Refusal::LimitReached,
             Cause::Untrusted | Cause::Unavailable => Refusal::Unavailable,
         }
@@ -49,14 +82,13 @@ impl UpstreamError {
 
 impl fmt::Display for UpstreamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { upstream, protocol, state, after, cause, detail } = self;
+        let Self { upstream, protocol, state, after, verdict: Verdict { cause, plain, remedy }, detail } = self;
         let after = after.as_secs_f32();
         write!(f, "{cause} (upstream={upstream} protocol={protocol} state={state:?} after={after:.1}s): {detail}")?;
-        match (super::classify::remedy(detail), cause) {
-            (Some(remedy), _) => write!(f, "; {remedy}"),
-            (None, Cause::AuthBad) => f.write_str("; make a new app password and store it"),
-            (None, _) => Ok(()),
+        if *plain != Verdict::from(*cause).plain {
+            write!(f, "; {plain}")?;
         }
+        write!(f, "; {remedy}")
     }
 }
 

@@ -2,6 +2,7 @@
 //! ready to be relayed. It knows no store and no policy: a [`Lease`] says all.
 //!
 //! - [`Upstreams::log_in`]: a [`Lease`] in, a [`LoggedIn`] or an [`UpstreamError`] out.
+//! - [`Upstreams::probe_mailbox`]: whether a lease opens a mailbox, and what is in it.
 //! - [`Upstreams::offers`]: what an upstream offers before login, as last seen by a probe.
 //!
 //! **Invariant:** a credential goes only to the host in the account's profile, under TLS verified for that name.
@@ -11,6 +12,7 @@ mod classify;
 mod converse;
 mod error;
 mod gate;
+mod mailbox;
 mod options;
 
 use std::sync::Arc;
@@ -23,15 +25,17 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::Lease;
-use crate::model::{Endpoint, Profile, Protocol, UpstreamTls};
+use crate::model::{CredentialKind, Endpoint, Mechanism, Profile, Protocol, UpstreamTls};
 use crate::net::{Stream, dial};
 use crate::proto::{self, ClientLimits, ClientOptions, Goal, UpstreamReady};
 use breaker::{Breaker, Open};
+use classify::Verdict;
 use gate::Gates;
 
 pub use classify::Cause;
 pub use error::UpstreamError;
 pub use gate::Place;
+pub use mailbox::Mailbox;
 pub use options::Options;
 
 /// All upstreams: how to reach them, and what is known of them.
@@ -67,28 +71,28 @@ impl Upstreams {
     /// The [`UpstreamError`] says in which state, after what time, why, and what to do.
     pub async fn log_in(&self, lease: &Lease) -> Result<LoggedIn, UpstreamError> {
         let started = Instant::now();
-        let attempt = Attempt { upstream: lease.upstream(), protocol: lease.protocol(), started };
+        let attempt = Attempt::of(lease, started);
         let endpoint = lease.endpoint();
         let until = started + self.options.gate_timeout;
         let identity = &lease.credentials().identity;
         let gate = self.gates.enter(lease.upstream(), identity, lease.protocol(), endpoint.sessions_max);
         let place = tokio::time::timeout_at(until, gate).await.map_err(|_| {
             let detail = format!("all {} places of the mailbox stayed taken", endpoint.sessions_max);
-            attempt.failed("gate", Cause::Unavailable, detail)
+            attempt.failed("gate", Cause::Unavailable.into(), detail)
         })?;
         let trial = tokio::time::timeout_at(until, self.breaker.enter(lease)).await.map_err(|_| {
             let detail = "other logins with this credential are still under way".to_owned();
-            attempt.failed("breaker", Cause::Unavailable, detail)
+            attempt.failed("breaker", Cause::Unavailable.into(), detail)
         })?;
         let trial = trial.map_err(|open| attempt.not_tried(open))?;
 
-        let kind = lease.credential_kind();
-        let mechanisms = endpoint.mechanisms.iter().copied().filter(|mechanism| mechanism.presents() == kind).collect();
+        let takes = |mechanism: &Mechanism| mechanism.presents() == attempt.kind;
+        let mechanisms = endpoint.mechanisms.iter().copied().filter(takes).collect();
         let goal = Goal::LogIn { credentials: lease.credentials().clone(), mechanisms };
-        let reached = self.reach(&attempt, endpoint, goal).await;
+        let reached = self.reach_mailbox(&attempt, endpoint, goal).await;
         match &reached {
             Ok(_) => trial.accepted(),
-            Err(error) => trial.failed(error.cause()),
+            Err(error) => trial.failed(error.verdict(), error.backoff()),
         }
         let (stream, ready) = reached?;
         Ok(LoggedIn { stream, ready, place })
@@ -106,7 +110,9 @@ impl Upstreams {
     /// As for [`Upstreams::log_in`]; what was known before stays known.
     pub async fn probe(&self, profile: &Profile, protocol: Protocol) -> Result<(), UpstreamError> {
         let Some(endpoint) = profile.endpoints.get(&protocol) else { return Ok(()) };
-        let attempt = Attempt { upstream: &profile.name, protocol, started: Instant::now() };
+        // No credential is shown, so its kind does not matter.
+        let kind = CredentialKind::AppPassword;
+        let attempt = Attempt { upstream: &profile.name, protocol, kind, started: Instant::now() };
         let (_, ready) = self.reach(&attempt, endpoint, Goal::Probe).await?;
         tracing::debug!(upstream = profile.name, %protocol, offers = ?ready.keywords, "probed");
         self.offers.insert((profile.name.clone(), protocol), ready.keywords);
@@ -134,6 +140,32 @@ impl Upstreams {
         stop.run_until_cancelled(probing).await.unwrap_or(())
     }
 
+    /// Logs in, and again where the login is taken but no mailbox is opened: with Exchange Online that may pass within
+    /// seconds. A trial is one for the breaker, however often it was begun anew.
+    async fn reach_mailbox(
+        &self,
+        attempt: &Attempt<'_>,
+        endpoint: &Endpoint,
+        goal: Goal,
+    ) -> Result<(Stream, UpstreamReady), UpstreamError> {
+        let until = Instant::now() + self.options.login_timeout;
+        let mut reached = self.reach(attempt, endpoint, goal.clone()).await;
+        for wait in self.options.not_connected_waits {
+            if !reached.as_ref().is_err_and(|error| error.cause() == Cause::MailboxMap) {
+                break;
+            }
+            let again = async {
+                tokio::time::sleep(wait).await;
+                self.reach(attempt, endpoint, goal.clone()).await
+            };
+            match tokio::time::timeout_at(until, again).await {
+                Ok(again) => reached = again,
+                Err(_) => break,
+            }
+        }
+        reached
+    }
+
     /// Dials, begins TLS and holds the dialogue.
     async fn reach(
         &self,
@@ -141,11 +173,12 @@ impl Upstreams {
         endpoint: &Endpoint,
         goal: Goal,
     ) -> Result<(Stream, UpstreamReady), UpstreamError> {
-        let name = ServerName::try_from(endpoint.host.clone())
-            .map_err(|error| attempt.failed("dial", Cause::Unavailable, format!("{}: {error}", endpoint.host)))?;
+        let name = ServerName::try_from(endpoint.host.clone()).map_err(|error| {
+            attempt.failed("dial", Cause::Unavailable.into(), format!("{}: {error}", endpoint.host))
+        })?;
         let socket = dial(&endpoint.host, endpoint.port, self.options.dial_timeout)
             .await
-            .map_err(|error| attempt.failed("dial", Cause::Unavailable, error.to_string()))?;
+            .map_err(|error| attempt.failed("dial", Cause::Unavailable.into(), error.to_string()))?;
         let mut stream = Stream::Plain(socket);
         if endpoint.tls == UpstreamTls::Implicit {
             stream = self.start_tls(attempt, "TLS handshake", stream, &name).await?;
@@ -164,22 +197,27 @@ impl Upstreams {
 struct Attempt<'a> {
     upstream: &'a str,
     protocol: Protocol,
+    kind: CredentialKind,
     started: Instant,
 }
 
-impl Attempt<'_> {
+impl<'a> Attempt<'a> {
+    fn of(lease: &'a Lease, started: Instant) -> Self {
+        Self { upstream: lease.upstream(), protocol: lease.protocol(), kind: lease.credential_kind(), started }
+    }
+
     fn not_tried(&self, open: Open) -> UpstreamError {
         match open {
-            Open::Dead => self.failed("breaker", Cause::AuthBad, "not tried: it was refused twice".to_owned()),
-            Open::Paused { cause, left } => {
+            Open::Dead => self.failed("breaker", Cause::AuthBad.into(), "not tried: it was refused twice".to_owned()),
+            Open::Paused { verdict, left } => {
                 let detail = format!("not tried for another {} s after the last refusal", left.as_secs() + 1);
-                self.failed("breaker", cause, detail)
+                self.failed("breaker", verdict, detail)
             }
         }
     }
 
-    fn failed(&self, state: &'static str, cause: Cause, detail: String) -> UpstreamError {
+    fn failed(&self, state: &'static str, verdict: Verdict, detail: String) -> UpstreamError {
         let after: Duration = self.started.elapsed();
-        UpstreamError::new(self.upstream, self.protocol, state, after, cause, detail)
+        UpstreamError::new(self.upstream, self.protocol, state, after, verdict, detail)
     }
 }

@@ -15,6 +15,9 @@ pub struct Options {
     pub login_timeout: Duration,
     /// Time that a login may wait for a place at its mailbox's gate.
     pub gate_timeout: Duration,
+    /// How long to wait before each further login where one was taken and no mailbox opened, within the time for a login.
+    /// Two more do: what has not passed by then is for an operator, and a client waits meanwhile.
+    pub not_connected_waits: [Duration; 2],
     /// How often what a provider offers before login is looked at again.
     pub probe_interval: Duration,
 }
@@ -27,6 +30,7 @@ impl Default for Options {
             tls_handshake_timeout: Duration::from_secs(15),
             login_timeout: Duration::from_secs(60),
             gate_timeout: Duration::from_secs(20),
+            not_connected_waits: [Duration::from_secs(1), Duration::from_secs(3)],
             probe_interval: Duration::from_secs(15 * 60),
         }
     }

@@ -57,6 +57,7 @@ fn every_setting_arrives_in_its_place() {
         login_timeout: seconds(70),
         gate_timeout: seconds(8),
         probe_interval: seconds(86_400),
+        ..upstream::Options::default()
     };
     assert_eq!(config.upstream, expected);
     let expected =
