@@ -17,10 +17,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, Admin, Phase, Stage, Watched, WatchedStore};
 use crate::audit::Audit;
-use crate::broker::{Broker, Directory};
+use crate::broker::{self, Broker, Directory};
 use crate::config::Config;
+use crate::credential::oauth2::Tokens;
 use crate::model::{Profile, Protocol};
-use crate::net::{self, accept_loop, tls};
+use crate::net::{self, HttpOptions, Https, accept_loop, tls};
 use crate::session::{Listener, ListenerTls, Sessions};
 use crate::store::{self, Health, OpenError, Upkeep};
 use crate::telemetry::{self, Metrics};
@@ -45,6 +46,7 @@ pub struct App {
     live: TaskTracker,
     upstreams: Arc<Upstreams>,
     upkeep: Upkeep,
+    tokens: Arc<Tokens>,
     admin: Option<Face>,
     stage: watch::Sender<Stage>,
     sessions_max: usize,
@@ -73,6 +75,7 @@ impl App {
         let served = note(&mut problems, opened);
         let audit = note(&mut problems, Audit::open(&config.audit));
         let client_tls = note_all(&mut problems, tls::client_config(&config.tls));
+        let https = client_tls.as_ref().and_then(|tls| note(&mut problems, Https::new(tls, HttpOptions::default())));
         let listeners = bind_all(&config, &mut problems);
         let admin_sockets = bind_each("admin", &config.admin.bind, &mut problems);
         limits::check_descriptors(config.session.sessions_max, &mut problems);
@@ -80,15 +83,17 @@ impl App {
         if let Some(warning) = tls::name_warning(&config.tls, &config.name) {
             tracing::warn!("{warning}");
         }
-        let ready = served.zip(audit).zip(client_tls);
-        let ((served, audit), client_tls) = ready.expect("what is missing left a problem");
+        let ready = served.zip(audit).zip(client_tls.zip(https));
+        let ((served, audit), (client_tls, https)) = ready.expect("what is missing left a problem");
 
         let live = TaskTracker::new();
         let (stage, watched) = watch::channel(Stage::from(Phase::Starting));
         let admin = face(admin_sockets, watched, watched_store(&config.store, served.health), &live);
         let (drain, kill) = (CancellationToken::new(), CancellationToken::new());
         let upstreams = Arc::new(Upstreams::new(client_tls, config.upstream));
-        let broker = Broker::new(Directory::new(served.store), config.upstreams, audit.clone(), config.broker);
+        let directory = Directory::new(served.store);
+        let tokens = Arc::new(broker::tokens(directory.clone(), https));
+        let broker = Broker::new(directory, Arc::clone(&tokens), config.upstreams, audit.clone(), config.broker);
         let (sessions_max, drain_timeout) = (config.session.sessions_max, config.session.drain_timeout);
         let sessions = Arc::new(Sessions::new(
             config.name,
@@ -106,6 +111,7 @@ impl App {
             live,
             upstreams,
             upkeep,
+            tokens,
             admin,
             stage,
             sessions_max,
@@ -143,7 +149,7 @@ impl App {
     /// time for the others to end by themselves.
     pub async fn run(self, stop: CancellationToken) {
         let served = self.served();
-        let background = spawn_background(self.upkeep, self.admin, &self.kill);
+        let background = spawn_background(self.upkeep, self.tokens, self.admin, &self.kill);
         let probing = tokio::time::timeout(FIRST_PROBE_TIMEOUT, self.upstreams.probe_all(&served));
         let _ = stop.run_until_cancelled(probing).await; // late or not, what is known by then is offered
 
@@ -199,10 +205,12 @@ impl App {
     }
 }
 
-/// Begins what lasts until sessions are gone: sessions that end need the store, and whoever waits for the end of the
-/// drain wants to be told of it.
-fn spawn_background(upkeep: Upkeep, admin: Option<Face>, kill: &CancellationToken) -> TaskTracker {
+/// Begins what lasts until sessions are gone: sessions that end need the store, those that begin need tokens, and whoever
+/// waits for the end of the drain wants to be told of it.
+fn spawn_background(upkeep: Upkeep, tokens: Arc<Tokens>, admin: Option<Face>, kill: &CancellationToken) -> TaskTracker {
     let background = TaskTracker::new();
+    let stop = kill.clone();
+    background.spawn(async move { tokens.run(stop).await });
     background.spawn(upkeep.run(kill.clone()));
     if let Some(Face { sockets, admin, metrics }) = admin {
         let stop = kill.clone();

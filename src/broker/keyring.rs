@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::{Directory, DirectoryError, Reason, Versioned};
 use crate::credential::oauth2::{AccessToken, Tokens};
-use crate::credential::{self, CredentialError, CredentialVersion, Granted, Ready};
-use crate::model::{Account, CredentialKind, Endpoint, Identity, Preference, Profile, Protocol, StoredCredential, Tenant};
+use crate::credential::{self, CredentialError, CredentialVersion, Issued, Ready};
+use crate::model::{
+    Account, CredentialKind, Endpoint, Identity, Preference, Profile, Protocol, StoredCredential, Tenant,
+};
 
 /// The records, and the access tokens that come of them.
 #[derive(Debug)]
@@ -101,8 +103,8 @@ impl Keyring {
     }
 
     /// Another access token for a credential whose last one the provider refused; `None` if that one was new.
-    pub(super) async fn another_token(&self, granted: &Granted) -> Result<Option<AccessToken>, CredentialError> {
-        Ok(self.tokens.another(&granted.wanted, &granted.token).await?)
+    pub(super) async fn another_token(&self, issued: &Issued) -> Result<Option<AccessToken>, CredentialError> {
+        Ok(self.tokens.another(&issued.wanted, &issued.token).await?)
     }
 
     async fn of_kind(
@@ -135,7 +137,7 @@ impl Keyring {
                     return Err(CredentialError::Refused.into());
                 }
                 let token = self.tokens.access_token(&wanted).await.map_err(CredentialError::from)?;
-                Ok(Ready::of_token(identity, Granted { wanted, token }))
+                Ok(Ready::of_token(identity, Issued { wanted, token }))
             }
         }
     }

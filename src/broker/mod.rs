@@ -24,9 +24,10 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
 use crate::audit::{self, Audit, Event, Origin};
-use crate::credential::oauth2::Tokens;
-use crate::credential::{Granted, Ready};
+use crate::credential::oauth2::{TokenOptions, Tokens};
+use crate::credential::{Issued, Ready};
 use crate::model::{Account, Attempt, Client, ClientSecret, Profile, Protocol};
+use crate::net::Https;
 use keyring::{Door, Found, Freshness, Keyring};
 use throttle::{Admission, Throttle};
 
@@ -36,6 +37,11 @@ pub use lease::Lease;
 pub use options::Options;
 pub use reason::Reason;
 pub use refresh_tokens::KeptTokens;
+
+/// Access tokens by HTTPS, with the refresh tokens that are kept among these records. They come while [`Tokens::run`] runs.
+pub fn tokens(directory: Directory, https: Https) -> Tokens {
+    Tokens::new(Arc::new(Authorities::new(https)), Arc::new(KeptTokens::new(directory)), TokenOptions::default())
+}
 
 /// A wrong secret and an unknown login are both answered this long after they came: how long the store and the hash took
 /// cannot be read from it. It also slows guessing; a person who mistyped does not notice.
@@ -85,10 +91,11 @@ impl Broker {
         decision
     }
 
-    /// A lease for that account without any client: an operator's right, to try what its clients would get.
+    /// A lease for an operator, who needs no client's right: to see whether an account can be used. Nothing is audited, for
+    /// nobody is let in.
     ///
     /// # Errors
-    /// The [`Reason`] why there is none.
+    /// As for a client: the account is missing, or its upstream, or a credential that can be presented.
     pub async fn lease_for(&self, account: &str, protocol: Protocol) -> Result<Lease, Reason> {
         let account = self.account(account, Freshness::Latest).await?;
         let served = [account.upstream.clone()];
@@ -110,11 +117,11 @@ impl Broker {
             return Ok(Some(refused.with(now, spent)));
         }
         let mut failed = None;
-        if let Some(granted) = now.ready.granted.as_ref().filter(|_| token_refused) {
-            match self.keyring.another_token(granted).await {
+        if let Some(issued) = refused.ready().issued.as_ref().filter(|_| token_refused) {
+            match self.keyring.another_token(issued).await {
                 Ok(Some(token)) => {
-                    let granted = Granted { wanted: Arc::clone(&granted.wanted), token };
-                    let ready = Ready::of_token(account.identity(refused.protocol()), granted);
+                    let issued = Issued { wanted: Arc::clone(&issued.wanted), token };
+                    let ready = Ready::of_token(account.identity(refused.protocol()), issued);
                     return Ok(Some(refused.with(Found { ready, fell_back: now.fell_back }, spent)));
                 }
                 Ok(None) => {}
@@ -128,17 +135,6 @@ impl Broker {
             (Err(Reason::Credential(_)), None) => Ok(None),
             (Err(error), None) => Err(error),
         }
-    }
-
-    /// A lease for an operator, who needs no client's right: to see whether an account can be used. Nothing is audited, for
-    /// nobody is let in.
-    ///
-    /// # Errors
-    /// As for a client: the account is missing, or its upstream, or a credential that can be presented.
-    pub async fn lease_for(&self, account: &str, protocol: Protocol) -> Result<Lease, Reason> {
-        let account = self.account(account).await?;
-        let served = [account.upstream.clone()];
-        self.lease("", account, protocol, &served)
     }
 
     fn record(
@@ -236,12 +232,29 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
+    use crate::credential;
+    use crate::credential::oauth2::{HttpAnswer, HttpError, TokenEndpoint};
     use crate::model::presets::preset;
     use crate::model::{
         AppPasswordFormat, Binding, CredentialKind, Identity, Policy, Preference, RecordId, RecordKind, Secret, Slots,
     };
     use crate::store::memory::Memory;
     use crate::store::{Expected, Record, Store, StoreError, Version};
+
+    /// No login here gets as far as an authority.
+    #[derive(Debug)]
+    struct Nobody;
+
+    #[async_trait]
+    impl TokenEndpoint for Nobody {
+        async fn post(&self, _: &str, _: &[(&str, Secret)]) -> Result<HttpAnswer, HttpError> {
+            Err(HttpError::Unreachable("nobody is there".into()))
+        }
+    }
+
+    fn no_tokens(directory: &Directory) -> Arc<Tokens> {
+        Arc::new(Tokens::new(Arc::new(Nobody), Arc::new(KeptTokens::new(directory.clone())), TokenOptions::default()))
+    }
 
     #[tokio::test(start_paused = true)]
     async fn an_unknown_login_and_a_wrong_secret_take_the_same_time() {
@@ -250,7 +263,13 @@ mod tests {
         let bindings = vec![Binding::Account("a".into())];
         let client = Client { login: "known".into(), secrets: vec![secret], bindings, policy: Policy::default() };
         directory.put_client(&client, None).await.unwrap();
-        let broker = Broker::new(directory, BTreeMap::new(), Audit::default(), Options::default());
+        let broker = Broker::new(
+            directory.clone(),
+            no_tokens(&directory),
+            BTreeMap::new(),
+            Audit::default(),
+            Options::default(),
+        );
         let peer = IpAddr::from([192, 0, 2, 1]);
         let origin = Origin { session: 1, listener: "imaps".into(), protocol: Protocol::Imap, peer, tls: true };
         for (login, reason) in [("known", "wrong client secret"), ("nobody", "unknown login")] {
@@ -330,14 +349,16 @@ mod tests {
             }
         }
         let upstreams = BTreeMap::from([("gmail".to_owned(), Arc::new(preset("gmail").unwrap()))]);
-        let broker = Broker::new(Directory::new(store), upstreams, Audit::default(), Options::default());
+        let directory = Directory::new(store);
+        let broker =
+            Broker::new(directory.clone(), no_tokens(&directory), upstreams, Audit::default(), Options::default());
         let peer = IpAddr::from([192, 0, 2, 1]);
         let origin = Origin { session: 1, listener: "imaps".into(), protocol: Protocol::Imap, peer, tls: true };
         let attempt = Attempt { authcid: "scan".into(), authzid: None, proof, method: "test" };
         let lease = broker.decide(&attempt, &origin, &["gmail".to_owned()]).await.unwrap();
         assert_eq!(lease.credential_id(), "old");
-        let renewed = broker.renew(&lease).await.unwrap().unwrap();
+        let renewed = broker.renew(&lease, false).await.unwrap().unwrap();
         assert_eq!(renewed.credential_id(), "new");
-        assert!(broker.renew(&renewed).await.unwrap().is_none());
+        assert!(broker.renew(&renewed, false).await.unwrap().is_none());
     }
 }

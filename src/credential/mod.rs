@@ -4,7 +4,7 @@
 mod app_password;
 pub mod oauth2;
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, LazyLock};
 
 use crate::model::{Account, Authority, CredentialKind, Endpoint, Profile, Protocol, Secret, StoredCredential};
@@ -91,18 +91,6 @@ impl CredentialVersion {
     pub fn new(id: &str, secret: &Secret) -> Self {
         Self { id: id.to_owned(), fingerprint: FINGERPRINTS.hash_one(secret.expose()) }
     }
-
-    /// The version that is stored.
-    pub fn of(stored: &StoredCredential) -> Self {
-        let mut hasher = FINGERPRINTS.build_hasher();
-        for (name, value) in stored.material.parts() {
-            hasher.write(name.as_bytes());
-            hasher.write_u8(0xff); // in no UTF-8: no two materials look the same
-            hasher.write(value.expose());
-            hasher.write_u8(0xff);
-        }
-        Self { id: stored.id.clone(), fingerprint: hasher.finish() }
-    }
 }
 
 /// A credential that can be presented now.
@@ -115,12 +103,12 @@ pub struct Ready {
     /// Name and secret.
     pub credentials: Credentials,
     /// Where the secret is an access token: what it came of.
-    pub granted: Option<Granted>,
+    pub issued: Option<Issued>,
 }
 
 /// An access token, and what it was asked for with: to ask for another one if it is refused.
 #[derive(Debug, Clone)]
-pub struct Granted {
+pub struct Issued {
     /// The request.
     pub wanted: Arc<Wanted>,
     /// The answer.
@@ -129,10 +117,10 @@ pub struct Granted {
 
 impl Ready {
     /// The access token for that name.
-    pub fn of_token(identity: &str, granted: Granted) -> Self {
-        let credentials = Credentials { identity: identity.to_owned(), secret: granted.token.secret().clone() };
-        let version = granted.wanted.version.clone();
-        Self { version, kind: CredentialKind::OAuth2, credentials, granted: Some(granted) }
+    pub fn of_token(identity: &str, issued: Issued) -> Self {
+        let credentials = Credentials { identity: identity.to_owned(), secret: issued.token.secret.clone() };
+        let version = issued.wanted.version.clone();
+        Self { version, kind: CredentialKind::OAuth2, credentials, issued: Some(issued) }
     }
 }
 
@@ -154,7 +142,7 @@ pub fn app_password(
     let secret = app_password::secret(stored)?;
     let version = CredentialVersion::new(&stored.id, &secret);
     let kind = CredentialKind::AppPassword;
-    Ok(Ready { version, kind, credentials: Credentials { identity, secret }, granted: None })
+    Ok(Ready { version, kind, credentials: Credentials { identity, secret }, issued: None })
 }
 
 /// Who issues access tokens for an endpoint.
@@ -176,10 +164,7 @@ pub fn authority<'a>(
 /// # Errors
 /// If what is stored cannot be used.
 pub fn wanted(stored: &StoredCredential, authority: &Authority, identity: &str) -> Result<Wanted, CredentialError> {
-    Ok(Wanted {
-        version: CredentialVersion::of(stored),
-        credential: OAuth2::from_stored(stored)?,
-        authority: authority.clone(),
-        subject: identity.to_owned(),
-    })
+    let credential = OAuth2::from_stored(stored)?;
+    let version = credential.version(&stored.id);
+    Ok(Wanted { version, credential, authority: authority.clone(), subject: identity.to_owned() })
 }

@@ -183,11 +183,6 @@ impl Material {
         Self(BTreeMap::from([(name.to_owned(), Part(value))]))
     }
 
-    /// All parts, by name.
-    pub fn parts(&self) -> impl Iterator<Item = (&str, &Secret)> {
-        self.0.iter().map(|(name, part)| (name.as_str(), &part.0))
-    }
-
     /// The part of that name.
     pub fn part(&self, name: &str) -> Option<&Secret> {
         self.0.get(name).map(|part| &part.0)

@@ -6,6 +6,9 @@ use std::time::Duration;
 use super::classify::{Cause, Verdict, backoff};
 use crate::model::{Protocol, Refusal};
 
+/// The state of a login that the breaker held back.
+pub(super) const NOT_TRIED: &str = "breaker";
+
 /// An upstream could not be logged in to. `Display` is for the operator: where, in which state, after what time, the
 /// provider's own words (Microsoft's support asks for what stands in brackets at their end), the plain cause and its
 /// remedy.
@@ -34,6 +37,11 @@ impl UpstreamError {
     /// What kind of trouble it is.
     pub fn cause(&self) -> Cause {
         self.verdict.cause
+    }
+
+    /// Whether the provider was asked at all.
+    pub fn was_tried(&self) -> bool {
+        self.state != NOT_TRIED
     }
 
     /// What happened, in one sentence for an operator.

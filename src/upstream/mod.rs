@@ -82,7 +82,7 @@ impl Upstreams {
         })?;
         let trial = tokio::time::timeout_at(until, self.breaker.enter(lease)).await.map_err(|_| {
             let detail = "other logins with this credential are still under way".to_owned();
-            attempt.failed("breaker", Cause::Unavailable.into(), detail)
+            attempt.failed(error::NOT_TRIED, Cause::Unavailable.into(), detail)
         })?;
         let trial = trial.map_err(|open| attempt.not_tried(open))?;
 
@@ -208,10 +208,12 @@ impl<'a> Attempt<'a> {
 
     fn not_tried(&self, open: Open) -> UpstreamError {
         match open {
-            Open::Dead => self.failed("breaker", Cause::AuthBad.into(), "not tried: it was refused twice".to_owned()),
+            Open::Dead => {
+                self.failed(error::NOT_TRIED, Cause::AuthBad.into(), "not tried: it was refused twice".to_owned())
+            }
             Open::Paused { verdict, left } => {
                 let detail = format!("not tried for another {} s after the last refusal", left.as_secs() + 1);
-                self.failed("breaker", verdict, detail)
+                self.failed(error::NOT_TRIED, verdict, detail)
             }
         }
     }

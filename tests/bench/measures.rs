@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use locum::audit::{Audit as Nowhere, Origin};
-use locum::broker::{Broker, Directory};
+use locum::broker::{Broker, Directory, tokens};
 use locum::config::Config;
 use locum::model::{Attempt, Protocol, RecordId, RecordKind, Secret};
+use locum::net::{HttpOptions, Https, tls};
 use locum::store::{self, Expected, Options};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -133,10 +135,13 @@ impl Bed {
     /// What a login costs before its upstream is dialled, in this process: of clients that this node has not seen, and of
     /// the same again.
     fn decide(&mut self, table: &mut Table) {
-        let Config { store, upstreams, broker: options, .. } = self.stage.config();
+        let Config { store, upstreams, broker: options, tls: tls_options, .. } = self.stage.config();
         let served = self.runtime.block_on(store::serve(&store)).unwrap();
         let names: Vec<String> = upstreams.keys().cloned().collect();
-        let broker = Broker::new(Directory::new(served.store), upstreams, Nowhere::default(), options);
+        let directory = Directory::new(served.store);
+        let https = Https::new(&tls::client_config(&tls_options).unwrap(), HttpOptions::default()).unwrap();
+        let tokens = Arc::new(tokens(directory.clone(), https));
+        let broker = Broker::new(directory, tokens, upstreams, Nowhere::default(), options);
         let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let origin = Origin { session: 1, listener: "imaps".into(), protocol: Protocol::Imap, peer, tls: true };
         let mut decided = |what: &str| {

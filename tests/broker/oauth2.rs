@@ -182,10 +182,7 @@ async fn a_shared_mailbox_has_a_name_for_each_protocol() {
     let (lab, provider, bob) = stage(Plan::new()).await;
     provider.add_mailbox("shared@mail.test", PASSWORD, Behaviour::Normal);
     lab.grant(&bob, application(SECRET)).await;
-    let names = Identity {
-        all: None,
-        by_protocol: [(Protocol::Imap, "shared@mail.test".to_owned())].into(),
-    };
+    let names = Identity { all: None, by_protocol: [(Protocol::Imap, "shared@mail.test".to_owned())].into() };
     lab.alter_account(&bob, |account| account.identity = names).await;
     lab.prefer(&bob, &[Tokens]).await;
     for protocol in [Protocol::Imap, Protocol::Submission] {

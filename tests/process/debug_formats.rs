@@ -14,10 +14,10 @@ use locum::broker::{self, Broker, Directory, client_secret};
 use locum::config::Config;
 use locum::credential;
 use locum::model::{
-    Account, AppPasswordFormat, Attempt, Binding, Client, CredentialKind, Identity, Mechanism, Policy, Protocol,
-    Secret, Slots, presets::preset,
+    Account, AppPasswordFormat, Attempt, Binding, Client, CredentialKind, Identity, Mechanism, Policy, Preference,
+    Protocol, Secret, Slots, presets::preset,
 };
-use locum::net::tls;
+use locum::net::{HttpOptions, Https, TlsOptions, tls};
 use locum::proto::{
     self, ClientAction, ClientLimits, ClientOptions, Goal, Outgoing, ServerAction, ServerLimits, ServerOptions,
     ServerTls,
@@ -238,7 +238,9 @@ async fn what_runs() {
     directory.put_client(&client, None).await.unwrap();
 
     let upstreams = BTreeMap::from([("gmail".to_owned(), Arc::new(preset("gmail").unwrap()))]);
-    let broker = Broker::new(directory.clone(), upstreams, Audit::default(), broker::Options::default());
+    let https = Https::new(&tls::client_config(&TlsOptions::default()).unwrap(), HttpOptions::default()).unwrap();
+    let tokens = Arc::new(broker::tokens(directory.clone(), https));
+    let broker = Broker::new(directory.clone(), tokens, upstreams, Audit::default(), broker::Options::default());
     let origin = Origin {
         session: 1,
         listener: "imap".into(),
