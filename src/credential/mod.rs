@@ -95,5 +95,5 @@ pub fn ready(account: &Account, protocol: Protocol, endpoint: &Endpoint) -> Resu
     let identity = account.identity(protocol).to_owned();
     let secret: Secret = app_password::secret(stored)?;
     let version = CredentialVersion::new(&stored.id, &secret);
-    Ok(Ready { version, kind, credentials: Credentials { identity, secret } })
+    Ok(Ready { version, kind, credentials: Credentials { identity, secret, kind } })
 }
