@@ -97,7 +97,7 @@ impl Lease {
 
     /// What kind of credential it is.
     pub fn credential_kind(&self) -> CredentialKind {
-        self.credential.kind
+        self.credential.credentials.kind
     }
 
     /// Which version of the credential it is.

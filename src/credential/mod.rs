@@ -98,9 +98,7 @@ impl CredentialVersion {
 pub struct Ready {
     /// Which version of it.
     pub version: CredentialVersion,
-    /// Its kind.
-    pub kind: CredentialKind,
-    /// Name and secret.
+    /// Kind, name and secret.
     pub credentials: Credentials,
     /// Where the secret is an access token: what it came of.
     pub issued: Option<Issued>,
@@ -118,9 +116,10 @@ pub struct Issued {
 impl Ready {
     /// The access token for that name.
     pub fn of_token(identity: &str, issued: Issued) -> Self {
-        let credentials = Credentials { identity: identity.to_owned(), secret: issued.token.secret.clone() };
+        let kind = CredentialKind::OAuth2;
+        let credentials = Credentials { identity: identity.to_owned(), secret: issued.token.secret.clone(), kind };
         let version = issued.wanted.version.clone();
-        Self { version, kind: CredentialKind::OAuth2, credentials, issued: Some(issued) }
+        Self { version, credentials, issued: Some(issued) }
     }
 }
 
@@ -142,7 +141,7 @@ pub fn app_password(
     let secret = app_password::secret(stored)?;
     let version = CredentialVersion::new(&stored.id, &secret);
     let kind = CredentialKind::AppPassword;
-    Ok(Ready { version, kind, credentials: Credentials { identity, secret }, issued: None })
+    Ok(Ready { version, credentials: Credentials { identity, secret, kind }, issued: None })
 }
 
 /// Who issues access tokens for an endpoint.

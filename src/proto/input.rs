@@ -1,5 +1,7 @@
 //! What a peer sent and no dialogue has read yet: lines and counted bytes out of a bounded buffer.
 
+use std::collections::BTreeMap;
+
 use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
@@ -104,6 +106,9 @@ pub(super) fn printable(text: &[u8]) -> String {
     String::from_utf8_lossy(text).chars().take(CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
+/// The longest piece of a secret that may be shown is one shorter than this.
+const PIECE_BYTES: usize = 6;
+
 /// What of a credential was sent to a provider, in the form in which it was: some servers quote the line that they did not
 /// understand, and that line may have been a credential.
 #[derive(Default)]
@@ -129,22 +134,36 @@ impl Sent {
     /// Like [`printable`], with whatever the text repeats of it masked. Pieces count too, as quotes are cut short, in any
     /// case.
     pub(super) fn masked(&self, text: &[u8]) -> String {
-        const PIECE_BYTES: usize = 6;
         // Far more than is shown; it bounds the work below.
         const TEXT_BYTES_MAX: usize = 4096;
         let text = &text[..text.len().min(TEXT_BYTES_MAX)];
+        // Where each piece stands, so that the pieces of a token, thousands, are not held against all of the text each.
+        let mut places: BTreeMap<[u8; PIECE_BYTES], Vec<usize>> = BTreeMap::new();
+        for (at, piece) in text.windows(PIECE_BYTES).enumerate() {
+            places.entry(in_lower_case(piece)).or_default().push(at);
+        }
         let mut masked = text.to_vec();
-        for pieces in self.0.iter().filter(|secret| !secret.is_empty()) {
-            for piece in pieces.windows(PIECE_BYTES.min(pieces.len())) {
-                for (at, found) in text.windows(piece.len()).enumerate() {
-                    if found.eq_ignore_ascii_case(piece) {
-                        masked[at..at + piece.len()].fill(b'*');
+        for secret in self.0.iter().filter(|secret| !secret.is_empty()) {
+            if secret.len() < PIECE_BYTES {
+                for (at, found) in text.windows(secret.len()).enumerate() {
+                    if found.eq_ignore_ascii_case(secret) {
+                        masked[at..at + secret.len()].fill(b'*');
                     }
+                }
+            }
+            for piece in secret.windows(PIECE_BYTES) {
+                // What is masked once is masked: each place is visited no second time.
+                for at in places.remove(&in_lower_case(piece)).unwrap_or_default() {
+                    masked[at..at + PIECE_BYTES].fill(b'*');
                 }
             }
         }
         printable(&masked)
     }
+}
+
+fn in_lower_case(piece: &[u8]) -> [u8; PIECE_BYTES] {
+    std::array::from_fn(|at| piece[at].to_ascii_lowercase())
 }
 
 impl std::fmt::Debug for Sent {
@@ -207,5 +226,18 @@ mod tests {
         assert_eq!(sent.masked(b"unknown AHNjYW4A..."), "unknown ********...");
         assert_eq!(sent.masked(b"bad pw!"), "bad **!");
         assert_eq!(sent.masked(b"535 wrong"), "535 wrong");
+    }
+
+    #[test]
+    fn long_secrets_are_masked_without_long_work() {
+        let token: Vec<u8> = (0..8192_u32).map(|at| b'a' + u8::try_from(at * at % 23).unwrap()).collect();
+        let mut sent = Sent::default();
+        sent.note(&token);
+        sent.note(&[b'z'; 8192]);
+        // Each with each would be some 10^10 comparisons in all, which no test lives to see.
+        for _ in 0..100 {
+            assert_eq!(sent.masked(&[b"no ".as_slice(), &token[4000..]].concat()), format!("no {}", "*".repeat(509)));
+            assert_eq!(sent.masked(&[b'Z'; 8192]), "*".repeat(512));
+        }
     }
 }

@@ -15,6 +15,7 @@
 //! **Invariant:** bytes that arrived before a TLS handshake are never read as if they had come through it: a dialogue
 //! that holds any at STARTTLS ends (CVE-2011-0411 and its family).
 
+mod exchange;
 pub mod imap;
 mod input;
 pub mod pop3;

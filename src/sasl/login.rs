@@ -3,7 +3,7 @@
 //! The draft's prompts are `User Name` and `Password`; devices in the field compare with `Username:` and `Password:`
 //! and hang up on anything else, so those are the ones.
 
-use super::{Credentials, PART_BYTES_MAX, SaslError, ServerStep};
+use super::{ClientStep, Credentials, PART_BYTES_MAX, SaslError, ServerStep};
 use crate::model::{Attempt, Secret};
 
 const USERNAME: &[u8] = b"Username:";
@@ -69,12 +69,12 @@ impl Client {
     }
 
     /// The name first, then the password: "clients should ignore the text" of the prompts (draft section 2.2).
-    pub(super) fn respond(&mut self, _challenge: &[u8]) -> Option<Secret> {
+    pub(super) fn respond(&mut self) -> ClientStep {
         self.sent = self.sent.saturating_add(1);
         match self.sent {
-            1 => Some(Secret::new(self.credentials.identity.as_bytes())),
-            2 => Some(self.credentials.secret.clone()),
-            _ => None,
+            1 => ClientStep::Respond(Secret::new(self.credentials.identity.as_bytes())),
+            2 => ClientStep::Respond(self.credentials.secret.clone()),
+            _ => ClientStep::Cancel,
         }
     }
 }
@@ -82,6 +82,7 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::CredentialKind;
 
     fn secret(text: &str) -> Option<Secret> {
         Some(Secret::new(text))
@@ -118,10 +119,13 @@ mod tests {
     }
 
     #[test]
-    fn our_client_answers_whatever_the_prompts_say() {
-        let mut client = Client::new(Credentials { identity: "scan".into(), secret: Secret::new("geheim") });
-        assert_eq!(client.respond(b"User Name\0").unwrap().expose(), b"scan");
-        assert_eq!(client.respond(b"").unwrap().expose(), b"geheim");
-        assert!(client.respond(b"Password:").is_none());
+    fn our_client_answers_twice() {
+        let (identity, secret) = ("scan".to_owned(), Secret::new("geheim"));
+        let mut client = Client::new(Credentials { identity, secret, kind: CredentialKind::AppPassword });
+        for answer in [b"scan".as_slice(), b"geheim"] {
+            let ClientStep::Respond(response) = client.respond() else { panic!("no {answer:?}") };
+            assert_eq!(response.expose(), answer);
+        }
+        assert!(matches!(client.respond(), ClientStep::Cancel));
     }
 }

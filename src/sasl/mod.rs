@@ -12,7 +12,7 @@ mod xoauth2;
 
 use std::fmt;
 
-use crate::model::{Attempt, Mechanism, Secret};
+use crate::model::{Attempt, CredentialKind, Mechanism, Secret};
 
 /// The most octets that one part of a credential may have; RFC 4616 section 2 asks for at least 255.
 pub const PART_BYTES_MAX: usize = 1024;
@@ -81,12 +81,58 @@ pub struct Credentials {
     pub identity: String,
     /// The password, or the access token.
     pub secret: Secret,
+    /// Which of the two it is: a mechanism for the other never gets it.
+    pub kind: CredentialKind,
 }
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").field("identity", &self.identity).field("secret", &self.secret).finish()
+        let Self { identity, secret, kind } = self;
+        let mut shown = f.debug_struct("Credentials");
+        shown.field("identity", identity).field("secret", secret).field("kind", kind).finish()
     }
+}
+
+/// Why a mechanism cannot carry a credential. Nothing of it has been sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.text())]
+pub enum Unsendable {
+    /// The mechanism presents the other kind.
+    Kind,
+    /// The name would be taken for nobody's, or for more than a name.
+    Name,
+    /// RFC 6750 section 2.1 says what a token is made of.
+    Token,
+    /// The message would be longer than servers must take.
+    TooLong,
+}
+
+impl Unsendable {
+    /// In words for the operator.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Kind => "the mechanism is for another kind of credential",
+            Self::Name => "our own name at the provider is empty or has control characters",
+            Self::Token => "our own token has characters that no token has",
+            Self::TooLong => "our own token is longer than a login can be",
+        }
+    }
+}
+
+/// What the client side does next.
+#[derive(Debug)]
+pub enum ClientStep {
+    /// Send this (not yet base64), and go on.
+    Respond(Secret),
+    /// The challenge was no question: we are refused, and this is why. Send the answer; what follows is the refusal.
+    Acknowledge {
+        /// What the mechanism prescribes, not yet base64.
+        answer: Secret,
+        /// The provider's reason in short, for the operator; empty if it gave none. It may repeat what we sent.
+        why: Secret,
+    },
+    /// The mechanism has nothing more to say.
+    Cancel,
 }
 
 /// The client side of one exchange.
@@ -97,55 +143,62 @@ pub struct ClientExchange(ClientState);
 enum ClientState {
     Plain(plain::Client),
     Login(login::Client),
-    Bearer(Bearer),
-}
-
-/// XOAUTH2 and OAUTHBEARER: one message, and an acknowledgement if its refusal is explained.
-#[derive(Debug)]
-struct Bearer {
-    message: Option<Secret>,
-    acknowledgement: Option<Secret>,
-}
-
-impl Bearer {
-    fn new(message: Secret, acknowledgement: &[u8]) -> Self {
-        Self { message: Some(message), acknowledgement: Some(Secret::new(acknowledgement)) }
-    }
+    Bearer(bearer::Client),
 }
 
 impl ClientExchange {
     /// Begins an exchange.
-    pub fn new(mechanism: Mechanism, credentials: Credentials) -> Self {
-        Self(match mechanism {
+    ///
+    /// # Errors
+    /// If the mechanism cannot carry the credential.
+    pub fn new(mechanism: Mechanism, credentials: Credentials) -> Result<Self, Unsendable> {
+        if mechanism.presents() != credentials.kind {
+            return Err(Unsendable::Kind);
+        }
+        Ok(Self(match mechanism {
             Mechanism::Plain => ClientState::Plain(plain::Client::new(credentials)),
             Mechanism::Login => ClientState::Login(login::Client::new(credentials)),
-            Mechanism::Xoauth2 => {
-                ClientState::Bearer(Bearer::new(xoauth2::message(&credentials), xoauth2::ACKNOWLEDGEMENT))
-            }
-            Mechanism::Oauthbearer => {
-                ClientState::Bearer(Bearer::new(oauthbearer::message(&credentials), oauthbearer::ACKNOWLEDGEMENT))
-            }
-        })
+            Mechanism::Xoauth2 => ClientState::Bearer(xoauth2::client(&credentials)?),
+            Mechanism::Oauthbearer => ClientState::Bearer(oauthbearer::client(&credentials)?),
+        }))
     }
 
     /// The initial response, not yet base64, for mechanisms in which the client speaks first; the dialogue may send it
-    /// at once where the protocol lets it, or else as the answer to the first (empty) challenge. `None` where the
-    /// server speaks first.
+    /// at once where the protocol lets it, or else as the answer to the first challenge. `None` where the server speaks
+    /// first.
     pub fn initial_response(&mut self) -> Option<Secret> {
         match &mut self.0 {
             ClientState::Plain(client) => client.initial_response(),
             ClientState::Login(_) => None,
-            ClientState::Bearer(bearer) => bearer.message.take(),
+            ClientState::Bearer(client) => client.initial_response(),
         }
     }
 
-    /// The answer to a challenge, not yet base64; `None` where the mechanism has nothing more to say, and the dialogue
-    /// must cancel.
-    pub fn respond(&mut self, challenge: &[u8]) -> Option<Secret> {
+    /// Takes a challenge, decoded from base64.
+    pub fn respond(&mut self, challenge: &[u8]) -> ClientStep {
         match &mut self.0 {
-            ClientState::Plain(client) => client.initial_response(),
-            ClientState::Login(client) => client.respond(challenge),
-            ClientState::Bearer(bearer) => bearer.message.take().or_else(|| bearer.acknowledgement.take()),
+            ClientState::Plain(client) => client.initial_response().map_or(ClientStep::Cancel, ClientStep::Respond),
+            ClientState::Login(client) => client.respond(),
+            ClientState::Bearer(client) => client.respond(challenge),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mechanism_presents_its_own_kind_alone() {
+        for mechanism in Mechanism::ALL {
+            for kind in [CredentialKind::AppPassword, CredentialKind::OAuth2] {
+                let credentials = Credentials { identity: "scan".into(), secret: Secret::new("abc"), kind };
+                let exchange = ClientExchange::new(mechanism, credentials);
+                match mechanism.presents() == kind {
+                    true => assert!(exchange.is_ok()),
+                    false => assert_eq!(exchange.unwrap_err(), Unsendable::Kind, "{mechanism:?}"),
+                }
+            }
         }
     }
 }

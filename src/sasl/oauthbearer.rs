@@ -3,7 +3,7 @@
 //! `host` and `port` are for token types that sign them, which bearer tokens do not (section 3.1). A refusal may be
 //! explained in a challenge, which wants a single ^A before the refusal itself comes (section 3.2.3).
 
-use super::{Credentials, PART_BYTES_MAX, SaslError, ServerStep, bearer};
+use super::{Credentials, PART_BYTES_MAX, SaslError, ServerStep, Unsendable, bearer};
 use crate::model::{Attempt, Secret};
 
 #[derive(Debug)]
@@ -41,13 +41,12 @@ fn parse(response: &Secret, method: &'static str) -> Result<Attempt, SaslError> 
     Ok(Attempt { authcid: name, authzid: None, proof: bearer::token(fields)?, method })
 }
 
-/// The whole of it.
-pub(super) fn message(credentials: &Credentials) -> Secret {
-    bearer::message(&[b"n,a=", escape(&credentials.identity).as_bytes(), b","], &credentials.secret)
-}
-
 /// The answer to a challenge that explains a refusal.
-pub(super) const ACKNOWLEDGEMENT: &[u8] = b"\x01";
+const ACKNOWLEDGEMENT: &[u8] = b"\x01";
+
+pub(super) fn client(credentials: &Credentials) -> Result<bearer::Client, Unsendable> {
+    bearer::Client::new(credentials, &[b"n,a=", escape(&credentials.identity).as_bytes(), b","], ACKNOWLEDGEMENT)
+}
 
 fn escape(name: &str) -> String {
     name.replace('=', "=3D").replace(',', "=2C")
@@ -74,6 +73,7 @@ mod tests {
     use data_encoding::BASE64;
 
     use super::*;
+    use crate::model::CredentialKind;
 
     fn parsed(message: &[u8]) -> Result<Attempt, SaslError> {
         parse(&Secret::new(message), "test")
@@ -89,8 +89,9 @@ mod tests {
 
     #[test]
     fn commas_and_equals_signs_in_names_survive() {
-        let credentials = Credentials { identity: "a,b=c@x.test".into(), secret: Secret::new("t") };
-        let message = message(&credentials);
+        let (identity, secret) = ("a,b=c@x.test".to_owned(), Secret::new("t"));
+        let credentials = Credentials { identity, secret, kind: CredentialKind::OAuth2 };
+        let message = client(&credentials).unwrap().initial_response().unwrap();
         assert_eq!(message.expose(), b"n,a=a=2Cb=3Dc@x.test,\x01auth=Bearer t\x01\x01");
         assert_eq!(parsed(message.expose()).unwrap().authcid, b"a,b=c@x.test");
     }

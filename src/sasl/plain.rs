@@ -68,6 +68,7 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::CredentialKind;
 
     fn parsed(bytes: &[u8]) -> Result<Attempt, SaslError> {
         parse(&Secret::new(bytes), "test")
@@ -98,8 +99,8 @@ mod tests {
 
     #[test]
     fn our_client_speaks_to_our_server() {
-        let credentials = Credentials { identity: "tïm".into(), secret: Secret::new("p w") };
-        let mut client = Client::new(credentials);
+        let (identity, secret) = ("tïm".to_owned(), Secret::new("p w"));
+        let mut client = Client::new(Credentials { identity, secret, kind: CredentialKind::AppPassword });
         let attempt = parse(&client.initial_response().unwrap(), "test").unwrap();
         assert_eq!((attempt.authcid.as_slice(), attempt.proof.expose()), ("tïm".as_bytes(), b"p w".as_slice()));
         assert!(client.initial_response().is_none(), "PLAIN has one message");

@@ -3,7 +3,7 @@
 //!
 //! A refused token may be answered with a challenge that says why. It wants an empty line before the refusal itself comes.
 
-use super::{Credentials, PART_BYTES_MAX, SaslError, ServerStep, bearer};
+use super::{Credentials, PART_BYTES_MAX, SaslError, ServerStep, Unsendable, bearer};
 use crate::model::{Attempt, Secret};
 
 const USER: &[u8] = b"user=";
@@ -35,19 +35,19 @@ fn parse(response: &Secret, method: &'static str) -> Result<Attempt, SaslError> 
     Ok(Attempt { authcid: name.to_vec(), authzid: None, proof: bearer::token(fields)?, method })
 }
 
-/// The whole of it.
-pub(super) fn message(credentials: &Credentials) -> Secret {
-    bearer::message(&[USER, credentials.identity.as_bytes()], &credentials.secret)
-}
-
 /// The answer to a challenge that explains a refusal.
-pub(super) const ACKNOWLEDGEMENT: &[u8] = b"";
+const ACKNOWLEDGEMENT: &[u8] = b"";
+
+pub(super) fn client(credentials: &Credentials) -> Result<bearer::Client, Unsendable> {
+    bearer::Client::new(credentials, &[USER, credentials.identity.as_bytes()], ACKNOWLEDGEMENT)
+}
 
 #[cfg(test)]
 mod tests {
     use data_encoding::BASE64;
 
     use super::*;
+    use crate::model::CredentialKind;
 
     /// The example of both documents.
     const EXAMPLE: &str = "dXNlcj1zb21ldXNlckBleGFtcGxlLmNvbQFhdXRoPUJlYXJlciB5YTI5LnZGOWRmdDRxbVRjMk52YjNSbGNrQmhkSFJoZG1semRHRXVZMjl0Q2cBAQ==";
@@ -57,8 +57,9 @@ mod tests {
         let credentials = Credentials {
             identity: "someuser@example.com".into(),
             secret: Secret::new("ya29.vF9dft4qmTc2Nvb3RlckBhdHRhdmlzdGEuY29tCg"),
+            kind: CredentialKind::OAuth2,
         };
-        assert_eq!(BASE64.encode(message(&credentials).expose()), EXAMPLE);
+        assert_eq!(BASE64.encode(client(&credentials).unwrap().initial_response().unwrap().expose()), EXAMPLE);
         let attempt = parse(&Secret::new(BASE64.decode(EXAMPLE.as_bytes()).unwrap()), "test").unwrap();
         assert_eq!((attempt.authcid.as_slice(), attempt.proof), (credentials.identity.as_bytes(), credentials.secret));
     }

@@ -137,7 +137,8 @@ mod tests {
             .with_root_certificates(RootCertStore::empty())
             .with_no_client_auth();
         let upstreams = Upstreams::new(Arc::new(tls), Options::default());
-        let credentials = Credentials { identity: "a@x.test".into(), secret: Secret::new("app-password") };
+        let (identity, secret) = ("a@x.test".to_owned(), Secret::new("app-password"));
+        let credentials = Credentials { identity, secret, kind: CredentialKind::AppPassword };
         let goal = Goal::LogIn { credentials, mechanisms: vec![Mechanism::Plain] };
         let options = ClientOptions { starttls: false, name: "localhost".into(), limits: ClientLimits::default() };
         let mut dialogue = proto::client(Protocol::Pop3, goal, options);

@@ -1,6 +1,6 @@
 //! Locum's client against Locum's server, one byte at a time: what goes in at one end comes out at the other.
 
-use locum::model::{Attempt, Mechanism, Protocol, Refusal, Secret};
+use locum::model::{Attempt, CredentialKind, Mechanism, Protocol, Refusal, Secret};
 use locum::proto::{ClientFailure, Goal, ServerTls, UpstreamReady};
 use locum::sasl::Credentials;
 
@@ -58,7 +58,8 @@ fn converse(protocol: Protocol, goal: Goal, starttls: bool, answer: Option<Refus
 }
 
 fn log_in(identity: &str, password: &[u8], mechanism: Mechanism) -> Goal {
-    let credentials = Credentials { identity: identity.to_owned(), secret: Secret::new(password) };
+    let (identity, secret) = (identity.to_owned(), Secret::new(password));
+    let credentials = Credentials { identity, secret, kind: CredentialKind::AppPassword };
     Goal::LogIn { credentials, mechanisms: vec![mechanism] }
 }
 

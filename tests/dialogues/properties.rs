@@ -1,6 +1,6 @@
 //! Whatever the peer sends and however it is cut: the same acts, no panic, and an end within bounds.
 
-use locum::model::{Mechanism, Protocol, Refusal, Secret};
+use locum::model::{CredentialKind, Mechanism, Protocol, Refusal, Secret};
 use locum::proto::{ClientLimits, Goal, ServerLimits, ServerTls};
 use locum::sasl::Credentials;
 use proptest::collection::vec;
@@ -13,6 +13,20 @@ use crate::wire::{Act, Cut, Wire};
 /// Words that no transcript has, so that they can only come from the credential.
 const IDENTITY: &str = "scan@example.com";
 const PASSWORD: &str = "sesame sesame";
+const TOKEN: &str = "sesame.sesame";
+
+fn credentials(kind: CredentialKind) -> Credentials {
+    let secret = match kind {
+        CredentialKind::AppPassword => PASSWORD,
+        CredentialKind::OAuth2 => TOKEN,
+    };
+    Credentials { identity: IDENTITY.into(), secret: Secret::new(secret), kind }
+}
+
+/// By whatever presents it.
+fn log_in(kind: CredentialKind) -> Goal {
+    Goal::LogIn { credentials: credentials(kind), mechanisms: Mechanism::ALL.to_vec() }
+}
 
 /// Everything that the side does with these bytes, as one text.
 fn trace(setup: &Setup, protocol: Protocol, bytes: &[u8], cut: Cut) -> String {
@@ -74,11 +88,12 @@ fn setups() -> impl Strategy<Value = Setup> {
         }
         Setup::Server(options)
     });
-    let mechanisms = prop::sample::subsequence(Mechanism::ALL.to_vec(), 0..=2).prop_shuffle();
-    let client = (any::<bool>(), prop::option::weighted(0.9, mechanisms), any::<bool>());
-    let client = client.prop_map(|(starttls, mechanisms, tight)| {
-        let credentials = Credentials { identity: IDENTITY.into(), secret: Secret::new(PASSWORD) };
-        let goal = mechanisms.map_or(Goal::Probe, |mechanisms| Goal::LogIn { credentials, mechanisms });
+    let mechanisms = prop::sample::subsequence(Mechanism::ALL.to_vec(), 0..=4).prop_shuffle();
+    let kind = prop::sample::select(CredentialKind::ALL.to_vec());
+    let client = (any::<bool>(), prop::option::weighted(0.9, (mechanisms, kind)), any::<bool>());
+    let client = client.prop_map(|(starttls, wanted, tight)| {
+        let log_in = |(mechanisms, kind)| Goal::LogIn { credentials: credentials(kind), mechanisms };
+        let goal = wanted.map_or(Goal::Probe, log_in);
         let mut options = client_options(starttls);
         if tight {
             options.limits = ClientLimits { line_bytes_max: 48, reply_lines_max: 3 };
@@ -106,7 +121,7 @@ fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn token() -> impl Strategy<Value = Vec<u8>> {
-    const TOKENS: [&str; 40] = [
+    const TOKENS: [&str; 48] = [
         "\r\n",
         "\n",
         "\r",
@@ -147,6 +162,14 @@ fn token() -> impl Strategy<Value = Vec<u8>> {
         "a LOGIN {1}\r\n",
         "a AUTHENTICATE PLAIN\r\n",
         "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] x\r\n",
+        "* OK [CAPABILITY IMAP4rev1 AUTH=XOAUTH2 SASL-IR] x\r\n",
+        "* OK [CAPABILITY IMAP4rev1 AUTH=OAUTHBEARER] x\r\n",
+        "250 AUTH XOAUTH2 OAUTHBEARER\r\n",
+        "+OK\r\nSASL XOAUTH2\r\n.\r\n",
+        "+ eyJzdGF0dXMiOiI0MDAifQ==\r\n",
+        "334 eyJzdGF0dXMiOiI0MDAifQ==\r\n",
+        "L1 OK\r\n",
+        "L1 NO\r\n",
     ];
     prop::sample::select(TOKENS.to_vec()).prop_map(|token| token.as_bytes().to_vec())
 }
@@ -256,30 +279,34 @@ fn the_talkative_are_cut_off(protocol: Protocol) {
         let trace = trace(&Setup::Server(server_options(ServerTls::Active)), protocol, bytes.as_bytes(), Cut::Glued);
         assert!(trace.ends_with("! close\n"), "{protocol}: {filler:?} goes on");
     }
-    let credentials = Credentials { identity: IDENTITY.into(), secret: Secret::new(PASSWORD) };
-    let goal = Goal::LogIn { credentials, mechanisms: Mechanism::ALL.to_vec() };
     for filler in
         ["x", "220-x\r\n", "+OK\r\n", "* OK x\r\n", "* 1 EXISTS\r\n", "+OK\r\n+OK\r\nX\r\nX\r\nX\r\nX\r\n", "\r\n"]
     {
         let bytes = filler.repeat(1024 * 1024 / filler.len());
-        let trace = trace(&Setup::Client(goal.clone(), client_options(false)), protocol, bytes.as_bytes(), Cut::Glued);
-        assert!(trace.lines().last().is_some_and(|end| end.starts_with("! fail")), "{protocol}: {filler:?} goes on");
-        assert!(!trace.contains(PASSWORD), "{protocol}: {filler:?} gets the password");
+        for kind in CredentialKind::ALL {
+            let setup = Setup::Client(log_in(kind), client_options(false));
+            let trace = trace(&setup, protocol, bytes.as_bytes(), Cut::Glued);
+            assert!(
+                trace.lines().last().is_some_and(|end| end.starts_with("! fail")),
+                "{protocol}: {filler:?} goes on"
+            );
+            assert!(!trace.contains("sesame"), "{protocol}: {filler:?} gets the {kind}");
+        }
     }
 }
 
-/// Until TLS is on, no provider gets the password: not one that says all that a provider under TLS says, nor one that
+/// Until TLS is on, no provider gets the password or token: not one that says all that a provider under TLS says, nor one that
 /// says nearly that.
-fn no_password_without_tls(protocol: Protocol) {
-    let credentials = Credentials { identity: IDENTITY.into(), secret: Secret::new(PASSWORD) };
-    let goal = Goal::LogIn { credentials, mechanisms: Mechanism::ALL.to_vec() };
-    let setup = Setup::Client(goal, client_options(true));
+fn no_secret_without_tls(protocol: Protocol) {
+    let setups = CredentialKind::ALL.map(|kind| Setup::Client(log_in(kind), client_options(true)));
     let stays_home = |bytes: &[u8]| {
-        let trace = trace(&setup, protocol, bytes, Cut::Bytes);
-        let in_clear = trace.split("! starttls\n").next().unwrap_or_default();
-        // As it is, and in base64 at each of the three offsets that its first letters can have.
-        for form in ["sesame", "c2VzYW1l", "Nlc2Ft", "zZXNhbW"] {
-            assert!(!in_clear.contains(form), "{in_clear}");
+        for setup in &setups {
+            let trace = trace(setup, protocol, bytes, Cut::Bytes);
+            let in_clear = trace.split("! starttls\n").next().unwrap_or_default();
+            // As it is, and in base64 at each of the three offsets that its first letters can have.
+            for form in ["sesame", "c2VzYW1l", "Nlc2Ft", "zZXNhbW"] {
+                assert!(!in_clear.contains(form), "{in_clear}");
+            }
         }
     };
     let mut spoken = spoken(protocol);
@@ -315,8 +342,8 @@ macro_rules! for_every_protocol {
             }
 
             #[test]
-            fn no_password_leaves_before_tls() {
-                super::no_password_without_tls($protocol);
+            fn no_secret_leaves_before_tls() {
+                super::no_secret_without_tls($protocol);
             }
         }
     )* };

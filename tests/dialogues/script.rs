@@ -10,7 +10,8 @@
 //! ! starttls                   what Locum asks of its driver, or the driver's answer
 //! ```
 //!
-//! Bytes may be written as `\r`, `\n`, `\0`, `\xNN` and `\\`.
+//! Bytes may be written as `\r`, `\n`, `\0`, `\xNN` and `\\`. Where there is a token, `<token>` stands for it, and `<xoauth2>`
+//! and `<oauthbearer>` for the message with it, in base64.
 //!
 //! | options | values (the first is the default) |
 //! |---|---|
@@ -20,6 +21,7 @@
 //! | client: `starttls` | no, yes |
 //! | client: `goal` | login, probe |
 //! | client: `identity`, `password` | empty |
+//! | client: `token` | in place of a password; `x*8000` is 8,000 of them |
 //! | client: `mechanisms` | none, or a list with commas, best first |
 //! | both: `name` | mail.example.com, locum.example.com |
 //!
@@ -33,7 +35,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use locum::model::{Mechanism, Protocol, Refusal, Secret};
+use data_encoding::BASE64;
+use locum::model::{CredentialKind, Mechanism, Protocol, Refusal, Secret};
 use locum::proto::{ClientLimits, ClientOptions, Goal, Goodbye, ServerLimits, ServerOptions, ServerTls};
 use locum::sasl::Credentials;
 
@@ -105,7 +108,7 @@ fn read(path: PathBuf, protocol: Protocol) -> Script {
             lines.push((at, parse_act(act).unwrap_or_else(|| fault("no such act"))));
         } else {
             let (who, text) = line.split_at_checked(3).unwrap_or((line, ""));
-            let mut bytes = unescape(text).unwrap_or_else(|| fault("a bad escape"));
+            let mut bytes = unescape(&with_token(text, &options)).unwrap_or_else(|| fault("a bad escape"));
             match &who[1..] {
                 ": " => bytes.extend(b"\r\n"),
                 "+ " => {}
@@ -176,7 +179,8 @@ fn server_setup(options: &[(&str, &str)]) -> Option<Setup> {
 
 fn client_setup(options: &[(&str, &str)]) -> Option<Setup> {
     let mut setup = client_options(false);
-    let mut credentials = Credentials { identity: String::new(), secret: Secret::new("") };
+    let kind = CredentialKind::AppPassword;
+    let mut credentials = Credentials { identity: String::new(), secret: Secret::new(""), kind };
     let mut mechanisms: Vec<Mechanism> = Vec::new();
     let mut probe = false;
     for &(key, value) in options {
@@ -187,6 +191,10 @@ fn client_setup(options: &[(&str, &str)]) -> Option<Setup> {
             ("goal", "probe") => probe = true,
             ("identity", _) => credentials.identity = String::from_utf8(unescape(value)?).ok()?,
             ("password", _) => credentials.secret = Secret::new(unescape(value)?),
+            ("token", _) => {
+                (credentials.secret, credentials.kind) =
+                    (Secret::new(unescape(&token(value))?), CredentialKind::OAuth2);
+            }
             ("mechanisms", "") => mechanisms.clear(),
             ("mechanisms", _) => mechanisms = value.split(',').map(str::parse).collect::<Result<_, _>>().ok()?,
             _ => return None,
@@ -194,6 +202,26 @@ fn client_setup(options: &[(&str, &str)]) -> Option<Setup> {
     }
     let goal = if probe { Goal::Probe } else { Goal::LogIn { credentials, mechanisms } };
     Some(Setup::Client(goal, setup))
+}
+
+/// A token at its full length.
+fn token(value: &str) -> String {
+    match value.split_once('*').map(|(piece, times)| (piece, times.parse())) {
+        Some((piece, Ok(times))) => piece.repeat(times),
+        _ => value.to_owned(),
+    }
+}
+
+/// The text with what stands for the token, and for the messages that have it, written out.
+fn with_token(text: &str, options: &[(&str, &str)]) -> String {
+    let of = |wanted: &str| options.iter().find(|(key, _)| *key == wanted).map(|&(_, value)| value);
+    let Some(token) = of("token").map(token) else { return text.to_owned() };
+    let identity = of("identity").unwrap_or_default();
+    let xoauth2 = format!("user={identity}\x01auth=Bearer {token}\x01\x01");
+    let oauthbearer = format!("n,a={identity},\x01auth=Bearer {token}\x01\x01");
+    text.replace("<token>", &token)
+        .replace("<xoauth2>", &BASE64.encode(xoauth2.as_bytes()))
+        .replace("<oauthbearer>", &BASE64.encode(oauthbearer.as_bytes()))
 }
 
 fn yes(value: &str) -> Option<bool> {

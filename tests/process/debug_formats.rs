@@ -48,8 +48,8 @@ fn both_forms(value: &dyn Debug) -> String {
     format!("{value:?} {value:#?}").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn credentials() -> Credentials {
-    Credentials { identity: "scan".to_owned(), secret: Secret::new(CANARY) }
+fn credentials(kind: CredentialKind) -> Credentials {
+    Credentials { identity: "scan".to_owned(), secret: Secret::new(CANARY), kind }
 }
 
 fn attempt() -> Attempt {
@@ -86,7 +86,7 @@ fn a_derived_debug_would_be_found() {
 fn nouns_and_records() {
     assert_silent("Secret", &Some(Secret::new(CANARY)));
     assert_silent("Attempt", &attempt());
-    assert_silent("Credentials", &credentials());
+    assert_silent("Credentials", &credentials(CredentialKind::OAuth2));
     assert_silent("Outgoing", &Outgoing::new(CANARY));
     assert_silent("Account", &account());
     let (record, secret) = client_secret::issue("label", None, Timestamp::now()).unwrap();
@@ -107,13 +107,15 @@ fn actions_and_goals() {
     assert_silent("ServerAction::Authenticate", &ServerAction::Authenticate(attempt()));
     assert_silent("ServerAction::Send", &ServerAction::Send(Outgoing::new(CANARY)));
     assert_silent("ClientAction::Send", &ClientAction::Send(Outgoing::new(CANARY)));
-    assert_silent("Goal", &Goal::LogIn { credentials: credentials(), mechanisms: Mechanism::ALL.to_vec() });
+    for kind in CredentialKind::ALL {
+        assert_silent("Goal", &Goal::LogIn { credentials: credentials(kind), mechanisms: Mechanism::ALL.to_vec() });
+    }
 }
 
 #[test]
 fn exchanges_at_every_step() {
     for mechanism in Mechanism::ALL {
-        let mut client = ClientExchange::new(mechanism, credentials());
+        let mut client = ClientExchange::new(mechanism, credentials(mechanism.presents())).unwrap();
         assert_silent("ClientExchange, new", &client);
         assert_silent("the initial response", &client.initial_response());
         for _ in 0..3 {
@@ -191,20 +193,26 @@ fn client_dialogues_after_each_reply() {
         &["* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hi", "+", "L1 NO bad"],
         &["* OK [CAPABILITY IMAP4rev1 AUTH=LOGIN] hi", "+", "+", "L1 NO bad"],
         &["* OK [CAPABILITY IMAP4rev1] hi", "L1 NO bad"],
+        &["* OK [CAPABILITY IMAP4rev1 AUTH=XOAUTH2 SASL-IR] hi", "+ eyJzdGF0dXMiOiI0MDAifQ==", "L1 NO bad"],
+        &["* OK [CAPABILITY IMAP4rev1 AUTH=OAUTHBEARER] hi", "+", "+ eyJzdGF0dXMiOiI0MDAifQ==", "+", "L1 NO bad"],
     ];
     let pop3: &[&[&str]] = &[
         &["+OK hi", "+OK\r\nSASL PLAIN\r\n.", "+ ", "-ERR bad"],
         &["+OK hi", "+OK\r\nSASL LOGIN\r\n.", "+ ", "+ ", "-ERR bad"],
         &["+OK hi", "+OK\r\nUSER\r\n.", "+OK", "-ERR bad"],
+        &["+OK hi", "+OK\r\nSASL XOAUTH2\r\n.", "+ ", "-ERR bad"],
     ];
     let submission: &[&[&str]] = &[
         &["220 hi", "250-hi\r\n250 AUTH PLAIN", "535 bad"],
         &["220 hi", "250-hi\r\n250 AUTH LOGIN", "334 ", "334 ", "535 bad"],
+        &["220 hi", "250-hi\r\n250 AUTH XOAUTH2", "334 ", "334 eyJzdGF0dXMiOiI0MDAifQ==", "535 bad"],
     ];
     let mut sent = 0;
     for (protocol, dialogues) in [(Protocol::Imap, imap), (Protocol::Pop3, pop3), (Protocol::Submission, submission)] {
         for replies in dialogues {
-            let goal = Goal::LogIn { credentials: credentials(), mechanisms: Mechanism::ALL.to_vec() };
+            let for_tokens = replies.iter().any(|reply| reply.contains("XOAUTH2") || reply.contains("OAUTHBEARER"));
+            let kind = if for_tokens { CredentialKind::OAuth2 } else { CredentialKind::AppPassword };
+            let goal = Goal::LogIn { credentials: credentials(kind), mechanisms: Mechanism::ALL.to_vec() };
             let options = ClientOptions { starttls: false, name: "l".into(), limits: ClientLimits::default() };
             let mut client = proto::client(protocol, goal, options);
             for reply in *replies {

@@ -9,9 +9,10 @@ use super::authenticate_by;
 use super::literal::{Mark, split_mark};
 use super::reply::{self, Condition, Reply, Status};
 use crate::model::{CredentialKind, Mechanism};
-use crate::proto::input::{Input, Sent, decode_base64, encode_base64, printable};
+use crate::proto::exchange::Exchange;
+use crate::proto::input::{Input, Sent, printable};
 use crate::proto::{ClientAction, ClientFailure, ClientOptions, Goal, Outgoing, UpstreamReady};
-use crate::sasl::{ClientExchange, Credentials};
+use crate::sasl::Credentials;
 
 /// RFC 7888 section 5: what LITERAL- allows to be sent unasked.
 const SHORT_LITERAL_BYTES_MAX: usize = 4096;
@@ -43,9 +44,9 @@ enum State {
     Capability,
     StartTls,
     StartingTls,
-    Exchange { mechanism: Mechanism, exchange: ClientExchange },
+    Exchange(Exchange),
     LoginCommand { unsent: VecDeque<Outgoing> },
-    Cancelled,
+    Cancelled(Exchange),
     CapabilityAfterLogin,
     Over,
 }
@@ -174,33 +175,37 @@ impl Client {
         {
             return self.fail(ClientFailure::Protocol("our own credential has control characters"));
         }
-        self.sent.note(credentials.secret.expose());
-        let wanted = mechanisms.iter().find(|mechanism| offers(offered, &format!("AUTH={}", mechanism.name())));
-        match wanted {
-            Some(&mechanism) => self.authenticate(mechanism, credentials, offers(offered, "SASL-IR")),
-            None if offers(offered, "LOGINDISABLED") => {
-                self.fail(ClientFailure::NoMechanism(format!("offers {}", ways_to_log_in(offered))));
+        let offers_mechanism = |mechanism: Mechanism| {
+            mechanism.presents() == credentials.kind && offers(offered, &format!("AUTH={}", mechanism.name()))
+        };
+        let wanted = mechanisms.iter().copied().find(|&mechanism| offers_mechanism(mechanism));
+        match (wanted, credentials.kind) {
+            (Some(mechanism), _) => self.authenticate(mechanism, credentials, offers(offered, "SASL-IR")),
+            (None, CredentialKind::AppPassword) if !offers(offered, "LOGINDISABLED") => {
+                self.login_command(&credentials, offered);
             }
             // LOGIN takes passwords; a token must not be shown as one.
-            None if mechanisms.iter().any(|mechanism| mechanism.presents() == CredentialKind::OAuth2) => {
+            (None, CredentialKind::AppPassword | CredentialKind::OAuth2) => {
                 self.fail(ClientFailure::NoMechanism(format!("offers {}", ways_to_log_in(offered))));
             }
-            None => self.login_command(&credentials, offered),
         }
     }
 
     fn authenticate(&mut self, mechanism: Mechanism, credentials: Credentials, at_once: bool) {
-        let mut exchange = ClientExchange::new(mechanism, credentials);
-        let response = if at_once { exchange.initial_response() } else { None };
+        let mut exchange = match Exchange::new(mechanism, credentials, &mut self.sent) {
+            Ok(exchange) => exchange,
+            Err(failure) => return self.fail(failure),
+        };
+        // RFC 4959 section 3: only where it is offered. The command's line has no bound of its own.
+        let response = if at_once { exchange.initial_response(usize::MAX) } else { None };
         match response {
-            Some(response) => {
-                let base64 = encode_base64(response.expose());
+            Some(base64) => {
                 self.sent.note(base64.as_bytes());
                 self.command_in_parts(&["AUTHENTICATE ", mechanism.name(), " ", &base64, "\r\n"]);
             }
             None => self.command_in_parts(&["AUTHENTICATE ", mechanism.name(), "\r\n"]),
         }
-        self.state = State::Exchange { mechanism, exchange };
+        self.state = State::Exchange(exchange);
     }
 
     /// LOGIN, in as many pieces as its literals make of it.
@@ -209,6 +214,7 @@ impl Client {
         // Wide enough for every byte to be quoted, so that no half-grown copy of the secret stays behind.
         let capacity = arguments.iter().map(|argument| 2 * argument.len() + 32).sum();
         let empty = || Zeroizing::new(Vec::with_capacity(capacity));
+        self.sent.note(credentials.secret.expose());
         let mut quoted = empty();
         quote(credentials.secret.expose(), &mut quoted);
         self.sent.note(&quoted);
@@ -241,23 +247,16 @@ impl Client {
 
     fn challenged(&mut self, challenge: &[u8]) {
         match &mut self.state {
-            State::Exchange { exchange, .. } => {
-                // Prompts are words for people; what cannot be decoded is as good as an empty one.
-                let challenge = decode_base64(challenge);
-                let challenge = challenge.as_ref().map_or(b"".as_slice(), |challenge| challenge.expose());
-                match exchange.respond(challenge) {
-                    Some(response) => {
-                        let base64 = encode_base64(response.expose());
-                        self.sent.note(base64.as_bytes());
-                        self.send(&[base64.as_bytes(), b"\r\n"]);
+            State::Exchange(exchange) => match exchange.answer(challenge, &mut self.sent) {
+                Some(line) => self.actions.push_back(ClientAction::Send(line)),
+                None => {
+                    // More is asked than the mechanism has. The tagged NO is next.
+                    if let State::Exchange(exchange) = std::mem::replace(&mut self.state, State::Over) {
+                        self.state = State::Cancelled(exchange);
                     }
-                    None => {
-                        // More is asked than the mechanism has: perhaps words about a failure. The tagged NO is next.
-                        self.state = State::Cancelled;
-                        self.send(&[b"*\r\n"]);
-                    }
+                    self.send(&[b"*\r\n"]);
                 }
-            }
+            },
             State::LoginCommand { unsent } => match unsent.pop_front() {
                 Some(piece) => self.actions.push_back(ClientAction::Send(piece)),
                 None => self.fail(ClientFailure::Protocol("a continuation that nothing asked for")),
@@ -289,16 +288,7 @@ impl Client {
             (State::LoginCommand { unsent }, Status::Ok) if !unsent.is_empty() => {
                 self.fail(ClientFailure::Protocol("the login was accepted before it was sent"));
             }
-            (State::Exchange { .. } | State::LoginCommand { .. }, Status::Ok) => {
-                self.learn(condition.capabilities);
-                match self.capabilities.take() {
-                    Some(capabilities) => self.logged_in(capabilities),
-                    None => {
-                        self.state = State::CapabilityAfterLogin;
-                        self.command("CAPABILITY\r\n");
-                    }
-                }
-            }
+            (State::Exchange(_) | State::LoginCommand { .. }, Status::Ok) => self.let_in(condition.capabilities),
             (State::CapabilityAfterLogin, Status::Ok) => {
                 self.learn(condition.capabilities);
                 let capabilities = self.capabilities.take().unwrap_or_default();
@@ -306,14 +296,31 @@ impl Client {
             }
             // Exchange Online says here, not at the login, that it found no mailbox.
             (
-                State::Exchange { .. } | State::LoginCommand { .. } | State::Cancelled | State::CapabilityAfterLogin,
+                State::Exchange(_) | State::LoginCommand { .. } | State::Cancelled(_) | State::CapabilityAfterLogin,
                 Status::No | Status::Bad,
             ) => self.fail(ClientFailure::Refused(said)),
-            (State::Cancelled, Status::Ok) => {
+            (State::Cancelled(_), Status::Ok) => {
                 self.fail(ClientFailure::Protocol("the login was accepted after it was cancelled"));
             }
             (State::Greeting | State::StartingTls | State::Over, _) | (_, Status::PreAuth | Status::Bye) => {
                 self.fail(ClientFailure::Protocol("a tagged reply out of place"));
+            }
+        }
+    }
+
+    /// The provider took the login.
+    fn let_in(&mut self, capabilities: Option<Vec<String>>) {
+        if let State::Exchange(exchange) = &self.state
+            && let Err(failure) = exchange.succeed()
+        {
+            return self.fail(failure);
+        }
+        self.learn(capabilities);
+        match self.capabilities.take() {
+            Some(capabilities) => self.logged_in(capabilities),
+            None => {
+                self.state = State::CapabilityAfterLogin;
+                self.command("CAPABILITY\r\n");
             }
         }
     }
@@ -335,7 +342,10 @@ impl Client {
 
     /// What the provider said, for the operator.
     fn text(&self, said: &[u8]) -> String {
-        self.sent.masked(said)
+        match &self.state {
+            State::Exchange(exchange) | State::Cancelled(exchange) => exchange.text(said, &self.sent),
+            _ => self.sent.masked(said),
+        }
     }
 
     fn tag(&self) -> String {
@@ -393,9 +403,9 @@ impl crate::proto::Client for Client {
             State::Greeting => "greeting",
             State::Capability => "CAPABILITY",
             State::StartTls | State::StartingTls => "STARTTLS",
-            State::Exchange { mechanism, .. } => authenticate_by(*mechanism),
+            State::Exchange(exchange) => authenticate_by(exchange.mechanism()),
             State::LoginCommand { .. } => "LOGIN command",
-            State::Cancelled => "AUTHENTICATE cancelled",
+            State::Cancelled(_) => "AUTHENTICATE cancelled",
             State::CapabilityAfterLogin => "CAPABILITY after login",
             State::Over => "over",
         }

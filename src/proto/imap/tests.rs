@@ -4,7 +4,7 @@ mod client;
 mod pair;
 mod server;
 
-use crate::model::{Mechanism, Secret};
+use crate::model::{CredentialKind, Mechanism, Secret};
 use crate::proto::{ClientLimits, ClientOptions, Goal, ServerLimits, ServerOptions, ServerTls};
 use crate::sasl::Credentials;
 
@@ -23,6 +23,7 @@ fn client_options(starttls: bool) -> ClientOptions {
 }
 
 fn log_in(identity: &str, password: &[u8], mechanisms: &[Mechanism]) -> Goal {
-    let credentials = Credentials { identity: identity.into(), secret: Secret::new(password) };
+    let (identity, secret) = (identity.to_owned(), Secret::new(password));
+    let credentials = Credentials { identity, secret, kind: CredentialKind::AppPassword };
     Goal::LogIn { credentials, mechanisms: mechanisms.to_vec() }
 }

@@ -5,10 +5,11 @@ use std::collections::VecDeque;
 use std::mem;
 
 use super::capabilities::Offer;
-use crate::model::{Mechanism, Secret};
-use crate::proto::input::{Input, LineTooLong, Sent, decode_base64, encode_base64, printable};
+use crate::model::{CredentialKind, Mechanism, Secret};
+use crate::proto::exchange::Exchange;
+use crate::proto::input::{Input, LineTooLong, Sent, printable};
 use crate::proto::{self, ClientAction, ClientFailure, ClientOptions, Goal, Outgoing, UpstreamReady};
-use crate::sasl::{ClientExchange, Credentials};
+use crate::sasl::Credentials;
 
 /// The side of POP3 that faces the provider.
 #[derive(Debug)]
@@ -38,9 +39,9 @@ enum State {
     ExpectUser(Secret),
     ExpectPass,
     /// The provider's next word in the exchange, or its last.
-    ExpectOutcome(Mechanism, ClientExchange),
+    ExpectOutcome(Exchange),
     /// We cancelled the exchange.
-    ExpectRefusal,
+    ExpectRefusal(Exchange),
     Over,
 }
 
@@ -100,12 +101,18 @@ impl Client {
                 self.send_secret("PASS ", password.expose());
                 self.state = State::ExpectPass;
             }
-            (State::ExpectPass | State::ExpectOutcome(..), Status::Ok) => self.finish(),
-            (State::ExpectOutcome(mechanism, exchange), Status::Continue) => self.respond(mechanism, exchange, text),
-            (
-                State::ExpectUser(_) | State::ExpectPass | State::ExpectOutcome(..) | State::ExpectRefusal,
-                Status::Err,
-            ) => self.fail(ClientFailure::Refused(self.text(line))),
+            (State::ExpectPass, Status::Ok) => self.finish(),
+            (State::ExpectOutcome(exchange), Status::Ok) => match exchange.succeed() {
+                Ok(()) => self.finish(),
+                Err(failure) => self.fail(failure),
+            },
+            (State::ExpectOutcome(exchange), Status::Continue) => self.respond(exchange, text),
+            (State::ExpectUser(_) | State::ExpectPass, Status::Err) => {
+                self.fail(ClientFailure::Refused(self.text(line)));
+            }
+            (State::ExpectOutcome(exchange) | State::ExpectRefusal(exchange), Status::Err) => {
+                self.fail(ClientFailure::Refused(exchange.text(line, &self.sent)));
+            }
             _ => self.fail(ClientFailure::Protocol("a reply out of place")),
         }
     }
@@ -148,19 +155,23 @@ impl Client {
         }
     }
 
-    /// SASL where a wanted mechanism is offered; else USER and PASS, which present the same password.
+    /// SASL where a wanted mechanism is offered; else USER and PASS, which present the same password, but never a token.
     fn authenticate(&mut self, credentials: Credentials, wanted: &[Mechanism]) {
         let offered = self.offer.as_ref().map_or("", Offer::mechanisms);
-        let chosen = wanted
-            .iter()
-            .find(|mechanism| offered.split_ascii_whitespace().any(|name| name.eq_ignore_ascii_case(mechanism.name())));
-        let password_wanted = wanted.iter().any(|mechanism| Mechanism::WITH_PASSWORD.contains(mechanism));
+        let offers = |name: &str| offered.split_ascii_whitespace().any(|word| word.eq_ignore_ascii_case(name));
+        let mut wanted = wanted.iter().filter(|mechanism| mechanism.presents() == credentials.kind).peekable();
+        let password_wanted = credentials.kind == CredentialKind::AppPassword && wanted.peek().is_some();
         let user_offered = self.offer.as_ref().is_none_or(|offer| offer.has("USER"));
-        self.sent.note(credentials.secret.expose());
-        if let Some(&mechanism) = chosen {
-            // Never an initial response: Exchange Online takes it for an error, and every server takes two lines.
-            self.send(Outgoing::new(format!("AUTH {}\r\n", mechanism.name())));
-            self.state = State::ExpectOutcome(mechanism, ClientExchange::new(mechanism, credentials));
+        if let Some(&mechanism) = wanted.find(|mechanism| offers(mechanism.name())) {
+            match Exchange::new(mechanism, credentials, &mut self.sent) {
+                Ok(exchange) => {
+                    // Never an initial response: Exchange Online takes it for an error, the line has a bound that a
+                    // token exceeds (RFC 5034 section 4), and every server takes two lines.
+                    self.send(Outgoing::new(format!("AUTH {}\r\n", mechanism.name())));
+                    self.state = State::ExpectOutcome(exchange);
+                }
+                Err(failure) => self.fail(failure),
+            }
         } else if password_wanted && user_offered {
             self.send(Outgoing::new(format!("USER {}\r\n", credentials.identity)));
             self.state = State::ExpectUser(credentials.secret);
@@ -170,17 +181,16 @@ impl Client {
         }
     }
 
-    fn respond(&mut self, mechanism: Mechanism, mut exchange: ClientExchange, challenge: &[u8]) {
-        // A prompt is for people; one that is no base64 is as good as any.
-        let challenge = decode_base64(challenge).unwrap_or_else(|| Secret::new(""));
-        match exchange.respond(challenge.expose()) {
-            Some(response) => {
-                self.send_secret("", encode_base64(response.expose()).as_bytes());
-                self.state = State::ExpectOutcome(mechanism, exchange);
+    fn respond(&mut self, mut exchange: Exchange, challenge: &[u8]) {
+        debug_assert!(self.secured, "no credential before TLS");
+        match exchange.answer(challenge, &mut self.sent) {
+            Some(line) => {
+                self.send(line);
+                self.state = State::ExpectOutcome(exchange);
             }
             None => {
                 self.send(Outgoing::new("*\r\n"));
-                self.state = State::ExpectRefusal;
+                self.state = State::ExpectRefusal(exchange);
             }
         }
     }
@@ -250,8 +260,8 @@ impl proto::Client for Client {
             State::ExpectCapa | State::ExpectCapability(..) => "CAPA",
             State::ExpectTls | State::StartingTls => "STLS",
             State::ExpectUser(_) | State::ExpectPass => "USER/PASS",
-            State::ExpectOutcome(mechanism, _) => proto::auth_by(*mechanism),
-            State::ExpectRefusal => "cancelled AUTH",
+            State::ExpectOutcome(exchange) => proto::auth_by(exchange.mechanism()),
+            State::ExpectRefusal(_) => "cancelled AUTH",
             State::Over => "over",
         }
     }
@@ -278,7 +288,8 @@ mod tests {
     use crate::proto::{Client as _, ClientLimits};
 
     fn client(identity: &str, secret: &str, limits: ClientLimits) -> Client {
-        let credentials = Credentials { identity: identity.into(), secret: Secret::new(secret) };
+        let (identity, secret) = (identity.to_owned(), Secret::new(secret));
+        let credentials = Credentials { identity, secret, kind: CredentialKind::AppPassword };
         let goal = Goal::LogIn { credentials, mechanisms: vec![Mechanism::Plain] };
         Client::new(goal, ClientOptions { starttls: false, name: "locum.example".into(), limits })
     }

@@ -4,15 +4,14 @@
 use std::collections::VecDeque;
 use std::mem;
 
-use zeroize::Zeroizing;
-
 use super::COMMAND_BYTES_MAX;
 use super::keywords::Offer;
 use super::reply::{Reply, ReplyReader};
-use crate::model::{Mechanism, Secret};
-use crate::proto::input::{Input, Sent, decode_base64, encode_base64, printable};
+use crate::model::{CredentialKind, Mechanism};
+use crate::proto::exchange::Exchange;
+use crate::proto::input::{Input, Sent, printable};
 use crate::proto::{self, ClientAction, ClientFailure, ClientOptions, Goal, Outgoing, UpstreamReady};
-use crate::sasl::{ClientExchange, Credentials};
+use crate::sasl::Credentials;
 
 /// The side of submission that faces the provider.
 #[derive(Debug)]
@@ -38,9 +37,9 @@ enum State {
     ExpectTls,
     StartingTls,
     /// The provider's next word in the exchange, or its last.
-    ExpectOutcome(Mechanism, ClientExchange),
+    ExpectOutcome(Exchange),
     /// We cancelled the exchange.
-    ExpectRefusal,
+    ExpectRefusal(Exchange),
     Over,
 }
 
@@ -88,10 +87,14 @@ impl Client {
                 self.queue.push_back(ClientAction::StartTls);
             }
             (State::ExpectTls, _) => self.fail(ClientFailure::NoTls(self.text(reply))),
-            (State::ExpectOutcome(mechanism, exchange), 334) => self.respond(mechanism, exchange, reply),
-            (State::ExpectOutcome(..), 235) => self.finish(),
-            (State::ExpectOutcome(..) | State::ExpectRefusal, _) if reply.is_refusal() => {
-                self.fail(ClientFailure::Refused(self.text(reply)));
+            (State::ExpectOutcome(exchange), 334) => self.respond(exchange, reply),
+            (State::ExpectOutcome(exchange), 235) => match exchange.succeed() {
+                Ok(()) => self.finish(),
+                Err(failure) => self.fail(failure),
+            },
+            // Whatever the code: 535 is not the only one that is said of a token.
+            (State::ExpectOutcome(exchange) | State::ExpectRefusal(exchange), _) if reply.is_refusal() => {
+                self.fail(ClientFailure::Refused(exchange.text(&reply.text(), &self.sent)));
             }
             _ => self.fail(ClientFailure::Protocol("a reply out of place")),
         }
@@ -118,7 +121,7 @@ impl Client {
             }
             Goal::LogIn { credentials, mechanisms } => mechanisms
                 .iter()
-                .find(|mechanism| offer.offers(mechanism.name()))
+                .find(|mechanism| mechanism.presents() == credentials.kind && offer.offers(mechanism.name()))
                 .map(|&mechanism| (mechanism, credentials.clone())),
         };
         match chosen {
@@ -134,46 +137,39 @@ impl Client {
     }
 
     /// The initial response of PLAIN goes with the command where the line may hold it. LOGIN has none: its name waits
-    /// to be asked for, since not every server takes it early.
+    /// to be asked for, since not every server takes it early. A token has thousands of octets and always a line of its
+    /// own: Gmail breaks off at a command of more than 512.
     fn authenticate(&mut self, mechanism: Mechanism, credentials: Credentials) {
-        self.sent.note(credentials.secret.expose());
-        let mut exchange = ClientExchange::new(mechanism, credentials.clone());
+        debug_assert!(self.secured, "no credential before TLS");
         let command = format!("AUTH {}", mechanism.name());
-        // Tokens have thousands of octets: on a line of their own always, as not every server takes another.
-        let at_once = if Mechanism::WITH_PASSWORD.contains(&mechanism) { exchange.initial_response() } else { None };
-        match at_once.map(|response| encode_base64(response.expose())) {
-            Some(response) if command.len() + " \r\n".len() + response.len() <= COMMAND_BYTES_MAX => {
-                self.send_secret(&format!("{command} "), &response);
-            }
-            _ => {
-                // If it had a response, that is given away by now; a new exchange has it for the server's 334.
-                exchange = ClientExchange::new(mechanism, credentials);
-                self.send(Outgoing::new(command + "\r\n"));
-            }
-        }
-        self.state = State::ExpectOutcome(mechanism, exchange);
+        let bytes_left = match credentials.kind {
+            CredentialKind::AppPassword => COMMAND_BYTES_MAX - " \r\n".len() - command.len(),
+            CredentialKind::OAuth2 => 0,
+        };
+        let mut exchange = match Exchange::new(mechanism, credentials, &mut self.sent) {
+            Ok(exchange) => exchange,
+            Err(failure) => return self.fail(failure),
+        };
+        let line = match exchange.initial_response(bytes_left) {
+            Some(base64) => self.sent.line(&(command + " "), base64.as_bytes()),
+            None => Outgoing::new(command + "\r\n"),
+        };
+        self.send(line);
+        self.state = State::ExpectOutcome(exchange);
     }
 
-    fn respond(&mut self, mechanism: Mechanism, mut exchange: ClientExchange, reply: &Reply) {
-        // A prompt is for people; one that is no base64 is as good as any.
-        let challenge = reply.lines.last().and_then(|line| decode_base64(line)).unwrap_or_else(|| Secret::new(""));
-        match exchange.respond(challenge.expose()) {
-            Some(response) => {
-                self.send_secret("", &encode_base64(response.expose()));
-                self.state = State::ExpectOutcome(mechanism, exchange);
+    fn respond(&mut self, mut exchange: Exchange, reply: &Reply) {
+        let challenge = reply.lines.last().map_or(b"".as_slice(), Vec::as_slice);
+        match exchange.answer(challenge, &mut self.sent) {
+            Some(line) => {
+                self.send(line);
+                self.state = State::ExpectOutcome(exchange);
             }
             None => {
                 self.send(Outgoing::new("*\r\n"));
-                self.state = State::ExpectRefusal;
+                self.state = State::ExpectRefusal(exchange);
             }
         }
-    }
-
-    /// Sends a part of the credential, and remembers it for [`Self::text`].
-    fn send_secret(&mut self, before: &str, base64: &Zeroizing<String>) {
-        debug_assert!(self.secured, "no credential before TLS");
-        let line = self.sent.line(before, base64.as_bytes());
-        self.send(line);
     }
 
     fn send(&mut self, bytes: Outgoing) {
@@ -232,8 +228,8 @@ impl proto::Client for Client {
             State::ExpectGreeting => "greeting",
             State::ExpectHello => "EHLO",
             State::ExpectTls | State::StartingTls => "STARTTLS",
-            State::ExpectOutcome(mechanism, _) => proto::auth_by(*mechanism),
-            State::ExpectRefusal => "cancelled AUTH",
+            State::ExpectOutcome(exchange) => proto::auth_by(exchange.mechanism()),
+            State::ExpectRefusal(_) => "cancelled AUTH",
             State::Over => "over",
         }
     }
@@ -242,10 +238,12 @@ impl proto::Client for Client {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Secret;
     use crate::proto::{Client as _, ClientLimits};
 
     fn client(identity: &str, secret: &str) -> Client {
-        let credentials = Credentials { identity: identity.into(), secret: Secret::new(secret) };
+        let (identity, secret) = (identity.to_owned(), Secret::new(secret));
+        let credentials = Credentials { identity, secret, kind: CredentialKind::AppPassword };
         let goal = Goal::LogIn { credentials, mechanisms: vec![Mechanism::Plain] };
         let options = ClientOptions { starttls: false, name: "locum.example".into(), limits: ClientLimits::default() };
         Client::new(goal, options)
