@@ -17,5 +17,5 @@ mod provider_refusals;
 mod refusals;
 mod renewal;
 #[path = "../support/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "a part of it is for nodes at a store elsewhere")]
+#[expect(dead_code, reason = "a part of it is for nodes at a store elsewhere")]
 mod support;

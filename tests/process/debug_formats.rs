@@ -308,7 +308,7 @@ async fn options_and_their_errors() {
     sqlite.key = KeySource::File(dir.path().join("tls.key"));
     let error = store::open(&store::Options::Sqlite(sqlite)).await.unwrap_err();
     canaries.assert_absent("OpenError", format!("{error} {}", both_forms(&error)));
-    let swapped = locum::net::TlsOptions { key: Some(key), ..config.tls.clone() };
+    let swapped = TlsOptions { key: Some(key), ..config.tls.clone() };
     let errors = tls::server_config(&swapped, Timestamp::now()).map(|_| ()).unwrap_err();
     canaries.assert_absent("TlsError", both_forms(&errors));
 
