@@ -17,6 +17,9 @@ use crate::sasl::Credentials;
 /// RFC 7888 section 5: what LITERAL- allows to be sent unasked.
 const SHORT_LITERAL_BYTES_MAX: usize = 4096;
 
+/// RFC 7162 section 4: the longest command line that servers should allow.
+const COMMAND_BYTES_MAX: usize = 8192;
+
 /// The dialogue with a provider, until it has let us in.
 #[derive(Debug)]
 pub struct Client {
@@ -196,8 +199,9 @@ impl Client {
             Ok(exchange) => exchange,
             Err(failure) => return self.fail(failure),
         };
-        // RFC 4959 section 3: only where it is offered. The command's line has no bound of its own.
-        let response = if at_once { exchange.initial_response(usize::MAX) } else { None };
+        // RFC 4959 section 3: only where it is offered. What does not fit waits to be asked for, as it does elsewhere.
+        let bytes_left = COMMAND_BYTES_MAX - "L9 AUTHENTICATE OAUTHBEARER \r\n".len();
+        let response = if at_once { exchange.initial_response(bytes_left) } else { None };
         match response {
             Some(base64) => {
                 self.sent.note(base64.as_bytes());
