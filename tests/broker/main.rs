@@ -12,6 +12,7 @@ mod hostile_upstreams;
 mod matrix;
 mod offers;
 mod pipelining;
+mod probe;
 mod provider_refusals;
 mod refusals;
 mod renewal;
