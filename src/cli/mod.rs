@@ -11,6 +11,8 @@ mod exit;
 mod init;
 mod list;
 mod output;
+mod probe;
+mod progress;
 mod secret_input;
 mod serve;
 mod store;
@@ -59,6 +61,8 @@ enum Command {
     /// Clients: login names, their secrets, and the accounts they may act as.
     #[command(subcommand)]
     Client(client::Command),
+    /// Log in to mailboxes as clients would, look whether they open, and say what is wrong with those that do not.
+    Probe(probe::Arguments),
     /// The store as a whole: move it, back it up, change its key.
     #[command(subcommand)]
     Store(store::Command),
@@ -122,6 +126,7 @@ async fn run(arguments: Arguments) -> Result<()> {
         Command::Demo(arguments) => demo::run(&arguments).await,
         Command::Account(command) => account::run(config, command).await,
         Command::Client(command) => client::run(config, command).await,
+        Command::Probe(arguments) => probe::run(config, &arguments).await,
         Command::Store(command) => store::run(config, command).await,
     }
 }

@@ -14,12 +14,12 @@ pub(super) const NOT_TRIED: &str = "breaker";
 /// remedy.
 #[derive(Debug)]
 pub struct UpstreamError {
-    upstream: String,
+    upstream: Box<str>,
     protocol: Protocol,
     state: &'static str,
     after: Duration,
     verdict: Verdict,
-    detail: String,
+    detail: Box<str>,
 }
 
 impl UpstreamError {
@@ -31,7 +31,7 @@ impl UpstreamError {
         verdict: Verdict,
         detail: String,
     ) -> Self {
-        Self { upstream: upstream.to_owned(), protocol, state, after, verdict, detail }
+        Self { upstream: upstream.into(), protocol, state, after, verdict, detail: detail.into() }
     }
 
     /// What kind of trouble it is.

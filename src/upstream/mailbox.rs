@@ -76,11 +76,11 @@ impl Look<'_> {
                 if !begins_with(answer, "OK") {
                     return Err(self.refused(answer));
                 }
+                if messages.is_none() {
+                    return Err(self.broken("the answer has no number of messages".to_owned()));
+                }
                 self.leave_imap(has_unselect).await;
-                return match messages {
-                    Some(_) => Ok(messages),
-                    None => Err(self.broken("the answer has no number of messages".to_owned())),
-                };
+                return Ok(messages);
             }
             match line.strip_prefix(b"* ") {
                 Some(bye) if begins_with(bye, "BYE") => return Err(self.turned_away(bye)),

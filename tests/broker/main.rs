@@ -13,6 +13,7 @@ mod matrix;
 mod oauth2;
 mod offers;
 mod pipelining;
+mod probe;
 mod provider_refusals;
 mod refusals;
 mod renewal;

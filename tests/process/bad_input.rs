@@ -15,13 +15,14 @@ use crate::support::{Home, Run};
 const CONFIG: i32 = 78;
 
 /// Every verb that reads the configuration and opens the store.
-const VERBS: [&[&str]; 8] = [
+const VERBS: [&[&str]; 9] = [
     &["check"],
     &["check", "--dial"],
     &["serve"],
     &["account", "list", "--json"],
     &["account", "show", "x"],
     &["client", "list"],
+    &["probe", "--all"],
     &["client", "issue", "x"],
     &["client", "revoke", "x", "--all"],
 ];

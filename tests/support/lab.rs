@@ -260,6 +260,11 @@ impl Lab {
         self.directory.put_client(&found.record, Some(found.version)).await.unwrap();
     }
 
+    /// What the node runs by.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// One more node beside the first, set up as that but for what `tune` changes.
     pub(crate) async fn node(&self, tune: impl FnOnce(&mut Config)) -> Node {
         let mut config = self.config.clone();
