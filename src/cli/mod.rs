@@ -9,8 +9,11 @@ mod client;
 mod demo;
 mod exit;
 mod init;
+mod kinds;
 mod list;
+mod oauth;
 mod output;
+mod progress;
 mod secret_input;
 mod serve;
 mod store;
@@ -59,6 +62,9 @@ enum Command {
     /// Clients: login names, their secrets, and the accounts they may act as.
     #[command(subcommand)]
     Client(client::Command),
+    /// OAuth2: what access tokens are got with, for accounts and for whole domains.
+    #[command(subcommand)]
+    Oauth(oauth::Command),
     /// The store as a whole: move it, back it up, change its key.
     #[command(subcommand)]
     Store(store::Command),
@@ -122,6 +128,7 @@ async fn run(arguments: Arguments) -> Result<()> {
         Command::Demo(arguments) => demo::run(&arguments).await,
         Command::Account(command) => account::run(config, command).await,
         Command::Client(command) => client::run(config, command).await,
+        Command::Oauth(command) => oauth::run(config, command).await,
         Command::Store(command) => store::run(config, command).await,
     }
 }

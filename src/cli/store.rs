@@ -1,23 +1,18 @@
 //! `locum store …`: the store as a whole. None of its verbs takes anything away from the store that it works on.
 
 use std::fs;
-use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::exit::{self, Failure};
 use super::output;
+use super::progress::Progress;
 use crate::config::Config;
 use crate::model::RecordId;
 use crate::store::migrate::{self, Tally};
 use crate::store::sqlite::{self, Rekeyed};
 use crate::store::{self, KeySource, Options, Store};
-
-/// Time between two lines about progress where there is no terminal.
-const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// Records that are named one by one; of more there is the number.
 const NAMED_MAX: usize = 20;
@@ -211,8 +206,8 @@ fn discard(path: &Path) {
 
 /// Copies, and shows how far it has come.
 async fn copy(from: &dyn Store, to: &dyn Store, options: migrate::Options) -> Result<Tally> {
-    let mut progress = Progress::begin();
-    let tally = migrate::run(from, to, options, |tally| progress.show(tally)).await;
+    let mut progress = Progress::begin("records");
+    let tally = migrate::run(from, to, options, |tally| progress.show(tally.done(), tally.total)).await;
     progress.end();
     tally.map_err(|error| {
         if progress.total > 0 {
@@ -220,41 +215,6 @@ async fn copy(from: &dyn Store, to: &dyn Store, options: migrate::Options) -> Re
         }
         error.into()
     })
-}
-
-/// A bar on a terminal, a line now and then elsewhere.
-struct Progress {
-    bar: Option<ProgressBar>,
-    said: Instant,
-    done: usize,
-    total: usize,
-}
-
-impl Progress {
-    fn begin() -> Self {
-        let bar = io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} records, {eta} left");
-            ProgressBar::no_length().with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        });
-        Self { bar, said: Instant::now(), done: 0, total: 0 }
-    }
-
-    fn show(&mut self, tally: &Tally) {
-        (self.done, self.total) = (tally.done(), tally.total);
-        if let Some(bar) = &self.bar {
-            bar.set_length(self.total as u64);
-            bar.set_position(self.done as u64);
-        } else if self.said.elapsed() >= LINE_EVERY {
-            self.said = Instant::now();
-            output::note(format!("{} of {} records", self.done, self.total));
-        }
-    }
-
-    fn end(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
 }
 
 /// What is not as it should be, and an error if anything is.
