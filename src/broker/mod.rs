@@ -5,12 +5,14 @@
 //! - [`Directory`]: the records of clients and accounts, typed.
 //! - [`client_secret`]: how secrets for clients are made and checked.
 
+mod authority;
 pub mod client_secret;
 mod directory;
 mod lease;
 mod options;
 mod policy;
 mod reason;
+mod refresh_tokens;
 mod throttle;
 
 use std::collections::BTreeMap;
@@ -25,10 +27,12 @@ use crate::credential;
 use crate::model::{Account, Attempt, Client, ClientSecret, Profile, Protocol};
 use throttle::{Admission, Throttle};
 
+pub use authority::Authorities;
 pub use directory::{Change, Damage, Directory, DirectoryError, Page, Versioned};
 pub use lease::Lease;
 pub use options::Options;
 pub use reason::Reason;
+pub use refresh_tokens::KeptTokens;
 
 /// A wrong secret and an unknown login are both answered this long after they came: how long the store and the hash took
 /// cannot be read from it. It also slows guessing; a person who mistyped does not notice.

@@ -2,9 +2,11 @@
 //!
 //! - [`bind`] and [`accept_loop`]: listeners. [`dial`]: connections to upstreams.
 //! - [`Stream`]: a connection, plain or under TLS. [`tls`]: certificates, keys and trust.
+//! - [`Https`]: posts forms to authorities.
 //! - [`relay`]: copies both ways after login.
 
 mod dial;
+mod http;
 mod listener;
 mod options;
 mod relay;
@@ -12,6 +14,7 @@ mod stream;
 pub mod tls;
 
 pub use dial::{DialError, dial};
+pub use http::{HttpOptions, Https, HttpsError, Reply};
 pub use listener::{BindError, accept_loop, bind};
 pub use options::TlsOptions;
 pub use relay::{End, RelayOptions, Relayed, Side, relay};

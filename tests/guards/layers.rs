@@ -21,7 +21,8 @@ const ROOMS: &[Room] = &[
     Room { name: "sasl", grants: &[("model", ALL)] },
     Room { name: "proto", grants: &[("model", ALL), ("sasl", ALL)] },
     // 2: edges
-    Room { name: "net", grants: &[] },
+    // Some of what it moves is secret, and is wiped.
+    Room { name: "net", grants: &[("model", &["Secret"])] },
     Room { name: "telemetry", grants: &[] },
     // What a record means is no business of a store.
     Room { name: "store", grants: &[("model", &["RecordId", "RecordKind", "Secret"])] },
@@ -38,6 +39,8 @@ const ROOMS: &[Room] = &[
             ("audit", ALL),
             // What a credential becomes on the wire passes through, unread.
             ("sasl", &["Credentials"]),
+            // It hands HTTP to the credentials that need it, and looks at none of it.
+            ("net", &["Https", "HttpsError"]),
         ],
     },
     // The lease is the proof that the broker allowed it; of how that was decided nothing is seen here.
@@ -156,7 +159,7 @@ const RESERVED: &[Reserved] = &[
     Reserved { paths: &["axum", "hyper", "hyper_util"], rooms: &["admin"], why: "HTTP is served in one room" },
     Reserved {
         paths: &["vaultrs", "reqwest"],
-        rooms: &["store::vault"],
+        rooms: &["store::vault", "net::http"],
         why: "they carry tokens, and log, show and redirect them if they are let",
     },
     Reserved {

@@ -2,9 +2,19 @@
 //! it. A record holds an [`OAuth2`]; logins present an access token, which lives in memory alone.
 //!
 //! - [`OAuth2`]: to and from the record. [`Grant`]: by which right tokens are asked for.
+//! - [`Tokens`]: access tokens, ready when they are wanted. [`TokenFailure`]: why there is none.
+//! - [`Request`], [`Granted`]: one exchange with a token endpoint, for those who have a grant of their own.
 //! - [`TokenEndpoint`]: the HTTP that is handed in. [`RefreshTokens`]: where refresh tokens are kept, handed in, too.
 
+mod answer;
+mod assertion;
+mod causes;
+mod failure;
+mod keys;
+mod member;
 mod record;
+mod request;
+mod tokens;
 
 use std::fmt;
 use std::time::Duration;
@@ -13,6 +23,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::model::Secret;
+
+pub use answer::Granted;
+pub use failure::{FailureKind, TokenFailure};
+pub use request::Request;
+pub use tokens::{AccessToken, TokenOptions, Tokens, Wanted};
 
 /// An OAuth2 credential.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +62,13 @@ pub enum Authentication {
         certificate: String,
         /// Its RSA key, in PEM form.
         key: Secret,
+    },
+    /// By a signature of a key that the authority made (RFC 7523; Google).
+    Key {
+        /// The RSA key, in PEM form.
+        key: Secret,
+        /// What the authority calls it.
+        id: Option<String>,
     },
 }
 
