@@ -5,9 +5,11 @@
 //! It is for loopback and for mail that nobody misses: nothing is stored, and a mailbox has no quota.
 //!
 //! - [`Sandbox`]: a cheap handle. Add accounts, [serve](Sandbox::serve) listeners, then look at what arrived.
+//! - [`Application`], [`AuthorityTrouble`], [`TokenRequest`]: its authority, [served](Sandbox::serve_authority) over HTTPS.
 //! - [`Behaviour`]: what is wrong with one account, so that each of the provider's refusals can be had on demand.
 //! - Everything that it says is in `texts/`; one file or folder per protocol says when.
 
+mod authority;
 mod connection;
 mod imap;
 mod login;
@@ -31,6 +33,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::model::{Attempt, Protocol, Secret};
 use connection::Connection;
+
+pub use authority::{
+    Application, ApplicationProof, AuthorityTrouble, HUGE_BYTES, Mailboxes, TokenOutcome, TokenRequest,
+};
 use mailbox::Folders;
 use state::State;
 use texts::{Texts, Verdict};
@@ -177,7 +183,8 @@ impl Sandbox {
     /// A provider without accounts.
     pub fn new(options: Options) -> Self {
         let texts = Texts::new(options.face, &options.host);
-        Self(Arc::new(Inner { options, texts, state: Mutex::new(State::new()) }))
+        let state = Mutex::new(State::new(options.face));
+        Self(Arc::new(Inner { options, texts, state }))
     }
 
     /// Adds an account with empty folders, or replaces the one of that address.
@@ -229,6 +236,22 @@ impl Sandbox {
     /// Serves a protocol on a listener until told to stop; returns when its connections are closed. Dropping the future
     /// ends the connections too.
     pub async fn serve(&self, protocol: Protocol, tls: Start, listener: TcpListener, until: CancellationToken) {
+        self.accept(listener, until, |stream, peer| {
+            let sandbox = self.clone();
+            async move { sandbox.converse(protocol, tls, stream, peer).await }
+        })
+        .await;
+    }
+
+    /// Accepts connections until told to stop, and has each of them conversed with.
+    async fn accept<F>(
+        &self,
+        listener: TcpListener,
+        until: CancellationToken,
+        converse: impl Fn(TcpStream, SocketAddr) -> F,
+    ) where
+        F: Future<Output = io::Result<()>> + Send + 'static,
+    {
         // A child, so that the connections end with `until` and with this future, whichever is first.
         let stop = until.child_token();
         let _stop_when_dropped = stop.clone().drop_guard();
@@ -248,12 +271,11 @@ impl Sandbox {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
-            let (sandbox, stop) = (self.clone(), stop.clone());
+            let (session, stop) = (converse(stream, peer), stop.clone());
             connections.spawn(async move {
                 let _permit = permit;
-                let session = sandbox.converse(protocol, tls, stream, peer);
                 if let Some(Err(error)) = stop.run_until_cancelled(session).await {
-                    tracing::debug!(%protocol, %peer, %error, "sandbox connection ended");
+                    tracing::debug!(%peer, %error, "sandbox connection ended");
                 }
             });
         }

@@ -3,6 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::authority::book::Book;
+use super::authority::{Denial, Issued, Wish};
 use super::mailbox::{Flags, Folders};
 use super::texts::{Texts, Verdict};
 use super::{Account, Behaviour, Face, Login, Outcome, Sent};
@@ -25,11 +27,19 @@ pub(super) struct State {
     /// Every secret ever presented, once. Never forgotten: "was it ever presented?" must have an answer.
     presented: Vec<Secret>,
     sent: VecDeque<Sent>,
+    /// What the authority remembers.
+    pub(super) book: Book,
 }
 
 impl State {
-    pub(super) fn new() -> Self {
-        Self { accounts: HashMap::new(), logins: VecDeque::new(), presented: Vec::new(), sent: VecDeque::new() }
+    pub(super) fn new(face: Face) -> Self {
+        Self {
+            accounts: HashMap::new(),
+            logins: VecDeque::new(),
+            presented: Vec::new(),
+            sent: VecDeque::new(),
+            book: Book::new(face),
+        }
     }
 
     pub(super) fn add(&mut self, account: Account, folders: Folders) {
@@ -39,6 +49,11 @@ impl State {
 
     pub(super) fn account(&mut self, address: &str) -> Option<&mut Held> {
         self.accounts.get_mut(&normalise(address))
+    }
+
+    /// Asks the authority for a token.
+    pub(super) fn grant(&mut self, wish: &Wish<'_>) -> Result<Issued, Denial> {
+        self.book.grant(wish, |address| self.accounts.contains_key(address))
     }
 
     pub(super) fn logins(&self) -> Vec<Login> {

@@ -156,7 +156,11 @@ const RESERVED: &[Reserved] = &[
         why: "sockets and TLS are made in `net`",
     },
     Reserved { paths: &["imap_proto"], rooms: &["proto::imap"], why: "it is how that dialogue reads replies" },
-    Reserved { paths: &["axum", "hyper", "hyper_util"], rooms: &["admin"], why: "HTTP is served in one room" },
+    Reserved {
+        paths: &["axum", "hyper", "hyper_util"],
+        rooms: &["admin", "sandbox"],
+        why: "HTTP is served in one room, and by who plays another program",
+    },
     Reserved {
         paths: &["vaultrs", "reqwest"],
         rooms: &["store::vault", "net::http"],
