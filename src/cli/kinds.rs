@@ -59,21 +59,22 @@ pub(super) fn parse_for_protocol(text: &str) -> Result<(Protocol, Kinds), String
 /// The kind that a login of the account uses first, by protocol that the upstream serves. `tenant`: whether its domain has
 /// a credential that it may use.
 pub(super) fn used(account: &Account, tenant: bool, profile: &Profile) -> Vec<(Protocol, Option<CredentialKind>)> {
-    let takes = |protocol, kind| {
-        let endpoint = &profile.endpoints[protocol];
-        let presents = endpoint.mechanisms.iter().any(|mechanism| mechanism.presents() == kind);
-        presents
-            && match kind {
-                CredentialKind::AppPassword => endpoint.takes_passwords,
-                CredentialKind::OAuth2 => profile.authority.is_some(),
-            }
-    };
-    let first = |protocol: &Protocol| {
-        let preferred = account.preferred(*protocol);
+    let first = |protocol: Protocol| {
+        let preferred = account.preferred(protocol);
         let kinds = if preferred.is_empty() { &CredentialKind::ALL } else { preferred };
-        kinds.iter().copied().find(|kind| has(account, tenant, *kind) && takes(protocol, *kind))
+        kinds.iter().copied().find(|kind| has(account, tenant, *kind) && takes(profile, protocol, *kind))
     };
-    profile.endpoints.keys().map(|protocol| (*protocol, first(protocol))).collect()
+    profile.endpoints.keys().map(|protocol| (*protocol, first(*protocol))).collect()
+}
+
+/// Whether an upstream takes a kind for a protocol that it serves.
+pub(super) fn takes(profile: &Profile, protocol: Protocol, kind: CredentialKind) -> bool {
+    let Some(endpoint) = profile.endpoints.get(&protocol) else { return false };
+    let may = match kind {
+        CredentialKind::AppPassword => endpoint.takes_passwords,
+        CredentialKind::OAuth2 => profile.authority.is_some(),
+    };
+    may && endpoint.mechanisms.iter().any(|mechanism| mechanism.presents() == kind)
 }
 
 /// Says which kind each protocol uses now.

@@ -23,7 +23,6 @@ use crate::model::{Account, CredentialKind, Profile, RecordId, RecordKind};
 
 pub(super) use self::change::empty;
 pub(super) use self::prefer::has_tenant;
-pub(super) use self::view::CredentialView;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {

@@ -15,7 +15,7 @@ pub(super) struct Prefer {
     pub(super) prefer: Option<Kinds>,
     /// The same for one protocol, such as submission=app-password.
     #[arg(long, value_name = "PROTOCOL=KIND[,KIND]", value_parser = kinds::parse_for_protocol)]
-    prefer_for: Vec<(Protocol, Kinds)>,
+    pub(super) prefer_for: Vec<(Protocol, Kinds)>,
 }
 
 impl Prefer {

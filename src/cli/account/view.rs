@@ -23,7 +23,7 @@ pub(super) struct View {
 
 /// A credential, less what is secret in it.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct CredentialView {
+pub(super) struct CredentialView {
     pub(super) kind: CredentialKind,
     id: String,
     label: String,
@@ -82,7 +82,7 @@ impl View {
 }
 
 impl CredentialView {
-    pub(in crate::cli) fn of(kind: CredentialKind, stored: &StoredCredential) -> Self {
+    pub(super) fn of(kind: CredentialKind, stored: &StoredCredential) -> Self {
         let oauth2 = (kind == CredentialKind::OAuth2).then(|| OAuth2::from_stored(stored).ok()).flatten();
         let oauth2 = oauth2.map(|credential| OAuth2View {
             grant: credential.grant.to_string(),
@@ -94,7 +94,7 @@ impl CredentialView {
     }
 
     /// In one line.
-    pub(in crate::cli) fn described(&self) -> String {
+    pub(super) fn described(&self) -> String {
         let Self { kind, id, label, created, oauth2 } = self;
         let grant = match (oauth2, kind) {
             (Some(oauth2), _) => format!(" by {}", oauth2.grant),

@@ -28,7 +28,10 @@ pub(in crate::cli) async fn forget(directory: &Directory, credential: &str) -> R
         match removed {
             Ok(()) => return Ok(()),
             Err(DirectoryError::Changed { .. } | DirectoryError::Removed { .. }) => {}
-            Err(error) => last = Some(error),
+            Err(error) => {
+                last = Some(error);
+                break;
+            }
         }
     }
     let why = last.map_or_else(|| "it is being changed again and again".to_owned(), |error| error.to_string());
