@@ -7,7 +7,7 @@ use super::{Directory, DirectoryError, Reason, Versioned};
 use crate::credential::oauth2::{AccessToken, Tokens};
 use crate::credential::{self, CredentialError, CredentialVersion, Issued, Ready};
 use crate::model::{
-    Account, CredentialKind, Endpoint, Identity, Preference, Profile, Protocol, StoredCredential, Tenant,
+    Account, CredentialKind, Endpoint, Profile, Protocol, StoredCredential, Tenant,
 };
 
 /// The records, and the access tokens that come of them.
@@ -59,13 +59,7 @@ impl Keyring {
         if let Some(found) = found {
             return Ok(Some(found.record));
         }
-        Ok(self.tenant_of(name, fresh).await?.map(|tenant| Account {
-            name: name.to_owned(),
-            upstream: tenant.upstream,
-            identity: Identity::default(),
-            credentials: [].into(),
-            preference: Preference::default(),
-        }))
+        Ok(self.tenant_of(name, fresh).await?.map(|tenant| Account::of_tenant(name, &tenant)))
     }
 
     /// The best credential for that door. None of `spent` is used again.

@@ -26,7 +26,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::audit::{self, Audit, Event, Origin};
 use crate::credential::oauth2::{TokenOptions, Tokens};
 use crate::credential::{Issued, Ready};
-use crate::model::{Account, Attempt, Client, ClientSecret, Profile, Protocol};
+use crate::model::{Account, Attempt, Client, ClientSecret, CredentialKind, Preference, Profile, Protocol};
 use crate::net::Https;
 use keyring::{Door, Found, Freshness, Keyring};
 use throttle::{Admission, Throttle};
@@ -91,13 +91,21 @@ impl Broker {
         decision
     }
 
-    /// A lease for an operator, who needs no client's right: to see whether an account can be used. Nothing is audited, for
-    /// nobody is let in.
+    /// A lease for an operator, who needs no client's right: to see whether an account can be used, with one `kind` of
+    /// credential if that is named. Nothing is audited, for nobody is let in.
     ///
     /// # Errors
     /// As for a client: the account is missing, or its upstream, or a credential that can be presented.
-    pub async fn lease_for(&self, account: &str, protocol: Protocol) -> Result<Lease, Reason> {
-        let account = self.account(account, Freshness::Latest).await?;
+    pub async fn lease_for(
+        &self,
+        account: &str,
+        protocol: Protocol,
+        kind: Option<CredentialKind>,
+    ) -> Result<Lease, Reason> {
+        let mut account = self.account(account, Freshness::Latest).await?;
+        if let Some(kind) = kind {
+            account.preference = Preference { all: vec![kind], ..Preference::default() };
+        }
         let served = [account.upstream.clone()];
         self.lease("", account, protocol, &served, Freshness::Latest).await
     }

@@ -27,6 +27,8 @@ pub(super) const CANNOT_CREATE: u8 = 73;
 pub(super) const IO_ERROR: u8 = 74;
 /// It may work later (`EX_TEMPFAIL`).
 pub(super) const TEMPORARY: u8 = 75;
+/// Somebody who could allow it does not (`EX_NOPERM`).
+pub(super) const DENIED: u8 = 77;
 /// The configuration, or a file it names, is wrong (`EX_CONFIG`).
 pub(super) const CONFIG: u8 = 78;
 

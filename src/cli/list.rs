@@ -69,9 +69,19 @@ impl Listing {
         }
     }
 
+    /// A list of everything, for lists that stand before one that is asked for in parts.
+    pub(super) fn of_all() -> Self {
+        Self { json: false, limit: 0, all: true, after: None }
+    }
+
+    /// Whether it begins with the first one.
+    pub(super) fn begins(&self) -> bool {
+        self.after.is_none()
+    }
+
     /// What to say where there is nothing to show: the hint only to those who asked for everything.
     pub(super) fn none<'a>(&self, hint: &'a str) -> &'a str {
-        if self.after.is_some() { "no more" } else { hint }
+        if self.begins() { hint } else { "no more" }
     }
 }
 

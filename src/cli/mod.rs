@@ -9,7 +9,9 @@ mod client;
 mod demo;
 mod exit;
 mod init;
+mod kinds;
 mod list;
+mod oauth;
 mod output;
 mod probe;
 mod progress;
@@ -63,6 +65,9 @@ enum Command {
     Client(client::Command),
     /// Log in to mailboxes as clients would, look whether they open, and say what is wrong with those that do not.
     Probe(probe::Arguments),
+    /// OAuth2: what access tokens are got with, for accounts and for whole domains.
+    #[command(subcommand)]
+    Oauth(oauth::Command),
     /// The store as a whole: move it, back it up, change its key.
     #[command(subcommand)]
     Store(store::Command),
@@ -127,6 +132,7 @@ async fn run(arguments: Arguments) -> Result<()> {
         Command::Account(command) => account::run(config, command).await,
         Command::Client(command) => client::run(config, command).await,
         Command::Probe(arguments) => probe::run(config, &arguments).await,
+        Command::Oauth(command) => oauth::run(config, command).await,
         Command::Store(command) => store::run(config, command).await,
     }
 }

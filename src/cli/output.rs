@@ -46,6 +46,11 @@ pub(super) fn minute(time: Timestamp) -> impl Display {
     time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
+/// The day of a time, for tables.
+pub(super) fn day(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d").to_string()
+}
+
 /// The result as JSON.
 pub(super) fn json(value: &impl Serialize) -> serde_json::Result<()> {
     line(serde_json::to_string_pretty(value)?);

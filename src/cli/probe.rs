@@ -2,6 +2,7 @@
 //! and says what is wrong in plain words. It changes nothing, neither at the provider nor in the store.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Result;
 use futures_util::stream::{self, StreamExt};
@@ -9,13 +10,15 @@ use serde::Serialize;
 
 use super::exit::{self, Failure};
 use super::progress::Progress;
-use super::{account, open_directory, output};
+use super::{account, oauth, open_directory, output};
 use crate::app::{Problems, note_all};
 use crate::audit::Audit;
-use crate::broker::{Broker, Directory, Reason};
+use crate::broker::{self, Broker, Directory, Reason};
 use crate::config::Config;
+use crate::credential::CredentialError;
+use crate::credential::oauth2::FailureKind;
 use crate::model::{Account, CredentialKind, Protocol};
-use crate::net::tls;
+use crate::net::{HttpOptions, Https, tls};
 use crate::upstream::{Mailbox, UpstreamError, Upstreams};
 
 /// Records asked for in one go.
@@ -36,6 +39,9 @@ pub(super) struct Arguments {
     /// upstream has.
     #[arg(long)]
     protocol: Vec<Protocol>,
+    /// With this kind of credential only, whatever is preferred: app-password or oauth2.
+    #[arg(long)]
+    kind: Option<CredentialKind>,
     /// So many logins at once. A provider's limit for one mailbox holds all the same.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     at_once: u16,
@@ -56,6 +62,8 @@ struct Target {
 struct Outcome {
     /// What was logged in with, if anything could be.
     credential: Option<Credential>,
+    /// Why nothing of a kind that is preferred was used.
+    fell_back: Option<String>,
     result: Result<Mailbox, Trouble>,
 }
 
@@ -89,6 +97,8 @@ struct View<'a> {
     credential: Option<&'a Credential>,
     ok: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    fell_back: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     messages: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trouble: Option<&'a Trouble>,
@@ -101,6 +111,7 @@ impl<'a> View<'a> {
             protocol: target.protocol,
             credential: outcome.credential.as_ref(),
             ok: outcome.result.is_ok(),
+            fell_back: outcome.fell_back.as_deref(),
             messages: outcome.result.as_ref().ok().and_then(|mailbox| mailbox.messages),
             trouble: outcome.result.as_ref().err(),
         }
@@ -114,12 +125,14 @@ pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<()> {
     let tls = note_all(&mut problems, tls::client_config(&config.tls));
     Problems::none_in(problems, false)?;
     let tls = tls.expect("what is missing left a problem");
+    let tokens = Arc::new(broker::tokens(directory.clone(), Https::new(&tls, HttpOptions::default())?));
     let upstreams = Upstreams::new(tls, config.upstream);
-    let broker = Broker::new(directory, config.upstreams, Audit::default(), config.broker);
-    let probe_one = async |target: &Target| probe(&broker, &upstreams, target).await;
+    let broker = Broker::new(directory, Arc::clone(&tokens), config.upstreams, Audit::default(), config.broker);
+    let probe_one = async |target: &Target| probe(&broker, &upstreams, target, arguments.kind).await;
     let mut progress = Progress::begin("logins");
     let show = |done, total| progress.show(done, total);
-    let probed = probe_all(targets, usize::from(arguments.at_once), show, probe_one).await;
+    let probes = probe_all(targets, usize::from(arguments.at_once), show, probe_one);
+    let probed = oauth::while_run(&tokens, probes).await;
     progress.end();
     if arguments.json {
         output::json(&probed.iter().map(View::of).collect::<Vec<_>>())?;
@@ -143,7 +156,7 @@ async fn targets(config: &Config, directory: &Directory, arguments: &Arguments) 
         targets.extend(protocols.map(|protocol| Target { account: account.name.clone(), protocol }));
     };
     for name in &arguments.accounts {
-        add(&account::find(directory, name).await?.record);
+        add(&account_or_address(directory, name).await?);
     }
     let mut after = None;
     while arguments.accounts.is_empty() {
@@ -166,6 +179,18 @@ async fn targets(config: &Config, directory: &Directory, arguments: &Arguments) 
         return Err(Failure::new(exit::NOT_FOUND, message).into());
     }
     Ok((targets, unread))
+}
+
+/// The account of that name, or the address as an account where its domain has a credential.
+async fn account_or_address(directory: &Directory, name: &str) -> Result<Account> {
+    let tenant = match name.trim().rsplit_once('@') {
+        Some((_, domain)) if directory.account(name).await?.is_none() => directory.tenant(domain).await?,
+        _ => None,
+    };
+    match tenant {
+        Some(tenant) => Ok(Account::of_tenant(account::check_name(name)?, &tenant.record)),
+        None => Ok(account::find(directory, name).await?.record),
+    }
 }
 
 /// Whether an account is of a domain; all are if none is asked for.
@@ -198,13 +223,14 @@ async fn probe_all(
     probed
 }
 
-async fn probe(broker: &Broker, upstreams: &Upstreams, target: &Target) -> Outcome {
-    let lease = match broker.lease_for(&target.account, target.protocol).await {
+async fn probe(broker: &Broker, upstreams: &Upstreams, target: &Target, kind: Option<CredentialKind>) -> Outcome {
+    let lease = match broker.lease_for(&target.account, target.protocol, kind).await {
         Ok(lease) => lease,
-        Err(reason) => return Outcome { credential: None, result: Err(reason.into()) },
+        Err(reason) => return Outcome { credential: None, fell_back: None, result: Err(reason.into()) },
     };
     let credential = Some(Credential { kind: lease.credential_kind(), id: lease.credential_id().to_owned() });
-    Outcome { credential, result: upstreams.probe_mailbox(&lease).await.map_err(Trouble::from) }
+    let fell_back = lease.fell_back().map(str::to_owned);
+    Outcome { credential, fell_back, result: upstreams.probe_mailbox(&lease).await.map_err(Trouble::from) }
 }
 
 impl From<UpstreamError> for Trouble {
@@ -224,6 +250,17 @@ impl From<UpstreamError> for Trouble {
 
 impl From<Reason> for Trouble {
     fn from(reason: Reason) -> Self {
+        if let Reason::Credential(CredentialError::Token(failure)) = &reason {
+            return Self {
+                cause: "no-token",
+                passes: failure.kind() == FailureKind::Transient,
+                brief: "no access token can be had".to_owned(),
+                plain: failure.cause().to_owned(),
+                remedy: failure.remedy().to_owned(),
+                state: Some("token request"),
+                detail: Some(failure.to_string()),
+            };
+        }
         let passes = matches!(&reason, Reason::Directory(error) if error.is_transient());
         let said = reason.to_string();
         // What there is to do stands behind the first semicolon, where a reason knows it.
@@ -246,6 +283,10 @@ fn tell(probed: &[(Target, Outcome)]) {
     };
     output::table(["ACCOUNT", "PROTOCOL", "CREDENTIAL", "RESULT"], probed.iter().map(row).collect(), "");
     for (target, outcome) in probed {
+        if let Some(reason) = &outcome.fell_back {
+            output::line(format!("\n{} {}", target.account, target.protocol));
+            output::line(format!("  fell back, because of {reason}"));
+        }
         let Err(trouble) = &outcome.result else { continue };
         output::line(format!("\n{} {}", target.account, target.protocol));
         output::line(format!("  cause   {}", trouble.plain));
@@ -289,14 +330,14 @@ mod tests {
     }
 
     fn ok() -> Outcome {
-        Outcome { credential: None, result: Ok(Mailbox { messages: Some(0) }) }
+        Outcome { credential: None, fell_back: None, result: Ok(Mailbox { messages: Some(0) }) }
     }
 
     fn failed(passes: bool) -> Outcome {
         let text = String::new;
         let trouble =
             Trouble { cause: "x", passes, brief: text(), plain: text(), remedy: text(), state: None, detail: None };
-        Outcome { credential: None, result: Err(trouble) }
+        Outcome { credential: None, fell_back: None, result: Err(trouble) }
     }
 
     #[tokio::test(start_paused = true)]

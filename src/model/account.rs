@@ -29,6 +29,17 @@ pub struct Account {
 }
 
 impl Account {
+    /// An address of a tenant's domain, as if it were an account.
+    pub fn of_tenant(name: &str, tenant: &Tenant) -> Self {
+        Self {
+            name: name.to_owned(),
+            upstream: tenant.upstream.clone(),
+            identity: Identity::default(),
+            credentials: BTreeMap::new(),
+            preference: Preference::default(),
+        }
+    }
+
     /// The name to log in upstream with, for a protocol.
     pub fn identity(&self, protocol: Protocol) -> &str {
         self.identity.by_protocol.get(&protocol).or(self.identity.all.as_ref()).unwrap_or(&self.name)

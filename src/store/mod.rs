@@ -32,7 +32,7 @@ pub use self::{
     feed::{Changes, Feed, Position},
     health::{Condition, Health, Status},
     key::{KeyError, KeyId, KeySource, generate_key_file},
-    private::NotPrivate,
+    private::{NotPrivate, check as check_private},
 };
 use crate::model::{RecordId, RecordKind, Secret};
 

@@ -49,7 +49,10 @@ pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
 /// Accepts what ssh accepts of a private key: nothing for group or others, and the owner is this user or root.
 ///
 /// Root may use anybody's: the daemon has a user of its own, and root runs the command line beside it.
-pub(super) fn check(path: &Path, metadata: &Metadata) -> Result<(), NotPrivate> {
+///
+/// # Errors
+/// If others can reach the file.
+pub fn check(path: &Path, metadata: &Metadata) -> Result<(), NotPrivate> {
     check_for(rustix::process::geteuid().as_raw(), path, metadata.mode(), metadata.uid(), GROUP_OR_OTHERS)
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use locum::audit::Audit;
-use locum::broker::{Broker, Directory, Reason};
+use locum::broker::{Broker, Directory, Reason, tokens};
 use locum::model::Protocol;
-use locum::net::tls;
+use locum::net::{HttpOptions, Https, tls};
 use locum::sandbox::{Behaviour, Face, Start};
 use locum::upstream::{Cause, Mailbox, UpstreamError, Upstreams};
 
@@ -25,12 +25,15 @@ impl Prober {
     fn new(lab: &Lab) -> Self {
         let config = lab.config().clone();
         let directory = Directory::new(Arc::clone(&lab.store));
-        let upstreams = Upstreams::new(tls::client_config(&config.tls).unwrap(), config.upstream);
-        Self { broker: Broker::new(directory, config.upstreams, Audit::default(), config.broker), upstreams }
+        let tls = tls::client_config(&config.tls).unwrap();
+        let https = Https::new(&tls, HttpOptions::default()).unwrap();
+        let tokens = Arc::new(tokens(directory.clone(), https));
+        let broker = Broker::new(directory, tokens, config.upstreams, Audit::default(), config.broker);
+        Self { broker, upstreams: Upstreams::new(tls, config.upstream) }
     }
 
     async fn probe(&self, account: &str, protocol: Protocol) -> Result<Mailbox, UpstreamError> {
-        self.upstreams.probe_mailbox(&self.broker.lease_for(account, protocol).await.unwrap()).await
+        self.upstreams.probe_mailbox(&self.broker.lease_for(account, protocol, None).await.unwrap()).await
     }
 }
 
@@ -99,9 +102,9 @@ async fn a_provider_s_trailer_is_kept_for_its_support() {
 async fn a_protocol_that_takes_no_password_and_an_account_that_is_not_there_have_no_lease() {
     let lab = Lab::start().await;
     let prober = Prober::new(&lab);
-    let lease = prober.broker.lease_for(&lab.scanner.address, Protocol::Imap).await;
+    let lease = prober.broker.lease_for(&lab.scanner.address, Protocol::Imap, None).await;
     assert!(matches!(lease.unwrap_err(), Reason::Credential(_)));
-    let lease = prober.broker.lease_for("nobody@contoso.test", Protocol::Imap).await;
+    let lease = prober.broker.lease_for("nobody@contoso.test", Protocol::Imap, None).await;
     assert!(matches!(lease.unwrap_err(), Reason::AccountMissing { .. }));
     assert!(lab.exchange.logins().is_empty());
 }

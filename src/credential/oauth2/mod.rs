@@ -4,11 +4,14 @@
 //! - [`OAuth2`]: to and from the record. [`Grant`]: by which right tokens are asked for.
 //! - [`Tokens`]: access tokens, ready when they are wanted. [`TokenFailure`]: why there is none.
 //! - [`Request`], [`Granted`]: one exchange with a token endpoint, for those who have a grant of their own.
+//! - [`DeviceCode`], [`AuthorizationCode`]: the two ways to a refresh token, for a person at a browser.
 //! - [`TokenEndpoint`]: the HTTP that is handed in. [`RefreshTokens`]: where refresh tokens are kept, handed in, too.
 
 mod answer;
 mod assertion;
+mod authorization_code;
 mod causes;
+mod device_code;
 mod failure;
 mod keys;
 mod member;
@@ -25,6 +28,8 @@ use jiff::Timestamp;
 use crate::model::Secret;
 
 pub use answer::Granted;
+pub use authorization_code::{AuthorizationCode, Redirected};
+pub use device_code::DeviceCode;
 pub use failure::{FailureKind, TokenFailure};
 pub use request::Request;
 pub use tokens::{AccessToken, TokenOptions, Tokens, Wanted};

@@ -1,0 +1,259 @@
+//! The preference of many accounts at once. What is wrong with one of them stops no other, and a run that was
+//! interrupted is simply run again.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use anyhow::Result;
+use futures_util::{StreamExt, stream};
+
+use super::list_file::{self, Row};
+use super::prefer::{self, Prefer};
+use crate::broker::{Directory, DirectoryError, Versioned};
+use crate::cli::exit::{self, Failure};
+use crate::cli::output;
+use crate::cli::progress::Progress;
+use crate::model::{Account, RecordId, normalise};
+
+/// Accounts that are worked on at a time: a server is waited for once per so many, and has time for others.
+const AT_ONCE: usize = 8;
+
+/// Accounts that are read in one go.
+const PAGE: usize = 1_000;
+
+/// Complaints that are made one by one; of more there is the number.
+const NAMED_MAX: usize = 200;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Many {
+    /// Change what is preferred for all accounts of this file: its first line names the columns, one of them `account`;
+    /// another one, `prefer`, may say what is wanted instead of --prefer.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "domain"])]
+    csv: Option<PathBuf>,
+    /// Change what is preferred for all accounts whose name ends so.
+    #[arg(long, conflicts_with = "name")]
+    domain: Option<String>,
+}
+
+/// Whose preference it is.
+pub(super) enum Whose {
+    One(String),
+    Csv(PathBuf),
+    Domain(String),
+}
+
+impl Many {
+    pub(super) fn whose(self, name: Option<String>) -> Whose {
+        match (self.csv, self.domain) {
+            (Some(file), _) => Whose::Csv(file),
+            (None, Some(domain)) => Whose::Domain(domain),
+            (None, None) => Whose::One(name.unwrap_or_default()), // it is required then
+        }
+    }
+}
+
+/// What became of one account.
+enum Done {
+    Changed,
+    /// It is as is wanted already.
+    Same,
+    /// It is not what the list takes it for.
+    Refused(String),
+    Failed(DirectoryError),
+}
+
+/// What became of all.
+#[derive(Default)]
+struct Tally {
+    changed: usize,
+    same: usize,
+    refused: usize,
+    overtaken: usize,
+    said: usize,
+    /// The store is out of reach: what was not tried would fail, too, and slowly.
+    outage: Option<DirectoryError>,
+}
+
+impl Tally {
+    fn count(&mut self, done: Done, line: Option<u64>) {
+        match done {
+            Done::Changed => self.changed += 1,
+            Done::Same => self.same += 1,
+            Done::Refused(why) => {
+                self.refused += 1;
+                self.complain(line, &why);
+            }
+            Done::Failed(error @ (DirectoryError::Changed { .. } | DirectoryError::Removed { .. })) => {
+                self.overtaken += 1;
+                self.complain(line, &error.to_string());
+            }
+            Done::Failed(error) if error.is_transient() => self.outage = Some(error),
+            Done::Failed(error) => {
+                self.refused += 1;
+                self.complain(line, &error.to_string());
+            }
+        }
+    }
+
+    fn complain(&mut self, line: Option<u64>, why: &str) {
+        self.said += 1;
+        if self.said > NAMED_MAX {
+            return;
+        }
+        output::note(match line {
+            Some(line) => format!("locum: line {line}: {why}"),
+            None => format!("locum: {why}"),
+        });
+    }
+
+    fn done(&self) -> usize {
+        self.changed + self.same + self.refused + self.overtaken
+    }
+
+    /// Says what became of them, and fails unless all are as wanted.
+    fn tell(self, total: usize) -> Result<()> {
+        if self.said > NAMED_MAX {
+            output::note(format!("locum: and {} more", self.said - NAMED_MAX));
+        }
+        let Self { changed, same, refused, overtaken, outage, .. } = self;
+        output::line(format!("{total} accounts: {changed} changed, {same} as wanted already, {refused} refused"));
+        if let Some(error) = outage {
+            let left = total.saturating_sub(changed + same + refused + overtaken);
+            output::note(format!("{left} were not changed, as the store failed; run it again to go on"));
+            return Err(error.into());
+        }
+        if refused > 0 {
+            return Err(Failure::new(exit::DATA, "not all are as wanted; nothing is lost, all others are").into());
+        }
+        if overtaken > 0 {
+            let message = format!("{overtaken} were changed by somebody else meanwhile: run it again");
+            return Err(Failure::new(exit::TEMPORARY, message).into());
+        }
+        Ok(())
+    }
+}
+
+/// Domains that were asked for, and the upstream of those that have a credential.
+struct Tenants<'d> {
+    directory: &'d Directory,
+    known: Mutex<HashMap<String, Option<String>>>,
+}
+
+impl Tenants<'_> {
+    fn of(directory: &Directory) -> Tenants<'_> {
+        Tenants { directory, known: Mutex::default() }
+    }
+
+    /// Whether the account's domain has a credential that it may use.
+    async fn serve(&self, account: &Account) -> Result<bool, DirectoryError> {
+        let Some(domain) = prefer::domain_of(&account.name) else { return Ok(false) };
+        let known = self.known.lock().ok().and_then(|known| known.get(&normalise(domain)).cloned());
+        let upstream = match known {
+            Some(upstream) => upstream,
+            None => {
+                let found = self.directory.tenant(domain).await?.map(|found| found.record);
+                let upstream = found.filter(|it| it.oauth2.current.is_some()).map(|it| it.upstream);
+                if let Ok(mut known) = self.known.lock() {
+                    known.insert(normalise(domain), upstream.clone());
+                }
+                upstream
+            }
+        };
+        Ok(upstream.as_ref() == Some(&account.upstream))
+    }
+}
+
+/// The accounts of a CSV file.
+pub(super) async fn of_file(directory: &Directory, file: &Path, wanted: &Prefer) -> Result<()> {
+    let list = list_file::read(file)?;
+    let (tenants, mut tally, mut progress) = (Tenants::of(directory), Tally::default(), Progress::begin("accounts"));
+    let total = list.rows.len() + list.bad.len();
+    for (line, why) in list.bad {
+        tally.count(Done::Refused(why), Some(line));
+    }
+    let work = list.rows.into_iter().map(|row| {
+        let tenants = &tenants;
+        async move { (row.line, row_done(tenants, row, wanted).await) }
+    });
+    let mut work = stream::iter(work).buffered(AT_ONCE);
+    while let (None, Some((line, done))) = (&tally.outage, work.next().await) {
+        tally.count(done, Some(line));
+        progress.show(tally.done(), total);
+    }
+    progress.end();
+    tally.tell(total)
+}
+
+async fn row_done(tenants: &Tenants<'_>, row: Row, wanted: &Prefer) -> Done {
+    let wanted = Prefer { prefer: row.prefer.or_else(|| wanted.prefer.clone()), ..wanted.clone() };
+    if !wanted.names_any() {
+        let why = format!("it does not say what is preferred for {}, and no --prefer is given", row.account);
+        return Done::Refused(why);
+    }
+    match tenants.directory.account(&row.account).await {
+        Ok(Some(found)) => account_done(tenants, found, &wanted).await,
+        Ok(None) => Done::Refused(format!("there is no account {}; see `locum account list`", row.account)),
+        Err(error) => Done::Failed(error),
+    }
+}
+
+/// All accounts of a domain.
+pub(super) async fn of_domain(directory: &Directory, domain: &str, wanted: &Prefer) -> Result<()> {
+    let domain = normalise(domain.trim().trim_start_matches('@'));
+    if !wanted.names_any() || domain.is_empty() {
+        let message = "say what is preferred for the domain: --prefer oauth2, or --prefer-for imap=oauth2";
+        return Err(Failure::new(exit::USAGE, message).into());
+    }
+    let (tenants, mut tally, mut progress) = (Tenants::of(directory), Tally::default(), Progress::begin("accounts"));
+    let (mut after, mut total): (Option<RecordId>, _) = (None, 0);
+    loop {
+        let page = directory.accounts_page(after.as_ref(), PAGE).await?;
+        total += page.damaged.len();
+        for (_, error) in page.damaged {
+            tally.count(Done::Refused(error.to_string()), None);
+        }
+        let is_of_it = |found: &Versioned<Account>| {
+            prefer::domain_of(&found.record.name).is_some_and(|it| normalise(it) == domain)
+        };
+        let found: Vec<_> = page.records.into_iter().filter(is_of_it).collect();
+        total += found.len();
+        let mut work =
+            stream::iter(found.into_iter().map(|found| account_done(&tenants, found, wanted))).buffered(AT_ONCE);
+        while let (None, Some(done)) = (&tally.outage, work.next().await) {
+            tally.count(done, None);
+            progress.show(tally.done(), total);
+        }
+        after = page.next.filter(|_| tally.outage.is_none());
+        if after.is_none() {
+            break;
+        }
+    }
+    progress.end();
+    if total == 0 {
+        let message = format!("there is no account of {domain}; see `locum account list`");
+        return Err(Failure::new(exit::NOT_FOUND, message).into());
+    }
+    tally.tell(total)
+}
+
+/// Changes one account, unless it is as wanted.
+async fn account_done(tenants: &Tenants<'_>, found: Versioned<Account>, wanted: &Prefer) -> Done {
+    let Versioned { record: mut account, version, .. } = found;
+    let before = account.preference.clone();
+    let tenant = match tenants.serve(&account).await {
+        Ok(tenant) => tenant,
+        Err(error) => return Done::Failed(error),
+    };
+    if let Err(why) = wanted.check(&account, tenant) {
+        return Done::Refused(why);
+    }
+    wanted.apply(&mut account.preference);
+    if account.preference == before {
+        return Done::Same;
+    }
+    match tenants.directory.put_account(&account, Some(version)).await {
+        Ok(_) => Done::Changed,
+        Err(error) => Done::Failed(error),
+    }
+}

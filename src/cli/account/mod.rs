@@ -1,0 +1,158 @@
+//! `locum account …`.
+
+mod change;
+mod list_file;
+mod many;
+mod prefer;
+mod view;
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use self::view::View;
+use super::exit::{self, Failure};
+use super::kinds;
+use super::list::{self, Found, Listing};
+use super::oauth::kept;
+use super::open_directory;
+use super::output;
+use crate::broker::{Directory, Versioned};
+use crate::config::Config;
+use crate::model::{Account, CredentialKind, Profile, RecordId, RecordKind};
+
+pub(super) use self::change::empty;
+pub(super) use self::prefer::has_tenant;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Add an account with its app password.
+    Add(change::Add),
+    /// Change what is named of an account: upstream, names at the provider, label, app password, which kind of credential
+    /// is preferred. If nothing is named, the app password is asked for.
+    ///
+    /// The preference can be changed for many accounts at once: those of a CSV file, or of a domain.
+    Set(change::Set),
+    /// List all accounts.
+    List(Listing),
+    /// Show one account.
+    Show {
+        /// The account.
+        name: String,
+        #[command(flatten)]
+        format: Format,
+    },
+    /// Remove an account and its credentials. Clients bound to it can log in no more.
+    Remove {
+        /// The account.
+        #[arg(required_unless_present = "damaged")]
+        name: Option<String>,
+        /// Remove the record of this id, which cannot be read, as `locum account list` says.
+        #[arg(long, value_name = "ID", conflicts_with = "name")]
+        damaged: Option<String>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Format {
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
+    let (config, directory) = open_directory(path).await?;
+    match command {
+        Command::Add(add) => change::add(&config, &directory, add).await,
+        Command::Set(set) => change::set(&config, &directory, set).await,
+        Command::List(listing) => list(&directory, &listing).await,
+        Command::Show { name, format } => show(&directory, &name, &format).await,
+        Command::Remove { damaged: Some(id), .. } => list::remove_damaged(&directory, RecordKind::Account, &id).await,
+        Command::Remove { name, damaged: None } => remove(&directory, &name.unwrap_or_default()).await,
+    }
+}
+
+async fn list(directory: &Directory, listing: &Listing) -> Result<()> {
+    let page = async |after: Option<&RecordId>, limit| directory.accounts_page(after, limit).await;
+    let Found { records, rest } = listing.read(RecordKind::Account, page).await?;
+    let mut views: Vec<View> = records.into_iter().map(View::of).collect();
+    views.sort_by(|a, b| a.name.cmp(&b.name));
+    if listing.json {
+        output::json(&views)?;
+        return rest.tell();
+    }
+    let rows = views
+        .into_iter()
+        .map(|view| {
+            let kinds: Vec<String> = view.credentials.iter().map(|credential| credential.kind.to_string()).collect();
+            let newest = view.credentials.iter().map(|credential| credential.created).max();
+            let (prefers, ends) = (kinds::described(&view.preference), view.ends());
+            let [since, ends] = [newest, ends].map(|time| time.map(output::day).unwrap_or_default());
+            [view.name, view.upstream, kinds.join(", "), since, prefers, ends]
+        })
+        .collect();
+    output::table(
+        ["ACCOUNT", "UPSTREAM", "CREDENTIAL", "SINCE", "PREFERS", "ENDS"],
+        rows,
+        listing.none("no accounts yet; add one with `locum account add`"),
+    );
+    rest.tell()
+}
+
+async fn remove(directory: &Directory, name: &str) -> Result<()> {
+    if list::was_damaged(directory, RecordKind::Account, check_name(name)?).await? {
+        return Ok(());
+    }
+    let Versioned { record: account, version, .. } = find(directory, name).await?;
+    directory.remove_account(name, version).await?;
+    let slots = |kind| account.credentials.get(&kind).and_then(|slots| slots.current.as_ref());
+    let left = match (slots(CredentialKind::AppPassword), slots(CredentialKind::OAuth2)) {
+        (Some(_), None) => "delete its app password in the provider's portal, too",
+        (None, Some(_)) => "revoke the application's right to it in the provider's portal, too",
+        _ => "delete its app password in the provider's portal, too, and revoke the application's right to it",
+    };
+    let kept = match slots(CredentialKind::OAuth2) {
+        Some(stored) => kept::forget(directory, &stored.id).await,
+        None => Ok(()),
+    };
+    output::note(format!("{}: removed; {left}", account.name));
+    kept
+}
+
+async fn show(directory: &Directory, name: &str, format: &Format) -> Result<()> {
+    let found = find(directory, name).await?;
+    let tenant = prefer::tenant_of(directory, &found.record).await?;
+    let view = View::of(found);
+    if format.json {
+        return Ok(output::json(&view)?);
+    }
+    view.print();
+    let own = view.credentials.iter().any(|credential| credential.kind == CredentialKind::OAuth2);
+    if let (Some(tenant), false) = (tenant, own) {
+        output::line(format!("            OAuth2 as all accounts of {tenant}: see `locum oauth status {tenant}`"));
+    }
+    Ok(())
+}
+
+pub(super) async fn find(directory: &Directory, name: &str) -> Result<Versioned<Account>> {
+    let name = check_name(name)?;
+    let missing = || Failure::new(exit::NOT_FOUND, format!("there is no account {name}; see `locum account list`"));
+    Ok(directory.account(name).await?.ok_or_else(missing)?)
+}
+
+/// The upstream of that name.
+pub(super) fn profile<'a>(config: &'a Config, upstream: &str) -> Result<&'a Profile> {
+    config.upstreams.get(upstream).map(|profile| &**profile).ok_or_else(|| {
+        let known: Vec<&str> = config.upstreams.keys().map(String::as_str).collect();
+        let message = format!("the configuration has no upstream {upstream}; it has: {}", known.join(", "));
+        Failure::new(exit::USAGE, message).into()
+    })
+}
+
+/// The name without the blanks around it. It goes into the provider's dialogue, and onto terminals.
+pub(super) fn check_name(name: &str) -> Result<&str> {
+    if name.trim().is_empty() || name.chars().any(char::is_control) {
+        return Err(Failure::new(exit::DATA, "a name must not be empty or contain control characters").into());
+    }
+    Ok(name.trim())
+}

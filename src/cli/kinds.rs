@@ -1,0 +1,116 @@
+//! Kinds of credential on the command line: how a preference is written, and what comes of it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::output;
+use crate::model::{Account, CredentialKind, Preference, Profile, Protocol};
+
+/// Kinds of credential, best first; none to have no preference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Kinds(pub(super) Vec<CredentialKind>);
+
+impl FromStr for Kinds {
+    type Err = String;
+
+    /// `none`, or names with commas between them; a list in a CSV file may have blanks or semicolons there.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || "expected \"oauth2\", \"app-password\", both with a comma between them, or \"none\"".to_owned();
+        let text = text.trim().to_ascii_lowercase();
+        if text == "none" {
+            return Ok(Self(Vec::new()));
+        }
+        let mut kinds = Vec::new();
+        for name in text.split([',', ';', ' ']).filter(|name| !name.is_empty()) {
+            let kind = CredentialKind::from_str(name).map_err(|_| wrong())?;
+            if kinds.contains(&kind) {
+                return Err(wrong());
+            }
+            kinds.push(kind);
+        }
+        if kinds.is_empty() { Err(wrong()) } else { Ok(Self(kinds)) }
+    }
+}
+
+impl fmt::Display for Kinds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&listed(&self.0))
+    }
+}
+
+/// Kinds in words: `OAuth2, then app password`.
+pub(super) fn listed(kinds: &[CredentialKind]) -> String {
+    kinds.iter().map(CredentialKind::to_string).collect::<Vec<_>>().join(", then ")
+}
+
+/// A preference in words, with what single protocols have of their own: `OAuth2; imap: app password`.
+pub(super) fn described(preference: &Preference) -> String {
+    let all = (!preference.all.is_empty()).then(|| listed(&preference.all));
+    let own = preference.by_protocol.iter().map(|(protocol, kinds)| format!("{protocol}: {}", listed(kinds)));
+    all.into_iter().chain(own).collect::<Vec<_>>().join("; ")
+}
+
+/// Parses `PROTOCOL=KIND[,KIND]`.
+pub(super) fn parse_for_protocol(text: &str) -> Result<(Protocol, Kinds), String> {
+    let (protocol, kinds) = text.split_once('=').ok_or("expected PROTOCOL=KIND, such as submission=app-password")?;
+    Ok((protocol.parse()?, kinds.parse()?))
+}
+
+/// The kind that a login of the account uses first, by protocol that the upstream serves. `tenant`: whether its domain has
+/// a credential that it may use.
+pub(super) fn used(account: &Account, tenant: bool, profile: &Profile) -> Vec<(Protocol, Option<CredentialKind>)> {
+    let first = |protocol: Protocol| {
+        let preferred = account.preferred(protocol);
+        let kinds = if preferred.is_empty() { &CredentialKind::ALL } else { preferred };
+        kinds.iter().copied().find(|kind| has(account, tenant, *kind) && takes(profile, protocol, *kind))
+    };
+    profile.endpoints.keys().map(|protocol| (*protocol, first(*protocol))).collect()
+}
+
+/// Whether an upstream takes a kind for a protocol that it serves.
+pub(super) fn takes(profile: &Profile, protocol: Protocol, kind: CredentialKind) -> bool {
+    let Some(endpoint) = profile.endpoints.get(&protocol) else { return false };
+    let may = match kind {
+        CredentialKind::AppPassword => endpoint.takes_passwords,
+        CredentialKind::OAuth2 => profile.authority.is_some(),
+    };
+    may && endpoint.mechanisms.iter().any(|mechanism| mechanism.presents() == kind)
+}
+
+/// Says which kind each protocol uses now.
+pub(super) fn tell_used(account: &Account, tenant: bool, profile: &Profile) {
+    for (protocol, kind) in used(account, tenant, profile) {
+        output::note(match kind {
+            Some(kind) => format!("  {protocol:<10}  {kind}"),
+            None => format!("  {protocol:<10}  nothing that {} takes: logins fail", profile.name),
+        });
+    }
+}
+
+/// Whether the account has a credential of the kind, be it its domain's.
+pub(super) fn has(account: &Account, tenant: bool, kind: CredentialKind) -> bool {
+    let own = account.credentials.get(&kind).is_some_and(|slots| slots.current.is_some());
+    own || (tenant && kind == CredentialKind::OAuth2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preference_is_read_as_people_write_it() {
+        use CredentialKind::{AppPassword, OAuth2};
+        for (text, kinds) in [
+            ("oauth2", &[OAuth2][..]),
+            (" OAuth2, app-password ", &[OAuth2, AppPassword]),
+            ("app-password;oauth2", &[AppPassword, OAuth2]),
+            ("app-password oauth2", &[AppPassword, OAuth2]),
+            ("none", &[]),
+        ] {
+            assert_eq!(text.parse::<Kinds>().unwrap().0, kinds, "{text}");
+        }
+        for text in ["", ",", "password", "oauth2,oauth2", "none,oauth2"] {
+            assert!(text.parse::<Kinds>().unwrap_err().contains("\"app-password\""), "{text}");
+        }
+    }
+}

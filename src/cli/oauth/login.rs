@@ -1,0 +1,218 @@
+//! `locum oauth login`: a person consents, by device code or in a browser on this machine. The refresh token is written
+//! before the account that needs it.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+
+use super::application::{self, Registration};
+use super::loopback::{self, Loopback};
+use super::{authorities, authority, kept, refused, set};
+use crate::broker::{Directory, DirectoryError, Versioned};
+use crate::cli::account;
+use crate::cli::exit::{self, Failure};
+use crate::cli::output;
+use crate::cli::progress::Waiting;
+use crate::config::Config;
+use crate::credential::oauth2::{
+    AuthorizationCode, DeviceCode, FailureKind, Grant, OAuth2, TokenEndpoint, TokenFailure,
+};
+use crate::model::{Account, Authority, CredentialKind, KeptToken, Profile, Protocol, Secret, StoredCredential};
+
+/// A consent costs a person's time: if others change the account meanwhile, it is written over theirs so often, unless it
+/// is the same credential that they changed.
+const TRIES: usize = 3;
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Login {
+    /// The account.
+    account: String,
+    /// The upstream that it lives at, if the account is to be made.
+    #[arg(long)]
+    upstream: Option<String>,
+    /// Consent in a browser on this machine.
+    #[arg(long, conflicts_with = "device")]
+    browser: bool,
+    /// Consent in a browser anywhere, by entering a code. Used unless --browser is given, where the provider has it.
+    #[arg(long)]
+    device: bool,
+    #[command(flatten)]
+    registration: Registration,
+}
+
+pub(super) async fn run(config: &Config, directory: &Directory, login: Login) -> Result<()> {
+    let account = account_to_be(directory, &login).await?;
+    let profile = account::profile(config, &account.upstream)?;
+    let authority = authority(profile)?;
+    let before = current(&account).cloned();
+    let credential = credential(&login.registration, before.as_ref(), profile)?;
+    // What is wrong with it is said before anybody is bothered.
+    let stored = application::stored(credential.clone(), &login.registration.label)?;
+    let http = authorities(config)?;
+
+    let by_device = login.device || (!login.browser && authority.device_url.is_some());
+    let person = account.identity(Protocol::Submission);
+    let consented = if by_device {
+        by_device_code(&http, &credential, authority, person).await
+    } else {
+        in_browser(&http, &credential, authority, person).await?
+    };
+    let refresh_token = consented.map_err(|failure| {
+        if by_device && !login.device && failure.kind() == FailureKind::Permanent && authority.authorize_url.is_some() {
+            output::note("note: many organisations block the device flow: --browser goes without it");
+        }
+        refused(&failure)
+    })?;
+
+    let token = KeptToken { credential: stored.id.clone(), refresh_token, obtained: Timestamp::now() };
+    directory.put_token(&token, None).await?;
+    let written = write(directory, account, &stored, before.as_ref()).await;
+    let account = match written {
+        Ok(account) => account,
+        Err(error) => {
+            // Nobody will use it. The error that led here is the one to tell of.
+            let _ = kept::forget(directory, &stored.id).await;
+            return Err(error);
+        }
+    };
+    output::note(format!(
+        "{}: OAuth2 by {} {}",
+        account.name,
+        credential.grant,
+        if before.is_some() { "changed" } else { "added" }
+    ));
+    application::tell_end(&credential);
+    set::tell_used(directory, &account, profile).await?;
+    output::note(format!(
+        "the provider does not say who consented: see that it was the right person with: locum probe {}",
+        account.name
+    ));
+    match before {
+        Some(before) => kept::forget(directory, &before.id).await,
+        None => Ok(()),
+    }
+}
+
+/// The account as it is, or as it will be made.
+async fn account_to_be(directory: &Directory, login: &Login) -> Result<Account> {
+    let name = account::check_name(&login.account)?;
+    match (directory.account(name).await?, &login.upstream) {
+        (Some(Versioned { record, .. }), None) => Ok(record),
+        (Some(Versioned { record, .. }), Some(upstream)) if record.upstream == *upstream => Ok(record),
+        (Some(Versioned { record, .. }), Some(_)) => {
+            let message = format!("{name} lives at {}; `locum account set` moves it", record.upstream);
+            Err(Failure::new(exit::USAGE, message).into())
+        }
+        (None, Some(upstream)) => Ok(account::empty(name.to_owned(), upstream.clone())),
+        (None, None) => {
+            let message = format!("there is no account {name}; to make it, say with --upstream where it lives");
+            Err(Failure::new(exit::NOT_FOUND, message).into())
+        }
+    }
+}
+
+fn current(account: &Account) -> Option<&StoredCredential> {
+    account.credentials.get(&CredentialKind::OAuth2).and_then(|slots| slots.current.as_ref())
+}
+
+/// The application to consent to. Where it is the one of last time, what is not named is as it was then.
+fn credential(named: &Registration, before: Option<&StoredCredential>, profile: &Profile) -> Result<OAuth2> {
+    let before = before.and_then(|stored| OAuth2::from_stored(stored).ok());
+    let before = before.filter(|before| before.grant == Grant::RefreshToken);
+    let client_id = named.client_id.as_deref().map(str::trim);
+    let before = before.filter(|before| client_id.is_none_or(|client_id| client_id == before.client_id));
+    let Some(client_id) = client_id.or(before.as_ref().map(|before| before.client_id.as_str())) else {
+        let message = "say which application is to be consented to, with --client-id as the provider's portal shows it";
+        return Err(Failure::new(exit::USAGE, message).into());
+    };
+    let tenant = named.tenant.as_deref().map(str::trim).or(before.as_ref().and_then(|before| before.tenant.as_deref()));
+    named.check_tenant(tenant, profile)?;
+    let authentication = match &before {
+        Some(before) if !named.secret.is_given() && named.secret_expires.is_none() => before.authentication.clone(),
+        _ => named.authentication(false, profile)?,
+    };
+    let (tenant, client_id) = (tenant.map(str::to_owned), client_id.to_owned());
+    Ok(OAuth2 { tenant, client_id, authentication, grant: Grant::RefreshToken })
+}
+
+async fn by_device_code(
+    http: &dyn TokenEndpoint,
+    credential: &OAuth2,
+    authority: &Authority,
+    person: &str,
+) -> Result<Secret, TokenFailure> {
+    let code = DeviceCode::start(http, credential, authority).await?;
+    output::note(format!("{person} must consent. On any machine with a browser:"));
+    output::note(format!("  open   {}", code.verification_uri));
+    output::note(format!("  enter  {}", code.user_code));
+    if let Some(complete) = &code.verification_uri_complete {
+        output::note(format!("  or     {complete}"));
+    }
+    output::note(format!("waiting for that, {} at most", minutes(code.expires_in)));
+    let _waiting = Waiting::begin("waiting for consent");
+    code.wait(http, credential, authority).await
+}
+
+async fn in_browser(
+    http: &dyn TokenEndpoint,
+    credential: &OAuth2,
+    authority: &Authority,
+    person: &str,
+) -> Result<Result<Secret, TokenFailure>> {
+    let loopback = Loopback::bind().await.context("cannot open a port for the browser to come back to")?;
+    let begun = match AuthorizationCode::begin(credential, authority, &loopback.redirect_uri(), person) {
+        Ok(begun) => begun,
+        Err(failure) => return Ok(Err(failure)),
+    };
+    let port = loopback.port;
+    output::note(format!("{person} must consent. In a browser on this machine, open:"));
+    output::note(format!("  {}", begun.url));
+    output::note(format!("(a browser elsewhere comes back through: ssh -L {port}:127.0.0.1:{port} THIS-MACHINE)"));
+    output::note(format!("waiting for that, {} at most", minutes(loopback::WAIT)));
+    let waiting = Waiting::begin("waiting for consent");
+    let Some(redirected) = loopback.wait(|query| begun.redirected(query)).await else {
+        drop(waiting);
+        return Err(Failure::new(exit::DENIED, "the browser did not come back in time; run it again").into());
+    };
+    Ok(begun.exchange(redirected, http, credential, authority).await)
+}
+
+fn minutes(time: Duration) -> String {
+    match time.as_secs().div_ceil(60) {
+        1 => "1 minute".to_owned(),
+        minutes => format!("{minutes} minutes"),
+    }
+}
+
+/// Puts the credential into the account as it is by now.
+async fn write(
+    directory: &Directory,
+    to_be: Account,
+    stored: &StoredCredential,
+    before: Option<&StoredCredential>,
+) -> Result<Account> {
+    let mut tries = 0;
+    loop {
+        let (mut account, version) = match directory.account(&to_be.name).await? {
+            Some(found) => (found.record, Some(found.version)),
+            None => (to_be.clone(), None),
+        };
+        let is_other =
+            |a: Option<&StoredCredential>, b: Option<&StoredCredential>| a.map(|it| &it.id) != b.map(|it| &it.id);
+        if account.upstream != to_be.upstream || is_other(current(&account), before) {
+            let message = format!(
+                "somebody else gave {} another upstream or OAuth2 credential meanwhile; nothing was changed here",
+                account.name
+            );
+            return Err(Failure::new(exit::TEMPORARY, message).into());
+        }
+        account.credentials.entry(CredentialKind::OAuth2).or_default().current = Some(stored.clone());
+        tries += 1;
+        match directory.put_account(&account, version).await {
+            Ok(_) => return Ok(account),
+            Err(DirectoryError::Changed { .. } | DirectoryError::Removed { .. }) if tries < TRIES => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! `locum oauth …`: what access tokens are got with.
+
+mod application;
+pub(super) mod kept;
+mod login;
+mod loopback;
+mod set;
+mod status;
+mod tenant;
+
+use std::future::Future;
+use std::path::Path;
+
+use anyhow::Result;
+use tokio_util::sync::CancellationToken;
+
+use super::exit::{self, Failure};
+use super::open_directory;
+use crate::app::{Problems, note_all};
+use crate::broker::Authorities;
+use crate::config::Config;
+use crate::credential::oauth2::{FailureKind, TokenFailure, Tokens};
+use crate::model::{Authority, Profile, presets};
+use crate::net::{HttpOptions, Https, tls};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Let the owner of a mailbox consent, and keep the refresh token that comes of it. The account is made if it is new.
+    Login(login::Login),
+    /// Give one account an application's credential.
+    Set(set::Set),
+    /// Give a whole domain an application's credential, for all its accounts that have none of their own.
+    AddTenant(tenant::Add),
+    /// Remove a domain's credential.
+    RemoveTenant(tenant::Remove),
+    /// Show the OAuth2 credentials of domains and accounts, and which of them end soon.
+    Status(status::Status),
+}
+
+pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
+    let (config, directory) = open_directory(path).await?;
+    match command {
+        Command::Login(login) => login::run(&config, &directory, login).await,
+        Command::Set(set) => set::run(&config, &directory, set).await,
+        Command::AddTenant(add) => tenant::add(&config, &directory, add).await,
+        Command::RemoveTenant(remove) => tenant::remove(&directory, remove).await,
+        Command::Status(status) => status::run(&config, &directory, status).await,
+    }
+}
+
+/// Who issues an upstream's tokens.
+pub(super) fn authority(profile: &Profile) -> Result<&Authority> {
+    profile.authority.as_ref().ok_or_else(|| {
+        let has_one = |name: &&str| presets::preset(name).is_some_and(|preset| preset.authority.is_some());
+        let known: Vec<&str> = presets::NAMES.into_iter().filter(has_one).collect();
+        let message = format!(
+            "it is not known who issues access tokens for {0}; the presets {1} have that, for another provider set \
+             token-url and the rest in [upstream.{0}.oauth2]",
+            profile.name,
+            known.join(", ")
+        );
+        Failure::new(exit::USAGE, message).into()
+    })
+}
+
+/// HTTPS to authorities, which trusts what upstreams are trusted by.
+fn authorities(config: &Config) -> Result<Authorities> {
+    let mut problems = Vec::new();
+    let tls = note_all(&mut problems, tls::client_config(&config.tls));
+    Problems::none_in(problems, false)?;
+    let tls = tls.expect("there is one if there are no problems");
+    Ok(Authorities::new(Https::new(&tls, HttpOptions::default())?))
+}
+
+/// Does some work while tokens can be had. What was begun for them is brought to an end.
+pub(super) async fn while_run<T>(tokens: &Tokens, work: impl Future<Output = T>) -> T {
+    let stop = CancellationToken::new();
+    let working = async {
+        let done = work.await;
+        stop.cancel();
+        done
+    };
+    tokio::join!(tokens.run(stop.clone()), working).1
+}
+
+/// A refusal of an authority, with the exit code for it.
+fn refused(failure: &TokenFailure) -> Failure {
+    let code = match failure.kind() {
+        FailureKind::Transient => exit::TEMPORARY,
+        FailureKind::Permanent | FailureKind::NeedsConsent => exit::DENIED,
+    };
+    Failure::new(code, failure.to_string())
+}

@@ -1,0 +1,55 @@
+//! `locum oauth set`.
+
+use anyhow::Result;
+
+use super::application::{self, Application};
+use super::kept;
+use crate::broker::{Directory, Versioned};
+use crate::cli::account;
+use crate::cli::kinds;
+use crate::cli::output;
+use crate::config::Config;
+use crate::model::{Account, CredentialKind, Profile};
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Set {
+    /// The account.
+    account: String,
+    #[command(flatten)]
+    application: Application,
+}
+
+pub(super) async fn run(config: &Config, directory: &Directory, set: Set) -> Result<()> {
+    let Versioned { record: mut account, version, .. } = account::find(directory, &set.account).await?;
+    let profile = account::profile(config, &account.upstream)?;
+    let credential = set.application.read(profile)?;
+    let stored = application::stored(credential.clone(), &set.application.registration.label)?;
+    let old = account.credentials.entry(CredentialKind::OAuth2).or_default().current.replace(stored);
+    directory.put_account(&account, Some(version)).await?;
+    let what = if old.is_some() { "changed" } else { "added" };
+    output::note(format!("{}: OAuth2 by {} {what}", account.name, credential.grant));
+    application::tell_end(&credential);
+    tell_used(directory, &account, profile).await?;
+    output::note(format!("see whether the provider takes it: locum oauth status {} --try", account.name));
+    match old {
+        Some(old) => kept::forget(directory, &old.id).await,
+        None => Ok(()),
+    }
+}
+
+/// Says which kind each protocol uses now, and how to have OAuth2 used.
+pub(super) async fn tell_used(directory: &Directory, account: &Account, profile: &Profile) -> Result<()> {
+    let tenant = account::has_tenant(directory, account).await?;
+    output::note("used from now on:");
+    kinds::tell_used(account, tenant, profile);
+    let could_use = |(protocol, kind)| {
+        kind != Some(CredentialKind::OAuth2) && kinds::takes(profile, protocol, CredentialKind::OAuth2)
+    };
+    if kinds::used(account, tenant, profile).into_iter().any(could_use) {
+        output::note(format!(
+            "to use OAuth2 wherever the provider takes it: locum account set {} --prefer oauth2",
+            account.name
+        ));
+    }
+    Ok(())
+}

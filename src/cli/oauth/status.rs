@@ -1,0 +1,359 @@
+//! `locum oauth status`: what there is, until when, and, if asked, whether the authority gives a token for it now.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::application::{days, until};
+use super::authorities;
+use crate::broker::{Directory, KeptTokens, Versioned};
+use crate::cli::account;
+use crate::cli::exit::{self, Failure};
+use crate::cli::list::{Found, Listing, Rest};
+use crate::cli::output;
+use crate::cli::progress::Progress;
+use crate::config::Config;
+use crate::credential::oauth2::{Authentication, Grant, OAuth2, TokenOptions, Tokens, Wanted};
+use crate::model::{Account, CredentialKind, Protocol, RecordId, RecordKind, StoredCredential, Tenant};
+
+/// What ends within so many days is told of: time enough to have a secret made by somebody else.
+const WARNING_DAYS: i64 = 30;
+
+/// Refresh tokens that are read, and authorities that are asked, at a time.
+const AT_ONCE: usize = 8;
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Status {
+    /// Accounts and domains to show; without any, all that have an OAuth2 credential.
+    #[arg(value_name = "NAME", conflicts_with_all = ["all", "limit", "after"])]
+    names: Vec<String>,
+    /// Ask the authority for a token now, for each.
+    #[arg(long = "try")]
+    tried: bool,
+    #[command(flatten)]
+    listing: Listing,
+}
+
+/// One credential.
+#[derive(Debug, Serialize)]
+struct Row {
+    /// An address, or `@` and a domain.
+    name: String,
+    upstream: String,
+    /// The domain whose credential it is, if it is not the account's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential_of: Option<String>,
+    id: String,
+    label: String,
+    since: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grant: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<String>,
+    /// When the secret or the certificate ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    days_left: Option<i64>,
+    /// When the refresh token was handed out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token_since: Option<Timestamp>,
+    state: State,
+    /// Whether the authority gave a token just now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<Tried>,
+    /// What is to be said of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+    /// For whom to ask; `None` for a whole domain.
+    #[serde(skip)]
+    mailbox: Option<String>,
+    #[serde(skip)]
+    credential: Option<OAuth2>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum State {
+    Good,
+    EndsSoon,
+    Over,
+    /// It cannot be used as it is stored.
+    Unusable,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Tried {
+    Granted,
+    Refused,
+    NotTried,
+}
+
+pub(super) async fn run(config: &Config, directory: &Directory, status: Status) -> Result<()> {
+    let (mut rows, rests) = match status.names.is_empty() {
+        true => all(directory, &status.listing).await?,
+        false => (named(directory, &status.names).await?, Vec::new()),
+    };
+    add_refresh_tokens(directory, &mut rows).await?;
+    if status.tried {
+        try_all(config, directory, &mut rows).await?;
+    }
+    rows.sort_by(|a, b| a.name.cmp(&b.name)); // domains first: `@` is before any letter
+    if status.listing.json {
+        output::json(&rows)?;
+    } else {
+        let hint = "no OAuth2 credentials yet; give one with `locum oauth login` or `locum oauth add-tenant`";
+        show(rows, status.tried, status.listing.none(hint));
+    }
+    let told: Vec<Result<()>> = rests.into_iter().map(Rest::tell).collect();
+    told.into_iter().collect()
+}
+
+/// Everything there is: domains, and a part of the accounts.
+async fn all(directory: &Directory, listing: &Listing) -> Result<(Vec<Row>, Vec<Rest>)> {
+    let (mut rows, mut rests) = (Vec::new(), Vec::new());
+    if listing.begins() {
+        let page = async |after: Option<&RecordId>, limit| directory.tenants_page(after, limit).await;
+        let Found { records, rest } = Listing::of_all().read(RecordKind::Tenant, page).await?;
+        rows.extend(records.into_iter().filter_map(|found| Row::of_tenant(&found.record)));
+        rests.push(rest);
+    }
+    let page = async |after: Option<&RecordId>, limit| {
+        let mut page = directory.accounts_page(after, limit).await?;
+        page.records.retain(|found| current(&found.record).is_some());
+        Ok(page)
+    };
+    let Found { records, rest } = listing.read(RecordKind::Account, page).await?;
+    rows.extend(records.into_iter().filter_map(|found| Row::of_account(&found.record, None)));
+    rests.push(rest);
+    Ok((rows, rests))
+}
+
+/// Those that were named. An account without a credential of its own shows that of its domain.
+async fn named(directory: &Directory, names: &[String]) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for name in names {
+        let name = account::check_name(name)?;
+        let domain = name.strip_prefix('@').unwrap_or(name);
+        if let (false, Some(found)) = (domain.contains('@'), directory.tenant(domain).await?) {
+            rows.extend(Row::of_tenant(&found.record));
+            continue;
+        }
+        let Versioned { record: account, .. } = account::find(directory, name).await?;
+        let tenant = match name.rsplit_once('@') {
+            Some((_, domain)) => directory.tenant(domain).await?.map(|found| found.record),
+            None => None,
+        };
+        let tenant = tenant.filter(|tenant| tenant.upstream == account.upstream);
+        let Some(row) = Row::of_account(&account, tenant.as_ref()) else {
+            let message = format!("{name} has no OAuth2 credential; give it one with `locum oauth login {name}`");
+            return Err(Failure::new(exit::NOT_FOUND, message).into());
+        };
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+fn current(account: &Account) -> Option<&StoredCredential> {
+    account.credentials.get(&CredentialKind::OAuth2).and_then(|slots| slots.current.as_ref())
+}
+
+impl Row {
+    fn of_tenant(tenant: &Tenant) -> Option<Self> {
+        let stored = tenant.oauth2.current.as_ref()?;
+        let again = format!("locum oauth add-tenant {} --upstream {}", tenant.domain, tenant.upstream);
+        Some(Self::new(format!("@{}", tenant.domain), &tenant.upstream, stored, None, &again))
+    }
+
+    fn of_account(account: &Account, tenant: Option<&Tenant>) -> Option<Self> {
+        let mailbox = Some(account.identity(Protocol::Imap).to_owned());
+        let (name, upstream) = (account.name.clone(), account.upstream.as_str());
+        if let Some(stored) = current(account) {
+            let again = format!("locum oauth set {name}");
+            return Some(Self::new(name, upstream, stored, mailbox, &again));
+        }
+        let tenant = tenant?;
+        let again = format!("locum oauth add-tenant {} --upstream {upstream}", tenant.domain);
+        let row = Self::new(name, upstream, tenant.oauth2.current.as_ref()?, mailbox, &again);
+        Some(Self { credential_of: Some(tenant.domain.clone()), ..row })
+    }
+
+    /// `again` is the command that replaces the credential.
+    fn new(name: String, upstream: &str, stored: &StoredCredential, mailbox: Option<String>, again: &str) -> Self {
+        let credential = OAuth2::from_stored(stored);
+        let now = Timestamp::now();
+        let mut row = Self {
+            name,
+            upstream: upstream.to_owned(),
+            credential_of: None,
+            id: stored.id.clone(),
+            label: stored.label.clone(),
+            since: stored.created,
+            grant: None,
+            client_id: None,
+            tenant: None,
+            ends: None,
+            days_left: None,
+            refresh_token_since: None,
+            state: State::Good,
+            token: None,
+            notes: Vec::new(),
+            mailbox,
+            credential: None,
+        };
+        let credential = match credential {
+            Ok(credential) => credential,
+            Err(error) => {
+                row.state = State::Unusable;
+                row.notes.push(error.to_string());
+                return row;
+            }
+        };
+        row.grant = Some(credential.grant.to_string());
+        row.client_id = Some(credential.client_id.clone());
+        row.tenant.clone_from(&credential.tenant);
+        row.ends = credential.expires();
+        row.days_left = row.ends.map(|end| days(end, now));
+        if let Some(end) = row.ends {
+            row.tell_end(end, now, &credential, again);
+        }
+        row.credential = Some(credential);
+        row
+    }
+
+    fn tell_end(&mut self, end: Timestamp, now: Timestamp, credential: &OAuth2, again: &str) {
+        let (what, given) = match &credential.authentication {
+            Authentication::Certificate { .. } => ("certificate", "--certificate"),
+            Authentication::Public | Authentication::Secret { .. } | Authentication::Key { .. } => {
+                ("secret", "--secret-file")
+            }
+        };
+        // An application that a person consented to needs no new consent, but that is how its secret is given.
+        let again = match credential.grant {
+            Grant::RefreshToken => format!("locum oauth login {}", self.name),
+            Grant::ClientCredentials | Grant::ServiceAccount => again.to_owned(),
+        };
+        let (day, left) = (output::day(end), until(end, now));
+        if end <= now {
+            self.state = State::Over;
+            self.notes.push(format!("its {what} ended on {day}: make a new one and give it with `{again} {given} …`"));
+        } else if days(end, now) < WARNING_DAYS {
+            self.state = State::EndsSoon;
+            self.notes
+                .push(format!("its {what} ends on {day}, {left}: make a new one and give it with `{again} {given} …`"));
+        }
+    }
+}
+
+/// When refresh tokens were handed out, and which are not there.
+async fn add_refresh_tokens(directory: &Directory, rows: &mut [Row]) -> Result<()> {
+    let reads = rows
+        .iter_mut()
+        .filter(|row| row.credential.as_ref().is_some_and(|credential| credential.grant == Grant::RefreshToken));
+    let reads = reads.map(|row| async move {
+        match directory.token(&row.id, true).await {
+            Ok(Some(found)) => row.refresh_token_since = Some(found.record.obtained),
+            Ok(None) => {
+                row.state = State::Unusable;
+                row.notes.push(format!("it has no refresh token: run `locum oauth login {}`", row.name));
+            }
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => {
+                row.state = State::Unusable;
+                row.notes.push(format!("its refresh token is damaged ({error}): run `locum oauth login {}`", row.name));
+            }
+        }
+        Ok(())
+    });
+    stream::iter(reads).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+    Ok(())
+}
+
+/// Asks the authority for a token by each.
+async fn try_all(config: &Config, directory: &Directory, rows: &mut [Row]) -> Result<()> {
+    let tokens = Tokens::new(
+        Arc::new(authorities(config)?),
+        Arc::new(KeptTokens::new(directory.clone())),
+        TokenOptions::default(),
+    );
+    let total = rows.len();
+    let mut progress = Progress::begin("credentials");
+    let tries = async {
+        let mut tries =
+            stream::iter(rows.iter_mut().map(|row| try_one(config, &tokens, row))).buffer_unordered(AT_ONCE);
+        let mut done = 0;
+        while tries.next().await.is_some() {
+            done += 1;
+            progress.show(done, total);
+        }
+    };
+    super::while_run(&tokens, tries).await;
+    progress.end();
+    Ok(())
+}
+
+async fn try_one(config: &Config, tokens: &Tokens, row: &mut Row) {
+    let Some(credential) = &row.credential else { return };
+    let Some(authority) = config.upstreams.get(&row.upstream).and_then(|profile| profile.authority.clone()) else {
+        row.token = Some(Tried::NotTried);
+        row.notes.push(format!("not tried: the configuration has no authority for {}", row.upstream));
+        return;
+    };
+    let subject = match (&row.mailbox, credential.grant) {
+        (Some(mailbox), _) => mailbox.clone(),
+        (None, Grant::ClientCredentials | Grant::RefreshToken) => String::new(), // such a token is for no mailbox alone
+        (None, Grant::ServiceAccount) => {
+            row.token = Some(Tried::NotTried);
+            row.notes.push("not tried: it is for one mailbox at a time, so name an account of the domain".to_owned());
+            return;
+        }
+    };
+    let (version, credential) = (credential.version(&row.id), credential.clone());
+    match tokens.access_token(&Wanted { version, credential, authority, subject }).await {
+        Ok(_) => row.token = Some(Tried::Granted),
+        Err(failure) => {
+            row.token = Some(Tried::Refused);
+            row.notes.push(failure.to_string());
+        }
+    }
+}
+
+fn show(rows: Vec<Row>, tried: bool, none: &str) {
+    let mut notes = Vec::new();
+    let cells = rows.into_iter().map(|row| {
+        let credential = row.credential_of.as_ref().map_or_else(String::new, |domain| format!(" of @{domain}"));
+        notes.extend(row.notes.iter().map(|note| format!("note: {}: {note}", row.name)));
+        let state = match (row.token, row.state) {
+            (Some(Tried::Granted), State::Good) => "token granted",
+            (Some(Tried::Granted), _) => "token granted !",
+            (Some(Tried::Refused), _) => "REFUSED",
+            (_, State::Good) if tried => "not tried",
+            (_, State::Good) => "",
+            (_, State::EndsSoon) => "ends soon",
+            (_, State::Over) => "OVER",
+            (_, State::Unusable) => "UNUSABLE",
+        };
+        let ends = row.ends.zip(row.days_left).map(|(end, left)| format!("{} ({left} d)", output::day(end)));
+        [
+            row.name,
+            row.upstream,
+            row.grant.map(|grant| grant + &credential).unwrap_or_default(),
+            row.client_id.unwrap_or_default(),
+            row.tenant.unwrap_or_default(),
+            output::day(row.since),
+            row.refresh_token_since.map(output::day).unwrap_or_default(),
+            ends.unwrap_or_default(),
+            state.to_owned(),
+        ]
+    });
+    let cells = cells.collect();
+    let header = ["NAME", "UPSTREAM", "GRANT", "CLIENT ID", "TENANT", "SINCE", "TOKEN SINCE", "ENDS", "STATE"];
+    output::table(header, cells, none);
+    notes.into_iter().for_each(output::note);
+}

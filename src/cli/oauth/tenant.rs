@@ -1,0 +1,96 @@
+//! `locum oauth add-tenant` and `locum oauth remove-tenant`.
+
+use anyhow::Result;
+
+use super::application::{self, Application};
+use crate::broker::{Directory, Versioned};
+use crate::cli::account;
+use crate::cli::exit::{self, Failure};
+use crate::cli::list;
+use crate::cli::output;
+use crate::config::Config;
+use crate::model::{RecordKind, Slots, Tenant};
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Add {
+    /// The domain behind the @ of the accounts.
+    domain: String,
+    /// The upstream that they live at, as [upstream.<name>] in the configuration.
+    #[arg(long)]
+    upstream: String,
+    #[command(flatten)]
+    application: Application,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Remove {
+    /// The domain.
+    #[arg(required_unless_present = "damaged")]
+    domain: Option<String>,
+    /// Remove the record of this id, which cannot be read, as `locum oauth status` says.
+    #[arg(long, value_name = "ID", conflicts_with = "domain")]
+    damaged: Option<String>,
+}
+
+pub(super) async fn add(config: &Config, directory: &Directory, add: Add) -> Result<()> {
+    let domain = check_domain(&add.domain)?;
+    let profile = account::profile(config, &add.upstream)?;
+    let found = directory.tenant(domain).await?;
+    let credential = add.application.read(profile)?;
+    let stored = application::stored(credential.clone(), &add.application.registration.label)?;
+    let tenant = Tenant { domain: domain.to_owned(), upstream: add.upstream, oauth2: Slots { current: Some(stored) } };
+    directory.put_tenant(&tenant, found.as_ref().map(|found| found.version)).await?;
+    let what = if found.is_some() { "changed" } else { "added" };
+    output::note(format!("{domain}: OAuth2 by {} {what}", credential.grant));
+    application::tell_end(&credential);
+    if let Some(Versioned { record: before, .. }) = found.filter(|found| found.record.upstream != tenant.upstream) {
+        output::note(format!(
+            "note: it is for accounts at {} now, no longer for those at {}",
+            tenant.upstream, before.upstream
+        ));
+    }
+    output::note(format!(
+        "its accounts at {} use it where they have nothing else that the provider takes; to use it for all of them: locum \
+         account set --domain {domain} --prefer oauth2",
+        tenant.upstream
+    ));
+    output::note(format!("see whether the provider takes it: locum oauth status {domain} --try"));
+    Ok(())
+}
+
+pub(super) async fn remove(directory: &Directory, remove: Remove) -> Result<()> {
+    if let Some(id) = remove.damaged {
+        return list::remove_damaged(directory, RecordKind::Tenant, &id).await;
+    }
+    let domain = remove.domain.unwrap_or_default(); // it is required then
+    let domain = check_domain(&domain)?;
+    if list::was_damaged(directory, RecordKind::Tenant, domain).await? {
+        return Ok(());
+    }
+    let Some(found) = directory.tenant(domain).await? else {
+        let message = format!("{domain} has no credential; see `locum oauth status`");
+        return Err(Failure::new(exit::NOT_FOUND, message).into());
+    };
+    directory.remove_tenant(domain, found.version).await?;
+    output::note(format!(
+        "{}: removed; its accounts without a credential of their own can log in no more. Delete the secret or certificate \
+         in the provider's portal, too",
+        found.record.domain
+    ));
+    Ok(())
+}
+
+/// A domain as it stands behind an `@`; the `@` may be there, too.
+fn check_domain(domain: &str) -> Result<&str> {
+    let domain = domain.trim();
+    let domain = domain.strip_prefix('@').unwrap_or(domain);
+    let is_right = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-');
+    if domain.is_empty() || !domain.chars().all(is_right) {
+        return Err(Failure::new(
+            exit::DATA,
+            "a domain is what stands behind the @ of an address, such as contoso.com",
+        )
+        .into());
+    }
+    Ok(domain)
+}
