@@ -14,6 +14,8 @@ mod keys;
 mod member;
 mod record;
 mod request;
+#[cfg(test)]
+mod tests;
 mod tokens;
 
 use std::fmt;
