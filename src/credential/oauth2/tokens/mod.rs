@@ -10,6 +10,8 @@ mod life;
 mod meters;
 mod refresh;
 mod shelf;
+#[cfg(test)]
+mod tests;
 mod trouble;
 
 use std::fmt;

@@ -7,7 +7,7 @@ use tokio::time::{sleep, timeout};
 
 use super::super::failure::TokenFailure;
 use super::super::{Granted, KeptError, Replaced};
-use super::shelf::{Dead, Entry, Key, Unsaved};
+use super::shelf::{Entry, Key, Unsaved};
 use super::trouble::Backoff;
 use super::{Tokens, Wanted};
 use crate::model::Secret;
@@ -53,17 +53,13 @@ impl Tokens {
 
     /// The token of the last write anywhere. While the store cannot tell, that which is remembered has to do.
     async fn kept(&self, key: &Key, id: &str) -> Result<Secret, TokenFailure> {
-        let dead = self.shelf().get(key).and_then(|entry| entry.dead.clone());
+        let dead = |token: &Secret| self.shelf().get(key).and_then(|entry| entry.dead(token).cloned());
         match self.read(id, true).await {
-            Ok(Some(token)) => match dead.filter(|dead| dead.token == token) {
-                Some(dead) => Err(dead.failure),
-                None => Ok(token),
-            },
+            Ok(Some(token)) => dead(&token).map_or(Ok(token), Err),
             Ok(None) => Err(TokenFailure::no_refresh_token()),
             Err(error) => {
                 let remembered = self.read(id, false).await.ok().flatten();
-                let is_alive = |token: &Secret| dead.is_none_or(|dead| dead.token != *token);
-                remembered.filter(is_alive).ok_or_else(|| TokenFailure::from_kept(&error))
+                remembered.filter(|token| dead(token).is_none()).ok_or_else(|| TokenFailure::from_kept(&error))
             }
         }
     }
@@ -111,7 +107,7 @@ impl Tokens {
 
     fn bury(&self, key: &Key, token: &Secret, failure: &TokenFailure) {
         if let Some(entry) = self.shelf().get_mut(key) {
-            entry.dead = Some(Dead { token: token.clone(), failure: failure.clone() });
+            entry.bury(token, failure);
         }
     }
 }

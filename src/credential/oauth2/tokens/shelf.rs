@@ -16,6 +16,9 @@ use crate::model::Secret;
 /// Below so many nothing is looked through for what has ended.
 const SWEEP_MIN: usize = 1024;
 
+/// Dead refresh tokens that are remembered under one key.
+const DEAD_MAX: usize = 4;
+
 /// What a token is kept under: who asks for it, whom, for what. A credential of an application has one for all its
 /// mailboxes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -46,7 +49,8 @@ pub(super) struct Entry {
     /// The request that is under way.
     pub(super) flight: Option<watch::Receiver<Option<Result<AccessToken, TokenFailure>>>>,
     pub(super) trouble: Option<Trouble>,
-    pub(super) dead: Option<Dead>,
+    /// The last of them last.
+    dead: Vec<Dead>,
     pub(super) unsaved: Option<Unsaved>,
     /// Whether it is being stored apart from any flight.
     is_saving: bool,
@@ -54,10 +58,10 @@ pub(super) struct Entry {
 }
 
 /// A refresh token that must not be sent again, and what the authority said of it.
-#[derive(Debug, Clone)]
-pub(super) struct Dead {
-    pub(super) token: Secret,
-    pub(super) failure: TokenFailure,
+#[derive(Debug)]
+struct Dead {
+    token: Secret,
+    failure: TokenFailure,
 }
 
 /// A refresh token that was got and is not stored yet.
@@ -70,12 +74,24 @@ pub(super) struct Unsaved {
 
 impl Entry {
     fn new(used: Instant) -> Self {
-        Self { token: None, flight: None, trouble: None, dead: None, unsaved: None, is_saving: false, used }
+        Self { token: None, flight: None, trouble: None, dead: Vec::new(), unsaved: None, is_saving: false, used }
     }
 
     /// The last failure, while it is too early to ask again.
     pub(super) fn standing(&self, now: Instant) -> Option<TokenFailure> {
         self.trouble.as_ref().and_then(|trouble| trouble.standing(now)).cloned()
+    }
+
+    /// What the authority said of that refresh token, if it is dead.
+    pub(super) fn dead(&self, token: &Secret) -> Option<&TokenFailure> {
+        self.dead.iter().find(|dead| dead.token == *token).map(|dead| &dead.failure)
+    }
+
+    pub(super) fn bury(&mut self, token: &Secret, failure: &TokenFailure) {
+        if self.dead.len() == DEAD_MAX {
+            self.dead.remove(0);
+        }
+        self.dead.push(Dead { token: token.clone(), failure: failure.clone() });
     }
 
     /// Whether there is something to store that nobody stores yet; whoever asks does from now on.
@@ -97,7 +113,7 @@ impl Entry {
 
     fn is_over(&self, now: Instant) -> bool {
         !self.is_bound()
-            && self.dead.is_none()
+            && self.dead.is_empty()
             && self.token.as_ref().is_none_or(|token| token.age(now) == Age::Over)
             && self.trouble.as_ref().is_none_or(|trouble| trouble.is_forgotten(now))
     }
