@@ -114,7 +114,8 @@ pub(super) async fn set(config: &Config, directory: &Directory, set: Set) -> Res
     let name = match many.whose(name) {
         Whose::One(name) => name,
         Whose::Csv(_) | Whose::Domain(_) if details.names_any() || details.secret.is_given() => {
-            let message = "--csv and --domain change what is preferred, with --prefer and --prefer-for, and nothing else";
+            let message =
+                "--csv and --domain change what is preferred, with --prefer and --prefer-for, and nothing else";
             return Err(Failure::new(exit::USAGE, message).into());
         }
         Whose::Csv(file) => return many::of_file(directory, &file, &prefer).await,

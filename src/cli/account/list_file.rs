@@ -40,9 +40,8 @@ pub(super) struct Row {
 /// # Errors
 /// If the file is none.
 pub(super) fn read(path: &Path) -> Result<List, Failure> {
-    let failed = |error: std::io::Error| {
-        Failure::new(exit::NOT_FOUND, format!("cannot read {}: {error}", path.display()))
-    };
+    let failed =
+        |error: std::io::Error| Failure::new(exit::NOT_FOUND, format!("cannot read {}: {error}", path.display()));
     let mut bytes = Vec::new();
     File::open(path).map_err(failed)?.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > BYTES_MAX {
@@ -79,7 +78,8 @@ fn parse(bytes: &[u8]) -> Result<List, String> {
                 }
                 Entry::Occupied(entry) if entry.get().1 == row.prefer => {}
                 Entry::Occupied(entry) => {
-                    list.bad.push((line, format!("{} stands in line {}, too, and otherwise", row.account, entry.get().0)));
+                    list.bad
+                        .push((line, format!("{} stands in line {}, too, and otherwise", row.account, entry.get().0)));
                 }
             },
             Err(why) => list.bad.push((line, why)),
@@ -166,7 +166,8 @@ impl Iterator for Records<'_> {
         let end = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX).min(rest.len());
         let first = rest[..end].iter().position(|byte| *byte == b'\n').map_or(end, |at| at + 1);
         let account = self.account.and_then(|column| fields.get(column)).unwrap_or_default();
-        let is_open = first < end && (count(&rest[..end], b'"') % 2 == 1 || account.contains(&b'\n'));
+        let goes_on = first < end || end == rest.len() && !rest.ends_with(b"\n");
+        let is_open = goes_on && (count(&rest[..end], b'"') % 2 == 1 || account.contains(&b'\n'));
         let end = if is_open { first } else { end };
         let line = self.line;
         self.line += count(&rest[..end], b'\n') as u64;
@@ -194,15 +195,19 @@ mod tests {
             let text = text.replace(" \"b@x.test\" ", " b@x.test ");
             let List { rows, bad } = parse(text.as_bytes()).unwrap();
             assert_eq!(bad, [], "{text}");
-            let expected =
-                [row(2, "a@x.test", Some(&[OAuth2])), row(3, "b@x.test", Some(&[OAuth2, AppPassword])), row(4, "c@x.test", None)];
+            let expected = [
+                row(2, "a@x.test", Some(&[OAuth2])),
+                row(3, "b@x.test", Some(&[OAuth2, AppPassword])),
+                row(4, "c@x.test", None),
+            ];
             assert_eq!(rows, expected, "{text}");
         }
     }
 
     #[test]
     fn columns_are_found_by_name_and_others_are_passed_over() {
-        let text = "Name,account,Notes\n\"Scanner, 3rd floor\",scan@x.test,\"two\nlines\"\n\n,,\nPrinter,print@x.test,\n";
+        let text =
+            "Name,account,Notes\n\"Scanner, 3rd floor\",scan@x.test,\"two\nlines\"\n\n,,\nPrinter,print@x.test,\n";
         let List { rows, bad } = parse(text.as_bytes()).unwrap();
         assert_eq!((rows, bad), (vec![row(2, "scan@x.test", None), row(6, "print@x.test", None)], vec![]));
     }
@@ -223,7 +228,8 @@ mod tests {
             \"g@x.test,oauth2";
         let List { rows, bad } = parse(text).unwrap();
         assert_eq!(rows, [row(2, "a@x.test", Some(&[OAuth2])), row(11, "f@x.test", Some(&[]))]);
-        let bad: Vec<(u64, &str)> = bad.iter().map(|(line, why)| (*line, why.split([',', ':', ';']).next().unwrap())).collect();
+        let bad: Vec<(u64, &str)> =
+            bad.iter().map(|(line, why)| (*line, why.split([',', ':', ';']).next().unwrap())).collect();
         assert_eq!(
             bad,
             [

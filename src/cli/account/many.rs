@@ -218,7 +218,8 @@ pub(super) async fn of_domain(directory: &Directory, domain: &str, wanted: &Pref
         };
         let found: Vec<_> = page.records.into_iter().filter(is_of_it).collect();
         total += found.len();
-        let mut work = stream::iter(found.into_iter().map(|found| account_done(&tenants, found, wanted))).buffered(AT_ONCE);
+        let mut work =
+            stream::iter(found.into_iter().map(|found| account_done(&tenants, found, wanted))).buffered(AT_ONCE);
         while let (None, Some(done)) = (&tally.outage, work.next().await) {
             tally.count(done, None);
             progress.show(tally.done(), total);

@@ -67,7 +67,9 @@ impl Registration {
     pub(super) fn authentication(&self, asked_for: bool, profile: &Profile) -> Result<Authentication> {
         if !asked_for && !self.secret.is_given() {
             return match self.secret_expires {
-                Some(_) => Err(Failure::new(exit::USAGE, "--secret-expires is about a secret, and none is given").into()),
+                Some(_) => {
+                    Err(Failure::new(exit::USAGE, "--secret-expires is about a secret, and none is given").into())
+                }
                 None => Ok(Authentication::Public),
             };
         }
@@ -179,7 +181,8 @@ fn private_file(path: &Path) -> Result<Secret> {
 }
 
 fn read(path: &Path, check: fn(&Path, &fs::Metadata) -> Result<(), store::NotPrivate>) -> Result<Secret> {
-    let failed = |why: &dyn std::fmt::Display| Failure::new(exit::NOT_FOUND, format!("cannot read {}: {why}", path.display()));
+    let failed =
+        |why: &dyn std::fmt::Display| Failure::new(exit::NOT_FOUND, format!("cannot read {}: {why}", path.display()));
     // Looked at before it is opened, for opening a FIFO would wait for a writer; and again afterwards, for the check must be
     // of the very file that is read.
     if !fs::metadata(path).map_err(|error| failed(&error))?.is_file() {

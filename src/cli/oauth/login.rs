@@ -15,7 +15,9 @@ use crate::cli::exit::{self, Failure};
 use crate::cli::output;
 use crate::cli::progress::Waiting;
 use crate::config::Config;
-use crate::credential::oauth2::{AuthorizationCode, DeviceCode, FailureKind, Grant, OAuth2, TokenEndpoint, TokenFailure};
+use crate::credential::oauth2::{
+    AuthorizationCode, DeviceCode, FailureKind, Grant, OAuth2, TokenEndpoint, TokenFailure,
+};
 use crate::model::{Account, Authority, CredentialKind, KeptToken, Profile, Protocol, Secret, StoredCredential};
 
 /// A consent costs a person's time: if others change the account meanwhile, it is written over theirs so often, unless it
@@ -74,10 +76,18 @@ pub(super) async fn run(config: &Config, directory: &Directory, login: Login) ->
             return Err(error);
         }
     };
-    output::note(format!("{}: OAuth2 by {} {}", account.name, credential.grant, if before.is_some() { "changed" } else { "added" }));
+    output::note(format!(
+        "{}: OAuth2 by {} {}",
+        account.name,
+        credential.grant,
+        if before.is_some() { "changed" } else { "added" }
+    ));
     application::tell_end(&credential);
     set::tell_used(directory, &account, profile).await?;
-    output::note(format!("the provider does not say who consented: see that it was the right person with: locum probe {}", account.name));
+    output::note(format!(
+        "the provider does not say who consented: see that it was the right person with: locum probe {}",
+        account.name
+    ));
     match before {
         Some(before) => kept::forget(directory, &before.id).await,
         None => Ok(()),
@@ -188,7 +198,8 @@ async fn write(
             Some(found) => (found.record, Some(found.version)),
             None => (to_be.clone(), None),
         };
-        let is_other = |a: Option<&StoredCredential>, b: Option<&StoredCredential>| a.map(|it| &it.id) != b.map(|it| &it.id);
+        let is_other =
+            |a: Option<&StoredCredential>, b: Option<&StoredCredential>| a.map(|it| &it.id) != b.map(|it| &it.id);
         if account.upstream != to_be.upstream || is_other(current(&account), before) {
             let message = format!(
                 "somebody else gave {} another upstream or OAuth2 credential meanwhile; nothing was changed here",

@@ -30,7 +30,8 @@ const PAGE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><ti
     <style>body{font:1.2em system-ui,sans-serif;margin:4em auto;max-width:30em;text-align:center}</style>\
     <p>You can close this window and go back to the terminal.</html>\n";
 
-const SORRY: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Locum</title><p>Not found.</html>\n";
+const SORRY: &str =
+    "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Locum</title><p>Not found.</html>\n";
 
 /// The open port.
 #[derive(Debug)]
@@ -150,11 +151,9 @@ mod tests {
                 silent.push(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap());
             }
             drop(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap());
-            for junk in [
-                "GET /favicon.ico HTTP/1.1\r\n\r\n",
-                "GET /?state=wrong HTTP/1.1\r\n\r\n",
-                "POST / HTTP/1.1\r\n\r\n",
-            ] {
+            for junk in
+                ["GET /favicon.ico HTTP/1.1\r\n\r\n", "GET /?state=wrong HTTP/1.1\r\n\r\n", "POST / HTTP/1.1\r\n\r\n"]
+            {
                 assert!(ask(port, junk).await.starts_with("HTTP/1.1 404 "), "{junk}");
             }
             assert_eq!(ask(port, &format!("GET /?{} HTTP/1.1", "x".repeat(HEAD_BYTES_MAX))).await, "");

@@ -42,9 +42,14 @@ pub(super) async fn tell_used(directory: &Directory, account: &Account, profile:
     let tenant = account::has_tenant(directory, account).await?;
     output::note("used from now on:");
     kinds::tell_used(account, tenant, profile);
-    let could_use = |(protocol, kind)| kind != Some(CredentialKind::OAuth2) && kinds::takes(profile, protocol, CredentialKind::OAuth2);
+    let could_use = |(protocol, kind)| {
+        kind != Some(CredentialKind::OAuth2) && kinds::takes(profile, protocol, CredentialKind::OAuth2)
+    };
     if kinds::used(account, tenant, profile).into_iter().any(could_use) {
-        output::note(format!("to use OAuth2 wherever the provider takes it: locum account set {} --prefer oauth2", account.name));
+        output::note(format!(
+            "to use OAuth2 wherever the provider takes it: locum account set {} --prefer oauth2",
+            account.name
+        ));
     }
     Ok(())
 }

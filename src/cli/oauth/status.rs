@@ -231,7 +231,9 @@ impl Row {
     fn tell_end(&mut self, end: Timestamp, now: Timestamp, credential: &OAuth2, again: &str) {
         let (what, given) = match &credential.authentication {
             Authentication::Certificate { .. } => ("certificate", "--certificate"),
-            Authentication::Public | Authentication::Secret { .. } | Authentication::Key { .. } => ("secret", "--secret-file"),
+            Authentication::Public | Authentication::Secret { .. } | Authentication::Key { .. } => {
+                ("secret", "--secret-file")
+            }
         };
         // An application that a person consented to needs no new consent, but that is how its secret is given.
         let again = match credential.grant {
@@ -244,16 +246,17 @@ impl Row {
             self.notes.push(format!("its {what} ended on {day}: make a new one and give it with `{again} {given} …`"));
         } else if days(end, now) < WARNING_DAYS {
             self.state = State::EndsSoon;
-            self.notes.push(format!("its {what} ends on {day}, {left}: make a new one and give it with `{again} {given} …`"));
+            self.notes
+                .push(format!("its {what} ends on {day}, {left}: make a new one and give it with `{again} {given} …`"));
         }
     }
 }
 
 /// When refresh tokens were handed out, and which are not there.
 async fn add_refresh_tokens(directory: &Directory, rows: &mut [Row]) -> Result<()> {
-    let reads = rows.iter_mut().filter(|row| {
-        row.credential.as_ref().is_some_and(|credential| credential.grant == Grant::RefreshToken)
-    });
+    let reads = rows
+        .iter_mut()
+        .filter(|row| row.credential.as_ref().is_some_and(|credential| credential.grant == Grant::RefreshToken));
     let reads = reads.map(|row| async move {
         match directory.token(&row.id, true).await {
             Ok(Some(found)) => row.refresh_token_since = Some(found.record.obtained),
@@ -283,7 +286,8 @@ async fn try_all(config: &Config, directory: &Directory, rows: &mut [Row]) -> Re
     let (stop, total) = (CancellationToken::new(), rows.len());
     let mut progress = Progress::begin("credentials");
     let tries = async {
-        let mut tries = stream::iter(rows.iter_mut().map(|row| try_one(config, &tokens, row))).buffer_unordered(AT_ONCE);
+        let mut tries =
+            stream::iter(rows.iter_mut().map(|row| try_one(config, &tokens, row))).buffer_unordered(AT_ONCE);
         let mut done = 0;
         while tries.next().await.is_some() {
             done += 1;

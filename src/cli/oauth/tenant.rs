@@ -38,14 +38,16 @@ pub(super) async fn add(config: &Config, directory: &Directory, add: Add) -> Res
     let found = directory.tenant(domain).await?;
     let credential = add.application.read(profile)?;
     let stored = application::stored(credential.clone(), &add.application.registration.label)?;
-    let tenant =
-        Tenant { domain: domain.to_owned(), upstream: add.upstream, oauth2: Slots { current: Some(stored) } };
+    let tenant = Tenant { domain: domain.to_owned(), upstream: add.upstream, oauth2: Slots { current: Some(stored) } };
     directory.put_tenant(&tenant, found.as_ref().map(|found| found.version)).await?;
     let what = if found.is_some() { "changed" } else { "added" };
     output::note(format!("{domain}: OAuth2 by {} {what}", credential.grant));
     application::tell_end(&credential);
     if let Some(Versioned { record: before, .. }) = found.filter(|found| found.record.upstream != tenant.upstream) {
-        output::note(format!("note: it is for accounts at {} now, no longer for those at {}", tenant.upstream, before.upstream));
+        output::note(format!(
+            "note: it is for accounts at {} now, no longer for those at {}",
+            tenant.upstream, before.upstream
+        ));
     }
     output::note(format!(
         "its accounts at {} use it where they have nothing else that the provider takes; to use it for all of them: locum \
@@ -84,7 +86,11 @@ fn check_domain(domain: &str) -> Result<&str> {
     let domain = domain.strip_prefix('@').unwrap_or(domain);
     let is_right = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-');
     if domain.is_empty() || !domain.chars().all(is_right) {
-        return Err(Failure::new(exit::DATA, "a domain is what stands behind the @ of an address, such as contoso.com").into());
+        return Err(Failure::new(
+            exit::DATA,
+            "a domain is what stands behind the @ of an address, such as contoso.com",
+        )
+        .into());
     }
     Ok(domain)
 }

@@ -190,8 +190,7 @@ mod tests {
     #[async_trait]
     impl TokenEndpoint for Once {
         async fn post(&self, _: &str, form: &[(&str, Secret)]) -> Result<HttpAnswer, HttpError> {
-            *self.1.lock().unwrap() =
-                form.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+            *self.1.lock().unwrap() = form.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
             let status = if self.0.contains("error") { 400 } else { 200 };
             Ok(HttpAnswer { status, retry_after: None, date: None, body: Secret::new(self.0) })
         }

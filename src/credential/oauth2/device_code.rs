@@ -262,7 +262,8 @@ mod tests {
 
     const CODE: &str = r#"{"device_code":"dev-canary","user_code":"ABCD-EFGH","expires_in":900,"interval":5,
         "verification_uri":"https://microsoft.com/devicelogin","message":"To sign in"}"#;
-    const GRANTED: &str = r#"{"token_type":"Bearer","access_token":"at","expires_in":3599,"refresh_token":"rt-canary"}"#;
+    const GRANTED: &str =
+        r#"{"token_type":"Bearer","access_token":"at","expires_in":3599,"refresh_token":"rt-canary"}"#;
 
     fn credential() -> OAuth2 {
         OAuth2 {
