@@ -56,8 +56,8 @@ struct Told {
     retry_after: Option<Duration>,
     /// How far the authority's clock is ahead, where that is why.
     clock: Option<SignedDuration>,
-    /// The refresh token that was sent is dead.
-    is_end_of_token: bool,
+    /// Nothing but another refresh token helps.
+    wants_other_token: bool,
 }
 
 impl TokenFailure {
@@ -122,14 +122,21 @@ impl TokenFailure {
         Self::of(FailureKind::Transient, format!("the refresh token is out of reach: {error}"), "see to the store")
     }
 
+    /// There is no refresh token.
+    pub(super) fn no_refresh_token() -> Self {
+        let cause = "no refresh token is kept for this credential".to_owned();
+        let told = Told::new(FailureKind::NeedsConsent, cause, "sign in with `locum oauth login`");
+        Self(Arc::new(Told { wants_other_token: true, ..told }))
+    }
+
     /// A failure of our own finding.
     pub(super) fn of(kind: FailureKind, cause: impl Into<String>, remedy: &str) -> Self {
         Self(Arc::new(Told::new(kind, cause.into(), remedy)))
     }
 
-    /// Whether the refresh token that was sent is dead: it must not be sent again.
-    pub(super) fn is_end_of_token(&self) -> bool {
-        self.0.is_end_of_token
+    /// Whether nothing but another refresh token helps: what was sent is dead, or there is none.
+    pub(super) fn wants_other_token(&self) -> bool {
+        self.0.wants_other_token
     }
 
     /// How far the authority's clock is ahead of ours, if the signature was refused for that.
@@ -151,7 +158,7 @@ impl Told {
             correlation: None,
             retry_after: None,
             clock: None,
-            is_end_of_token: false,
+            wants_other_token: false,
         }
     }
 }
@@ -237,7 +244,7 @@ fn of_error(answer: &HttpAnswer, form: &[(&str, Secret)], members: Members) -> T
         correlation: id(&members.correlation_id),
         retry_after: answer.retry_after,
         clock: clock(answer, form, error.as_deref(), number),
-        is_end_of_token: error.as_deref() == Some("invalid_grant") && sent("refresh_token") && !is_passing,
+        wants_other_token: error.as_deref() == Some("invalid_grant") && sent("refresh_token") && !is_passing,
         text: if is_known { String::new() } else { text },
         ..Told::new(kind, cause.to_owned(), remedy)
     }

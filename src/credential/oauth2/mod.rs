@@ -17,6 +17,8 @@ mod keys;
 mod member;
 mod record;
 mod request;
+#[cfg(test)]
+mod tests;
 mod tokens;
 
 use std::fmt;

@@ -43,7 +43,7 @@ impl Request {
                 form.extend(scope(&authority.application_scopes));
             }
             Grant::RefreshToken => {
-                let Some(token) = refresh_token else { return Err(no_refresh_token()) };
+                let Some(token) = refresh_token else { return Err(TokenFailure::no_refresh_token()) };
                 form.push(("grant_type", Secret::new("refresh_token")));
                 form.extend(credential.client_fields(&url, now)?);
                 form.extend(scope(&authority.delegated_scopes));
@@ -99,15 +99,6 @@ impl OAuth2 {
         }
         Ok(fields)
     }
-}
-
-/// Nobody has signed in for this credential.
-pub(super) fn no_refresh_token() -> TokenFailure {
-    TokenFailure::of(
-        FailureKind::NeedsConsent,
-        "no refresh token is kept for this credential",
-        "sign in with `locum oauth login`",
-    )
 }
 
 fn unusable(error: &CredentialError) -> TokenFailure {

@@ -1,20 +1,40 @@
 //! Access tokens, in memory alone, ready when they are wanted: got ahead of their end, once however many ask, and never
-//! thrown away because the authority is in trouble.
+//! thrown away because the authority is in trouble. It must never send a refresh token again that the authority called dead,
+//! nor use one that is not stored yet.
+//!
+//! - `life`: how a token ages. `shelf`: what is known under each key. `trouble`: when to ask again.
+//! - `flights`: the requests, run by [`Tokens::run`]. `refresh`: those with a refresh token. `meters`: what is counted.
 
+mod flights;
 mod life;
+mod meters;
+mod refresh;
+mod shelf;
+#[cfg(test)]
+mod tests;
+mod trouble;
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use jiff::Timestamp;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
 
-use super::{Grant, Granted, OAuth2, RefreshTokens, Request, TokenEndpoint, TokenFailure};
+use self::flights::Order;
+use self::life::Age;
+use self::shelf::{Entry, Key, Shelf};
+use super::failure::FailureKind;
+use super::{OAuth2, RefreshTokens, TokenEndpoint, TokenFailure};
 use crate::credential::CredentialVersion;
 use crate::model::Authority;
 
 pub use life::AccessToken;
+
+/// Requests that wait for their turn. Beyond that an authority, or the store, is far too slow for more.
+const ORDERS_MAX: usize = 4096;
 
 /// Bounds for tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,11 +78,25 @@ pub struct Wanted {
 }
 
 /// Gets access tokens and keeps them while they live.
-#[derive(Debug)]
 pub struct Tokens {
     endpoint: Arc<dyn TokenEndpoint>,
     refresh_tokens: Arc<dyn RefreshTokens>,
     options: TokenOptions,
+    shelf: Mutex<Shelf>,
+    orders: Sender<Order>,
+    /// Whoever runs has it.
+    ordered: Mutex<Option<Receiver<Order>>>,
+    is_run: AtomicBool,
+}
+
+/// What there is for who asks.
+enum Asked {
+    Token(AccessToken),
+    Flight {
+        flight: watch::Receiver<Option<Result<AccessToken, TokenFailure>>>,
+        /// What will do if the flight brings none.
+        spare: Option<AccessToken>,
+    },
 }
 
 impl Tokens {
@@ -72,34 +106,26 @@ impl Tokens {
         refresh_tokens: Arc<dyn RefreshTokens>,
         options: TokenOptions,
     ) -> Self {
-        Self { endpoint, refresh_tokens, options }
+        meters::describe();
+        let (orders, ordered) = mpsc::channel(ORDERS_MAX);
+        Self {
+            endpoint,
+            refresh_tokens,
+            shelf: Mutex::new(Shelf::new(options.tokens_max)),
+            options,
+            orders,
+            ordered: Mutex::new(Some(ordered)),
+            is_run: AtomicBool::new(false),
+        }
     }
 
-    /// Makes the requests, until `stop`. Nothing is asked of an authority unless this runs: what a login began goes on when
-    /// the login is dropped, so that no refresh token is lost.
-    pub async fn run(&self, stop: CancellationToken) {
-        stop.cancelled().await;
-    }
-
-    /// A token that can be presented now.
+    /// A token that can be presented now. One that is about to end will do while there is no other.
     ///
     /// # Errors
     /// If there is none to be had.
     pub async fn access_token(&self, wanted: &Wanted) -> Result<AccessToken, TokenFailure> {
-        let began = Instant::now();
-        let kept = match wanted.credential.grant {
-            Grant::RefreshToken => {
-                let kept = self.refresh_tokens.read(&wanted.version.id, false).await;
-                kept.map_err(|error| TokenFailure::from_kept(&error))?
-            }
-            Grant::ClientCredentials | Grant::ServiceAccount => None,
-        };
-        let (credential, authority) = (&wanted.credential, &wanted.authority);
-        let request = Request::new(credential, authority, &wanted.subject, kept.as_ref(), Timestamp::now())?;
-        let answer = self.endpoint.post(&request.url, &request.form).await;
-        let answer = answer.map_err(|error| TokenFailure::from_http(&error))?;
-        let granted = Granted::from_answer(&answer, &request.form)?;
-        Ok(AccessToken::new(&granted, began, self.options.refresh_ahead))
+        let asked = self.ask(wanted, None)?;
+        self.wait(asked).await
     }
 
     /// A provider refused that token: one that is newer. `None` if it was new itself, for then it was not refused for its
@@ -108,9 +134,97 @@ impl Tokens {
     /// # Errors
     /// As [`Tokens::access_token`].
     pub async fn another(&self, wanted: &Wanted, refused: &AccessToken) -> Result<Option<AccessToken>, TokenFailure> {
-        if refused.is_young(Instant::now()) {
-            return Ok(None);
+        let now = Instant::now();
+        let is_better = |token: &AccessToken| token.is_newer_than(refused) && token.age(now) != Age::Over;
+        let known = self.shelf().get(&Key::of(wanted)).and_then(|entry| entry.token.clone()).filter(is_better);
+        if known.is_some() || refused.is_young(now) {
+            return Ok(known);
         }
-        self.access_token(wanted).await.map(Some)
+        let asked = self.ask(wanted, Some(refused))?;
+        self.wait(asked).await.map(Some)
+    }
+
+    /// What there is now, with a request ordered if it takes one. `refused` is as good as none.
+    fn ask(&self, wanted: &Wanted, refused: Option<&AccessToken>) -> Result<Asked, TokenFailure> {
+        let (now, key) = (Instant::now(), Key::of(wanted));
+        let mut shelf = self.shelf();
+        let Some(entry) = shelf.entry(&key, now) else {
+            return Err(ours("more tokens are in use than can be kept", "see how many mailboxes this node serves"));
+        };
+        let token = entry.token.clone().filter(|token| refused.is_none_or(|refused| token.is_newer_than(refused)));
+        let spare = match token.map(|token| (token.age(now), token)) {
+            Some((Age::Fresh, token)) => return Ok(Asked::Token(token)),
+            Some((Age::Due, token)) => {
+                if entry.flight.is_none() && entry.standing(now).is_none() {
+                    // If it cannot be ordered now, whoever asks next tries again.
+                    drop(self.order(entry, key, wanted));
+                }
+                return Ok(Asked::Token(token));
+            }
+            Some((Age::NearlyOver, token)) => Some(token),
+            Some((Age::Over, _)) | None => None,
+        };
+        let flight = match (&entry.flight, entry.standing(now)) {
+            (Some(flight), _) => Ok(flight.clone()),
+            (None, Some(failure)) => Err(failure),
+            (None, None) => self.order(entry, key, wanted),
+        };
+        match (flight, spare) {
+            (Ok(flight), spare) => Ok(Asked::Flight { flight, spare }),
+            (Err(_), Some(spare)) => Ok(Asked::Token(spare)),
+            (Err(failure), None) => Err(failure),
+        }
+    }
+
+    fn order(
+        &self,
+        entry: &mut Entry,
+        key: Key,
+        wanted: &Wanted,
+    ) -> Result<watch::Receiver<Option<Result<AccessToken, TokenFailure>>>, TokenFailure> {
+        let (landing, flight) = watch::channel(None);
+        let order = Order { key, wanted: wanted.clone(), landing };
+        if self.orders.try_send(order).is_err() {
+            let remedy = "nothing to do if it passes; else see why the authority or the store is slow";
+            return Err(ours("too many requests for tokens are waiting already", remedy));
+        }
+        entry.flight = Some(flight.clone());
+        Ok(flight)
+    }
+
+    async fn wait(&self, asked: Asked) -> Result<AccessToken, TokenFailure> {
+        let (mut flight, spare) = match asked {
+            Asked::Token(token) => return Ok(token),
+            Asked::Flight { flight, spare } => (flight, spare),
+        };
+        let landed = timeout(self.options.wait, flight.wait_for(Option::is_some)).await;
+        let outcome = match landed {
+            Ok(Ok(outcome)) => outcome.clone().unwrap_or_else(|| Err(not_run())),
+            Ok(Err(_)) => Err(not_run()),
+            Err(_) if !self.is_run.load(Ordering::Relaxed) => Err(not_run()),
+            Err(_) => {
+                let cause = format!("the authority has not granted a token within {:?}", self.options.wait);
+                Err(ours(&cause, "nothing to do if it passes: the request goes on"))
+            }
+        };
+        outcome.or_else(|failure| spare.filter(|token| token.age(Instant::now()) != Age::Over).ok_or(failure))
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().expect("nothing panics while it holds this lock")
+    }
+}
+
+fn ours(cause: &str, remedy: &str) -> TokenFailure {
+    TokenFailure::of(FailureKind::Transient, cause, remedy)
+}
+
+fn not_run() -> TokenFailure {
+    ours("nobody asks for tokens in this process: it is starting, or being stopped", "nothing to do if it passes")
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").field("options", &self.options).finish_non_exhaustive()
     }
 }

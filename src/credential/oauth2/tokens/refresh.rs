@@ -1,0 +1,117 @@
+//! Tokens by a refresh token. A new one that comes with an answer is stored before it is used for anything, and what another
+//! node stored is believed before what this one has.
+
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use super::super::failure::TokenFailure;
+use super::super::{Granted, KeptError, Replaced};
+use super::shelf::{Entry, Key, Unsaved};
+use super::trouble::Backoff;
+use super::{Tokens, Wanted};
+use crate::model::Secret;
+
+/// Time for the store: a flight is not to hang with it.
+const STORE_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Tokens {
+    pub(super) async fn refresh(&self, key: &Key, wanted: &Wanted) -> Result<Granted, TokenFailure> {
+        self.save(key).await?;
+        let id = &wanted.version.id;
+        let token = self.kept(key, id).await?;
+        let (granted, token) = match self.request(wanted, Some(&token)).await {
+            Err(failure) if failure.wants_other_token() => {
+                self.bury(key, &token, &failure);
+                let other = self.read(id, true).await.ok().flatten().filter(|other| *other != token);
+                // Another node was faster, and to this one the authority gave none.
+                let Some(other) = other else { return Err(failure) };
+                let granted = self.request(wanted, Some(&other)).await.inspect_err(|failure| {
+                    if failure.wants_other_token() {
+                        self.bury(key, &other, failure);
+                    }
+                });
+                (granted?, other)
+            }
+            outcome => (outcome?, token),
+        };
+        if let Some(new) = granted.refresh_token.clone().filter(|new| *new != token) {
+            if let Some(entry) = self.shelf().get_mut(key) {
+                entry.unsaved = Some(Unsaved { credential: id.clone(), old: token, new });
+            }
+            match self.save(key).await {
+                // It was removed meanwhile: nobody wants its tokens any more.
+                Err(failure) if failure.wants_other_token() => return Err(failure),
+                Err(failure) => {
+                    tracing::warn!(credential = %id, %failure, "a new refresh token is not stored yet");
+                }
+                Ok(()) => {}
+            }
+        }
+        Ok(granted)
+    }
+
+    /// The token of the last write anywhere. While the store cannot tell, that which is remembered has to do.
+    async fn kept(&self, key: &Key, id: &str) -> Result<Secret, TokenFailure> {
+        let dead = |token: &Secret| self.shelf().get(key).and_then(|entry| entry.dead(token).cloned());
+        match self.read(id, true).await {
+            Ok(Some(token)) => dead(&token).map_or(Ok(token), Err),
+            Ok(None) => Err(TokenFailure::no_refresh_token()),
+            Err(error) => {
+                let remembered = self.read(id, false).await.ok().flatten();
+                remembered.filter(|token| dead(token).is_none()).ok_or_else(|| TokenFailure::from_kept(&error))
+            }
+        }
+    }
+
+    async fn read(&self, id: &str, latest: bool) -> Result<Option<Secret>, KeptError> {
+        timeout(STORE_TIMEOUT, self.refresh_tokens.read(id, latest)).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// Stores what is not stored yet under that key.
+    async fn save(&self, key: &Key) -> Result<(), TokenFailure> {
+        let unsaved = self.shelf().get(key).and_then(|entry| entry.unsaved.clone());
+        let Some(unsaved) = unsaved else { return Ok(()) };
+        let Unsaved { credential, old, new } = &unsaved;
+        let replacing = self.refresh_tokens.replace(credential, old, new);
+        let replaced = timeout(STORE_TIMEOUT, replacing).await.unwrap_or_else(|_| Err(late()));
+        let replaced = replaced.map_err(|error| TokenFailure::from_kept(&error))?;
+        if let Some(entry) = self.shelf().get_mut(key).filter(|entry| entry.unsaved.as_ref() == Some(&unsaved)) {
+            entry.unsaved = None;
+        }
+        match replaced {
+            Replaced::Done => Ok(()),
+            Replaced::Other(_) => {
+                tracing::debug!(%credential, "another node stored a refresh token first; that one is used");
+                Ok(())
+            }
+            Replaced::Gone => Err(TokenFailure::no_refresh_token()),
+        }
+    }
+
+    /// Stores it however long it takes.
+    pub(super) async fn keep_saving(&self, key: Key) {
+        let mut backoff = Backoff::default();
+        while self.shelf().get_mut(&key).is_some_and(Entry::goes_on_saving) {
+            sleep(backoff.next()).await;
+            self.save_in_time(key.clone()).await;
+        }
+    }
+
+    /// Stores it if the store answers.
+    pub(super) async fn save_in_time(&self, key: Key) {
+        if let Err(failure) = self.save(&key).await {
+            tracing::debug!(%failure, "a new refresh token is not stored yet");
+        }
+    }
+
+    fn bury(&self, key: &Key, token: &Secret, failure: &TokenFailure) {
+        if let Some(entry) = self.shelf().get_mut(key) {
+            entry.bury(token, failure);
+        }
+    }
+}
+
+fn late() -> KeptError {
+    KeptError(format!("the store does not answer within {STORE_TIMEOUT:?}"))
+}
