@@ -5,7 +5,8 @@ use std::io;
 use data_encoding::BASE64;
 
 use super::connection::Connection;
-use crate::model::{Attempt, Mechanism, Secret};
+use super::texts::Refusal;
+use crate::model::{Attempt, CredentialKind, Mechanism, Secret};
 use crate::sasl::{ServerExchange, ServerStep};
 
 /// How an exchange ended.
@@ -18,34 +19,46 @@ pub(super) enum Exchanged {
 /// What a client asked for by name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
-    Password(Mechanism),
-    /// XOAUTH2. No token is good here: the sandbox has no authority that issues any.
-    Token,
+    Known(Mechanism),
     Unknown,
 }
 
 impl Asked {
     pub(super) fn from_name(name: &[u8]) -> Self {
-        match Mechanism::with_password_from_name(name) {
-            Some(mechanism) => Self::Password(mechanism),
-            None if name.eq_ignore_ascii_case(b"XOAUTH2") => Self::Token,
-            None => Self::Unknown,
+        Mechanism::from_name(name).map_or(Self::Unknown, Self::Known)
+    }
+
+    pub(super) fn kind(self) -> Option<CredentialKind> {
+        match self {
+            Self::Known(mechanism) => Some(mechanism.presents()),
+            Self::Unknown => None,
         }
     }
 
     /// As it stands in the list of logins, behind the protocol's own word for it.
     pub(super) fn method(self, imap: bool) -> &'static str {
         match (self, imap) {
-            (Self::Password(Mechanism::Xoauth2 | Mechanism::Oauthbearer), _) => "a token as a password",
-            (Self::Password(Mechanism::Plain), true) => "AUTHENTICATE PLAIN",
-            (Self::Password(Mechanism::Login), true) => "AUTHENTICATE LOGIN",
-            (Self::Password(Mechanism::Plain), false) => "AUTH PLAIN",
-            (Self::Password(Mechanism::Login), false) => "AUTH LOGIN",
-            (Self::Token, true) => "AUTHENTICATE XOAUTH2",
-            (Self::Token, false) => "AUTH XOAUTH2",
+            (Self::Known(Mechanism::Plain), true) => "AUTHENTICATE PLAIN",
+            (Self::Known(Mechanism::Login), true) => "AUTHENTICATE LOGIN",
+            (Self::Known(Mechanism::Xoauth2), true) => "AUTHENTICATE XOAUTH2",
+            (Self::Known(Mechanism::Oauthbearer), true) => "AUTHENTICATE OAUTHBEARER",
+            (Self::Known(Mechanism::Plain), false) => "AUTH PLAIN",
+            (Self::Known(Mechanism::Login), false) => "AUTH LOGIN",
+            (Self::Known(Mechanism::Xoauth2), false) => "AUTH XOAUTH2",
+            (Self::Known(Mechanism::Oauthbearer), false) => "AUTH OAUTHBEARER",
             (Self::Unknown, _) => "unknown mechanism",
         }
     }
+}
+
+/// The mechanism at the end of a [`method`](Asked::method); none where the protocol's own command logs in.
+pub(super) fn mechanism_of(method: &str) -> Option<Mechanism> {
+    method.strip_prefix("AUTH").and_then(|rest| Mechanism::from_name(rest.split_once(' ')?.1.as_bytes()))
+}
+
+/// What a login by that method presents.
+pub(super) fn kind_of(method: &str) -> CredentialKind {
+    mechanism_of(method).map_or(CredentialKind::AppPassword, Mechanism::presents)
 }
 
 /// Runs an exchange. `prompt` is what stands before a challenge: `"+ "` or `"334 "`.
@@ -56,9 +69,8 @@ pub(super) async fn exchange(
     prompt: &str,
     initial: Option<&[u8]>,
 ) -> io::Result<Exchanged> {
-    let method = asked.method(imap);
-    let Asked::Password(mechanism) = asked else { return bearer(connection, method, prompt, initial).await };
-    let mut server = ServerExchange::new(mechanism, method);
+    let Asked::Known(mechanism) = asked else { return Ok(Exchanged::Malformed) };
+    let mut server = ServerExchange::new(mechanism, asked.method(imap));
     let mut response = match initial {
         None => None,
         Some(initial) => match decode(initial) {
@@ -88,47 +100,28 @@ pub(super) async fn exchange(
 /// The attempt in a command line that carries all of it, where there is one: so that a password is known to have been
 /// presented even where the command is refused unread.
 pub(super) fn inline_attempt(asked: Asked, imap: bool, initial: Option<&[u8]>) -> Option<Attempt> {
-    let response = decode(initial?)?;
-    match asked {
-        Asked::Password(mechanism) => {
-            match ServerExchange::new(mechanism, asked.method(imap)).step(Some(response)).ok()? {
-                ServerStep::Done(attempt) => Some(attempt),
-                ServerStep::Challenge(_) => None,
-            }
-        }
-        Asked::Token => Some(token_attempt(&response, asked.method(imap))),
-        Asked::Unknown => None,
+    let Asked::Known(mechanism) = asked else { return None };
+    match ServerExchange::new(mechanism, asked.method(imap)).step(Some(decode(initial?)?)).ok()? {
+        ServerStep::Done(attempt) => Some(attempt),
+        ServerStep::Challenge(_) => None,
     }
 }
 
-async fn bearer(
+/// Explains a refusal where it is to be explained; says whether the client took note of it as its mechanism wants: with an
+/// empty line, or with ^A (RFC 7628 section 3.2.3) or a cancellation.
+pub(super) async fn explain(
     connection: &mut Connection,
-    method: &'static str,
+    refusal: &Refusal,
+    method: &str,
     prompt: &str,
-    initial: Option<&[u8]>,
-) -> io::Result<Exchanged> {
-    let response = match initial {
-        Some(initial) => decode(initial),
-        None => {
-            connection.send_line(prompt).await?;
-            let line = connection.read_line().await?;
-            if line.trim_ascii() == b"*" {
-                return Ok(Exchanged::Cancelled);
-            }
-            decode(&line)
-        }
-    };
-    Ok(response.map_or(Exchanged::Malformed, |response| Exchanged::Attempt(token_attempt(&response, method))))
-}
-
-/// `user=` name ^A `auth=Bearer ` token ^A ^A, read as far as it goes.
-fn token_attempt(response: &Secret, method: &'static str) -> Attempt {
-    let field = |name: &[u8]| {
-        let found = response.expose().split(|&byte| byte == 1).find_map(|field| field.strip_prefix(name));
-        found.unwrap_or_default()
-    };
-    let (authcid, proof) = (field(b"user=").to_vec(), Secret::new(field(b"auth=Bearer ")));
-    Attempt { authcid, authzid: None, proof, method }
+) -> io::Result<bool> {
+    let Some(challenge) = refusal.challenge else { return Ok(true) };
+    connection.send_line(&format!("{prompt}{challenge}")).await?;
+    let line = connection.read_line().await?;
+    Ok(match mechanism_of(method) {
+        Some(Mechanism::Oauthbearer) => matches!(line.as_slice(), b"AQ==" | b"*"),
+        _ => line.is_empty(),
+    })
 }
 
 /// A response; `=` stands for an empty one (RFC 4954 section 4, RFC 4959 section 3).

@@ -10,6 +10,7 @@
 //! - Everything that it says is in `texts/`; one file or folder per protocol says when.
 
 mod authority;
+mod behaviour;
 mod connection;
 mod imap;
 mod login;
@@ -21,6 +22,7 @@ mod submission;
 mod texts;
 
 use std::fmt;
+use std::future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -28,15 +30,18 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::model::{Attempt, Protocol, Secret};
+use crate::model::{Attempt, CredentialKind, Mechanism, Protocol, Secret};
+use authority::book::TokenId;
 use connection::Connection;
 
 pub use authority::{
     Application, ApplicationProof, AuthorityTrouble, HUGE_BYTES, Mailboxes, TokenOutcome, TokenRequest,
 };
+pub use behaviour::Behaviour;
 use mailbox::Folders;
 use state::State;
 use texts::{Texts, Verdict};
@@ -90,50 +95,6 @@ pub struct Account {
     pub behaviour: Behaviour,
 }
 
-/// What is wrong with an account, or was switched off for it. A behaviour that the provider does not have, or has for
-/// another protocol only, changes nothing there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Behaviour {
-    /// Nothing.
-    Normal,
-    /// Exchange: an authentication policy switched passwords off.
-    BasicAuthDisabled,
-    /// Exchange submission: passwords are gone for good (the text announced for the final removal).
-    BasicAuthRetired,
-    /// Exchange submission: SMTP AUTH is off in the organisation.
-    SmtpAuthDisabledForTenant,
-    /// Exchange submission: SMTP AUTH is off for this mailbox.
-    SmtpAuthDisabledForMailbox,
-    /// Exchange: the organisation's security defaults block passwords.
-    SecurityDefaults,
-    /// Exchange: a Conditional Access policy, or the need of a second factor, blocks passwords.
-    ConditionalAccess,
-    /// Exchange: locked after too many wrong passwords.
-    AccountLocked,
-    /// Exchange: disabled, or in need of an administrator.
-    AccountHasIssue,
-    /// Exchange submission: the organisation's own sign-in service does not answer. It passes.
-    FederationUnreachable,
-    /// Exchange IMAP: the login succeeds, and the first command says that there is no mailbox behind it.
-    NotConnected,
-    /// All: the back end is down. It passes.
-    ServerUnavailable,
-    /// Exchange IMAP: too much was asked for.
-    Throttled,
-    /// Exchange submission: logins succeed, and every message is one send too many at the same time.
-    ConcurrentSends,
-    /// Exchange submission: logins succeed, and the sender may not send as that address.
-    SendAsDenied,
-    /// IMAP: too many sessions of this account.
-    TooManyConnections,
-    /// Gmail: the password is the account's own, not an app password.
-    ApplicationPasswordRequired,
-    /// Gmail: the owner must log in with a browser first.
-    WebLoginRequired,
-    /// Gmail submission: too many logins in a short time.
-    TooManyLoginAttempts,
-}
-
 /// A login that reached the provider. It never holds the password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
@@ -145,6 +106,18 @@ pub struct Login {
     pub mechanism: &'static str,
     /// How it ended.
     pub outcome: Outcome,
+}
+
+impl Login {
+    /// The SASL mechanism; none where the protocol's own command logged in.
+    pub fn sasl(&self) -> Option<Mechanism> {
+        login::mechanism_of(self.mechanism)
+    }
+
+    /// What was presented.
+    pub fn kind(&self) -> CredentialKind {
+        login::kind_of(self.mechanism)
+    }
 }
 
 /// How a login ended.
@@ -201,6 +174,11 @@ impl Sandbox {
     /// From the next login or command on, this is wrong with the account. Says whether there is such an account.
     pub fn set_behaviour(&self, address: &str, behaviour: Behaviour) -> bool {
         self.state().account(address).map(|account| account.behaviour = behaviour).is_some()
+    }
+
+    /// From now on no password logs in, whoever's: Exchange's switch of December 2026.
+    pub fn switch_passwords_off(&self) {
+        self.state().passwords_are_off = true;
     }
 
     /// Puts a message into the account's INBOX. Says whether there is such an account.
@@ -330,6 +308,25 @@ impl Sandbox {
         let mut state = self.state();
         let account = state.account(address).expect("who is logged in has an account, and none is ever removed");
         work(&mut account.folders)
+    }
+
+    /// Whether the time of a session's token is over; never, where it logged in without one.
+    fn token_is_over(&self, token: Option<TokenId>) -> bool {
+        token.is_some_and(|token| self.state().book.end_of(token) <= Instant::now())
+    }
+
+    async fn until_token_is_over(&self, token: Option<TokenId>) {
+        let Some(token) = token else { return future::pending().await };
+        loop {
+            let (end, mut ended) = {
+                let book = &self.state().book;
+                (book.end_of(token), book.ended())
+            };
+            tokio::select! {
+                () = tokio::time::sleep_until(end) => return,
+                _ = ended.changed() => {}
+            }
+        }
     }
 
     async fn hold_back(&self) {

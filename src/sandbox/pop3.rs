@@ -6,11 +6,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::connection::{Connection, line_length};
-use super::login::{Asked, Exchanged, exchange, inline_attempt};
+use super::login::{Asked, Exchanged, exchange, explain, inline_attempt, kind_of};
 use super::message;
 use super::texts::{Refusal, Verdict};
 use super::{Sandbox, Start};
-use crate::model::{Attempt, Protocol, Secret};
+use crate::model::{Attempt, CredentialKind, Protocol, Secret};
 
 /// Refused logins before the connection ends.
 const REFUSALS_MAX: u32 = 3;
@@ -113,8 +113,7 @@ impl Session<'_> {
         let initial = words.next();
         let texts = self.sandbox.texts();
         let is_offered = match asked {
-            Asked::Password(mechanism) => texts.offers(Protocol::Pop3, mechanism),
-            Asked::Token => true,
+            Asked::Known(mechanism) => texts.offers(Protocol::Pop3, mechanism),
             Asked::Unknown => false,
         };
         if !is_offered || !self.tls {
@@ -123,9 +122,8 @@ impl Session<'_> {
             }
             return self.say("-ERR Unsupported authentication mechanism.").await;
         }
-        if asked == Asked::Token
-            && initial.is_some()
-            && let Some(text) = texts.pop3_inline_token()
+        if asked.kind() == Some(CredentialKind::OAuth2)
+            && let Some(text) = texts.pop3_token_misplaced(initial.is_some(), 0)
         {
             if let Some(attempt) = inline_attempt(asked, false, initial) {
                 self.sandbox.turn_away(Protocol::Pop3, &attempt);
@@ -142,19 +140,28 @@ impl Session<'_> {
 
     async fn decide(&mut self, attempt: &Attempt) -> io::Result<Next> {
         let texts = self.sandbox.texts();
-        if attempt.method == Asked::Token.method(false) {
+        let kind = kind_of(attempt.method);
+        if kind == CredentialKind::OAuth2
+            && let Some(text) = texts.pop3_token_misplaced(false, attempt.proof.expose().len())
+        {
             self.sandbox.turn_away(Protocol::Pop3, attempt);
-            return self.refuse(texts.wrong_token(Protocol::Pop3)).await;
+            self.say(text).await?;
+            return Ok(Next::Close);
         }
         if !self.tls {
             self.sandbox.turn_away(Protocol::Pop3, attempt);
             return self.say("-ERR Command is not valid in this state.").await;
         }
         match self.sandbox.log_in(Protocol::Pop3, attempt) {
-            Verdict::Refuse(refusal) => self.refuse(refusal).await,
-            Verdict::Accept { address } => {
+            Verdict::Refuse(refusal) => {
+                if !explain(self.connection, &refusal, attempt.method, "+ ").await? {
+                    return self.say("-ERR The response cannot be decoded.").await;
+                }
+                self.refuse(refusal).await
+            }
+            Verdict::Accept { address, .. } => {
                 self.drop = self.open(address);
-                self.say(texts.pop3_logged_in()).await
+                self.say(texts.pop3_logged_in(kind)).await
             }
         }
     }

@@ -3,12 +3,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::authority::book::Book;
+use super::authority::book::{Book, Opens, TokenId};
 use super::authority::{Denial, Issued, Wish};
+use super::login::kind_of;
 use super::mailbox::{Flags, Folders};
 use super::texts::{Texts, Verdict};
 use super::{Account, Behaviour, Face, Login, Outcome, Sent};
-use crate::model::{Attempt, Protocol, Secret, normalise};
+use crate::model::{Attempt, CredentialKind, Protocol, Secret, normalise};
 
 /// Logins and messages that are remembered; older ones are forgotten.
 const LOGINS_MAX: usize = 10_000;
@@ -27,6 +28,8 @@ pub(super) struct State {
     /// Every secret ever presented, once. Never forgotten: "was it ever presented?" must have an answer.
     presented: Vec<Secret>,
     sent: VecDeque<Sent>,
+    /// No password is taken any more, whoever's.
+    pub(super) passwords_are_off: bool,
     /// What the authority remembers.
     pub(super) book: Book,
 }
@@ -38,6 +41,7 @@ impl State {
             logins: VecDeque::new(),
             presented: Vec::new(),
             sent: VecDeque::new(),
+            passwords_are_off: false,
             book: Book::new(face),
         }
     }
@@ -70,7 +74,17 @@ impl State {
 
     /// Judges an attempt and remembers it.
     pub(super) fn log_in(&mut self, texts: &Texts, protocol: Protocol, attempt: &Attempt) -> Verdict {
-        let verdict = self.judge(texts, protocol, attempt);
+        let mut verdict = match kind_of(attempt.method) {
+            CredentialKind::AppPassword => self.judge_password(texts, protocol, attempt),
+            CredentialKind::OAuth2 => self.judge_token(texts, protocol, attempt),
+        };
+        if let Verdict::Accept { address, connected, .. } = &mut verdict
+            && protocol == Protocol::Imap
+            && let Some(account) = self.accounts.get_mut(address)
+            && let Some(next) = texts.imap_not_connected_once(account.behaviour)
+        {
+            (account.behaviour, *connected) = (next, false);
+        }
         let outcome = match verdict {
             Verdict::Accept { .. } => Outcome::Accepted,
             Verdict::Refuse(_) => Outcome::Refused,
@@ -79,8 +93,8 @@ impl State {
         verdict
     }
 
-    fn judge(&self, texts: &Texts, protocol: Protocol, attempt: &Attempt) -> Verdict {
-        if !texts.takes_passwords(protocol) {
+    fn judge_password(&self, texts: &Texts, protocol: Protocol, attempt: &Attempt) -> Verdict {
+        if !texts.takes_passwords(protocol) || self.passwords_are_off {
             return Verdict::Refuse(texts.no_passwords(protocol));
         }
         let address = normalise(&String::from_utf8_lossy(&attempt.authcid));
@@ -94,7 +108,29 @@ impl State {
         if acts_for_another || account.password != attempt.proof {
             return wrong;
         }
-        Verdict::Accept { address }
+        Verdict::Accept { address, connected: true, token: None }
+    }
+
+    fn judge_token(&self, texts: &Texts, protocol: Protocol, attempt: &Attempt) -> Verdict {
+        let named = normalise(&String::from_utf8_lossy(&attempt.authcid));
+        let opens = self.book.opens(&attempt.proof, protocol, &named);
+        let wrong = Verdict::Refuse(texts.wrong_token(protocol));
+        let address = match &opens {
+            Opens::Mailbox(address) => address.clone(),
+            Opens::OthersOnly | Opens::Nothing => named,
+        };
+        let Some(account) = self.accounts.get(&address) else { return wrong };
+        if let Some(refusal) = texts.refusal(protocol, attempt.method, account.behaviour) {
+            return Verdict::Refuse(refusal);
+        }
+        let token = Some(TokenId::of(&attempt.proof));
+        match opens {
+            Opens::Mailbox(address) => Verdict::Accept { address, connected: true, token },
+            Opens::OthersOnly if texts.imap_lets_strangers_in(protocol, account.behaviour) => {
+                Verdict::Accept { address, connected: false, token }
+            }
+            Opens::OthersOnly | Opens::Nothing => wrong,
+        }
     }
 
     pub(super) fn record(&mut self, protocol: Protocol, attempt: &Attempt, outcome: Outcome) {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::connection::Connection;
-use super::login::{Asked, Exchanged, exchange, inline_attempt};
+use super::login::{Asked, Exchanged, exchange, explain, inline_attempt};
 use super::message;
 use super::texts::{Refusal, Verdict};
 use super::{Sandbox, Sent, Start};
@@ -16,6 +16,7 @@ use crate::model::{Attempt, Protocol};
 const RECIPIENTS_MAX: usize = 500;
 /// Refused logins before the connection ends.
 const REFUSALS_MAX: u32 = 3;
+const MALFORMED: &str = "501 5.5.2 Cannot decode the response";
 
 struct Session<'a> {
     sandbox: &'a Sandbox,
@@ -135,8 +136,7 @@ impl Session<'_> {
             return self.say("503 5.5.1 Bad sequence of commands").await;
         }
         let is_offered = match asked {
-            Asked::Password(mechanism) => texts.offers(Protocol::Submission, mechanism),
-            Asked::Token => true,
+            Asked::Known(mechanism) => texts.offers(Protocol::Submission, mechanism),
             Asked::Unknown => false,
         };
         let too_long = texts.smtp_auth_line_too_long(line_length);
@@ -152,23 +152,20 @@ impl Session<'_> {
         match exchange(self.connection, asked, false, "334 ", initial).await? {
             Exchanged::Attempt(attempt) => self.decide(&attempt).await,
             Exchanged::Cancelled => self.say(&texts.smtp_cancelled()).await,
-            Exchanged::Malformed => self.say("501 5.5.2 Cannot decode the response").await,
+            Exchanged::Malformed => self.say(MALFORMED).await,
         }
     }
 
     async fn decide(&mut self, attempt: &Attempt) -> io::Result<Next> {
         let texts = self.sandbox.texts();
-        if attempt.method == Asked::Token.method(false) {
-            self.sandbox.turn_away(Protocol::Submission, attempt);
-            if let Some(challenge) = texts.token_challenge() {
-                self.say(&format!("334 {challenge}")).await?;
-                self.connection.read_line().await?;
-            }
-            return self.refuse(texts.wrong_token(Protocol::Submission)).await;
-        }
         match self.sandbox.log_in(Protocol::Submission, attempt) {
-            Verdict::Refuse(refusal) => self.refuse(refusal).await,
-            Verdict::Accept { address } => {
+            Verdict::Refuse(refusal) => {
+                if !explain(self.connection, &refusal, attempt.method, "334 ").await? {
+                    return self.say(MALFORMED).await;
+                }
+                self.refuse(refusal).await
+            }
+            Verdict::Accept { address, .. } => {
                 self.account = Some(address);
                 self.say(texts.smtp_logged_in()).await
             }

@@ -2,10 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall say where")]
 
+mod authority;
 mod clients;
 mod exchange;
 mod gmail;
+mod google;
+mod http;
 mod imap;
 mod pop3;
 mod submission;
 mod support;
+mod tokens;

@@ -15,6 +15,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use crate::http::Authority;
+
 pub(crate) const ALICE: &str = "alice@contoso.test";
 pub(crate) const PASSWORD: &str = "abcdefghijklmnop";
 /// What a [`Wire`] reads where the server has closed.
@@ -70,15 +72,27 @@ impl Provider {
         (address, tokio::spawn(async move { sandbox.serve(protocol, start, listener, until).await }))
     }
 
+    /// Opens a port for the authority.
+    pub(crate) async fn authority(&self) -> Authority {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (sandbox, stop) = (self.sandbox.clone(), self.stop.clone());
+        tokio::spawn(async move { sandbox.serve_authority(listener, stop).await });
+        Authority::new(port, self.client_config())
+    }
+
     fn connector(&self) -> TlsConnector {
+        TlsConnector::from(Arc::new(self.client_config()))
+    }
+
+    fn client_config(&self) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
-        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots)
-            .with_no_client_auth();
-        TlsConnector::from(Arc::new(config))
+            .with_no_client_auth()
     }
 
     pub(crate) async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> TlsStream<S> {

@@ -18,6 +18,7 @@ pub(crate) struct Provider {
     face: Face,
     start: Start,
     ports: Vec<(Protocol, u16)>,
+    authority_port: u16,
     serving: TaskTracker,
     stop: DropGuard,
 }
@@ -36,7 +37,16 @@ impl Provider {
             let (sandbox, stop) = (sandbox.clone(), stop.clone());
             serving.spawn(async move { sandbox.serve(protocol, start, listener, stop).await });
         }
-        Self { name, sandbox, identity, face, start, ports, serving, stop: stop.drop_guard() }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let authority_port = listener.local_addr().unwrap().port();
+        let (authority, until) = (sandbox.clone(), stop.clone());
+        serving.spawn(async move { authority.serve_authority(listener, until).await });
+        Self { name, sandbox, identity, face, start, ports, authority_port, serving, stop: stop.drop_guard() }
+    }
+
+    /// Where its authority is: `https://localhost:…`.
+    pub(crate) fn authority(&self) -> String {
+        format!("https://localhost:{}", self.authority_port)
     }
 
     /// A mailbox with one message.
@@ -76,5 +86,22 @@ impl Provider {
         };
         let endpoints: String = self.ports.iter().map(endpoint).collect();
         format!("[upstream.{}]\n{preset}{endpoints}\n", self.name)
+    }
+
+    /// The table for its authority, below its own.
+    pub(super) fn oauth2_toml(&self) -> String {
+        let authority = self.authority();
+        let urls = match self.face {
+            Face::Gmail => format!(
+                "token-url = \"{authority}/token\"\n\
+                 authorize-url = \"{authority}/o/oauth2/v2/auth?access_type=offline&prompt=consent\"\n"
+            ),
+            Face::ExchangeOnline | Face::ExchangeWithPasswords => {
+                let url =
+                    |key: &str, word: &str| format!("{key}-url = \"{authority}/{{tenant}}/oauth2/v2.0/{word}\"\n");
+                [url("token", "token"), url("authorize", "authorize"), url("device", "devicecode")].concat()
+            }
+        };
+        format!("[upstream.{}.oauth2]\n{urls}\n", self.name)
     }
 }

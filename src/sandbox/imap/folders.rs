@@ -143,6 +143,8 @@ impl Session<'_> {
     pub(super) async fn idle(&mut self) -> Result<Answer, Fault> {
         let mut changes = self.with_folders(|folders| folders.changes())?;
         self.connection.send_line("+ IDLE accepted, awaiting DONE command.").await?;
+        let (sandbox, token) = (self.sandbox, self.token);
+        let mut over = std::pin::pin!(sandbox.until_token_is_over(token));
         loop {
             self.tell_changes(true).await?;
             // Now, because a write must not be cut short by the race below.
@@ -155,7 +157,8 @@ impl Session<'_> {
                 changed = changes.changed() => if changed.is_err() {
                     // Another account took the address: these folders are gone.
                     return Ok(Answer::Last(None, Some(self.sandbox.texts().imap_bye())));
-                }
+                },
+                () = &mut over => return Ok(Answer::Last(None, Some(self.sandbox.texts().imap_token_over()))),
             }
         }
     }

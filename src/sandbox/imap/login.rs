@@ -1,8 +1,8 @@
 //! IMAP before login: LOGIN and AUTHENTICATE, judged by the sandbox and answered in the words of its face.
 
 use super::{Answer, Args, Fault, Session};
-use crate::model::{Attempt, Protocol, Secret};
-use crate::sandbox::login::{Asked, Exchanged, exchange, inline_attempt};
+use crate::model::{Attempt, Mechanism, Protocol, Secret};
+use crate::sandbox::login::{Asked, Exchanged, exchange, explain, inline_attempt};
 use crate::sandbox::texts::{Refusal, Verdict};
 
 impl Session<'_> {
@@ -30,7 +30,9 @@ impl Session<'_> {
                 return self.decide(&attempt).await;
             }
             return match asked {
-                Asked::Password(_) if self.tls && !self.sandbox.texts().takes_passwords(Protocol::Imap) => {
+                Asked::Known(Mechanism::Plain | Mechanism::Login)
+                    if self.tls && !self.sandbox.texts().takes_passwords(Protocol::Imap) =>
+                {
                     let refusal = self.sandbox.texts().no_passwords(Protocol::Imap);
                     Ok(self.refuse(refusal, "AUTHENTICATE").await?)
                 }
@@ -46,32 +48,28 @@ impl Session<'_> {
 
     fn is_offered(&self, asked: Asked) -> bool {
         match asked {
-            Asked::Password(mechanism) => self.sandbox.texts().offers(Protocol::Imap, mechanism),
-            Asked::Token => true,
+            Asked::Known(mechanism) => self.sandbox.texts().offers(Protocol::Imap, mechanism),
             Asked::Unknown => false,
         }
     }
 
     async fn decide(&mut self, attempt: &Attempt) -> Result<Answer, Fault> {
         let texts = self.sandbox.texts();
-        if attempt.method == Asked::Token.method(true) {
-            self.sandbox.turn_away(Protocol::Imap, attempt);
-            if let Some(challenge) = texts.token_challenge() {
-                self.connection.send_line(&format!("+ {challenge}")).await?;
-                self.connection.read_line().await?;
-            }
-            return self.refuse(texts.wrong_token(Protocol::Imap), attempt.method).await;
-        }
         if !self.tls {
             // It has been seen by whoever listens on the way: too late to matter that it is refused.
             self.sandbox.turn_away(Protocol::Imap, attempt);
             return Ok(Answer::line("NO [PRIVACYREQUIRED] LOGIN is disabled until TLS is negotiated."));
         }
         match self.sandbox.log_in(Protocol::Imap, attempt) {
-            Verdict::Refuse(refusal) => self.refuse(refusal, attempt.method).await,
-            Verdict::Accept { address } => {
+            Verdict::Refuse(refusal) => {
+                if !explain(self.connection, &refusal, attempt.method, "+ ").await? {
+                    return Err(Fault::Malformed);
+                }
+                self.refuse(refusal, attempt.method).await
+            }
+            Verdict::Accept { address, connected, token } => {
                 let text = texts.imap_logged_in(attempt.method, &address);
-                self.account = Some(address);
+                (self.account, self.connected, self.token) = (Some(address), connected, token);
                 if texts.imap_tells_capability_at_login() {
                     self.untagged(&format!("CAPABILITY {}", self.capability())).await?;
                 }

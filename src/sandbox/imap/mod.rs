@@ -16,9 +16,10 @@ mod view;
 use std::io;
 use std::net::SocketAddr;
 
+use super::authority::book::TokenId;
 use super::connection::Connection;
 use super::mailbox::Folders;
-use super::{Sandbox, Start};
+use super::{Behaviour, Sandbox, Start};
 use crate::model::Protocol;
 use command::{Args, Received, Rules};
 use view::View;
@@ -66,6 +67,10 @@ struct Session<'a> {
     tls: bool,
     /// The normalised address of the account that is logged in.
     account: Option<String>,
+    /// Whether there is a mailbox behind the login.
+    connected: bool,
+    /// The token whose life the session shares.
+    token: Option<TokenId>,
     view: Option<View>,
     bad_commands: u32,
     refusals: u32,
@@ -80,7 +85,9 @@ pub(super) async fn serve(
 ) -> io::Result<()> {
     connection.send_line(&sandbox.texts().imap_greeting(peer.ip())).await?;
     let tls = start == Start::Implicit;
-    Session { sandbox, connection, tls, account: None, view: None, bad_commands: 0, refusals: 0 }.run().await
+    let (account, token, view) = (None, None, None);
+    let (connected, bad_commands, refusals) = (true, 0, 0);
+    Session { sandbox, connection, tls, account, connected, token, view, bad_commands, refusals }.run().await
 }
 
 impl Session<'_> {
@@ -143,11 +150,10 @@ impl Session<'_> {
     }
 
     async fn dispatch(&mut self, name: &str, args: &mut Args) -> Result<Answer, Fault> {
-        if let Some(account) = &self.account
-            && name != "LOGOUT"
-            && let Some((text, goodbye)) = self.sandbox.texts().imap_not_connected(self.sandbox.behaviour(account))
+        if name != "LOGOUT"
+            && let Some(last) = self.ended(name)
         {
-            return Ok(Answer::Last(Some(text.to_owned()), Some(goodbye)));
+            return Ok(last);
         }
         match name {
             "CAPABILITY" => {
@@ -193,6 +199,22 @@ impl Session<'_> {
             "IDLE" => self.idle().await,
             _ => self.selected(name, args).await,
         }
+    }
+
+    /// The last word, where the session is logged in and cannot go on.
+    fn ended(&self, command: &str) -> Option<Answer> {
+        let (texts, account) = (self.sandbox.texts(), self.account.as_deref()?);
+        let behaviour = if self.connected { self.sandbox.behaviour(account) } else { Behaviour::NotConnected };
+        if let Some((text, goodbye)) = texts.imap_not_connected(behaviour) {
+            return Some(Answer::Last(Some(text.to_owned()), Some(goodbye)));
+        }
+        if !self.sandbox.token_is_over(self.token) {
+            return None;
+        }
+        Some(match texts.imap_token_over_tagged(command) {
+            Some(text) => Answer::Last(Some(text.to_owned()), None),
+            None => Answer::Last(None, Some(texts.imap_token_over())),
+        })
     }
 
     fn capability(&self) -> &'static str {

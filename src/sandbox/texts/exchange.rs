@@ -45,6 +45,10 @@ pub(super) const EHLO: &[&str] = &[
     "SMTPUTF8",
 ];
 
+/// What a session says that is logged in and has no mailbox: the answer, and the goodbye.
+pub(super) const IMAP_NOT_CONNECTED: (&str, &str) =
+    ("BAD User is authenticated but not connected.", "* BYE Connection closed. 14");
+
 const POP3_WRONG_PASSWORD: &str = "-ERR Logon failure: unknown user name or bad password.";
 
 /// The blob in greetings: the server's name in UTF-16LE, in base64.
@@ -81,6 +85,11 @@ pub(super) fn wrong_token(protocol: Protocol, texts: &Texts) -> Refusal {
     }
 }
 
+/// How a session ends whose token's time is over; behind a tag where a search was asked for. What stands before the text
+/// there is not at hand.
+pub(super) const IMAP_TOKEN_OVER: &str = "* BYE Session invalidated - AccessTokenExpired";
+pub(super) const IMAP_TOKEN_OVER_TAGGED: &str = "BAD Session invalidated - AccessTokenExpired";
+
 pub(super) fn refusal(protocol: Protocol, method: &str, behaviour: Behaviour, texts: &Texts) -> Option<Refusal> {
     match protocol {
         Protocol::Imap => imap(method, behaviour),
@@ -112,6 +121,12 @@ fn imap(method: &str, behaviour: Behaviour) -> Option<Refusal> {
         | Behaviour::SmtpAuthDisabledForMailbox
         | Behaviour::FederationUnreachable
         | Behaviour::NotConnected
+        | Behaviour::NotConnectedFor(_)
+        | Behaviour::StrangersNotConnected
+        | Behaviour::TokenExpiresSoon
+        | Behaviour::TokenExpired
+        | Behaviour::TokenNotPermitted
+        | Behaviour::TokenUnreadable
         | Behaviour::ConcurrentSends
         | Behaviour::SendAsDenied
         | Behaviour::ApplicationPasswordRequired
@@ -135,6 +150,12 @@ fn pop3(behaviour: Behaviour) -> Option<Refusal> {
         | Behaviour::SmtpAuthDisabledForMailbox
         | Behaviour::FederationUnreachable
         | Behaviour::NotConnected
+        | Behaviour::NotConnectedFor(_)
+        | Behaviour::StrangersNotConnected
+        | Behaviour::TokenExpiresSoon
+        | Behaviour::TokenExpired
+        | Behaviour::TokenNotPermitted
+        | Behaviour::TokenUnreadable
         | Behaviour::Throttled
         | Behaviour::ConcurrentSends
         | Behaviour::SendAsDenied
@@ -171,8 +192,14 @@ fn submission(behaviour: Behaviour, texts: &Texts) -> Option<Refusal> {
             let text = "451 4.7.0 Temporary server error. Please try again later.";
             return Some(Refusal::new(format!("{text} {}", texts.trailer())));
         }
+        Behaviour::TokenExpiresSoon
+        | Behaviour::TokenExpired
+        | Behaviour::TokenNotPermitted
+        | Behaviour::TokenUnreadable => return high_volume(behaviour, texts),
         Behaviour::Normal
         | Behaviour::NotConnected
+        | Behaviour::NotConnectedFor(_)
+        | Behaviour::StrangersNotConnected
         | Behaviour::Throttled
         | Behaviour::ConcurrentSends
         | Behaviour::SendAsDenied
@@ -182,6 +209,18 @@ fn submission(behaviour: Behaviour, texts: &Texts) -> Option<Refusal> {
         | Behaviour::TooManyLoginAttempts => return None,
     };
     Some(unsuccessful(sentence, texts))
+}
+
+/// What the endpoint for high volume says of tokens.
+fn high_volume(behaviour: Behaviour, texts: &Texts) -> Option<Refusal> {
+    let text = match behaviour {
+        Behaviour::TokenExpiresSoon => "535 5.7.142 Token will expire soon",
+        Behaviour::TokenExpired => "535 5.7.143 Expired token",
+        Behaviour::TokenNotPermitted => "535 5.7.144 XOAUTH2 authentication failed. Invalid API permissions",
+        Behaviour::TokenUnreadable => "501 5.5.124 Invalid XOAUTH2 auth data",
+        _ => return None,
+    };
+    Some(Refusal::new(format!("{text} {}", texts.trailer())))
 }
 
 fn unsuccessful(sentence: &str, texts: &Texts) -> Refusal {
@@ -207,6 +246,12 @@ pub(super) fn message_refusal(behaviour: Behaviour, login: &str, from: &str, hos
         | Behaviour::AccountHasIssue
         | Behaviour::FederationUnreachable
         | Behaviour::NotConnected
+        | Behaviour::NotConnectedFor(_)
+        | Behaviour::StrangersNotConnected
+        | Behaviour::TokenExpiresSoon
+        | Behaviour::TokenExpired
+        | Behaviour::TokenNotPermitted
+        | Behaviour::TokenUnreadable
         | Behaviour::ServerUnavailable
         | Behaviour::Throttled
         | Behaviour::TooManyConnections

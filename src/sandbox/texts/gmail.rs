@@ -31,9 +31,14 @@ pub(super) const EHLO: &[&str] = &[
     "SMTPUTF8",
 ];
 
-/// `{"status":"400","schemes":"Bearer","scope":"https://mail.google.com/"}`
-pub(super) const TOKEN_CHALLENGE: &str =
+/// `{"status":"400","schemes":"Bearer","scope":"https://mail.google.com/"}`. For OAUTHBEARER no trace is at hand.
+const TOKEN_CHALLENGE: &str =
     "eyJzdGF0dXMiOiI0MDAiLCJzY2hlbWVzIjoiQmVhcmVyIiwic2NvcGUiOiJodHRwczovL21haWwuZ29vZ2xlLmNvbS8ifQ==";
+
+/// The refusal is explained first. POP3: no trace at hand, as RFC 5034 has it.
+pub(super) fn wrong_token(protocol: Protocol, texts: &Texts) -> Refusal {
+    Refusal { challenge: Some(TOKEN_CHALLENGE), ..wrong_password(protocol, texts) }
+}
 
 pub(super) fn wrong_password(protocol: Protocol, texts: &Texts) -> Refusal {
     match protocol {
@@ -75,6 +80,12 @@ pub(super) fn refusal(protocol: Protocol, behaviour: Behaviour, texts: &Texts) -
         | Behaviour::AccountHasIssue
         | Behaviour::FederationUnreachable
         | Behaviour::NotConnected
+        | Behaviour::NotConnectedFor(_)
+        | Behaviour::StrangersNotConnected
+        | Behaviour::TokenExpiresSoon
+        | Behaviour::TokenExpired
+        | Behaviour::TokenNotPermitted
+        | Behaviour::TokenUnreadable
         | Behaviour::Throttled
         | Behaviour::ConcurrentSends
         | Behaviour::SendAsDenied

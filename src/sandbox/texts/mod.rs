@@ -9,8 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 
+use super::authority::book::TokenId;
+use super::login::kind_of;
 use super::{Behaviour, Face};
-use crate::model::{Mechanism, Protocol};
+use crate::model::{CredentialKind, Mechanism, Protocol};
 
 /// How a provider turns a login away.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub(super) struct Refusal {
     pub(super) before: Vec<String>,
     /// IMAP: an untagged line behind it.
     pub(super) after: Option<&'static str>,
+    /// What explains it ahead of all else, in base64: the client must take note of it before it is told.
+    pub(super) challenge: Option<&'static str>,
     /// Whether the connection ends.
     pub(super) closes: bool,
 }
@@ -44,6 +48,10 @@ pub(super) enum Verdict {
     /// The account of that (normalised) address is logged in.
     Accept {
         address: String,
+        /// Whether there is a mailbox behind the login.
+        connected: bool,
+        /// The token whose life the session shares.
+        token: Option<TokenId>,
     },
     Refuse(Refusal),
 }
@@ -71,6 +79,10 @@ impl Texts {
 
     /// Whether a mechanism is offered, on a connection under TLS.
     pub(super) fn offers(&self, protocol: Protocol, mechanism: Mechanism) -> bool {
+        if mechanism.presents() == CredentialKind::OAuth2 {
+            // POP3 at Gmail does not list OAUTHBEARER, and takes it.
+            return mechanism == Mechanism::Xoauth2 || self.face == Face::Gmail;
+        }
         match (self.face, protocol) {
             // POP3 still lists PLAIN in 2026 and then refuses it.
             (Face::ExchangeOnline, Protocol::Pop3) => mechanism == Mechanism::Plain,
@@ -85,7 +97,10 @@ impl Texts {
 
     /// Any password, where none is taken.
     pub(super) fn no_passwords(&self, protocol: Protocol) -> Refusal {
-        exchange::no_passwords(protocol, self)
+        match self.face {
+            Face::ExchangeOnline | Face::ExchangeWithPasswords => exchange::no_passwords(protocol, self),
+            Face::Gmail => gmail::wrong_password(protocol, self),
+        }
     }
 
     /// A wrong password, an unknown account: no provider tells them apart.
@@ -100,24 +115,18 @@ impl Texts {
     pub(super) fn wrong_token(&self, protocol: Protocol) -> Refusal {
         match self.face {
             Face::ExchangeOnline | Face::ExchangeWithPasswords => exchange::wrong_token(protocol, self),
-            Face::Gmail => gmail::wrong_password(protocol, self),
+            Face::Gmail => gmail::wrong_token(protocol, self),
         }
     }
 
     /// What a behaviour does to a login; nothing if the login may go on.
     pub(super) fn refusal(&self, protocol: Protocol, method: &str, behaviour: Behaviour) -> Option<Refusal> {
+        if !behaviour.hits(kind_of(method)) {
+            return None;
+        }
         match self.face {
             Face::ExchangeOnline | Face::ExchangeWithPasswords => exchange::refusal(protocol, method, behaviour, self),
             Face::Gmail => gmail::refusal(protocol, behaviour, self),
-        }
-    }
-
-    /// The challenge that explains a refused token, where the provider sends one; the client answers with an empty
-    /// line.
-    pub(super) fn token_challenge(&self) -> Option<&'static str> {
-        match self.face {
-            Face::ExchangeOnline | Face::ExchangeWithPasswords => None,
-            Face::Gmail => Some(gmail::TOKEN_CHALLENGE),
         }
     }
 
@@ -242,8 +251,38 @@ impl Texts {
 
     /// What a session says that is logged in and has no mailbox: the answer, and the goodbye.
     pub(super) fn imap_not_connected(&self, behaviour: Behaviour) -> Option<(&'static str, &'static str)> {
-        (self.face != Face::Gmail && behaviour == Behaviour::NotConnected)
-            .then_some(("BAD User is authenticated but not connected.", "* BYE Connection closed. 14"))
+        (self.face != Face::Gmail && behaviour == Behaviour::NotConnected).then_some(exchange::IMAP_NOT_CONNECTED)
+    }
+
+    /// What becomes of the behaviour with a login to IMAP, where that login finds no mailbox behind it.
+    pub(super) fn imap_not_connected_once(&self, behaviour: Behaviour) -> Option<Behaviour> {
+        match (self.face, behaviour) {
+            (Face::Gmail, _) => None,
+            (_, Behaviour::NotConnectedFor(logins)) => match logins.checked_sub(1)? {
+                0 => Some(Behaviour::Normal),
+                left => Some(Behaviour::NotConnectedFor(left)),
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether a good token for other mailboxes is let in, to find none.
+    pub(super) fn imap_lets_strangers_in(&self, protocol: Protocol, behaviour: Behaviour) -> bool {
+        let has_such = self.face != Face::Gmail && protocol == Protocol::Imap;
+        has_such && matches!(behaviour, Behaviour::StrangersNotConnected | Behaviour::NotConnected)
+    }
+
+    /// The goodbye to a session whose token's time is over.
+    pub(super) fn imap_token_over(&self) -> &'static str {
+        match self.face {
+            Face::ExchangeOnline | Face::ExchangeWithPasswords => exchange::IMAP_TOKEN_OVER,
+            Face::Gmail => "* BYE Session expired, please login again",
+        }
+    }
+
+    /// The answer in place of it to some commands.
+    pub(super) fn imap_token_over_tagged(&self, command: &str) -> Option<&'static str> {
+        (self.face != Face::Gmail && matches!(command, "SEARCH" | "UID")).then_some(exchange::IMAP_TOKEN_OVER_TAGGED)
     }
 }
 
@@ -269,16 +308,20 @@ impl Texts {
         }
     }
 
-    pub(super) fn pop3_logged_in(&self) -> &'static str {
+    pub(super) fn pop3_logged_in(&self, kind: CredentialKind) -> &'static str {
         match self.face {
+            Face::ExchangeOnline | Face::ExchangeWithPasswords if kind == CredentialKind::OAuth2 => {
+                "+OK User successfully authenticated."
+            }
             Face::ExchangeOnline | Face::ExchangeWithPasswords => "+OK User successfully logged on.",
             Face::Gmail => "+OK Welcome.",
         }
     }
 
-    /// Exchange takes a token on a line of its own or not at all.
-    pub(super) fn pop3_inline_token(&self) -> Option<&'static str> {
-        (self.face != Face::Gmail).then_some("-ERR Protocol error. Connection is closed. 10")
+    /// Exchange takes a token on a line of its own or not at all, and none of more than 4096 octets (since July 2025).
+    pub(super) fn pop3_token_misplaced(&self, inline: bool, length: usize) -> Option<&'static str> {
+        ((inline || length > 4096) && self.face != Face::Gmail)
+            .then_some("-ERR Protocol error. Connection is closed. 10")
     }
 }
 
