@@ -8,6 +8,7 @@
 //!
 //! `docs/config.md` and `config/locum.toml` name every key; a test here holds both against what is read.
 
+mod authority;
 mod errors;
 mod listener;
 mod login;

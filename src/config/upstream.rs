@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 
+use super::authority;
 use super::reader::Table;
 use super::suggest;
 use super::value::{Value, one_of};
@@ -42,6 +43,14 @@ fn upstream(name: String, mut table: Table<'_, '_>) -> Option<Profile> {
         is_right &= endpoint.is_some();
         endpoints.extend(endpoint.map(|endpoint| (protocol, endpoint)));
     }
+    let authority = match table.table("oauth2") {
+        Some(table) => {
+            let read = authority::authority(table, authority.as_ref());
+            is_right &= read.is_some();
+            read
+        }
+        None => authority,
+    };
     if is_right && endpoints.is_empty() {
         let presets = presets::NAMES.join(", ");
         let remedy = format!("set preset to one of {presets}; or give host in a table such as [upstream.<name>.imap]");

@@ -166,7 +166,8 @@ impl Iterator for Records<'_> {
         let end = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX).min(rest.len());
         let first = rest[..end].iter().position(|byte| *byte == b'\n').map_or(end, |at| at + 1);
         let account = self.account.and_then(|column| fields.get(column)).unwrap_or_default();
-        let is_open = first < end && (count(&rest[..end], b'"') % 2 == 1 || account.contains(&b'\n'));
+        let goes_on = first < end || end == rest.len() && !rest.ends_with(b"\n");
+        let is_open = goes_on && (count(&rest[..end], b'"') % 2 == 1 || account.contains(&b'\n'));
         let end = if is_open { first } else { end };
         let line = self.line;
         self.line += count(&rest[..end], b'\n') as u64;
