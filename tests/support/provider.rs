@@ -85,11 +85,10 @@ impl Provider {
             format!("{protocol} = {{ host = \"localhost\", port = {port}, tls = \"{tls}\" }}\n")
         };
         let endpoints: String = self.ports.iter().map(endpoint).collect();
-        format!("[upstream.{}]\n{preset}{endpoints}\n", self.name)
+        format!("[upstream.{}]\n{preset}{endpoints}\n{}", self.name, self.oauth2_toml())
     }
 
-    /// The table for its authority, below its own.
-    pub(super) fn oauth2_toml(&self) -> String {
+    fn oauth2_toml(&self) -> String {
         let authority = self.authority();
         let urls = match self.face {
             Face::Gmail => format!(
@@ -99,7 +98,11 @@ impl Provider {
             Face::ExchangeOnline | Face::ExchangeWithPasswords => {
                 let url =
                     |key: &str, word: &str| format!("{key}-url = \"{authority}/{{tenant}}/oauth2/v2.0/{word}\"\n");
-                [url("token", "token"), url("authorize", "authorize"), url("device", "devicecode")].concat()
+                // As in the preset, which one of the faces has not.
+                let scopes = "application-scopes = \"https://outlook.office365.com/.default\"\n\
+                     delegated-scopes = [\"https://outlook.office.com/IMAP.AccessAsUser.All\", \"offline_access\"]\n";
+                let urls = [url("token", "token"), url("authorize", "authorize"), url("device", "devicecode")];
+                format!("{}{scopes}", urls.concat())
             }
         };
         format!("[upstream.{}.oauth2]\n{urls}\n", self.name)
