@@ -6,9 +6,7 @@ use std::sync::Arc;
 use super::{Directory, DirectoryError, Reason, Versioned};
 use crate::credential::oauth2::{AccessToken, Tokens};
 use crate::credential::{self, CredentialError, CredentialVersion, Issued, Ready};
-use crate::model::{
-    Account, CredentialKind, Endpoint, Profile, Protocol, StoredCredential, Tenant,
-};
+use crate::model::{Account, CredentialKind, Endpoint, Profile, Protocol, StoredCredential, Tenant};
 
 /// The records, and the access tokens that come of them.
 #[derive(Debug)]

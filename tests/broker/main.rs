@@ -7,6 +7,7 @@ mod answers;
 mod bad_clients;
 mod drain;
 mod gate;
+mod grants;
 mod hostile_logins;
 mod hostile_upstreams;
 mod matrix;

@@ -13,6 +13,7 @@ mod doors;
 mod fake;
 mod lab;
 mod provider;
+mod rsa;
 mod wire;
 
 pub(crate) use certificates::Identity;
@@ -20,4 +21,5 @@ pub(crate) use doors::{Door, Doors, Node, present};
 pub(crate) use fake::{Fake, Step, reveals};
 pub(crate) use lab::{Actor, Lab, Plan};
 pub(crate) use provider::Provider;
+pub(crate) use rsa::RSA;
 pub(crate) use wire::{Wire, base64, plain};

@@ -99,8 +99,13 @@ impl Provider {
                 let url =
                     |key: &str, word: &str| format!("{key}-url = \"{authority}/{{tenant}}/oauth2/v2.0/{word}\"\n");
                 // As in the preset, which one of the faces has not.
-                let scopes = "application-scopes = \"https://outlook.office365.com/.default\"\n\
-                     delegated-scopes = [\"https://outlook.office.com/IMAP.AccessAsUser.All\", \"offline_access\"]\n";
+                let outlook = "https://outlook.office.com";
+                let delegated = ["IMAP.AccessAsUser.All", "POP.AccessAsUser.All", "SMTP.Send"];
+                let delegated: String = delegated.iter().map(|scope| format!("\"{outlook}/{scope}\", ")).collect();
+                let scopes = format!(
+                    "application-scopes = \"https://outlook.office365.com/.default\"\n\
+                     delegated-scopes = [{delegated}\"offline_access\"]\n"
+                );
                 let urls = [url("token", "token"), url("authorize", "authorize"), url("device", "devicecode")];
                 format!("{}{scopes}", urls.concat())
             }
