@@ -30,7 +30,7 @@
 //! | `authenticate authcid=… [authzid=…] password=…` | `accept KEYWORD …`, `refuse Refusal` |
 //! | `starttls` | `tls-started` |
 //! | `relay early=…`, `close` | `shut-down Goodbye` |
-//! | `ready keywords=… early=…`, `fail Variant beginning of the text` | |
+//! | `ready keywords=… early=…`, `fail Variant [text]` | |
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -18,7 +18,7 @@ fn pop3_transcripts_play_as_written() {
 
 #[test]
 fn imap_transcripts_play_as_written() {
-    play_all(Protocol::Imap, 0);
+    play_all(Protocol::Imap, 60);
 }
 
 fn play_all(protocol: Protocol, at_least: usize) {
@@ -70,7 +70,8 @@ fn play(script: &Script, cut: Cut) -> Result<(), String> {
             }
             Line::Expect(expected) if wire.said.is_empty() => {
                 let act = wire.take_act().map_or("nothing".to_owned(), |act| act.words());
-                let whole = !expected.starts_with("fail ");
+                // The variant of a failure may stand alone.
+                let whole = expected.split(' ').count() > 2;
                 if !(act == *expected || !whole && act.starts_with(expected)) {
                     return fault(*at, expected, &act);
                 }

@@ -189,7 +189,7 @@ impl Client {
             }
             // LOGIN takes passwords; a token must not be shown as one.
             (None, CredentialKind::AppPassword | CredentialKind::OAuth2) => {
-                self.fail(ClientFailure::NoMechanism(format!("offers {}", ways_to_log_in(offered))));
+                self.fail(ClientFailure::NoMechanism(ways_to_log_in(offered)));
             }
         }
     }
@@ -427,7 +427,10 @@ fn ways_to_log_in(offered: &[String]) -> String {
         word.starts_with("AUTH=") || word == "LOGINDISABLED"
     };
     let ways: Vec<_> = offered.iter().filter(is_way).map(String::as_str).collect();
-    printable(ways.join(" ").as_bytes())
+    match ways.as_slice() {
+        [] => "none is offered".to_owned(),
+        ways => printable(format!("offers {}", ways.join(" ")).as_bytes()),
+    }
 }
 
 /// A quoted string (RFC 3501 section 4.3) of printable ASCII.
