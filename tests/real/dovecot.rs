@@ -1,6 +1,6 @@
 //! A real Dovecot for one test: IMAP and POP3 with and without implicit TLS, LMTP and SASL for Postfix, mail in Maildir
-//! files that tests write and read themselves. It stands for the provider: it accepts one app password per mailbox and
-//! nothing else. It never touches the system's own Dovecot, its configuration or its mail.
+//! files that tests write and read themselves. It stands for the provider: it accepts one app password per mailbox, the
+//! tokens of one issuer where it is told of one, and nothing else. It never touches the system's own Dovecot, its configuration or its mail.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,6 +13,7 @@ use crate::child::{self, Server};
 use crate::endpoint::{Endpoint, Tls};
 use crate::programs;
 use crate::scratch::{Certificates, Scratch};
+use crate::tokens::Issuer;
 
 /// Owner of the mail. It needs no entry in `/etc/passwd`; it only must not be a user who matters.
 const MAIL_UID: u32 = 5000;
@@ -41,7 +42,12 @@ struct Ports {
 
 impl Dovecot {
     /// Starts it in `scratch` with these mailboxes and waits until it listens.
-    pub(crate) fn start(scratch: &Scratch, certificates: &Certificates, mailboxes: &[Mailbox]) -> Self {
+    pub(crate) fn start(
+        scratch: &Scratch,
+        certificates: &Certificates,
+        mailboxes: &[Mailbox],
+        issuer: Option<&Issuer>,
+    ) -> Self {
         programs::require_root("Dovecot");
         let program = programs::find("dovecot");
         require_version(&program);
@@ -54,11 +60,12 @@ impl Dovecot {
         for folder in ["run", "state"] {
             scratch.folder(folder);
         }
+        let tokens = issuer.map(|issuer| tokens_configuration(scratch, issuer)).unwrap_or_default();
         let log = scratch.path("dovecot.log");
         for _ in 0..START_ATTEMPTS {
             let port = child::free_port;
             let ports = Ports { imap: port(), imaps: port(), pop3: port(), pop3s: port() };
-            let config = scratch.write("dovecot.conf", configuration(scratch, certificates, ports));
+            let config = scratch.write("dovecot.conf", configuration(scratch, certificates, ports, &tokens));
             let output = fs::File::create(scratch.path("dovecot.out")).unwrap();
             let mut command = Command::new(&program);
             command.arg("-F").arg("-c").arg(config);
@@ -157,7 +164,30 @@ fn require_version(program: &Path) {
     assert!(version.starts_with("2.3."), "these tests write the configuration of Dovecot 2.3, but this is {version}");
 }
 
-fn configuration(scratch: &Scratch, certificates: &Certificates, ports: Ports) -> String {
+/// Tokens are JWTs that Dovecot checks by itself, with the key that it finds under the names of its application, its
+/// algorithm and itself.
+fn tokens_configuration(scratch: &Scratch, issuer: &Issuer) -> String {
+    scratch.folder("keys/default/HS256");
+    let key = scratch.write_secret("keys/default/HS256/default", issuer.key_in_base64());
+    let (auth_uid, _) = programs::system_account("dovecot");
+    chown(&key, Some(auth_uid), None).unwrap();
+    let validation = scratch.write(
+        "oauth2.conf",
+        format!(
+            "introspection_mode = local\n\
+             local_validation_key_dict = fs:posix:prefix={}/\n\
+             username_attribute = email\n",
+            scratch.path("keys").display()
+        ),
+    );
+    format!(
+        "auth_mechanisms = $auth_mechanisms xoauth2 oauthbearer\n\
+         passdb {{\n  driver = oauth2\n  mechanisms = xoauth2 oauthbearer\n  args = {}\n}}\n",
+        validation.display()
+    )
+}
+
+fn configuration(scratch: &Scratch, certificates: &Certificates, ports: Ports, tokens: &str) -> String {
     let Ports { imap, imaps, pop3, pop3s } = ports;
     let at = |name: &str| scratch.path(name).display().to_string();
     format!(
@@ -185,8 +215,10 @@ auth_verbose_passwords = no
 
 passdb {{
   driver = passwd-file
+  mechanisms = plain login
   args = {passwords}
 }}
+{tokens}
 userdb {{
   driver = static
   args = uid={MAIL_UID} gid={MAIL_UID} home={mail}/%u

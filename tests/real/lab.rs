@@ -7,6 +7,7 @@ use crate::dovecot::{Dovecot, Mailbox};
 use crate::endpoint::{Endpoint, Tls};
 use crate::postfix::Postfix;
 use crate::scratch::{Certificates, Scratch};
+use crate::tokens::Issuer;
 
 /// The running servers. They stop in the order of the fields, and the folder goes last.
 pub(crate) struct Lab {
@@ -19,6 +20,15 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// A provider that takes the tokens of `issuer`, too.
+    pub(crate) fn start_with_tokens(issuer: &Issuer) -> Self {
+        Self::start_with(Some(issuer))
+    }
+
+    fn start_with(issuer: Option<&Issuer>) -> Self {
         let scratch = Scratch::new();
         let certificates = Certificates::new(&scratch, "provider");
         // Characters that need care in a quoted string, a configuration file, a URL or a shell.
@@ -26,7 +36,7 @@ impl Lab {
         let address = |tls: Tls| format!("reader-{}@example.test", tls.word());
         let mailboxes: Vec<_> =
             Tls::ALL.iter().map(|tls| Mailbox::new(&scratch, &address(*tls), &password(*tls))).collect();
-        let dovecot = Dovecot::start(&scratch, &certificates, &mailboxes);
+        let dovecot = Dovecot::start(&scratch, &certificates, &mailboxes, issuer);
         let postfix = Postfix::start(&scratch, &certificates, &dovecot, &mailboxes);
         Self { postfix, dovecot, certificates, mailboxes, scratch }
     }

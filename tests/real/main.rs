@@ -19,6 +19,7 @@ mod postfix;
 mod programs;
 mod scenarios;
 mod scratch;
+mod tokens;
 
 use std::fs;
 use std::path::Path;

@@ -73,7 +73,7 @@ async fn every_refusal_has_its_code_and_its_form() {
     let (provider, authority) = entra().await;
     let sandbox = &provider.sandbox;
     let two = format!("{DEFAULT} https://graph.microsoft.com/.default");
-    let cases: [(&str, Vec<(&str, &str)>, u16, &str, u64); 11] = [
+    let cases = [
         (TOKEN, by_secret("wrong", DEFAULT).to_vec(), 401, "invalid_client", 7_000_215),
         (TOKEN, by_secret(SECRET, DEFAULT)[..3].to_vec(), 400, "invalid_request", 900_144),
         (
