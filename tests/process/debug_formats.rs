@@ -204,7 +204,7 @@ fn client_dialogues_after_each_reply() {
     let mut sent = 0;
     for (protocol, dialogues) in [(Protocol::Imap, imap), (Protocol::Pop3, pop3), (Protocol::Submission, submission)] {
         for replies in dialogues {
-            let goal = Goal::LogIn { credentials: credentials(), mechanisms: Mechanism::ALL.to_vec() };
+            let goal = Goal::LogIn { credentials: credentials(), mechanisms: Mechanism::WITH_PASSWORD.to_vec() };
             let options = ClientOptions { starttls: false, name: "l".into(), limits: ClientLimits::default() };
             let mut client = proto::client(protocol, goal, options);
             for reply in *replies {
