@@ -6,6 +6,7 @@
 //! (policy, limits, no mailbox, a token) costs no life, but the next one has to wait, longer each time, and as long as the
 //! provider asks for.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(300);
 /// The longest wait that a provider may ask for: by then somebody will have looked.
 const BACKOFF_MAX: Duration = Duration::from_secs(3600);
 
+/// Entries before those are looked for that say nothing any more: each access token may be a version of its own.
+const SWEEP_MIN: usize = 1024;
+
 /// What is tried: a version of a credential, for a name, at a provider. Whoever changes any of these may try anew. Some
 /// providers scope app passwords to protocols.
 type Key = (CredentialVersion, String, String, Protocol);
@@ -35,6 +39,8 @@ type Key = (CredentialVersion, String, String, Protocol);
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
     credentials: Arc<DashMap<Key, Arc<Credential>>>,
+    /// Entries that the last sweep left; twice as many call for another.
+    swept: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -88,6 +94,7 @@ impl Breaker {
     }
 
     async fn enter_for(&self, key: Key) -> Result<Trial, Open> {
+        self.sweep();
         let credential = Arc::clone(&*self.credentials.entry(key.clone()).or_insert_with(Credential::new));
         let lives = Arc::clone(&credential.lives);
         let pauses = Arc::clone(&credential);
@@ -98,6 +105,21 @@ impl Breaker {
         trial.life = Some(life);
         pauses.check_pause(Instant::now())?;
         Ok(trial)
+    }
+
+    /// Forgets pauses that are long over, now and then. What was refused for its own sake is never forgotten.
+    fn sweep(&self) {
+        let entries = self.credentials.len();
+        if entries < SWEEP_MIN.max(self.swept.load(Ordering::Relaxed) * 2) {
+            return;
+        }
+        let now = Instant::now();
+        self.credentials.retain(|_, credential| {
+            let record = credential.record();
+            let is_over = record.pause.is_none_or(|pause| pause.until + PAUSE_MAX < now);
+            Arc::strong_count(credential) > 1 || record.refusals > 0 || !is_over
+        });
+        self.swept.store(self.credentials.len(), Ordering::Relaxed);
     }
 }
 
@@ -294,6 +316,21 @@ mod tests {
             tokio::time::advance(PAUSE_MAX).await;
         }
         assert!(breaker.enter_for(key("v1")).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn versions_that_nobody_tries_any_more_are_forgotten() {
+        let breaker = Breaker::default();
+        breaker.enter_for(key("wrong")).await.unwrap().failed(Cause::AuthBad.into(), None);
+        for number in 1..SWEEP_MIN {
+            breaker.enter_for(key(&number.to_string())).await.unwrap().failed(Cause::Token.into(), None);
+        }
+        assert_eq!(breaker.credentials.len(), SWEEP_MIN);
+        tokio::time::advance(PAUSE_MIN + PAUSE_MAX * 2).await;
+        drop(breaker.enter_for(key("new")).await.unwrap());
+        assert_eq!(breaker.credentials.len(), 1, "one that was refused for its own sake stays");
+        breaker.enter_for(key("wrong")).await.unwrap().failed(Cause::AuthBad.into(), None);
+        assert_eq!(breaker.enter_for(key("wrong")).await.unwrap_err(), Open::Dead);
     }
 
     #[tokio::test]

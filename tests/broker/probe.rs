@@ -219,7 +219,7 @@ async fn whatever_follows_the_login_is_told_and_bounded() {
         ),
         ("missing", after(&[hear.clone(), say("P1 NO no such folder\r\n")]), Cause::Refused),
         ("ended", after(&[hear.clone(), say("* BYE Session invalidated - AccessTokenExpired\r\n")]), Cause::Token),
-        ("hung-up", after(&[hear.clone()]), Cause::Unavailable),
+        ("hung-up", after(std::slice::from_ref(&hear)), Cause::Unavailable),
         ("unnumbered", after(&[hear.clone(), say("P1 OK\r\n")]), Cause::Unavailable),
         ("lines", after(&[hear.clone(), Step::Flood("* 1 RECENT\r\n")]), Cause::Unavailable),
         ("line", after(&[hear.clone(), Step::Flood("* 1 RECENT ")]), Cause::Unavailable),

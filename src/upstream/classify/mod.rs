@@ -140,7 +140,7 @@ impl From<&Row> for Verdict {
 pub(super) fn classify(reply: &str, protocol: Protocol, kind: CredentialKind) -> Verdict {
     let verdict = judge(reply, protocol, kind);
     match (verdict.cause, kind) {
-        // What is wrong is then the token, which is made anew each hour, and not what it is got with.
+        // It is then the token that is wrong, which is made anew each hour, and not what it is got with.
         (Cause::AuthBad, CredentialKind::OAuth2) => Cause::Token.into(),
         _ => verdict,
     }

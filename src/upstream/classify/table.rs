@@ -48,6 +48,10 @@ pub(super) const TOKEN_REMEDY: &str = "look, in this order, at the token's audie
 
 pub(super) const APP_PASSWORD_REMEDY: &str = "make a new app password and store it";
 
+const GOOGLE_TOKEN_REMEDY: &str = "look, in this order, at the token's scope (https://mail.google.com/), at the name sent \
+    as user= (the account's identity: the mailbox's address), and, if it is a service account's, at its domain-wide \
+    delegation in the Admin console (Security, API controls), which must name that scope";
+
 const NEXT_LOGIN: &str = "nothing: the next login gets a new token";
 const PASSES: &str = "a fault at Microsoft, as a rule over within minutes";
 const FEWER: &str = "lower sessions-max for this upstream";
@@ -317,6 +321,9 @@ pub(super) const ROWS: &[Row] = &[
     .on(Imap),
     row("connection closed.", Unavailable, "Exchange hung up", PASSES).on(Imap),
     // Google
+    row("invalid credentials (failure)", Token, "Google refused the access token", GOOGLE_TOKEN_REMEDY).of(OAuth2),
+    row("[auth] invalid credentials", Token, "Google refused the access token", GOOGLE_TOKEN_REMEDY).of(OAuth2),
+    row("username and password not accepted", Token, "Google refused the access token", GOOGLE_TOKEN_REMEDY).of(OAuth2),
     row(
         "application-specific password required",
         AuthPolicy,
