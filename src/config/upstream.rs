@@ -6,8 +6,8 @@ use std::sync::Arc;
 use rustls::pki_types::ServerName;
 
 use super::reader::Table;
-use super::suggest;
 use super::value::{Value, one_of};
+use super::{oauth2, suggest};
 use crate::model::{AppPasswordFormat, Endpoint, Mechanism, Profile, Protocol, UpstreamTls, presets};
 
 /// All `[upstream.<name>]`; `None` for one with something wrong in it.
@@ -42,6 +42,14 @@ fn upstream(name: String, mut table: Table<'_, '_>) -> Option<Profile> {
         is_right &= endpoint.is_some();
         endpoints.extend(endpoint.map(|endpoint| (protocol, endpoint)));
     }
+    let authority = match table.table("oauth2") {
+        Some(table) => {
+            let authority = oauth2::authority(table, authority, has_preset && presets.is_empty());
+            is_right &= authority.is_some();
+            authority
+        }
+        None => authority,
+    };
     if is_right && endpoints.is_empty() {
         let presets = presets::NAMES.join(", ");
         let remedy = format!("set preset to one of {presets}; or give host in a table such as [upstream.<name>.imap]");
