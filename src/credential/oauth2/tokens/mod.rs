@@ -14,13 +14,14 @@ mod shelf;
 mod tests;
 mod trouble;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{self, Receiver, Sender};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
 use self::flights::Order;
@@ -33,7 +34,8 @@ use crate::model::Authority;
 
 pub use life::AccessToken;
 
-/// Requests that wait for their turn. Beyond that an authority, or the store, is far too slow for more.
+/// Requests that wait for their turn, and as many before they are looked at. Beyond that an authority, or the store, is far
+/// too slow for more.
 const ORDERS_MAX: usize = 4096;
 
 /// Bounds for tokens.
@@ -48,7 +50,7 @@ pub struct TokenOptions {
     pub request: Duration,
     /// Tokens kept at the most.
     pub tokens_max: usize,
-    /// Requests at once.
+    /// Requests to one authority at once. One that hangs is not to hold up those to another.
     pub at_once: usize,
 }
 
@@ -83,6 +85,8 @@ pub struct Tokens {
     refresh_tokens: Arc<dyn RefreshTokens>,
     options: TokenOptions,
     shelf: Mutex<Shelf>,
+    /// The right to ask, by token endpoint. There are as many as the configuration names.
+    turns: Mutex<HashMap<String, Arc<Semaphore>>>,
     orders: Sender<Order>,
     /// Whoever runs has it.
     ordered: Mutex<Option<Receiver<Order>>>,
@@ -112,6 +116,7 @@ impl Tokens {
             endpoint,
             refresh_tokens,
             shelf: Mutex::new(Shelf::new(options.tokens_max)),
+            turns: Mutex::default(),
             options,
             orders,
             ordered: Mutex::new(Some(ordered)),
