@@ -92,7 +92,7 @@ impl App {
         let (drain, kill) = (CancellationToken::new(), CancellationToken::new());
         let upstreams = Arc::new(Upstreams::new(client_tls, config.upstream));
         let directory = Directory::new(served.store);
-        let tokens = Arc::new(broker::tokens(directory.clone(), https));
+        let tokens = Arc::new(broker::tokens(directory.clone(), https, config.tokens));
         let broker = Broker::new(directory, Arc::clone(&tokens), config.upstreams, audit.clone(), config.broker);
         let (sessions_max, drain_timeout) = (config.session.sessions_max, config.session.drain_timeout);
         let sessions = Arc::new(Sessions::new(

@@ -39,8 +39,8 @@ pub use reason::Reason;
 pub use refresh_tokens::KeptTokens;
 
 /// Access tokens by HTTPS, with the refresh tokens that are kept among these records. They come while [`Tokens::run`] runs.
-pub fn tokens(directory: Directory, https: Https) -> Tokens {
-    Tokens::new(Arc::new(Authorities::new(https)), Arc::new(KeptTokens::new(directory)), TokenOptions::default())
+pub fn tokens(directory: Directory, https: Https, options: TokenOptions) -> Tokens {
+    Tokens::new(Arc::new(Authorities::new(https)), Arc::new(KeptTokens::new(directory)), options)
 }
 
 /// A wrong secret and an unknown login are both answered this long after they came: how long the store and the hash took
@@ -121,7 +121,7 @@ impl Broker {
         let (_, door) = self.door(&account, refused.protocol(), refused.served())?;
         let mut spent = refused.spent().to_vec();
         let now = self.keyring.credential(&account, door, Freshness::Latest, &spent).await?;
-        if now.ready.version != refused.ready().version {
+        if now.ready.stored_version() != refused.ready().stored_version() {
             return Ok(Some(refused.with(now, spent)));
         }
         let mut failed = None;
@@ -136,7 +136,7 @@ impl Broker {
                 Err(error) => failed = Some(Reason::from(error)),
             }
         }
-        spent.push(refused.ready().version.clone());
+        spent.push(refused.ready().stored_version().clone());
         match (self.keyring.credential(&account, door, Freshness::Latest, &spent).await, failed) {
             (Ok(next), _) => Ok(Some(refused.with(next, spent))),
             (Err(_), Some(failed)) => Err(failed),

@@ -58,3 +58,72 @@ impl RefreshTokens for KeptTokens {
         Err(KeptError("others keep writing the record".to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::Store;
+    use crate::store::memory::Memory;
+
+    fn token(text: &str) -> KeptToken {
+        let refresh_token = Secret::new(text);
+        KeptToken { credential: "c1".into(), refresh_token, obtained: Timestamp::UNIX_EPOCH }
+    }
+
+    async fn kept() -> (KeptTokens, Directory) {
+        let store: Arc<dyn Store> = Arc::new(Memory::new());
+        let operator = Directory::of_operator(Arc::clone(&store), "alice@one");
+        operator.put_token(&token("r0"), None).await.unwrap();
+        (KeptTokens::new(Directory::new(store)), operator)
+    }
+
+    #[tokio::test]
+    async fn a_new_token_takes_the_place_of_the_one_it_came_of() {
+        let (kept, operator) = kept().await;
+        assert_eq!(kept.read("c1", false).await, Ok(Some(Secret::new("r0"))));
+        let (r0, r1) = (Secret::new("r0"), Secret::new("r1"));
+        assert_eq!(kept.replace("c1", &r0, &r1).await, Ok(Replaced::Done));
+        assert_eq!(kept.read("c1", true).await, Ok(Some(r1.clone())));
+        let found = operator.token("c1", true).await.unwrap().unwrap();
+        assert!(found.record.obtained > Timestamp::UNIX_EPOCH);
+        assert_eq!(found.changed.unwrap().by, "locum");
+        // Once more, as after an answer that was lost.
+        assert_eq!(kept.replace("c1", &r0, &r1).await, Ok(Replaced::Done));
+        assert_eq!(operator.token("c1", true).await.unwrap().unwrap().version, found.version);
+    }
+
+    #[tokio::test]
+    async fn who_is_slower_is_told_what_is_kept() {
+        let (kept, _) = kept().await;
+        let [r0, r1, r2] = ["r0", "r1", "r2"].map(Secret::new);
+        kept.replace("c1", &r0, &r1).await.unwrap();
+        assert_eq!(kept.replace("c1", &r0, &r2).await, Ok(Replaced::Other(r1.clone())));
+        assert_eq!(kept.read("c1", true).await, Ok(Some(r1)));
+    }
+
+    #[tokio::test]
+    async fn what_was_removed_does_not_come_back() {
+        let (kept, operator) = kept().await;
+        let found = operator.token("c1", true).await.unwrap().unwrap();
+        operator.remove_token("c1", found.version).await.unwrap();
+        assert_eq!(kept.replace("c1", &Secret::new("r0"), &Secret::new("r1")).await, Ok(Replaced::Gone));
+        assert_eq!(kept.read("c1", true).await, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn of_many_at_once_one_is_kept() {
+        let (kept, _) = kept().await;
+        let news: Vec<Secret> = (0..20).map(|number| Secret::new(format!("n{number}"))).collect();
+        let r0 = Secret::new("r0");
+        let replacing = news.iter().map(|new| kept.replace("c1", &r0, new));
+        let outcomes = futures_util::future::join_all(replacing).await;
+        let done: Vec<&Secret> =
+            news.iter().zip(&outcomes).filter(|(_, it)| **it == Ok(Replaced::Done)).map(|it| it.0).collect();
+        let [done] = done[..] else { panic!("{outcomes:?}") };
+        assert_eq!(kept.read("c1", true).await, Ok(Some(done.clone())));
+        let others = outcomes.iter().filter(|it| **it == Ok(Replaced::Other(done.clone()))).count();
+        assert_eq!(others, 19);
+    }
+}

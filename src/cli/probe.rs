@@ -125,7 +125,8 @@ pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<()> {
     let tls = note_all(&mut problems, tls::client_config(&config.tls));
     Problems::none_in(problems, false)?;
     let tls = tls.expect("what is missing left a problem");
-    let tokens = Arc::new(broker::tokens(directory.clone(), Https::new(&tls, HttpOptions::default())?));
+    let https = Https::new(&tls, HttpOptions::default())?;
+    let tokens = Arc::new(broker::tokens(directory.clone(), https, config.tokens));
     let upstreams = Upstreams::new(tls, config.upstream);
     let broker = Broker::new(directory, Arc::clone(&tokens), config.upstreams, Audit::default(), config.broker);
     let probe_one = async |target: &Target| probe(&broker, &upstreams, target, arguments.kind).await;

@@ -128,7 +128,7 @@ fn peer(value: &Value<'_, '_>) -> Option<String> {
 }
 
 /// The parts of `host` or `host:port`, an IPv6 address in its brackets.
-fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
+pub(super) fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
     let after_address = authority.find(']').map_or(0, |bracket| bracket + 1);
     let (host, port) = match authority[after_address..].find(':') {
         Some(colon) => (&authority[..after_address + colon], Some(&authority[after_address + colon + 1..])),

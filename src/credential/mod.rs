@@ -114,11 +114,16 @@ pub struct Issued {
 }
 
 impl Ready {
+    /// Which version it is in the store: each access token is a version by itself, and many come of one.
+    pub fn stored_version(&self) -> &CredentialVersion {
+        self.issued.as_ref().map_or(&self.version, |issued| &issued.wanted.version)
+    }
+
     /// The access token for that name.
     pub fn of_token(identity: &str, issued: Issued) -> Self {
         let kind = CredentialKind::OAuth2;
         let credentials = Credentials { identity: identity.to_owned(), secret: issued.token.secret.clone(), kind };
-        let version = issued.wanted.version.clone();
+        let version = CredentialVersion::new(&issued.wanted.version.id, &issued.token.secret);
         Self { version, credentials, issued: Some(issued) }
     }
 }

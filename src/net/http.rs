@@ -205,11 +205,207 @@ fn encode(form: &[(&str, Secret)]) -> Zeroizing<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+    use std::time::Instant;
+
+    use rustls::RootCertStore;
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::sleep;
+    use tokio_rustls::TlsAcceptor;
+    use tokio_rustls::server::TlsStream;
+
+    use super::super::tls::{self, Pems};
     use super::*;
+
+    fn pems() -> Pems {
+        tls::self_signed(&["127.0.0.1".to_owned()]).unwrap()
+    }
+
+    fn client(trusted: &Pems, options: HttpOptions) -> Https {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(trusted.certificate.as_bytes()).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        Https::new(&Arc::new(config.with_root_certificates(roots).with_no_client_auth()), options).unwrap()
+    }
+
+    fn hasty() -> HttpOptions {
+        HttpOptions { request_timeout: Duration::from_millis(400), ..HttpOptions::default() }
+    }
+
+    /// Bounds that a slow machine keeps, for tests that are not about time.
+    fn patient() -> HttpOptions {
+        let long = Duration::from_secs(60);
+        HttpOptions { connect_timeout: long, request_timeout: long, ..HttpOptions::default() }
+    }
+
+    /// Reads one request; gives it with the connection.
+    async fn accept(listener: &TcpListener, pems: &Pems) -> (String, TlsStream<TcpStream>) {
+        let acceptor = TlsAcceptor::from(tls::server_config_from_pems(pems).unwrap());
+        let mut stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+        let mut request = String::new();
+        let mut piece = [0; 1024];
+        loop {
+            let length = stream.read(&mut piece).await.unwrap();
+            request.push_str(std::str::from_utf8(&piece[..length]).unwrap());
+            let Some((head, body)) = request.split_once("\r\n\r\n") else { continue };
+            let length = head
+                .to_lowercase()
+                .split_once("content-length: ")
+                .map(|(_, rest)| rest.lines().next().unwrap().parse::<usize>().unwrap());
+            if body.len() >= length.unwrap() {
+                return (request, stream);
+            }
+        }
+    }
+
+    async fn listen() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    /// What becomes of a request that is answered with these bytes, `times` over.
+    async fn answered(options: HttpOptions, bytes: &str, times: usize) -> (String, Result<Reply, HttpsError>) {
+        let ((listener, address), pems) = (listen().await, pems());
+        let https = client(&pems, options);
+        let server = async {
+            let (request, mut stream) = accept(&listener, &pems).await;
+            for _ in 0..times {
+                // The client may have heard enough.
+                if stream.write_all(bytes.as_bytes()).await.is_err() {
+                    break;
+                }
+            }
+            drop(stream.shutdown().await);
+            request
+        };
+        let url = format!("https://{address}/tenant/token?api=2");
+        let form = [("grant_type", Secret::new("x y")), ("client_secret", Secret::new("a&b"))];
+        tokio::join!(server, https.post_form(&url, &form))
+    }
 
     #[test]
     fn a_form_is_encoded() {
         let form = [("a", Secret::new("x y&=%é")), ("b-_.*", Secret::new("")), ("c", Secret::new("~+/"))];
         assert_eq!(encode(&form).as_slice(), b"a=x+y%26%3D%25%C3%A9&b-_.*=&c=%7E%2B%2F");
+    }
+
+    #[tokio::test]
+    async fn a_form_is_posted_and_any_answer_is_one() {
+        let answer = "HTTP/1.1 418 Odd\r\nRetry-After: 120\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+                      Content-Type: text/html\r\nContent-Length: 13\r\n\r\n<html></html>";
+        let (request, reply) = answered(patient(), answer, 1).await;
+        let (head, body) = request.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("POST /tenant/token?api=2 HTTP/1.1\r\n"), "{head}");
+        assert!(head.to_lowercase().contains("content-type: application/x-www-form-urlencoded\r\n"), "{head}");
+        assert_eq!(body, "grant_type=x+y&client_secret=a%26b");
+        let reply = reply.unwrap();
+        assert_eq!((reply.status, reply.retry_after.as_deref()), (418, Some("120")));
+        assert_eq!(reply.date.as_deref(), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
+        assert_eq!(reply.body, Secret::new("<html></html>"));
+        assert!(!format!("{reply:?}").contains("html"));
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_an_answer_and_is_not_followed() {
+        for status in [301, 302, 303, 307, 308] {
+            let (elsewhere, address) = listen().await;
+            let answer =
+                format!("HTTP/1.1 {status} X\r\nLocation: https://{address}/token\r\nContent-Length: 0\r\n\r\n");
+            let (_, reply) = tokio::select! {
+                answered = answered(patient(), &answer, 1) => answered,
+                _ = elsewhere.accept() => panic!("{status} was followed"),
+            };
+            assert_eq!(reply.unwrap().status, status);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_is_cut_off() {
+        let bound = HttpOptions::default().body_bytes_max;
+        let piece = "x".repeat(64 * 1024);
+        let announced = format!("HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n{piece}");
+        let (_, reply) = answered(patient(), &announced, 100).await;
+        assert_eq!(reply.unwrap_err(), HttpsError::TooLong(bound));
+        let unannounced = format!("HTTP/1.1 200 OK\r\n\r\n{piece}");
+        let (_, reply) = answered(patient(), &unannounced, 100).await;
+        assert_eq!(reply.unwrap_err(), HttpsError::TooLong(bound));
+    }
+
+    #[tokio::test]
+    async fn who_does_not_answer_or_drips_is_given_up() {
+        for head in ["", "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"] {
+            let ((listener, address), pems) = (listen().await, pems());
+            let https = client(&pems, hasty());
+            let drip = async {
+                let (_, mut stream) = accept(&listener, &pems).await;
+                stream.write_all(head.as_bytes()).await.unwrap();
+                loop {
+                    sleep(Duration::from_millis(20)).await;
+                    if head.is_empty() || stream.write_all(b" ").await.and(stream.flush().await).is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                }
+            };
+            let (began, url) = (Instant::now(), format!("https://{address}/"));
+            let form = [("a", Secret::new("b"))];
+            let reply = tokio::select! {
+                () = drip => unreachable!("it goes on for ever"),
+                reply = https.post_form(&url, &form) => reply,
+            };
+            assert_eq!(reply.unwrap_err(), HttpsError::TimedOut(hasty().request_timeout));
+            assert!(began.elapsed() >= hasty().request_timeout);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_certificate_of_somebody_else_is_not_trusted() {
+        let (listener, address) = listen().await;
+        let (shown, trusted) = (pems(), pems());
+        let https = client(&trusted, patient());
+        let acceptor = TlsAcceptor::from(tls::server_config_from_pems(&shown).unwrap());
+        let server = async { acceptor.accept(listener.accept().await.unwrap().0).await };
+        let url = format!("https://{address}/");
+        let form = [("client_secret", Secret::new("canary"))];
+        let (refused, reply) = tokio::join!(server, https.post_form(&url, &form));
+        assert!(refused.is_err());
+        assert!(matches!(reply, Err(HttpsError::Untrusted(_))), "{reply:?}");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_sent_without_tls() {
+        let (listener, address) = listen().await;
+        let https = client(&pems(), patient());
+        let (url, form) = (format!("http://{address}/"), [("a", Secret::new("canary"))]);
+        let reply = tokio::select! {
+            reply = https.post_form(&url, &form) => reply,
+            _ = listener.accept() => panic!("it connected"),
+        };
+        let said = reply.unwrap_err();
+        assert!(matches!(said, HttpsError::Unreachable(_)) && !said.to_string().contains("canary"), "{said}");
+
+        let plain = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(b"220 mail.example.com ESMTP\r\n").await.unwrap();
+            let mut heard = Vec::new();
+            drop(stream.read_to_end(&mut heard).await);
+            heard
+        };
+        let url = format!("https://{address}/");
+        let (heard, reply) = tokio::join!(plain, https.post_form(&url, &form));
+        assert!(!heard.windows(6).any(|window| window == b"canary"));
+        assert_eq!(reply.unwrap_err(), HttpsError::Unreachable("what listens there speaks no TLS".into()));
+    }
+
+    #[tokio::test]
+    async fn who_is_not_there_is_unreachable() {
+        let (listener, address) = listen().await;
+        drop(listener);
+        let reply = client(&pems(), patient()).post_form(&format!("https://{address}/"), &[]).await;
+        assert!(matches!(reply, Err(HttpsError::Unreachable(_))), "{reply:?}");
     }
 }

@@ -135,12 +135,12 @@ impl Bed {
     /// What a login costs before its upstream is dialled, in this process: of clients that this node has not seen, and of
     /// the same again.
     fn decide(&mut self, table: &mut Table) {
-        let Config { store, upstreams, broker: options, tls: tls_options, .. } = self.stage.config();
+        let Config { store, upstreams, broker: options, tls: tls_options, tokens: bounds, .. } = self.stage.config();
         let served = self.runtime.block_on(store::serve(&store)).unwrap();
         let names: Vec<String> = upstreams.keys().cloned().collect();
         let directory = Directory::new(served.store);
         let https = Https::new(&tls::client_config(&tls_options).unwrap(), HttpOptions::default()).unwrap();
-        let tokens = Arc::new(tokens(directory.clone(), https));
+        let tokens = Arc::new(tokens(directory.clone(), https, bounds));
         let broker = Broker::new(directory, tokens, upstreams, Nowhere::default(), options);
         let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let origin = Origin { session: 1, listener: "imaps".into(), protocol: Protocol::Imap, peer, tls: true };

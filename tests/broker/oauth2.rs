@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use locum::credential::oauth2::{Authentication, Grant, OAuth2};
@@ -247,4 +248,18 @@ async fn a_new_token_that_is_refused_is_not_asked_for_again_at_once() {
     let (_wire, answer) = lab.present(Protocol::Imap, &bob.login, &bob.secret).await;
     assert_eq!(answer, refused(Protocol::Imap, Refusal::ContactAdmin));
     assert_eq!(provider.sandbox.token_requests().len(), 1);
+}
+
+#[tokio::test]
+async fn an_old_token_that_is_refused_is_replaced_within_the_login() {
+    let (lab, provider, bob) = stage(Plan::new().tune(|config| config.tokens.young = Duration::ZERO)).await;
+    lab.grant(&bob, application(SECRET)).await;
+    lab.prefer(&bob, &[Tokens]).await;
+    for protocol in Protocol::ALL {
+        lab.log_in(protocol, &bob).await;
+        provider.sandbox.end_access_tokens();
+        lab.log_in(protocol, &bob).await;
+        let outcomes: Vec<_> = provider.logins().iter().rev().take(2).map(|login| login.outcome).collect();
+        assert_eq!(outcomes, [Outcome::Accepted, Outcome::Refused], "{protocol}");
+    }
 }

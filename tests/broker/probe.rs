@@ -27,7 +27,7 @@ impl Prober {
         let directory = Directory::new(Arc::clone(&lab.store));
         let tls = tls::client_config(&config.tls).unwrap();
         let https = Https::new(&tls, HttpOptions::default()).unwrap();
-        let tokens = Arc::new(tokens(directory.clone(), https));
+        let tokens = Arc::new(tokens(directory.clone(), https, config.tokens));
         let broker = Broker::new(directory, tokens, config.upstreams, Audit::default(), config.broker);
         Self { broker, upstreams: Upstreams::new(tls, config.upstream) }
     }

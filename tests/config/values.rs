@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use locum::config::Config;
-use locum::model::{AppPasswordFormat, Mechanism, Protocol, UpstreamTls, presets};
+use locum::model::{AppPasswordFormat, Authority, Mechanism, Protocol, UpstreamTls, presets};
 use locum::session::ListenerTls;
 use locum::store::vault::Login;
 use locum::store::{self, KeySource, cache, vault};
@@ -85,6 +85,14 @@ fn every_setting_arrives_in_its_place() {
     assert_eq!(endpoint.keywords, ["TOP", "EXPIRE 0"]);
     assert_eq!(endpoint.sessions_max, 3);
     assert_eq!(own.endpoints.len(), 1);
+    let expected = Authority {
+        token_url: "https://login.example.com:8443/{tenant}/token?api=2".into(),
+        authorize_url: Some("https://192.0.2.1/authorize?prompt=consent".into()),
+        device_url: Some("https://login.example.com/{tenant}/device".into()),
+        application_scopes: vec!["mail/.default".into()],
+        delegated_scopes: vec!["imap".into(), "offline_access".into()],
+    };
+    assert_eq!(own.authority, Some(expected));
 }
 
 #[test]
@@ -95,6 +103,7 @@ fn a_preset_is_taken_whole() {
         assert_eq!(config.upstreams["work"].name, "work");
         assert_eq!(config.upstreams["work"].endpoints, expected.endpoints);
         assert_eq!(config.upstreams["work"].app_password, expected.app_password);
+        assert_eq!(config.upstreams["work"].authority, expected.authority);
     }
 }
 
@@ -106,6 +115,29 @@ fn a_value_overrides_that_of_the_preset_and_no_other() {
     let submission = expected.endpoints.get_mut(&Protocol::Submission).unwrap();
     (submission.tls, submission.port) = (UpstreamTls::StartTls, 587);
     assert_eq!(*config.upstreams["gmail"], expected);
+}
+
+#[test]
+fn an_authority_is_that_of_the_preset_but_for_what_is_given() {
+    let text = "preset = \"exchange-online\"\noauth2.token-url = \"https://login.example.com/token\"\n\
+                oauth2.delegated-scopes = []";
+    let config = parse(&format!("[upstream.work]\n{text}"));
+    let preset = presets::preset("exchange-online").unwrap().authority.unwrap();
+    let token_url = "https://login.example.com/token".into();
+    let expected = Authority { token_url, delegated_scopes: Vec::new(), ..preset };
+    assert_eq!(config.upstreams["work"].authority, Some(expected));
+}
+
+#[test]
+fn an_authority_can_be_given_where_there_is_none() {
+    let url = "https://login.example.com/token";
+    for provider in ["preset = \"yahoo\"", "imap.host = \"mail.example.com\""] {
+        let config = parse(&format!("[upstream.own]\n{provider}\noauth2.token-url = \"{url}\""));
+        let authority = config.upstreams["own"].authority.as_ref().unwrap();
+        assert_eq!((authority.token_url.as_str(), &authority.authorize_url), (url, &None));
+        assert!(authority.application_scopes.is_empty() && authority.delegated_scopes.is_empty());
+    }
+    assert_eq!(parse("[upstream.own]\nimap.host = \"mail.example.com\"").upstreams["own"].authority, None);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use locum::audit::{Audit, Origin};
 use locum::broker::{self, Broker, Directory, client_secret};
 use locum::config::Config;
 use locum::credential;
+use locum::credential::oauth2::TokenOptions;
 use locum::model::{
     Account, AppPasswordFormat, Attempt, Binding, Client, CredentialKind, Identity, Mechanism, Policy, Preference,
     Protocol, Secret, Slots, presets::preset,
@@ -247,7 +248,7 @@ async fn what_runs() {
 
     let upstreams = BTreeMap::from([("gmail".to_owned(), Arc::new(preset("gmail").unwrap()))]);
     let https = Https::new(&tls::client_config(&TlsOptions::default()).unwrap(), HttpOptions::default()).unwrap();
-    let tokens = Arc::new(broker::tokens(directory.clone(), https));
+    let tokens = Arc::new(broker::tokens(directory.clone(), https, TokenOptions::default()));
     let broker = Broker::new(directory.clone(), tokens, upstreams, Audit::default(), broker::Options::default());
     let origin = Origin {
         session: 1,

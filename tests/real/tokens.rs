@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use jiff::Timestamp;
-use locum::model::{Mechanism, Protocol, Secret};
+use locum::model::{CredentialKind, Mechanism, Protocol, Secret};
 use locum::proto::{self, Client, ClientAction, ClientFailure, ClientLimits, ClientOptions, Goal};
 use locum::sasl::Credentials;
 use ring::hmac;
@@ -94,7 +94,8 @@ fn log_in(
     token: &str,
     middle: &mut Middle,
 ) -> Result<(), ClientFailure> {
-    let credentials = Credentials { identity: endpoint.user.clone(), secret: Secret::new(token) };
+    let credentials =
+        Credentials { identity: endpoint.user.clone(), secret: Secret::new(token), kind: CredentialKind::OAuth2 };
     let goal = Goal::LogIn { credentials, mechanisms: vec![mechanism] };
     let starttls = endpoint.tls == Tls::Starttls;
     let options = ClientOptions { starttls, name: "client.example.test".to_owned(), limits: ClientLimits::default() };

@@ -288,7 +288,7 @@ fn number_in(text: &str) -> Option<u64> {
 /// An authority's text as one short printable line, without what follows Microsoft's sentences (the ids are told apart from
 /// it), and with whatever it repeats of the secrets that were sent masked. Pieces count, too: quotes are cut short.
 fn plain(text: &str, form: &[(&str, Secret)]) -> String {
-    let said = text.split(" Trace ID:").next().unwrap_or_default();
+    let said = text.split("Trace ID:").next().unwrap_or_default();
     let words = said.split(|it: char| it.is_control() || it.is_whitespace()).filter(|word| !word.is_empty());
     let line: String = words.collect::<Vec<_>>().join(" ").chars().take(TEXT_CHARS_MAX).collect();
     let mut bytes = line.into_bytes();

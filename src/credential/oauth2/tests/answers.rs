@@ -262,5 +262,7 @@ fn an_unknown_text_is_one_short_printable_line() {
     let body = serde_json::json!({ "error": "odd", "error_description": format!("one\r\n\ttwo\u{1b}[2J {}", "x".repeat(5000)) });
     let failure = read(400, &body.to_string()).unwrap_err().to_string();
     assert!(failure.contains("(odd, \"one two [2J xxx"), "{failure}");
+    let body = r#"{"error":"odd","error_description":"New words.\r\nTrace ID: 1\r\nCorrelation ID: 2"}"#;
+    assert!(read(400, body).unwrap_err().to_string().ends_with("(odd, \"New words.\")"));
     assert!(failure.len() < 700 && !failure.contains(char::is_control), "{failure}");
 }

@@ -1,14 +1,14 @@
 //! Requests for tokens, apart from the logins that wait for them: a login that is dropped aborts none.
 
-use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 use tokio::sync::mpsc::Receiver;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +17,7 @@ use super::super::{Grant, Granted, HttpError, Request};
 use super::life::AccessToken;
 use super::shelf::{Entry, Key};
 use super::trouble::Trouble;
-use super::{Tokens, Wanted, meters};
+use super::{ORDERS_MAX, Tokens, Wanted, meters};
 use crate::model::Secret;
 
 /// Time at the end for what is under way: an answer may bring a refresh token that is not to be lost.
@@ -43,7 +43,7 @@ impl Tokens {
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some(order) = run.orders.recv(), if flights.len() < self.options.at_once => flights.push(self.fly(order)),
+                Some(order) = run.orders.recv(), if flights.len() < ORDERS_MAX => flights.push(self.fly(order)),
                 Some(unsaved) = flights.next() => savings.extend(unsaved.map(|key| self.keep_saving(key))),
                 Some(()) = savings.next() => {}
             }
@@ -58,6 +58,12 @@ impl Tokens {
         drop(timeout(STOP_WAIT, end).await);
     }
 
+    fn turns(&self, token_url: &str) -> Arc<Semaphore> {
+        let mut turns = self.turns.lock().expect("nothing panics while it holds this lock");
+        let new = || Arc::new(Semaphore::new(self.options.at_once));
+        Arc::clone(turns.entry(token_url.to_owned()).or_insert_with(new))
+    }
+
     fn unsaved(&self) -> Vec<Key> {
         self.shelf().begin_saving_all()
     }
@@ -66,6 +72,8 @@ impl Tokens {
     async fn fly(&self, order: Order) -> Option<Key> {
         let flight = Flight { tokens: self, order };
         let (key, wanted) = (&flight.order.key, &flight.order.wanted);
+        let turns = self.turns(&wanted.authority.token_url);
+        let _turn = turns.acquire().await.expect("it is never closed");
         let began = Instant::now();
         let granted = match wanted.credential.grant {
             Grant::ClientCredentials | Grant::ServiceAccount => self.request(wanted, None).await,

@@ -12,9 +12,6 @@ use crate::model::Secret;
 /// of Microsoft's servers refuse a token that is about to end.
 const NEARLY_OVER: Duration = Duration::from_secs(60);
 
-/// A provider that refuses a younger token does not refuse it for its age: another one would be no better.
-pub(super) const YOUNG: Duration = Duration::from_secs(60);
-
 /// A token to present to a provider. It lives in memory alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessToken {
@@ -71,8 +68,8 @@ impl AccessToken {
         self.obtained > other.obtained && self.secret != other.secret
     }
 
-    pub(super) fn is_young(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.obtained) < YOUNG
+    pub(super) fn is_younger_than(&self, age: Duration, now: Instant) -> bool {
+        now.saturating_duration_since(self.obtained) < age
     }
 }
 

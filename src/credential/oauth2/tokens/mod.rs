@@ -14,13 +14,14 @@ mod shelf;
 mod tests;
 mod trouble;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{self, Receiver, Sender};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
 use self::flights::Order;
@@ -33,7 +34,8 @@ use crate::model::Authority;
 
 pub use life::AccessToken;
 
-/// Requests that wait for their turn. Beyond that an authority, or the store, is far too slow for more.
+/// Requests that wait for their turn, and as many before they are looked at. Beyond that an authority, or the store, is far
+/// too slow for more.
 const ORDERS_MAX: usize = 4096;
 
 /// Bounds for tokens.
@@ -42,13 +44,16 @@ pub struct TokenOptions {
     /// So long before its end the next token is got, or a quarter of its life if that is less: time enough for an outage of
     /// the authority that nobody notices.
     pub refresh_ahead: Duration,
+    /// A provider that refuses a younger token does not refuse it for its age: another one would be no better. It is also
+    /// how rarely a mailbox that takes no token makes us ask for one.
+    pub young: Duration,
     /// How long a login waits for a token.
     pub wait: Duration,
     /// Time for one request to the authority.
     pub request: Duration,
     /// Tokens kept at the most.
     pub tokens_max: usize,
-    /// Requests at once.
+    /// Requests to one authority at once. One that hangs is not to hold up those to another.
     pub at_once: usize,
 }
 
@@ -56,6 +61,7 @@ impl Default for TokenOptions {
     fn default() -> Self {
         Self {
             refresh_ahead: Duration::from_secs(15 * 60),
+            young: Duration::from_secs(5 * 60),
             wait: Duration::from_secs(20),
             request: Duration::from_secs(15),
             tokens_max: 100_000,
@@ -83,6 +89,8 @@ pub struct Tokens {
     refresh_tokens: Arc<dyn RefreshTokens>,
     options: TokenOptions,
     shelf: Mutex<Shelf>,
+    /// The right to ask, by token endpoint. There are as many as the configuration names.
+    turns: Mutex<HashMap<String, Arc<Semaphore>>>,
     orders: Sender<Order>,
     /// Whoever runs has it.
     ordered: Mutex<Option<Receiver<Order>>>,
@@ -112,6 +120,7 @@ impl Tokens {
             endpoint,
             refresh_tokens,
             shelf: Mutex::new(Shelf::new(options.tokens_max)),
+            turns: Mutex::default(),
             options,
             orders,
             ordered: Mutex::new(Some(ordered)),
@@ -137,7 +146,7 @@ impl Tokens {
         let now = Instant::now();
         let is_better = |token: &AccessToken| token.is_newer_than(refused) && token.age(now) != Age::Over;
         let known = self.shelf().get(&Key::of(wanted)).and_then(|entry| entry.token.clone()).filter(is_better);
-        if known.is_some() || refused.is_young(now) {
+        if known.is_some() || refused.is_younger_than(self.options.young, now) {
             return Ok(known);
         }
         let asked = self.ask(wanted, Some(refused))?;

@@ -110,6 +110,31 @@ async fn a_refused_token_gives_way_to_a_newer_one_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_authority_that_hangs_holds_up_no_other() {
+    let fake = Fake::hanging("hangs", |_, _| granted("t", 3600));
+    let tokens = tokens(&fake, &Arc::default());
+    let _running = run(&tokens);
+    let of = |number: usize| {
+        let mut wanted = wanted(Grant::ClientCredentials, &format!("c{number}"));
+        wanted.authority = authority("https://hangs.example.net/token");
+        wanted
+    };
+    let hung: Vec<_> = (0..200).map(of).collect();
+    let hanging = join_all(hung.iter().map(|wanted| tokens.access_token(wanted)));
+    let served = async {
+        // All the others have asked by then.
+        sleep(Duration::from_secs(1)).await;
+        let began = Instant::now();
+        tokens.access_token(&wanted(Grant::ClientCredentials, "other")).await.unwrap();
+        began.elapsed()
+    };
+    let (failures, took) = tokio::join!(hanging, served);
+    assert!(failures.iter().all(Result::is_err));
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(fake.count() <= 1 + 2 * TokenOptions::default().at_once, "{}", fake.count());
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_more_tokens_are_kept_than_allowed() {
     let fake = Fake::new(|count, _| granted(&format!("t{count}"), 3600));
     let options = TokenOptions { tokens_max: 16, ..TokenOptions::default() };

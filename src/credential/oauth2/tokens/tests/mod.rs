@@ -26,11 +26,16 @@ use crate::model::{Authority, Secret};
 /// What was posted.
 type Form = BTreeMap<String, String>;
 
+/// What comes after so many requests before, to that form.
+type Answers = dyn Fn(usize, &Form) -> Result<HttpAnswer, HttpError> + Send + Sync;
+
 /// An authority that answers by a function of how many requests came before, and of the form.
 struct Fake {
     posts: Mutex<Vec<Form>>,
-    answer: Box<dyn Fn(usize, &Form) -> Result<HttpAnswer, HttpError> + Send + Sync>,
+    answer: Box<Answers>,
     takes: Duration,
+    /// There is no answer where this is a part of the URL.
+    hangs: &'static str,
 }
 
 impl fmt::Debug for Fake {
@@ -48,7 +53,15 @@ impl Fake {
         takes: Duration,
         answer: impl Fn(usize, &Form) -> Result<HttpAnswer, HttpError> + Send + Sync + 'static,
     ) -> Arc<Self> {
-        Arc::new(Self { posts: Mutex::default(), answer: Box::new(answer), takes })
+        Arc::new(Self { posts: Mutex::default(), answer: Box::new(answer), takes, hangs: "nowhere" })
+    }
+
+    fn hanging(
+        hangs: &'static str,
+        answer: impl Fn(usize, &Form) -> Result<HttpAnswer, HttpError> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        let takes = Duration::from_millis(100);
+        Arc::new(Self { posts: Mutex::default(), answer: Box::new(answer), takes, hangs })
     }
 
     fn count(&self) -> usize {
@@ -58,7 +71,7 @@ impl Fake {
 
 #[async_trait]
 impl TokenEndpoint for Fake {
-    async fn post(&self, _: &str, form: &[(&str, Secret)]) -> Result<HttpAnswer, HttpError> {
+    async fn post(&self, url: &str, form: &[(&str, Secret)]) -> Result<HttpAnswer, HttpError> {
         let form: Form =
             form.iter().map(|(name, value)| ((*name).to_owned(), value.expose_text().unwrap().to_owned())).collect();
         let before = {
@@ -66,6 +79,9 @@ impl TokenEndpoint for Fake {
             posts.push(form.clone());
             posts.len() - 1
         };
+        if url.contains(self.hangs) {
+            std::future::pending::<()>().await;
+        }
         sleep(self.takes).await;
         (self.answer)(before, &form)
     }
