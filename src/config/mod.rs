@@ -8,10 +8,10 @@
 //!
 //! `docs/config.md` and `config/locum.toml` name every key; a test here holds both against what is read.
 
+mod authority;
 mod errors;
 mod listener;
 mod login;
-mod oauth2;
 mod reader;
 mod secrets;
 mod sections;
@@ -182,7 +182,7 @@ mod tests {
         let mut parts: Vec<&str> = table.split('.').collect();
         if parts[0] == "upstream" && parts.len() > 1 {
             parts[1] = "<name>";
-            parts.iter_mut().skip(2).filter(|it| **it != "oauth2").for_each(|protocol| *protocol = "<protocol>");
+            parts.iter_mut().skip(2).for_each(|protocol| *protocol = "<protocol>");
         }
         format!("{}.{key}", parts.join("."))
     }
@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn what_the_sample_has_commented_out_is_the_default_or_an_example() {
         // Those without a default; the sample shows how they are written.
-        const EXAMPLES: [&str; 18] = [
+        const EXAMPLES: [&str; 14] = [
             "store.key-credential",
             "store.key-environment",
             "store.namespace",
@@ -288,10 +288,6 @@ mod tests {
             "store.login.token-environment",
             "store.login.role",
             "listener.upstream",
-            "upstream.own.oauth2.authorize-url",
-            "upstream.own.oauth2.device-url",
-            "upstream.own.oauth2.application-scopes",
-            "upstream.own.oauth2.delegated-scopes",
             "admin.bind",
             "audit.path",
         ];

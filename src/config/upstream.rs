@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 
+use super::authority;
 use super::reader::Table;
+use super::suggest;
 use super::value::{Value, one_of};
-use super::{oauth2, suggest};
 use crate::model::{AppPasswordFormat, Endpoint, Mechanism, Profile, Protocol, UpstreamTls, presets};
 
 /// All `[upstream.<name>]`; `None` for one with something wrong in it.
@@ -44,9 +45,9 @@ fn upstream(name: String, mut table: Table<'_, '_>) -> Option<Profile> {
     }
     let authority = match table.table("oauth2") {
         Some(table) => {
-            let authority = oauth2::authority(table, authority, has_preset && presets.is_empty());
-            is_right &= authority.is_some();
-            authority
+            let read = authority::authority(table, authority.as_ref(), has_preset && presets.is_empty());
+            is_right &= read.is_some();
+            read
         }
         None => authority,
     };

@@ -75,6 +75,7 @@ const ROOMS: &[Room] = &[
             ("admin", &["Options"]),
             ("audit", &["Options"]),
             ("broker", &["Options"]),
+            ("credential", &["oauth2::TokenOptions"]),
             ("net", &["TlsOptions"]),
             ("session", &["ListenerOptions", "ListenerTls", "Options"]),
             ("store", &["KeySource", "Options", "cache::Options", "sqlite::Options", "vault::Login", "vault::Options"]),
@@ -88,6 +89,7 @@ const ROOMS: &[Room] = &[
             ("model", ALL),
             ("net", ALL),
             ("store", ALL),
+            ("credential", &["oauth2::Tokens"]),
             ("audit", ALL),
             ("broker", ALL),
             ("upstream", ALL),
@@ -101,7 +103,7 @@ const ROOMS: &[Room] = &[
         name: "cli",
         grants: &[
             ("model", ALL),
-            ("net", &["tls"]),
+            ("net", &["HttpOptions", "Https", "tls"]),
             ("store", ALL),
             ("credential", ALL),
             ("telemetry", ALL),
@@ -110,15 +112,18 @@ const ROOMS: &[Room] = &[
             (
                 "broker",
                 &[
+                    "Authorities",
                     "Broker",
                     "Change",
                     "Damage",
                     "Directory",
                     "DirectoryError",
+                    "KeptTokens",
                     "Page",
                     "Reason",
                     "Versioned",
                     "client_secret",
+                    "tokens",
                 ],
             ),
             ("upstream", &["Mailbox", "UpstreamError", "Upstreams"]),
@@ -394,7 +399,7 @@ mod tests {
         );
         is_refused("store/key.rs", "fn f() { crate::broker::g() }", "store may not import broker");
         is_refused("audit.rs", "use super::store;", "audit may not import store");
-        is_refused("broker/policy.rs", "use super::super::net::dial;", "broker may not import net");
+        is_refused("broker/policy.rs", "use super::super::proto::Client;", "broker may not import proto");
         is_refused("sasl/mod.rs", "impl From<crate::proto::Goal> for X {}", "sasl may not import proto");
         is_refused("cli/check.rs", "use crate::sandbox;", "cli may not import sandbox");
         is_refused("lib.rs", "pub use crate::model::Secret;", "lib may not import model");
@@ -407,6 +412,7 @@ mod tests {
     fn of_some_rooms_only_some_names_are_granted() {
         is_refused("upstream/mod.rs", "use crate::broker::{Lease, Broker};", "may import of broker only: Lease");
         is_refused("upstream/mod.rs", "use crate::broker::*;", "may import of broker only");
+        is_refused("broker/policy.rs", "use super::super::net::dial;", "may import of net only: Https, HttpsError");
         is_refused("config/mod.rs", "use crate::{store, net}; fn f() { store::open(); }", "(not `crate::store::open`)");
         is_refused("config/mod.rs", "use crate::store as s; fn f() { s::open(); }", "(not `crate::store::open`)");
         is_refused("store/mod.rs", "use crate::model::Account;", "store may import of model only");

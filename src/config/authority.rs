@@ -12,16 +12,15 @@ const FORM: &str = "such as \"https://login.example.com/{tenant}/oauth2/v2.0/tok
 /// The table, over what a preset says. `token_url_may_lack`: there is another error that explains it.
 pub(super) fn authority(
     mut table: Table<'_, '_>,
-    preset: Option<Authority>,
+    preset: Option<&Authority>,
     token_url_may_lack: bool,
 ) -> Option<Authority> {
-    let token_url = match (table.take("token-url"), &preset) {
+    let token_url = match (table.take("token-url"), preset) {
         (Some(value), _) => url(&value),
         (None, Some(preset)) => Some(preset.token_url.clone()),
         (None, None) if token_url_may_lack => None,
         (None, None) => table.require("token-url", FORM).and(None),
     };
-    let preset = preset.as_ref();
     let mut optional = |key, of: fn(&Authority) -> &Option<String>| match table.take(key) {
         Some(value) => url(&value).map(Some),
         None => Some(preset.and_then(|preset| of(preset).clone())),
