@@ -14,8 +14,8 @@ use locum::broker::{self, Broker, Directory, client_secret};
 use locum::config::Config;
 use locum::credential;
 use locum::model::{
-    Account, AppPasswordFormat, Attempt, Binding, Client, CredentialKind, Identity, Mechanism, Policy, Protocol,
-    Secret, Slots, presets::preset,
+    Account, AppPasswordFormat, Attempt, Binding, Client, CredentialKind, Identity, Mechanism, Policy, Preference,
+    Protocol, Secret, Slots, presets::preset,
 };
 use locum::net::tls;
 use locum::proto::{
