@@ -80,6 +80,7 @@ pub(super) fn takes(profile: &Profile, protocol: Protocol, kind: CredentialKind)
 /// Says which kind each protocol uses now.
 pub(super) fn tell_used(account: &Account, tenant: bool, profile: &Profile) {
     for (protocol, kind) in used(account, tenant, profile) {
+        let protocol = protocol.name();
         output::note(match kind {
             Some(kind) => format!("  {protocol:<10}  {kind}"),
             None => format!("  {protocol:<10}  nothing that {} takes: logins fail", profile.name),

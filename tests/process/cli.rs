@@ -160,7 +160,10 @@ fn an_account_is_added_shown_and_removed() {
     let cells: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(
         cells,
-        [vec!["ACCOUNT", "UPSTREAM", "CREDENTIAL", "SINCE"], vec!["alice@gmail.test", "gmail", "app", "password", day],]
+        [
+            vec!["ACCOUNT", "UPSTREAM", "CREDENTIAL", "SINCE", "PREFERS", "ENDS"],
+            vec!["alice@gmail.test", "gmail", "app", "password", day],
+        ]
     );
 
     home.run(&["account", "remove", "alice@gmail.test"]).succeeded().said("removed; delete its app password");
@@ -453,6 +456,13 @@ fn wrong_arguments_are_usage_errors() {
         &["store", "backup"],
         &["store", "rekey"],
         &["account", "list", "--all", "--limit", "1"],
+        &["account", "set"],
+        &["oauth"],
+        &["oauth", "login"],
+        &["oauth", "set"],
+        &["oauth", "add-tenant"],
+        &["oauth", "remove-tenant"],
+        &["oauth", "status", "x", "--all"],
         &["init", "--name"],
     ] {
         let run = home.run(arguments).ended(USAGE);
@@ -475,6 +485,12 @@ fn help_says_what_each_verb_does() {
         ("account list", "List all accounts"),
         ("account show", "Show one account"),
         ("account remove", "can log in no more"),
+        ("oauth", "for accounts and for whole domains"),
+        ("oauth login", "Let the owner of a mailbox consent"),
+        ("oauth set", "Give one account an application's credential"),
+        ("oauth add-tenant", "Give a whole domain"),
+        ("oauth remove-tenant", "Remove a domain's credential"),
+        ("oauth status", "which of them end soon"),
         ("client", "the accounts they may act as"),
         ("client issue", "print it, once"),
         ("client list", "List all clients"),

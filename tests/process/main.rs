@@ -10,6 +10,8 @@ mod canary;
 mod cli;
 mod debug_formats;
 mod memory;
+mod oauth;
+mod prefer;
 mod probe;
 mod serve;
 mod store;

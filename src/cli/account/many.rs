@@ -117,14 +117,16 @@ impl Tally {
             output::note(format!("locum: and {} more", self.said - NAMED_MAX));
         }
         let Self { changed, same, refused, overtaken, outage, .. } = self;
-        output::line(format!("{total} accounts: {changed} changed, {same} as wanted already, {refused} refused"));
+        let accounts = if total == 1 { "account" } else { "accounts" };
+        output::line(format!("{total} {accounts}: {changed} changed, {same} as wanted already, {refused} refused"));
         if let Some(error) = outage {
             let left = total.saturating_sub(changed + same + refused + overtaken);
             output::note(format!("{left} were not changed, as the store failed; run it again to go on"));
             return Err(error.into());
         }
         if refused > 0 {
-            return Err(Failure::new(exit::DATA, "not all are as wanted; nothing is lost, all others are").into());
+            let message = format!("{refused} of {total} {accounts} are not as wanted: see what is said above");
+            return Err(Failure::new(exit::DATA, message).into());
         }
         if overtaken > 0 {
             let message = format!("{overtaken} were changed by somebody else meanwhile: run it again");
@@ -168,13 +170,18 @@ impl Tenants<'_> {
 pub(super) async fn of_file(directory: &Directory, file: &Path, wanted: &Prefer) -> Result<()> {
     let list = list_file::read(file)?;
     let (tenants, mut tally, mut progress) = (Tenants::of(directory), Tally::default(), Progress::begin("accounts"));
-    let total = list.rows.len() + list.bad.len();
-    for (line, why) in list.bad {
-        tally.count(Done::Refused(why), Some(line));
-    }
-    let work = list.rows.into_iter().map(|row| {
+    let mut lines: Vec<(u64, Result<Row, String>)> = list.rows.into_iter().map(|row| (row.line, Ok(row))).collect();
+    lines.extend(list.bad.into_iter().map(|(line, why)| (line, Err(why))));
+    lines.sort_by_key(|(line, _)| *line); // complaints come in the order of the file
+    let total = lines.len();
+    let work = lines.into_iter().map(|(line, row)| {
         let tenants = &tenants;
-        async move { (row.line, row_done(tenants, row, wanted).await) }
+        async move {
+            match row {
+                Ok(row) => (line, row_done(tenants, row, wanted).await),
+                Err(why) => (line, Done::Refused(why)),
+            }
+        }
     });
     let mut work = stream::iter(work).buffered(AT_ONCE);
     while let (None, Some((line, done))) = (&tally.outage, work.next().await) {

@@ -85,34 +85,43 @@ impl Registration {
         Ok(Authentication::Secret { secret, expires: self.secret_expires })
     }
 
-    /// The tenant, where the authority's URLs need one.
-    pub(super) fn check_tenant(&self, tenant: Option<&str>, profile: &Profile) -> Result<()> {
+    /// What is stored already, if it is the same application by the same right.
+    pub(super) fn before(&self, stored: Option<&StoredCredential>, grant: Grant) -> Option<OAuth2> {
+        let before = stored.and_then(|stored| OAuth2::from_stored(stored).ok())?;
+        let is_same = self.client_id.as_deref().is_none_or(|named| named.trim() == before.client_id);
+        (is_same && before.grant == grant).then_some(before)
+    }
+
+    /// Tenant and client id: as named, or else as before.
+    pub(super) fn names(&self, before: Option<&OAuth2>, profile: &Profile) -> Result<(Option<String>, String)> {
         let name = &profile.name;
-        let message = match (tenant, has_tenants(profile)) {
-            (None, true) => format!(
-                "{name} needs to know the tenant: its id, or a domain of it, as --tenant contoso.onmicrosoft.com"
-            ),
-            (Some(_), false) => format!("{name} has no tenants: leave --tenant out"),
-            (Some(_), true) | (None, false) => return Ok(()),
+        let client_id = self.client_id.as_deref().map(str::trim).or(before.map(|before| before.client_id.as_str()));
+        let tenant = self.tenant.as_deref().map(str::trim).or(before.and_then(|before| before.tenant.as_deref()));
+        let message = match (client_id, tenant, has_tenants(profile)) {
+            (Some(client_id), tenant @ Some(_), true) | (Some(client_id), tenant @ None, false) => {
+                return Ok((tenant.map(str::to_owned), client_id.to_owned()));
+            }
+            (None, ..) => "say which application it is, with --client-id as the provider's portal shows it".to_owned(),
+            (Some(_), None, true) => {
+                format!(
+                    "{name} needs to know the tenant: its id, or a domain of it, as --tenant contoso.onmicrosoft.com"
+                )
+            }
+            (Some(_), Some(_), false) => format!("{name} has no tenants: leave --tenant out"),
         };
         Err(Failure::new(exit::USAGE, message).into())
     }
 }
 
 impl Application {
-    /// Reads what was named. `whose` it is stands in the question for a secret.
-    pub(super) fn read(&self, profile: &Profile) -> Result<OAuth2> {
+    /// Reads what was named. Where it is the application of last time, what is not named is as it was then.
+    pub(super) fn read(&self, profile: &Profile, before: Option<&StoredCredential>) -> Result<OAuth2> {
         authority(profile)?;
         if let Some(file) = &self.service_account {
             return Ok(OAuth2::service_account(&private_file(file)?)?);
         }
-        let Registration { tenant, client_id, .. } = &self.registration;
-        let Some(client_id) = client_id else {
-            let message = "say which application it is, with --client-id as the provider's portal shows it";
-            return Err(Failure::new(exit::USAGE, message).into());
-        };
-        let tenant = tenant.as_deref().map(str::trim);
-        self.registration.check_tenant(tenant, profile)?;
+        let before = self.registration.before(before, Grant::ClientCredentials);
+        let (tenant, client_id) = self.registration.names(before.as_ref(), profile)?;
         let authentication = match (&self.certificate, &self.key) {
             (Some(certificate), Some(key)) => {
                 let certificate = read(certificate, |_, _| Ok(()))?;
@@ -121,12 +130,7 @@ impl Application {
             }
             _ => self.registration.authentication(true, profile)?,
         };
-        Ok(OAuth2 {
-            tenant: tenant.map(str::to_owned),
-            client_id: client_id.trim().to_owned(),
-            authentication,
-            grant: Grant::ClientCredentials,
-        })
+        Ok(OAuth2 { tenant, client_id, authentication, grant: Grant::ClientCredentials })
     }
 }
 

@@ -15,9 +15,7 @@ use crate::cli::exit::{self, Failure};
 use crate::cli::output;
 use crate::cli::progress::Waiting;
 use crate::config::Config;
-use crate::credential::oauth2::{
-    AuthorizationCode, DeviceCode, FailureKind, Grant, OAuth2, TokenEndpoint, TokenFailure,
-};
+use crate::credential::oauth2::{AuthorizationCode, DeviceCode, Grant, OAuth2, TokenEndpoint, TokenFailure};
 use crate::model::{Account, Authority, CredentialKind, KeptToken, Profile, Protocol, Secret, StoredCredential};
 
 /// A consent costs a person's time: if others change the account meanwhile, it is written over theirs so often, unless it
@@ -59,8 +57,8 @@ pub(super) async fn run(config: &Config, directory: &Directory, login: Login) ->
         in_browser(&http, &credential, authority, person).await?
     };
     let refresh_token = consented.map_err(|failure| {
-        if by_device && !login.device && failure.kind() == FailureKind::Permanent && authority.authorize_url.is_some() {
-            output::note("note: many organisations block the device flow: --browser goes without it");
+        if by_device && is_blocked(&failure) && authority.authorize_url.is_some() {
+            output::note("note: many organisations block the device flow and nothing else: try --browser");
         }
         refused(&failure)
     })?;
@@ -118,21 +116,12 @@ fn current(account: &Account) -> Option<&StoredCredential> {
 
 /// The application to consent to. Where it is the one of last time, what is not named is as it was then.
 fn credential(named: &Registration, before: Option<&StoredCredential>, profile: &Profile) -> Result<OAuth2> {
-    let before = before.and_then(|stored| OAuth2::from_stored(stored).ok());
-    let before = before.filter(|before| before.grant == Grant::RefreshToken);
-    let client_id = named.client_id.as_deref().map(str::trim);
-    let before = before.filter(|before| client_id.is_none_or(|client_id| client_id == before.client_id));
-    let Some(client_id) = client_id.or(before.as_ref().map(|before| before.client_id.as_str())) else {
-        let message = "say which application is to be consented to, with --client-id as the provider's portal shows it";
-        return Err(Failure::new(exit::USAGE, message).into());
-    };
-    let tenant = named.tenant.as_deref().map(str::trim).or(before.as_ref().and_then(|before| before.tenant.as_deref()));
-    named.check_tenant(tenant, profile)?;
+    let before = named.before(before, Grant::RefreshToken);
+    let (tenant, client_id) = named.names(before.as_ref(), profile)?;
     let authentication = match &before {
         Some(before) if !named.secret.is_given() && named.secret_expires.is_none() => before.authentication.clone(),
         _ => named.authentication(false, profile)?,
     };
-    let (tenant, client_id) = (tenant.map(str::to_owned), client_id.to_owned());
     Ok(OAuth2 { tenant, client_id, authentication, grant: Grant::RefreshToken })
 }
 
@@ -176,6 +165,11 @@ async fn in_browser(
         return Err(Failure::new(exit::DENIED, "the browser did not come back in time; run it again").into());
     };
     Ok(begun.exchange(redirected, http, credential, authority).await)
+}
+
+/// Whether it is one of Microsoft's codes for conditional access, by which organisations block the device flow.
+fn is_blocked(failure: &TokenFailure) -> bool {
+    failure.code().is_some_and(|code| code.starts_with("AADSTS5300"))
 }
 
 fn minutes(time: Duration) -> String {

@@ -22,7 +22,8 @@ pub(in crate::cli) struct Set {
 pub(super) async fn run(config: &Config, directory: &Directory, set: Set) -> Result<()> {
     let Versioned { record: mut account, version, .. } = account::find(directory, &set.account).await?;
     let profile = account::profile(config, &account.upstream)?;
-    let credential = set.application.read(profile)?;
+    let before = account.credentials.get(&CredentialKind::OAuth2).and_then(|slots| slots.current.as_ref());
+    let credential = set.application.read(profile, before)?;
     let stored = application::stored(credential.clone(), &set.application.registration.label)?;
     let old = account.credentials.entry(CredentialKind::OAuth2).or_default().current.replace(stored);
     directory.put_account(&account, Some(version)).await?;

@@ -9,14 +9,14 @@ use serde::Serialize;
 
 use super::application::{days, until};
 use super::authorities;
-use crate::broker::{Directory, KeptTokens, Versioned};
+use crate::broker::{Directory, KeptTokens};
 use crate::cli::account;
 use crate::cli::exit::{self, Failure};
 use crate::cli::list::{Found, Listing, Rest};
 use crate::cli::output;
 use crate::cli::progress::Progress;
 use crate::config::Config;
-use crate::credential::oauth2::{Authentication, Grant, OAuth2, TokenOptions, Tokens, Wanted};
+use crate::credential::oauth2::{Authentication, FailureKind, Grant, OAuth2, TokenOptions, Tokens, Wanted};
 use crate::model::{Account, CredentialKind, Protocol, RecordId, RecordKind, StoredCredential, Tenant};
 
 /// What ends within so many days is told of: time enough to have a secret made by somebody else.
@@ -92,6 +92,8 @@ enum State {
 enum Tried {
     Granted,
     Refused,
+    /// It may be had later.
+    NotNow,
     NotTried,
 }
 
@@ -145,10 +147,15 @@ async fn named(directory: &Directory, names: &[String]) -> Result<Vec<Row>> {
             rows.extend(Row::of_tenant(&found.record));
             continue;
         }
-        let Versioned { record: account, .. } = account::find(directory, name).await?;
         let tenant = match name.rsplit_once('@') {
             Some((_, domain)) => directory.tenant(domain).await?.map(|found| found.record),
             None => None,
+        };
+        // An address of such a domain needs no account.
+        let account = match (directory.account(name).await?, &tenant) {
+            (None, Some(tenant)) => account::empty(name.to_owned(), tenant.upstream.clone()),
+            (None, None) => account::find(directory, name).await?.record,
+            (Some(found), _) => found.record,
         };
         let tenant = tenant.filter(|tenant| tenant.upstream == account.upstream);
         let Some(row) = Row::of_account(&account, tenant.as_ref()) else {
@@ -167,7 +174,7 @@ fn current(account: &Account) -> Option<&StoredCredential> {
 impl Row {
     fn of_tenant(tenant: &Tenant) -> Option<Self> {
         let stored = tenant.oauth2.current.as_ref()?;
-        let again = format!("locum oauth add-tenant {} --upstream {}", tenant.domain, tenant.upstream);
+        let again = format!("locum oauth add-tenant {}", tenant.domain);
         Some(Self::new(format!("@{}", tenant.domain), &tenant.upstream, stored, None, &again))
     }
 
@@ -179,7 +186,7 @@ impl Row {
             return Some(Self::new(name, upstream, stored, mailbox, &again));
         }
         let tenant = tenant?;
-        let again = format!("locum oauth add-tenant {} --upstream {upstream}", tenant.domain);
+        let again = format!("locum oauth add-tenant {}", tenant.domain);
         let row = Self::new(name, upstream, tenant.oauth2.current.as_ref()?, mailbox, &again);
         Some(Self { credential_of: Some(tenant.domain.clone()), ..row })
     }
@@ -318,7 +325,8 @@ async fn try_one(config: &Config, tokens: &Tokens, row: &mut Row) {
     match tokens.access_token(&Wanted { version, credential, authority, subject }).await {
         Ok(_) => row.token = Some(Tried::Granted),
         Err(failure) => {
-            row.token = Some(Tried::Refused);
+            let passes = failure.kind() == FailureKind::Transient;
+            row.token = Some(if passes { Tried::NotNow } else { Tried::Refused });
             row.notes.push(failure.to_string());
         }
     }
@@ -333,6 +341,7 @@ fn show(rows: Vec<Row>, tried: bool, none: &str) {
             (Some(Tried::Granted), State::Good) => "token granted",
             (Some(Tried::Granted), _) => "token granted !",
             (Some(Tried::Refused), _) => "REFUSED",
+            (Some(Tried::NotNow), _) => "no token now",
             (_, State::Good) if tried => "not tried",
             (_, State::Good) => "",
             (_, State::EndsSoon) => "ends soon",

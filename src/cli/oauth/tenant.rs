@@ -15,9 +15,9 @@ use crate::model::{RecordKind, Slots, Tenant};
 pub(in crate::cli) struct Add {
     /// The domain behind the @ of the accounts.
     domain: String,
-    /// The upstream that they live at, as [upstream.<name>] in the configuration.
+    /// The upstream that they live at, as [upstream.<name>] in the configuration; if it is not said, that of before.
     #[arg(long)]
-    upstream: String,
+    upstream: Option<String>,
     #[command(flatten)]
     application: Application,
 }
@@ -34,11 +34,18 @@ pub(in crate::cli) struct Remove {
 
 pub(super) async fn add(config: &Config, directory: &Directory, add: Add) -> Result<()> {
     let domain = check_domain(&add.domain)?;
-    let profile = account::profile(config, &add.upstream)?;
     let found = directory.tenant(domain).await?;
-    let credential = add.application.read(profile)?;
+    let before = found.as_ref().map(|found| &found.record);
+    let Some(upstream) = add.upstream.or(before.map(|before| before.upstream.clone())) else {
+        let message = format!("say with --upstream where the accounts of {domain} live");
+        return Err(Failure::new(exit::USAGE, message).into());
+    };
+    let profile = account::profile(config, &upstream)?;
+    // An application is known to one authority.
+    let before = before.filter(|before| before.upstream == upstream).and_then(|before| before.oauth2.current.as_ref());
+    let credential = add.application.read(profile, before)?;
     let stored = application::stored(credential.clone(), &add.application.registration.label)?;
-    let tenant = Tenant { domain: domain.to_owned(), upstream: add.upstream, oauth2: Slots { current: Some(stored) } };
+    let tenant = Tenant { domain: domain.to_owned(), upstream, oauth2: Slots { current: Some(stored) } };
     directory.put_tenant(&tenant, found.as_ref().map(|found| found.version)).await?;
     let what = if found.is_some() { "changed" } else { "added" };
     output::note(format!("{domain}: OAuth2 by {} {what}", credential.grant));

@@ -240,6 +240,24 @@ impl Served {
         }
     }
 
+    /// Waits for a line that begins so; the rest of it.
+    #[track_caller]
+    pub(crate) fn wait_for_line(&self, beginning: &str) -> String {
+        let mut text = self.log.text.lock().unwrap();
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let said = String::from_utf8_lossy(&text.bytes);
+            let whole = said.rsplit_once('\n').map_or("", |(whole, _)| whole);
+            if let Some(rest) = whole.lines().find_map(|line| line.strip_prefix(beginning)) {
+                return rest.to_owned();
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!text.ended && !left.is_zero(), "never said: {beginning}\n{said}");
+            drop(said);
+            text = self.log.grown.wait_timeout(text, left).unwrap().0;
+        }
+    }
+
     /// The port of a listener that is bound to any, as the log tells it.
     #[track_caller]
     pub(crate) fn port(&self, listener: &str) -> u16 {

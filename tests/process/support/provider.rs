@@ -22,6 +22,7 @@ use super::Home;
 /// The look-alike provider, served until it is dropped.
 pub(crate) struct Provider {
     pub(crate) sandbox: Sandbox,
+    face: Face,
     runtime: Runtime,
 }
 
@@ -31,7 +32,7 @@ impl Provider {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let tls = tls::server_config_from_pems(pems).unwrap();
         let host = "mx.provider.test".to_owned();
-        Self { sandbox: Sandbox::new(Options { face, host, tls, junk_delay: Duration::ZERO }), runtime }
+        Self { sandbox: Sandbox::new(Options { face, host, tls, junk_delay: Duration::ZERO }), face, runtime }
     }
 
     pub(crate) fn add(&self, address: &str, password: &str) {
@@ -42,6 +43,29 @@ impl Provider {
     /// Serves the three protocols; the lines of the configuration that name them.
     pub(crate) fn serve(&self) -> String {
         Protocol::ALL.map(|protocol| endpoint(protocol, self.listen(protocol))).join("\n")
+    }
+
+    /// Serves its authority; the table of the configuration that names it, behind the name of the upstream.
+    pub(crate) fn serve_authority(&self) -> String {
+        let port = self.runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let sandbox = self.sandbox.clone();
+            tokio::spawn(async move { sandbox.serve_authority(listener, CancellationToken::new()).await });
+            port
+        });
+        let paths = match self.face {
+            Face::Gmail => {
+                [("token", "/token"), ("authorize", "/o/oauth2/v2/auth?access_type=offline&prompt=consent")].as_slice()
+            }
+            Face::ExchangeOnline | Face::ExchangeWithPasswords => &[
+                ("token", "/{tenant}/oauth2/v2.0/token"),
+                ("authorize", "/{tenant}/oauth2/v2.0/authorize"),
+                ("device", "/{tenant}/oauth2/v2.0/devicecode"),
+            ],
+        };
+        let keys = paths.iter().map(|(name, path)| format!("{name}-url = \"https://localhost:{port}{path}\""));
+        format!("oauth2 = {{ {} }}", keys.collect::<Vec<_>>().join(", "))
     }
 
     fn listen(&self, protocol: Protocol) -> u16 {
