@@ -11,9 +11,9 @@ pub(super) fn authority(mut table: Table<'_, '_>, preset: Option<&Authority>) ->
     let token_url = match (table.take("token-url"), preset) {
         (Some(value), _) => url(&value),
         (None, Some(preset)) => Some(preset.token_url.clone()),
-        (None, None) => {
-            table.require("token-url", "where its tokens are, such as \"https://login.example.com/token\"").and(None)
-        }
+        (None, None) => table
+            .require("token-url", "where its access tokens come from, such as \"https://login.example.com/token\"")
+            .and(None),
     };
     let mut page = |key: &'static str, of: fn(&Authority) -> &Option<String>| match table.take(key) {
         Some(value) => url(&value).map(Some),
@@ -53,7 +53,7 @@ fn url(value: &Value<'_, '_>) -> Option<String> {
         return value.wrong("this address has no host and port that could be asked", Some(remedy));
     }
     if !path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
-        return value.wrong("this address has blanks or characters that belong into no address", Some(remedy));
+        return value.wrong("this address has blanks or other characters that no address has", Some(remedy));
     }
     Some(text.to_owned())
 }

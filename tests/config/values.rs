@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use locum::config::Config;
-use locum::model::{AppPasswordFormat, Mechanism, Protocol, UpstreamTls, presets};
+use locum::model::{AppPasswordFormat, Authority, Mechanism, Protocol, UpstreamTls, presets};
 use locum::session::ListenerTls;
 use locum::store::vault::Login;
 use locum::store::{self, KeySource, cache, vault};
@@ -94,7 +94,30 @@ fn a_preset_is_taken_whole() {
         assert_eq!(config.upstreams["work"].name, "work");
         assert_eq!(config.upstreams["work"].endpoints, expected.endpoints);
         assert_eq!(config.upstreams["work"].app_password, expected.app_password);
+        assert_eq!(config.upstreams["work"].authority, expected.authority);
     }
+}
+
+#[test]
+fn an_authority_is_named_whole_or_over_a_preset() {
+    let config = parse(
+        "[upstream.own]\nimap.host = \"mail.example.com\"\n\
+         oauth2 = { token-url = \"https://[2001:db8::1]:8443/{tenant}?x=1\", delegated-scopes = \"mail\" }\n\
+         [upstream.work]\npreset = \"exchange-online\"\noauth2.device-url = \"https://localhost\"\n\
+         [upstream.none]\nimap.host = \"mail.example.com\"",
+    );
+    let own = Authority {
+        token_url: "https://[2001:db8::1]:8443/{tenant}?x=1".into(),
+        authorize_url: None,
+        device_url: None,
+        application_scopes: Vec::new(),
+        delegated_scopes: vec!["mail".into()],
+    };
+    assert_eq!(config.upstreams["own"].authority, Some(own));
+    let preset = presets::preset("exchange-online").unwrap().authority.unwrap();
+    let work = Authority { device_url: Some("https://localhost".into()), ..preset };
+    assert_eq!(config.upstreams["work"].authority, Some(work));
+    assert_eq!(config.upstreams["none"].authority, None);
 }
 
 #[test]
