@@ -198,9 +198,9 @@ const RESERVED: &[Reserved] = &[
         why: "the others have an error enum each and no arguments",
     },
     Reserved {
-        paths: &["dialoguer", "comfy_table", "indicatif"],
+        paths: &["csv", "dialoguer", "comfy_table", "indicatif"],
         rooms: &["cli"],
-        why: "only the command line talks to a person",
+        why: "only the command line talks to a person, and reads what one wrote",
     },
     Reserved { paths: &["tracing_subscriber"], rooms: &["telemetry", "config"], why: "where logs go is said once" },
     Reserved { paths: &["chacha20poly1305"], rooms: &["store"], why: "only what is stored is sealed" },

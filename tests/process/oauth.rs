@@ -401,7 +401,7 @@ fn a_service_account_acts_for_one_mailbox_at_a_time() {
         .succeeded()
         .said("service account added");
     let status = scene.run(&["oauth", "status", "contoso.test", ALICE, "--try", "--json"]).succeeded().json();
-    assert_eq!([&status[0]["token"], &status[1]["token"]], ["not-tried", "granted"], "{status}");
+    assert_eq!([&status[0]["token"], &status[1]["token"]], ["untried", "granted"], "{status}");
     fs::set_permissions(scene.home.path("robot.json"), fs::Permissions::from_mode(0o640)).unwrap();
     add_tenant(&scene, &["--upstream", "google", "--service-account", "robot.json"]).ended(DATA).said("chmod 600");
 }

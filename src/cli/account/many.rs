@@ -264,3 +264,68 @@ async fn account_done(tenants: &Tenants<'_>, found: Versioned<Account>, wanted: 
         Err(error) => Done::Failed(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::cli::account::empty;
+    use crate::cli::kinds::Kinds;
+    use crate::model::{CredentialKind, Material, Secret, Slots, StoredCredential};
+    use crate::store::StoreError;
+    use crate::store::memory::Memory;
+
+    fn wanted() -> Prefer {
+        Prefer { prefer: Some(Kinds(vec![CredentialKind::AppPassword])), prefer_for: Vec::new() }
+    }
+
+    async fn put(directory: &Directory, name: &str) -> Versioned<Account> {
+        let mut account = empty(name.to_owned(), "gmail".to_owned());
+        let stored = StoredCredential {
+            id: "c1".to_owned(),
+            label: String::new(),
+            created: jiff::Timestamp::UNIX_EPOCH,
+            material: Material::of("secret", Secret::new("x")),
+        };
+        account.credentials.insert(CredentialKind::AppPassword, Slots { current: Some(stored) });
+        directory.put_account(&account, None).await.unwrap();
+        directory.account(name).await.unwrap().unwrap()
+    }
+
+    fn code(tally: Tally) -> String {
+        format!("{:?}", tally.tell(2).map_or_else(|error| exit::code_of(&error), |()| 0.into()))
+    }
+
+    #[tokio::test]
+    async fn a_conflict_on_one_is_told_and_stops_no_other() {
+        let directory = Directory::of_operator(Arc::new(Memory::new()), "alice@one");
+        let (first, second) = (put(&directory, "a@x.test").await, put(&directory, "b@x.test").await);
+        // Somebody else is faster with the first.
+        directory.put_account(&first.record, Some(first.version)).await.unwrap();
+        let (tenants, mut tally) = (Tenants::of(&directory), Tally::default());
+        for found in [first, second] {
+            tally.count(account_done(&tenants, found, &wanted()).await, None);
+        }
+        assert_eq!((tally.overtaken, tally.changed, tally.outage.is_none()), (1, 1, true));
+        assert_eq!(code(tally), format!("{:?}", std::process::ExitCode::from(exit::TEMPORARY)));
+        let again = directory.account("a@x.test").await.unwrap().unwrap();
+        assert!(matches!(account_done(&tenants, again, &wanted()).await, Done::Changed));
+        let again = directory.account("b@x.test").await.unwrap().unwrap();
+        assert!(matches!(account_done(&tenants, again, &wanted()).await, Done::Same));
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_data_weighs_more_than_a_conflict() {
+        let conflict = || Done::Failed(DirectoryError::Removed { what: "the account a".to_owned() });
+        let mut tally = Tally::default();
+        tally.count(conflict(), Some(2));
+        tally.count(Done::Refused("it names no account".to_owned()), Some(3));
+        assert_eq!(code(tally), format!("{:?}", std::process::ExitCode::from(exit::DATA)));
+        let outage = StoreError::Unavailable("no route to host".to_owned());
+        let mut tally = Tally::default();
+        tally.count(Done::Failed(outage.into()), None);
+        assert!(tally.outage.is_some(), "the rest would fail, too");
+        assert_eq!(code(tally), format!("{:?}", std::process::ExitCode::from(exit::TEMPORARY)));
+    }
+}

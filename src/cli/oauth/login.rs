@@ -18,8 +18,8 @@ use crate::config::Config;
 use crate::credential::oauth2::{AuthorizationCode, DeviceCode, Grant, OAuth2, TokenEndpoint, TokenFailure};
 use crate::model::{Account, Authority, CredentialKind, KeptToken, Profile, Protocol, Secret, StoredCredential};
 
-/// A consent costs a person's time: if others change the account meanwhile, it is written over theirs so often, unless it
-/// is the same credential that they changed.
+/// A consent costs a person's time: where others change something else of the account meanwhile, it is read again and
+/// written so often.
 const TRIES: usize = 3;
 
 #[derive(Debug, clap::Args)]
@@ -69,8 +69,11 @@ pub(super) async fn run(config: &Config, directory: &Directory, login: Login) ->
     let account = match written {
         Ok(account) => account,
         Err(error) => {
-            // Nobody will use it. The error that led here is the one to tell of.
-            let _ = kept::forget(directory, &stored.id).await;
+            // A store that failed may have written the account all the same: then the token is needed. Else nobody will use
+            // it; the error that led here is the one to tell of.
+            if !matches!(error.downcast_ref(), Some(DirectoryError::Store(_))) {
+                let _ = kept::forget(directory, &stored.id).await;
+            }
             return Err(error);
         }
     };

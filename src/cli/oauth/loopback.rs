@@ -143,7 +143,7 @@ mod tests {
     async fn junk_does_not_keep_the_right_request_out() {
         let loopback = Loopback::bind().await.unwrap();
         let port = loopback.port;
-        let right = |query: &str| (query == "state=right").then(|| query.len());
+        let right = |query: &str| (query == "state=right").then_some(query.len());
         let browser = async {
             // Silent ones, and one that breaks off: as many as a port scan.
             let mut silent = Vec::new();

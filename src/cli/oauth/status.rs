@@ -66,7 +66,7 @@ struct Row {
     state: State,
     /// Whether the authority gave a token just now.
     #[serde(skip_serializing_if = "Option::is_none")]
-    token: Option<Tried>,
+    token: Option<Token>,
     /// What is to be said of it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
@@ -89,12 +89,12 @@ enum State {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-enum Tried {
+enum Token {
     Granted,
     Refused,
     /// It may be had later.
     NotNow,
-    NotTried,
+    Untried,
 }
 
 pub(super) async fn run(config: &Config, directory: &Directory, status: Status) -> Result<()> {
@@ -308,7 +308,7 @@ async fn try_all(config: &Config, directory: &Directory, rows: &mut [Row]) -> Re
 async fn try_one(config: &Config, tokens: &Tokens, row: &mut Row) {
     let Some(credential) = &row.credential else { return };
     let Some(authority) = config.upstreams.get(&row.upstream).and_then(|profile| profile.authority.clone()) else {
-        row.token = Some(Tried::NotTried);
+        row.token = Some(Token::Untried);
         row.notes.push(format!("not tried: the configuration has no authority for {}", row.upstream));
         return;
     };
@@ -316,17 +316,17 @@ async fn try_one(config: &Config, tokens: &Tokens, row: &mut Row) {
         (Some(mailbox), _) => mailbox.clone(),
         (None, Grant::ClientCredentials | Grant::RefreshToken) => String::new(), // such a token is for no mailbox alone
         (None, Grant::ServiceAccount) => {
-            row.token = Some(Tried::NotTried);
+            row.token = Some(Token::Untried);
             row.notes.push("not tried: it is for one mailbox at a time, so name an account of the domain".to_owned());
             return;
         }
     };
     let (version, credential) = (credential.version(&row.id), credential.clone());
     match tokens.access_token(&Wanted { version, credential, authority, subject }).await {
-        Ok(_) => row.token = Some(Tried::Granted),
+        Ok(_) => row.token = Some(Token::Granted),
         Err(failure) => {
             let passes = failure.kind() == FailureKind::Transient;
-            row.token = Some(if passes { Tried::NotNow } else { Tried::Refused });
+            row.token = Some(if passes { Token::NotNow } else { Token::Refused });
             row.notes.push(failure.to_string());
         }
     }
@@ -338,10 +338,10 @@ fn show(rows: Vec<Row>, tried: bool, none: &str) {
         let credential = row.credential_of.as_ref().map_or_else(String::new, |domain| format!(" of @{domain}"));
         notes.extend(row.notes.iter().map(|note| format!("note: {}: {note}", row.name)));
         let state = match (row.token, row.state) {
-            (Some(Tried::Granted), State::Good) => "token granted",
-            (Some(Tried::Granted), _) => "token granted !",
-            (Some(Tried::Refused), _) => "REFUSED",
-            (Some(Tried::NotNow), _) => "no token now",
+            (Some(Token::Granted), State::Good) => "token granted",
+            (Some(Token::Granted), _) => "token granted !",
+            (Some(Token::Refused), _) => "REFUSED",
+            (Some(Token::NotNow), _) => "no token now",
             (_, State::Good) if tried => "not tried",
             (_, State::Good) => "",
             (_, State::EndsSoon) => "ends soon",
