@@ -15,6 +15,11 @@ use crate::model::Secret;
 /// Time for the store: a flight is not to hang with it.
 const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Pauses before looks at the store for another token than the one that was refused. The node that was faster may have its
+/// answer and not have stored it yet.
+const LOOKS: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(250), Duration::from_millis(750), Duration::from_secs(2)];
+
 impl Tokens {
     pub(super) async fn refresh(&self, key: &Key, wanted: &Wanted) -> Result<Granted, TokenFailure> {
         self.save(key).await?;
@@ -23,9 +28,8 @@ impl Tokens {
         let (granted, token) = match self.request(wanted, Some(&token)).await {
             Err(failure) if failure.wants_other_token() => {
                 self.bury(key, &token, &failure);
-                let other = self.read(id, true).await.ok().flatten().filter(|other| *other != token);
                 // Another node was faster, and to this one the authority gave none.
-                let Some(other) = other else { return Err(failure) };
+                let Some(other) = self.successor(id, &token).await else { return Err(failure) };
                 let granted = self.request(wanted, Some(&other)).await.inspect_err(|failure| {
                     if failure.wants_other_token() {
                         self.bury(key, &other, failure);
@@ -62,6 +66,17 @@ impl Tokens {
                 remembered.filter(|token| dead(token).is_none()).ok_or_else(|| TokenFailure::from_kept(&error))
             }
         }
+    }
+
+    /// The token that another node put in the place of this one.
+    async fn successor(&self, id: &str, token: &Secret) -> Option<Secret> {
+        for pause in LOOKS {
+            sleep(pause).await;
+            if let Some(other) = self.read(id, true).await.ok().flatten().filter(|other| other != token) {
+                return Some(other);
+            }
+        }
+        None
     }
 
     async fn read(&self, id: &str, latest: bool) -> Result<Option<Secret>, KeptError> {
