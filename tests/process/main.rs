@@ -14,6 +14,9 @@ mod nodes;
 mod oauth;
 mod prefer;
 mod probe;
+#[path = "../support/rsa.rs"]
+#[expect(dead_code, reason = "its own certificates are for authorities")]
+mod rsa;
 mod serve;
 mod store;
 mod support;

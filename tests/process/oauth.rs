@@ -12,6 +12,7 @@ use locum::model::{KeptToken, RecordKind, Secret};
 use locum::sandbox::{Application, ApplicationProof, AuthorityTrouble, Face, Mailboxes};
 use locum::store;
 
+use crate::rsa::{RSA, Rsa};
 use crate::support::{Canaries, Home, Provider, Run, Served, trusted};
 
 const USAGE: i32 = 64;
@@ -408,7 +409,7 @@ fn a_service_account_acts_for_one_mailbox_at_a_time() {
 
 /// An RSA key of the tests, and a certificate for it that rcgen makes valid.
 fn certificate() -> (String, &'static str) {
-    let key = include_str!("../sandbox/application.key");
+    let key = &RSA.key;
     let pair = rcgen::KeyPair::from_pem(key).unwrap();
     let mut params = rcgen::CertificateParams::new(["locum".to_owned()]).unwrap();
     (params.not_before, params.not_after) = (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2100, 1, 1));
@@ -423,7 +424,7 @@ fn wrong_applications_are_refused_with_what_is_wrong() {
     scene.home.write("good.key", key);
     scene.home.write("open.key", key);
     fs::set_permissions(scene.home.path("open.key"), fs::Permissions::from_mode(0o604)).unwrap();
-    scene.home.write("other.key", include_str!("../sandbox/other.key"));
+    scene.home.write("other.key", &Rsa::make().key);
     let curve = rcgen::generate_simple_self_signed(["locum".to_owned()]).unwrap();
     scene.home.write("curve.crt", curve.cert.pem());
     scene.home.write("curve.key", curve.signing_key.serialize_pem());

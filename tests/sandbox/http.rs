@@ -1,5 +1,7 @@
 //! A client of the authority: forms over HTTPS, and signed assertions. Follows no redirect.
 
+use std::sync::LazyLock;
+
 use data_encoding::BASE64URL_NOPAD;
 use reqwest::{Client, Url};
 use ring::digest;
@@ -9,6 +11,8 @@ use rustls::ClientConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
+
+use crate::rsa::{RSA, Rsa};
 
 /// Where it is, and the connections to it.
 pub(crate) struct Authority {
@@ -95,6 +99,8 @@ pub(crate) fn field(url: &str, name: &str) -> String {
     fields(url).into_iter().find(|(field, _)| field == name).unwrap_or_else(|| panic!("no {name} in {url}")).1
 }
 
+static OTHER: LazyLock<Rsa> = LazyLock::new(Rsa::make);
+
 /// An application's RSA key, made for these tests, and a certificate for it.
 pub(crate) struct Signer {
     key: RsaKeyPair,
@@ -104,19 +110,18 @@ pub(crate) struct Signer {
 
 impl Signer {
     pub(crate) fn application() -> Self {
-        Self::of_key(include_str!("application.key"))
+        Self::of(&RSA)
     }
 
     pub(crate) fn other() -> Self {
-        Self::of_key(include_str!("other.key"))
+        Self::of(&OTHER)
     }
 
-    fn of_key(pem: &str) -> Self {
-        let key = rcgen::KeyPair::from_pem(pem).unwrap();
-        let certificate = rcgen::CertificateParams::new([]).unwrap().self_signed(&key).unwrap().pem();
+    fn of(pair: &Rsa) -> Self {
+        let certificate = pair.certificate.clone();
         let der = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
         let thumbprint = BASE64URL_NOPAD.encode(digest::digest(&digest::SHA256, &der).as_ref());
-        let key = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).unwrap();
+        let key = PrivatePkcs8KeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
         Self { key: RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()).unwrap(), certificate, thumbprint }
     }
 

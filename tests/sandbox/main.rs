@@ -10,6 +10,8 @@ mod google;
 mod http;
 mod imap;
 mod pop3;
+#[path = "../support/rsa.rs"]
+mod rsa;
 mod submission;
 mod support;
 mod tokens;
