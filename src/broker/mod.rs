@@ -121,7 +121,8 @@ impl Broker {
         let (_, door) = self.door(&account, refused.protocol(), refused.served())?;
         let mut spent = refused.spent().to_vec();
         let now = self.keyring.credential(&account, door, Freshness::Latest, &spent).await?;
-        if now.ready.stored_version() != refused.ready().stored_version() {
+        // Stored anew, or an access token that another login got meanwhile.
+        if now.ready.version != refused.ready().version {
             return Ok(Some(refused.with(now, spent)));
         }
         let mut failed = None;

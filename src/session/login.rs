@@ -58,8 +58,8 @@ impl Sessions {
                 return Err(error.refusal());
             }
             tries += 1;
-            // A token that was not presented was not refused.
-            let token_refused = error.cause() == Cause::Token && error.was_tried();
+            // Perhaps to another login, and this one was not tried: then that one may have asked for the next already.
+            let token_refused = error.cause() == Cause::Token;
             lease = match self.broker.renew(&lease, token_refused).await {
                 Ok(Some(renewed)) => renewed,
                 Ok(None) => return Err(error.refusal()),

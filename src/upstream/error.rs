@@ -39,11 +39,6 @@ impl UpstreamError {
         self.verdict.cause
     }
 
-    /// Whether the provider was asked at all.
-    pub fn was_tried(&self) -> bool {
-        self.state != NOT_TRIED
-    }
-
     /// What happened, in one sentence for an operator.
     pub fn plain(&self) -> &'static str {
         self.verdict.plain

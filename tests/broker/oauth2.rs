@@ -263,3 +263,20 @@ async fn an_old_token_that_is_refused_is_replaced_within_the_login() {
         assert_eq!(outcomes, [Outcome::Accepted, Outcome::Refused], "{protocol}");
     }
 }
+
+#[tokio::test]
+async fn of_a_crowd_with_an_old_token_nobody_is_sent_away() {
+    let (lab, provider, bob) = stage(Plan::new().tune(|config| config.tokens.young = Duration::ZERO)).await;
+    lab.grant(&bob, application(SECRET)).await;
+    lab.prefer(&bob, &[Tokens]).await;
+    for protocol in Protocol::ALL {
+        lab.log_in(protocol, &bob).await;
+        provider.sandbox.end_access_tokens();
+        let asked = provider.sandbox.token_requests().len();
+        let crowd = (0..8).map(|_| lab.present(protocol, &bob.login, &bob.secret));
+        for (_wire, answer) in futures::future::join_all(crowd).await {
+            assert!(was_accepted(&answer), "{protocol}: {answer}");
+        }
+        assert_eq!(provider.sandbox.token_requests().len(), asked + 1, "{protocol}: one new token does for all");
+    }
+}

@@ -52,6 +52,14 @@ impl Granted {
     }
 }
 
+/// The new refresh token in an answer that grants something, whatever is wrong with the rest: the one that was sent may be
+/// dead from then on.
+pub(super) fn refresh_token_in(answer: &HttpAnswer) -> Option<Secret> {
+    let members = Members::read(&answer.body).ok()?;
+    let grants = (200..=299).contains(&answer.status) && !members.error.is_there() && members.access_token.is_there();
+    refresh_token(members.refresh_token).ok().flatten().filter(|_| grants)
+}
+
 /// "Token type is case insensitive" (RFC 6749 section 5.1).
 fn is_bearer(member: &Member) -> bool {
     member.text().is_some_and(|text| text.eq_ignore_ascii_case("bearer"))

@@ -244,7 +244,9 @@ fn of_error(answer: &HttpAnswer, form: &[(&str, Secret)], members: Members) -> T
         correlation: id(&members.correlation_id),
         retry_after: answer.retry_after,
         clock: clock(answer, form, error.as_deref(), number),
-        wants_other_token: error.as_deref() == Some("invalid_grant") && sent("refresh_token") && !is_passing,
+        wants_other_token: error.as_deref() == Some("invalid_grant")
+            && sent("refresh_token")
+            && kind != FailureKind::Transient,
         text: if is_known { String::new() } else { text },
         ..Told::new(kind, cause.to_owned(), remedy)
     }

@@ -110,6 +110,13 @@ fn trouble_that_passes_is_transient_whatever_the_body_says() {
         assert_eq!(failure.retry_after(), Some(Duration::from_secs(7)));
         assert!(!failure.wants_other_token());
     }
+    // Microsoft's code says that it passes.
+    let failure = Granted::from_answer(
+        &answer(400, r#"{"error":"invalid_grant","error_codes":[90033]}"#),
+        &form("refresh_token"),
+    );
+    let failure = failure.unwrap_err();
+    assert_eq!((failure.kind(), failure.wants_other_token()), (Transient, false));
 }
 
 #[test]

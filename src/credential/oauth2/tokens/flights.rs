@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::super::answer::refresh_token_in;
 use super::super::failure::{FailureKind, TokenFailure};
 use super::super::{Grant, Granted, HttpError, Request};
 use super::life::AccessToken;
@@ -28,6 +29,13 @@ pub(super) struct Order {
     pub(super) key: Key,
     pub(super) wanted: Wanted,
     pub(super) landing: watch::Sender<Option<Result<AccessToken, TokenFailure>>>,
+}
+
+/// What came of a request.
+pub(super) struct Answered {
+    pub(super) granted: Result<Granted, TokenFailure>,
+    /// The new one, if there is one, even where the rest of the answer is of no use.
+    pub(super) refresh_token: Option<Secret>,
 }
 
 impl Tokens {
@@ -76,7 +84,7 @@ impl Tokens {
         let _turn = turns.acquire().await.expect("it is never closed");
         let began = Instant::now();
         let granted = match wanted.credential.grant {
-            Grant::ClientCredentials | Grant::ServiceAccount => self.request(wanted, None).await,
+            Grant::ClientCredentials | Grant::ServiceAccount => self.request(wanted, None).await.granted,
             Grant::RefreshToken => self.refresh(key, wanted).await,
         };
         let outcome = granted.map(|granted| AccessToken::new(&granted, began, self.options.refresh_ahead));
@@ -87,39 +95,36 @@ impl Tokens {
     }
 
     /// Asks the authority; a second time where only the clocks disagree.
-    pub(super) async fn request(
-        &self,
-        wanted: &Wanted,
-        refresh_token: Option<&Secret>,
-    ) -> Result<Granted, TokenFailure> {
-        let failure = match self.request_at(wanted, refresh_token, Timestamp::now()).await {
-            Err(failure) if failure.clock().is_some() => failure,
-            outcome => return outcome,
-        };
+    pub(super) async fn request(&self, wanted: &Wanted, refresh_token: Option<&Secret>) -> Answered {
+        let answered = self.request_at(wanted, refresh_token, Timestamp::now()).await;
+        let Err(failure) = &answered.granted else { return answered };
         let Some(theirs) = failure.clock().and_then(|ahead| Timestamp::now().checked_add(ahead).ok()) else {
-            return Err(failure);
+            return answered;
         };
-        let granted = self.request_at(wanted, refresh_token, theirs).await?;
-        tracing::warn!(credential = %wanted.version.id, %failure, "a token was granted by the authority's time only");
-        Ok(granted)
+        let again = self.request_at(wanted, refresh_token, theirs).await;
+        if again.granted.is_ok() {
+            tracing::warn!(credential = %wanted.version.id, %failure, "a token was granted by the authority's time only");
+        }
+        again
     }
 
-    async fn request_at(
-        &self,
-        wanted: &Wanted,
-        refresh_token: Option<&Secret>,
-        now: Timestamp,
-    ) -> Result<Granted, TokenFailure> {
+    async fn request_at(&self, wanted: &Wanted, refresh_token: Option<&Secret>, now: Timestamp) -> Answered {
         let Wanted { credential, authority, subject, .. } = wanted;
-        let request = Request::new(credential, authority, subject, refresh_token, now)?;
+        let request = match Request::new(credential, authority, subject, refresh_token, now) {
+            Ok(request) => request,
+            Err(failure) => return Answered { granted: Err(failure), refresh_token: None },
+        };
         let bound = self.options.request;
         let answer = timeout(bound, self.endpoint.post(&request.url, &request.form)).await;
-        let outcome = match answer.unwrap_or(Err(HttpError::TimedOut(bound))) {
-            Ok(answer) => Granted::from_answer(&answer, &request.form),
-            Err(error) => Err(TokenFailure::from_http(&error)),
+        let answered = match answer.unwrap_or(Err(HttpError::TimedOut(bound))) {
+            Ok(answer) => Answered {
+                granted: Granted::from_answer(&answer, &request.form),
+                refresh_token: refresh_token_in(&answer),
+            },
+            Err(error) => Answered { granted: Err(TokenFailure::from_http(&error)), refresh_token: None },
         };
-        meters::requested(&outcome);
-        outcome
+        meters::requested(&answered.granted);
+        answered
     }
 
     fn settle(&self, key: &Key, wanted: &Wanted, outcome: &Result<AccessToken, TokenFailure>) {
@@ -131,6 +136,7 @@ impl Tokens {
         match outcome {
             Ok(token) => {
                 entry.token = Some(token.clone());
+                entry.told.look(wanted, Instant::now());
                 tracing::debug!(credential = %id, %grant, left = ?token.left(), "a new access token");
                 if before.is_some() {
                     tracing::info!(credential = %id, %grant, "access tokens are granted again");

@@ -5,6 +5,7 @@
 //! - `life`: how a token ages. `shelf`: what is known under each key. `trouble`: when to ask again.
 //! - `flights`: the requests, run by [`Tokens::run`]. `refresh`: those with a refresh token. `meters`: what is counted.
 
+mod ends;
 mod flights;
 mod life;
 mod meters;
@@ -37,6 +38,10 @@ pub use life::AccessToken;
 /// Requests that wait for their turn, and as many before they are looked at. Beyond that an authority, or the store, is far
 /// too slow for more.
 const ORDERS_MAX: usize = 4096;
+
+/// A login that has a token, if one that is about to end, waits no longer for the next: mail clients give up after some ten
+/// seconds, and the provider needs some of those.
+const SPARE_WAIT: Duration = Duration::from_secs(2);
 
 /// Bounds for tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -206,13 +211,14 @@ impl Tokens {
             Asked::Token(token) => return Ok(token),
             Asked::Flight { flight, spare } => (flight, spare),
         };
-        let landed = timeout(self.options.wait, flight.wait_for(Option::is_some)).await;
+        let wait = if spare.is_some() { self.options.wait.min(SPARE_WAIT) } else { self.options.wait };
+        let landed = timeout(wait, flight.wait_for(Option::is_some)).await;
         let outcome = match landed {
             Ok(Ok(outcome)) => outcome.clone().unwrap_or_else(|| Err(not_run())),
             Ok(Err(_)) => Err(not_run()),
             Err(_) if !self.is_run.load(Ordering::Relaxed) => Err(not_run()),
             Err(_) => {
-                let cause = format!("the authority has not granted a token within {:?}", self.options.wait);
+                let cause = format!("the authority has not granted a token within {wait:?}");
                 Err(ours(&cause, "nothing to do if it passes: the request goes on"))
             }
         };

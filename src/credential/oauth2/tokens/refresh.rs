@@ -7,6 +7,7 @@ use tokio::time::{sleep, timeout};
 
 use super::super::failure::TokenFailure;
 use super::super::{Granted, KeptError, Replaced};
+use super::flights::Answered;
 use super::shelf::{Entry, Key, Unsaved};
 use super::trouble::Backoff;
 use super::{Tokens, Wanted};
@@ -24,22 +25,16 @@ impl Tokens {
     pub(super) async fn refresh(&self, key: &Key, wanted: &Wanted) -> Result<Granted, TokenFailure> {
         self.save(key).await?;
         let id = &wanted.version.id;
-        let token = self.kept(key, id).await?;
-        let (granted, token) = match self.request(wanted, Some(&token)).await {
-            Err(failure) if failure.wants_other_token() => {
-                self.bury(key, &token, &failure);
-                // Another node was faster, and to this one the authority gave none.
-                let Some(other) = self.successor(id, &token).await else { return Err(failure) };
-                let granted = self.request(wanted, Some(&other)).await.inspect_err(|failure| {
-                    if failure.wants_other_token() {
-                        self.bury(key, &other, failure);
-                    }
-                });
-                (granted?, other)
-            }
-            outcome => (outcome?, token),
-        };
-        if let Some(new) = granted.refresh_token.clone().filter(|new| *new != token) {
+        let mut token = self.kept(key, id).await?;
+        let mut answered = self.present(key, wanted, &token).await;
+        if answered.granted.as_ref().is_err_and(TokenFailure::wants_other_token) {
+            // Another node was faster, and to this one the authority gave none.
+            let Some(other) = self.successor(key, id).await else { return answered.granted };
+            token = other;
+            answered = self.present(key, wanted, &token).await;
+        }
+        let Answered { granted, refresh_token } = answered;
+        if let Some(new) = refresh_token.filter(|new| *new != token) {
             if let Some(entry) = self.shelf().get_mut(key) {
                 entry.unsaved = Some(Unsaved { credential: id.clone(), old: token, new });
             }
@@ -52,27 +47,46 @@ impl Tokens {
                 Ok(()) => {}
             }
         }
-        Ok(granted)
+        granted
+    }
+
+    /// Shows a refresh token to the authority, and remembers if it calls it dead.
+    async fn present(&self, key: &Key, wanted: &Wanted, token: &Secret) -> Answered {
+        let answered = self.request(wanted, Some(token)).await;
+        if let Err(failure) = &answered.granted
+            && failure.wants_other_token()
+            && let Some(entry) = self.shelf().get_mut(key)
+        {
+            entry.bury(token, failure);
+        }
+        answered
+    }
+
+    /// What the authority said of that token, if it is dead.
+    fn dead(&self, key: &Key, token: &Secret) -> Option<TokenFailure> {
+        self.shelf().get(key).and_then(|entry| entry.dead(token).cloned())
     }
 
     /// The token of the last write anywhere. While the store cannot tell, that which is remembered has to do.
     async fn kept(&self, key: &Key, id: &str) -> Result<Secret, TokenFailure> {
-        let dead = |token: &Secret| self.shelf().get(key).and_then(|entry| entry.dead(token).cloned());
         match self.read(id, true).await {
-            Ok(Some(token)) => dead(&token).map_or(Ok(token), Err),
+            Ok(Some(token)) => self.dead(key, &token).map_or(Ok(token), Err),
             Ok(None) => Err(TokenFailure::no_refresh_token()),
             Err(error) => {
                 let remembered = self.read(id, false).await.ok().flatten();
-                remembered.filter(|token| dead(token).is_none()).ok_or_else(|| TokenFailure::from_kept(&error))
+                remembered
+                    .filter(|token| self.dead(key, token).is_none())
+                    .ok_or_else(|| TokenFailure::from_kept(&error))
             }
         }
     }
 
-    /// The token that another node put in the place of this one.
-    async fn successor(&self, id: &str, token: &Secret) -> Option<Secret> {
+    /// The token that another node put in the place of one that is dead.
+    async fn successor(&self, key: &Key, id: &str) -> Option<Secret> {
         for pause in LOOKS {
             sleep(pause).await;
-            if let Some(other) = self.read(id, true).await.ok().flatten().filter(|other| other != token) {
+            let other = self.read(id, true).await.ok().flatten();
+            if let Some(other) = other.filter(|other| self.dead(key, other).is_none()) {
                 return Some(other);
             }
         }
@@ -117,12 +131,6 @@ impl Tokens {
     pub(super) async fn save_in_time(&self, key: Key) {
         if let Err(failure) = self.save(&key).await {
             tracing::debug!(%failure, "a new refresh token is not stored yet");
-        }
-    }
-
-    fn bury(&self, key: &Key, token: &Secret, failure: &TokenFailure) {
-        if let Some(entry) = self.shelf().get_mut(key) {
-            entry.bury(token, failure);
         }
     }
 }

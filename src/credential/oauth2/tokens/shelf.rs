@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::super::{Grant, TokenFailure};
 use super::Wanted;
+use super::ends::Told;
 use super::life::{AccessToken, Age};
 use super::trouble::Trouble;
 use crate::credential::CredentialVersion;
@@ -54,6 +55,7 @@ pub(super) struct Entry {
     pub(super) unsaved: Option<Unsaved>,
     /// Whether it is being stored apart from any flight.
     is_saving: bool,
+    pub(super) told: Told,
     used: Instant,
 }
 
@@ -74,7 +76,16 @@ pub(super) struct Unsaved {
 
 impl Entry {
     fn new(used: Instant) -> Self {
-        Self { token: None, flight: None, trouble: None, dead: Vec::new(), unsaved: None, is_saving: false, used }
+        Self {
+            token: None,
+            flight: None,
+            trouble: None,
+            dead: Vec::new(),
+            unsaved: None,
+            is_saving: false,
+            told: Told::default(),
+            used,
+        }
     }
 
     /// The last failure, while it is too early to ask again.

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
 
-use super::super::super::{FailureKind, Grant, Granted};
+use super::super::super::{FailureKind, Grant, Granted, HttpAnswer, HttpError, TokenEndpoint};
 use super::super::life::{AccessToken, Age};
-use super::{Fake, granted, refused, run, text, tokens, wanted};
+use super::super::{TokenOptions, Tokens};
+use super::{Fake, Kept, granted, refused, run, text, tokens, wanted};
 use crate::model::Secret;
 
 const AHEAD: Duration = Duration::from_secs(15 * 60);
@@ -63,6 +65,39 @@ async fn a_token_that_is_nearly_over_is_waited_for() {
     tokens.access_token(&wanted).await.unwrap();
     sleep(seconds(3550)).await;
     assert_eq!(text(&tokens.access_token(&wanted).await.unwrap()), "t1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_who_has_a_token_waits_long_for_another() {
+    let is_slow = Arc::new(AtomicBool::new(false));
+    let fake = Fake::slow(seconds(0), |count, _| granted(&format!("t{count}"), 3600));
+    let slow = Fake::hanging("", |_, _| granted("late", 3600));
+    let endpoint = Switch { is_slow: Arc::clone(&is_slow), fake, slow };
+    let tokens = Arc::new(Tokens::new(Arc::new(endpoint), Arc::<Kept>::default(), TokenOptions::default()));
+    let _running = run(&tokens);
+    let wanted = wanted(Grant::ClientCredentials, "c1");
+    tokens.access_token(&wanted).await.unwrap();
+    is_slow.store(true, Ordering::Relaxed);
+    sleep(seconds(3550)).await;
+    let began = Instant::now();
+    assert_eq!(text(&tokens.access_token(&wanted).await.unwrap()), "t0");
+    assert!(began.elapsed() <= seconds(3), "{:?}", began.elapsed());
+}
+
+/// One authority while it is well, another when it is not.
+#[derive(Debug)]
+struct Switch {
+    is_slow: Arc<AtomicBool>,
+    fake: Arc<Fake>,
+    slow: Arc<Fake>,
+}
+
+#[async_trait]
+impl TokenEndpoint for Switch {
+    async fn post(&self, url: &str, form: &[(&str, Secret)]) -> Result<HttpAnswer, HttpError> {
+        let now = if self.is_slow.load(Ordering::Relaxed) { &self.slow } else { &self.fake };
+        now.post(url, form).await
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -245,3 +245,54 @@ async fn who_signs_in_is_served_soon() {
     kept.put(Some("r0"));
     assert_eq!(tokens_of(&tokens, &wanted).await, "a1");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_token_is_kept_though_the_rest_of_its_answer_is_of_no_use() {
+    for rest in [
+        r#""access_token":"a","expires_in":"soon""#,
+        r#""access_token":"a","expires_in":0"#,
+        r#""access_token":"two words""#,
+        r#""access_token":"a","token_type":"mac""#,
+    ] {
+        let fake = Fake::new(move |_, form| match form["refresh_token"].as_str() {
+            "r0" => Ok(answer(200, &format!(r#"{{{rest},"refresh_token":"r1"}}"#))),
+            "r1" => super::granted("good", 3600),
+            _ => refused(400, "invalid_grant"),
+        });
+        let kept = Kept::of("r0");
+        let tokens = tokens(&fake, &kept);
+        let _running = run(&tokens);
+        let wanted = wanted(Grant::RefreshToken, "c1");
+        tokens.access_token(&wanted).await.unwrap_err();
+        assert_eq!(kept.now().as_deref(), Some("r1"), "{rest}");
+        sleep(Duration::from_secs(61)).await;
+        assert_eq!(tokens_of(&tokens, &wanted).await, "good", "{rest}");
+    }
+}
+
+/// What the store says is old where it does not answer: it may be a token that was sent before.
+#[tokio::test(start_paused = true)]
+async fn a_dead_refresh_token_is_not_sent_in_the_place_of_another_dead_one() {
+    let kept = Kept::of("r0");
+    let fake = Fake::new({
+        let kept = Arc::clone(&kept);
+        move |_, form| {
+            let next = match form["refresh_token"].as_str() {
+                "r0" => "r1",
+                "r1" => "r2",
+                _ => "r0",
+            };
+            kept.put(Some(next));
+            refused(400, "invalid_grant")
+        }
+    });
+    let tokens = tokens(&fake, &kept);
+    let _running = run(&tokens);
+    let wanted = wanted(Grant::RefreshToken, "c1");
+    for _ in 0..3 {
+        tokens.access_token(&wanted).await.unwrap_err();
+        sleep(Duration::from_secs(60)).await;
+    }
+    let sent: Vec<String> = fake.posts.lock().unwrap().iter().map(|form| form["refresh_token"].clone()).collect();
+    assert_eq!(sent, ["r0", "r1", "r2"]);
+}
