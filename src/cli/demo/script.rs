@@ -29,6 +29,7 @@ pub(super) async fn play(stage: &Stage) -> Result<()> {
     see_it_arrive(stage).await.context("seeing the mail arrive")?;
     see_wrong_passwords_refused(stage).await.context("presenting a wrong password")?;
     see_that_passwords_were_not_mixed(stage)?;
+    switch_to_oauth2(stage).await.context("switching to OAuth2")?;
     show_audit(stage)
 }
 
@@ -116,6 +117,20 @@ fn see_that_passwords_were_not_mixed(stage: &Stage) -> Result<()> {
         ensure!(!saw(&actor.client_secret), "{} has seen the client's password", actor.provider);
         output::line(format!("    {}: the app password, and never the client's", actor.provider));
     }
+    Ok(())
+}
+
+async fn switch_to_oauth2(stage: &Stage) -> Result<()> {
+    scene(
+        "December 2026: the scanner's account is switched to OAuth2 in the store, then Exchange switches passwords off",
+    );
+    stage.switch_to_oauth2().await?;
+    let exchange = &stage.scanner.sandbox;
+    exchange.switch_passwords_off();
+    send(stage, &stage.scanner).await.context("sending as the scanner")?;
+    let by_token = exchange.logins().last().is_some_and(|login| login.mechanism == "AUTH XOAUTH2");
+    ensure!(by_token, "the last login was not by a token");
+    output::line("    the same scanner with the same password; Exchange saw an access token");
     Ok(())
 }
 

@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::broker::{Directory, client_secret};
 use crate::config::Config;
 use crate::credential;
+use crate::credential::oauth2::{Authentication, Grant, OAuth2};
 use crate::model::{Account, Binding, Client, CredentialKind, Identity, Policy, Preference, Protocol, Secret, Slots};
 use crate::net::{TlsOptions, tls};
 use crate::sandbox::{self, Behaviour, Face, Sandbox, Start};
@@ -30,6 +31,7 @@ pub(super) struct Stage {
     pub(super) ports: Ports,
     pub(super) alice: Actor,
     pub(super) scanner: Actor,
+    directory: Directory,
     /// Trusts Locum's certificate.
     pub(super) client_tls: Arc<ClientConfig>,
     stop: CancellationToken,
@@ -74,7 +76,8 @@ impl Stage {
             serve(&tasks, &stop, &google, Protocol::Submission, Start::Implicit).await?,
             serve(&tasks, &stop, &microsoft, Protocol::Submission, Start::StartTls).await?,
         ];
-        let config = configure(&dir, upstreams)?;
+        let authority = serve_authority(&tasks, &stop, &microsoft).await?;
+        let config = configure(&dir, upstreams, authority)?;
 
         let store::Options::Sqlite(options) = &config.store else { return Err(anyhow!("the demo's store is sqlite")) };
         if let KeySource::File(path) = &options.key {
@@ -89,7 +92,6 @@ impl Stage {
             let name = actor.login.split('-').next().unwrap_or(actor.login);
             dir.write(&format!("{name}.netrc"), line.as_bytes())?;
         }
-        drop(directory);
 
         let trust = TlsOptions { upstream_ca_files: vec![dir.path().join("tls.crt")], ..TlsOptions::default() };
         let client_tls = tls::client_config(&trust).map_err(|errors| anyhow!("{errors:?}"))?;
@@ -100,7 +102,34 @@ impl Stage {
         };
         let ports = Ports { imap: port("imap")?, pop3: port("pop3")?, submission: port("submission")? };
         tasks.spawn(app.run(stop.clone()));
-        Ok(Self { dir, ports, alice, scanner, client_tls, stop, tasks })
+        Ok(Self { dir, ports, alice, scanner, directory, client_tls, stop, tasks })
+    }
+
+    /// Gives the scanner's account OAuth2 and prefers it: what `locum oauth set` and `locum account set --prefer oauth2` do.
+    /// The provider knows the application already.
+    pub(super) async fn switch_to_oauth2(&self) -> Result<()> {
+        let (tenant, client_id) = ("contoso.example", "00000000-0000-4000-8000-00000000dec6");
+        let secret = client_secret::issue("demo", None, Timestamp::now())?.1;
+        self.scanner.sandbox.register(sandbox::Application {
+            client_id: client_id.to_owned(),
+            tenant: tenant.to_owned(),
+            authentication: sandbox::ApplicationProof::Secret(secret.clone()),
+            may_act_as: sandbox::Mailboxes::All,
+            consented: true,
+        });
+        let oauth2 = OAuth2 {
+            tenant: Some(tenant.to_owned()),
+            client_id: client_id.to_owned(),
+            authentication: Authentication::Secret { secret, expires: None },
+            grant: Grant::ClientCredentials,
+        };
+        let stored = oauth2.into_stored(client_secret::random_id()?, "locum", Timestamp::now())?;
+        let found = self.directory.account(&self.scanner.address).await?.context("the scanner's account is gone")?;
+        let mut account = found.record;
+        account.credentials.insert(CredentialKind::OAuth2, Slots { current: Some(stored) });
+        account.preference.all = vec![CredentialKind::OAuth2];
+        self.directory.put_account(&account, Some(found.version)).await?;
+        Ok(())
     }
 
     /// Ends all that runs; the files go with the value.
@@ -133,8 +162,17 @@ async fn serve(
     Ok(port)
 }
 
+/// Who issues the provider's access tokens.
+async fn serve_authority(tasks: &TaskTracker, stop: &CancellationToken, sandbox: &Sandbox) -> Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let port = listener.local_addr()?.port();
+    let (sandbox, stop) = (sandbox.clone(), stop.clone());
+    tasks.spawn(async move { sandbox.serve_authority(listener, stop).await });
+    Ok(port)
+}
+
 /// The demo's `locum.toml`: the presets, with the look-alikes' addresses put over the real ones.
-fn configure(dir: &Directory0700, [imap, pop3, submission, exchange]: [u16; 4]) -> Result<Config> {
+fn configure(dir: &Directory0700, [imap, pop3, submission, exchange]: [u16; 4], authority: u16) -> Result<Config> {
     let pems = tls::self_signed(&["localhost".to_owned(), "127.0.0.1".to_owned()]).map_err(|why| anyhow!(why))?;
     dir.write("tls.crt", pems.certificate.as_bytes())?;
     dir.write("tls.key", pems.key.as_bytes())?;
@@ -142,7 +180,8 @@ fn configure(dir: &Directory0700, [imap, pop3, submission, exchange]: [u16; 4]) 
         .replace("@GMAIL_IMAP@", &imap.to_string())
         .replace("@GMAIL_POP3@", &pop3.to_string())
         .replace("@GMAIL_SUBMISSION@", &submission.to_string())
-        .replace("@EXCHANGE_SUBMISSION@", &exchange.to_string());
+        .replace("@EXCHANGE_SUBMISSION@", &exchange.to_string())
+        .replace("@EXCHANGE_AUTHORITY@", &authority.to_string());
     dir.write("locum.toml", text.as_bytes())?;
     Ok(Config::parse(&text, &dir.path().join("locum.toml"))?)
 }
