@@ -32,10 +32,15 @@ impl Home {
         Self(tempfile::tempdir().unwrap())
     }
 
-    /// A folder after `locum init`.
+    /// A folder after `locum init`, with ports that are free.
     pub(crate) fn made() -> Self {
         let home = Self::empty();
         home.run(&["init"]).succeeded();
+        let mut config = home.read("locum.toml");
+        for port in [1993, 1995, 1587] {
+            config = config.replace(&format!("[\"127.0.0.1:{port}\", \"[::1]:{port}\"]"), "\"127.0.0.1:0\"");
+        }
+        home.write("locum.toml", config);
         home
     }
 
