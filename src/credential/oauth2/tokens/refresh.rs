@@ -16,6 +16,10 @@ use crate::model::Secret;
 /// Time for the store: a flight is not to hang with it.
 const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// When to look for what another node may have got: at once, and when it has had time to store it. Once for each token that
+/// is called dead.
+const LOOKS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(500), Duration::from_millis(1500)];
+
 impl Tokens {
     pub(super) async fn refresh(&self, key: &Key, wanted: &Wanted) -> Result<Granted, TokenFailure> {
         self.save(key).await?;
@@ -23,9 +27,7 @@ impl Tokens {
         let mut token = self.kept(key, id).await?;
         let mut answered = self.present(key, wanted, &token).await;
         if answered.granted.as_ref().is_err_and(TokenFailure::wants_other_token) {
-            let other = self.read(id, true).await.ok().flatten().filter(|other| self.dead(key, other).is_none());
-            // Another node was faster, and to this one the authority gave none.
-            let Some(other) = other else { return answered.granted };
+            let Some(other) = self.other(key, id).await else { return answered.granted };
             token = other;
             answered = self.present(key, wanted, &token).await;
         }
@@ -56,6 +58,19 @@ impl Tokens {
             entry.bury(token, failure);
         }
         answered
+    }
+
+    /// A token that is not dead: where another node was faster, the authority gave none to this one.
+    async fn other(&self, key: &Key, id: &str) -> Option<Secret> {
+        for pause in LOOKS {
+            sleep(pause).await;
+            let kept = self.read(id, true).await.ok().flatten();
+            let other = kept.filter(|other| self.dead(key, other).is_none());
+            if other.is_some() {
+                return other;
+            }
+        }
+        None
     }
 
     /// What the authority said of that token, if it is dead.
