@@ -100,7 +100,12 @@ impl Lease {
         self.credential.credentials.kind
     }
 
-    /// Which version of the credential it is.
+    /// Which version of the credential it is in the store: many access tokens come of one.
+    pub fn stored_version(&self) -> &CredentialVersion {
+        self.credential.stored_version()
+    }
+
+    /// Which version of the credential it is: the password, or the access token.
     pub fn credential_version(&self) -> &CredentialVersion {
         &self.credential.version
     }

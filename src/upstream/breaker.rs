@@ -4,7 +4,8 @@
 //! the credential's sake keeps it. So two tries at most can be under way or lost at any time, however many clients come at
 //! once, and a credential without lives is not tried again until it is stored anew. A login refused for another cause
 //! (policy, limits, no mailbox, a token) costs no life, but the next one has to wait, longer each time, and as long as the
-//! provider asks for.
+//! provider asks for. A token is one of many that come of a credential: the next one need not wait for what was said of the
+//! one before, but if it is refused, too, the wait goes on growing.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -28,10 +29,10 @@ const PAUSE_MAX: Duration = Duration::from_secs(300);
 /// The longest wait that a provider may ask for: by then somebody will have looked.
 const BACKOFF_MAX: Duration = Duration::from_secs(3600);
 
-/// Entries before those are looked for that say nothing any more: each access token may be a version of its own.
+/// Entries before those are looked for that say nothing any more.
 const SWEEP_MIN: usize = 1024;
 
-/// What is tried: a version of a credential, for a name, at a provider. Whoever changes any of these may try anew. Some
+/// What is tried: a version of a credential as it is stored, for a name, at a provider. Whoever changes any of these may try anew. Some
 /// providers scope app passwords to protocols.
 type Key = (CredentialVersion, String, String, Protocol);
 
@@ -55,11 +56,20 @@ struct Record {
     pause: Option<Pause>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Pause {
     until: Instant,
     length: Duration,
     verdict: Verdict,
+    /// What was presented.
+    presented: CredentialVersion,
+}
+
+impl Pause {
+    /// Whether it holds back this one, too. Only of a token that is refused a new one may be taken.
+    fn is_for(&self, presented: &CredentialVersion) -> bool {
+        self.verdict.cause != Cause::Token || self.presented == *presented
+    }
 }
 
 /// Why a credential is not tried.
@@ -82,6 +92,7 @@ pub(super) struct Trial {
     life: Option<OwnedSemaphorePermit>,
     // Option only so that `drop` can give it back before it looks whether it was the last.
     credential: Option<Arc<Credential>>,
+    presented: CredentialVersion,
     key: Key,
     credentials: Arc<DashMap<Key, Arc<Credential>>>,
 }
@@ -89,21 +100,22 @@ pub(super) struct Trial {
 impl Breaker {
     /// Takes a life, once one is free.
     pub(super) async fn enter(&self, lease: &Lease) -> Result<Trial, Open> {
-        let (version, identity) = (lease.credential_version().clone(), lease.credentials().identity.clone());
-        self.enter_for((version, identity, lease.upstream().to_owned(), lease.protocol())).await
+        let (stored, identity) = (lease.stored_version().clone(), lease.credentials().identity.clone());
+        let key = (stored, identity, lease.upstream().to_owned(), lease.protocol());
+        self.enter_with(key, lease.credential_version().clone()).await
     }
 
-    async fn enter_for(&self, key: Key) -> Result<Trial, Open> {
+    async fn enter_with(&self, key: Key, presented: CredentialVersion) -> Result<Trial, Open> {
         self.sweep();
         let credential = Arc::clone(&*self.credentials.entry(key.clone()).or_insert_with(Credential::new));
         let lives = Arc::clone(&credential.lives);
         let pauses = Arc::clone(&credential);
-        let mut trial =
-            Trial { life: None, credential: Some(credential), key, credentials: Arc::clone(&self.credentials) };
+        let credentials = Arc::clone(&self.credentials);
+        let mut trial = Trial { life: None, credential: Some(credential), presented, key, credentials };
         // Closed when the last life is lost: those who wait are told at once.
         let life = lives.acquire_owned().await.map_err(|_| Open::Dead)?;
         trial.life = Some(life);
-        pauses.check_pause(Instant::now())?;
+        pauses.check_pause(&trial.presented, Instant::now())?;
         Ok(trial)
     }
 
@@ -116,7 +128,7 @@ impl Breaker {
         let now = Instant::now();
         self.credentials.retain(|_, credential| {
             let record = credential.record();
-            let is_over = record.pause.is_none_or(|pause| pause.until + PAUSE_MAX < now);
+            let is_over = record.pause.as_ref().is_none_or(|pause| pause.until + PAUSE_MAX < now);
             Arc::strong_count(credential) > 1 || record.refusals > 0 || !is_over
         });
         self.swept.store(self.credentials.len(), Ordering::Relaxed);
@@ -132,10 +144,10 @@ impl Credential {
         self.record.lock().expect("no holder of this lock panics")
     }
 
-    fn check_pause(&self, now: Instant) -> Result<(), Open> {
-        match self.record().pause {
-            Some(Pause { until, verdict, .. }) if until > now => {
-                Err(Open::Paused { verdict, left: until.duration_since(now) })
+    fn check_pause(&self, presented: &CredentialVersion, now: Instant) -> Result<(), Open> {
+        match &self.record().pause {
+            Some(pause) if pause.until > now && pause.is_for(presented) => {
+                Err(Open::Paused { verdict: pause.verdict, left: pause.until.duration_since(now) })
             }
             _ => Ok(()),
         }
@@ -173,14 +185,19 @@ impl Trial {
             | Cause::Refused => {
                 let now = Instant::now();
                 let asked = backoff.unwrap_or_default().min(BACKOFF_MAX);
-                let length = match record.pause {
-                    // Another that was under way with us has said so already.
-                    Some(pause) if pause.until > now && pause.until >= now + asked => return,
-                    Some(pause) if pause.until > now => asked,
+                let length = match &record.pause {
+                    Some(pause) if pause.until > now && pause.is_for(&self.presented) => {
+                        if pause.until >= now + asked {
+                            // Another that was under way with us has said so already.
+                            return;
+                        }
+                        asked
+                    }
                     Some(pause) => (pause.length * 2).min(PAUSE_MAX).max(asked),
                     None => PAUSE_MIN.max(asked),
                 };
-                record.pause = Some(Pause { until: now + length, length, verdict });
+                let presented = self.presented.clone();
+                record.pause = Some(Pause { until: now + length, length, verdict, presented });
             }
             // The provider was not reached, or gave no verdict.
             Cause::Untrusted | Cause::Unavailable => {}
@@ -204,6 +221,18 @@ impl Drop for Trial {
 mod tests {
     use super::*;
     use crate::model::Secret;
+
+    impl Breaker {
+        /// With what presents itself, as app passwords do.
+        async fn enter_for(&self, key: Key) -> Result<Trial, Open> {
+            let presented = key.0.clone();
+            self.enter_with(key, presented).await
+        }
+    }
+
+    fn token(text: &str) -> CredentialVersion {
+        CredentialVersion::new("v1", &Secret::new(text))
+    }
 
     fn key(id: &str) -> Key {
         let version = CredentialVersion::new(id, &Secret::new("secret"));
@@ -316,6 +345,31 @@ mod tests {
             tokio::time::advance(PAUSE_MAX).await;
         }
         assert!(breaker.enter_for(key("v1")).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_next_token_need_not_wait_and_its_own_wait_is_longer() {
+        let breaker = Breaker::default();
+        let mut length = PAUSE_MIN;
+        for number in 0..20 {
+            let token = token(&number.to_string());
+            breaker.enter_with(key("v1"), token.clone()).await.unwrap().failed(Cause::Token.into(), None);
+            let paused = Open::Paused { verdict: Cause::Token.into(), left: length };
+            assert_eq!(breaker.enter_with(key("v1"), token).await.unwrap_err(), paused);
+            length = (length * 2).min(PAUSE_MAX);
+        }
+        assert_eq!(breaker.credentials.len(), 1);
+        breaker.enter_with(key("v1"), token("good")).await.unwrap().accepted();
+        assert!(breaker.credentials.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_the_token_s_fault_holds_back_the_next_token_too() {
+        let breaker = Breaker::default();
+        let asked = Duration::from_secs(600);
+        breaker.enter_with(key("v1"), token("t1")).await.unwrap().failed(Cause::Limited.into(), Some(asked));
+        let paused = Open::Paused { verdict: Cause::Limited.into(), left: asked };
+        assert_eq!(breaker.enter_with(key("v1"), token("t2")).await.unwrap_err(), paused);
     }
 
     #[tokio::test(start_paused = true)]

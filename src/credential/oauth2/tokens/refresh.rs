@@ -16,10 +16,9 @@ use crate::model::Secret;
 /// Time for the store: a flight is not to hang with it.
 const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Pauses before looks at the store for another token than the one that was refused. The node that was faster may have its
-/// answer and not have stored it yet.
-const LOOKS: [Duration; 4] =
-    [Duration::ZERO, Duration::from_millis(250), Duration::from_millis(750), Duration::from_secs(2)];
+/// When to look for what another node may have got: at once, and when it has had time to store it. Once for each token that
+/// is called dead.
+const LOOKS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(500), Duration::from_millis(1500)];
 
 impl Tokens {
     pub(super) async fn refresh(&self, key: &Key, wanted: &Wanted) -> Result<Granted, TokenFailure> {
@@ -28,8 +27,7 @@ impl Tokens {
         let mut token = self.kept(key, id).await?;
         let mut answered = self.present(key, wanted, &token).await;
         if answered.granted.as_ref().is_err_and(TokenFailure::wants_other_token) {
-            // Another node was faster, and to this one the authority gave none.
-            let Some(other) = self.successor(key, id).await else { return answered.granted };
+            let Some(other) = self.other(key, id).await else { return answered.granted };
             token = other;
             answered = self.present(key, wanted, &token).await;
         }
@@ -62,6 +60,19 @@ impl Tokens {
         answered
     }
 
+    /// A token that is not dead: where another node was faster, the authority gave none to this one.
+    async fn other(&self, key: &Key, id: &str) -> Option<Secret> {
+        for pause in LOOKS {
+            sleep(pause).await;
+            let kept = self.read(id, true).await.ok().flatten();
+            let other = kept.filter(|other| self.dead(key, other).is_none());
+            if other.is_some() {
+                return other;
+            }
+        }
+        None
+    }
+
     /// What the authority said of that token, if it is dead.
     fn dead(&self, key: &Key, token: &Secret) -> Option<TokenFailure> {
         self.shelf().get(key).and_then(|entry| entry.dead(token).cloned())
@@ -79,18 +90,6 @@ impl Tokens {
                     .ok_or_else(|| TokenFailure::from_kept(&error))
             }
         }
-    }
-
-    /// The token that another node put in the place of one that is dead.
-    async fn successor(&self, key: &Key, id: &str) -> Option<Secret> {
-        for pause in LOOKS {
-            sleep(pause).await;
-            let other = self.read(id, true).await.ok().flatten();
-            if let Some(other) = other.filter(|other| self.dead(key, other).is_none()) {
-                return Some(other);
-            }
-        }
-        None
     }
 
     async fn read(&self, id: &str, latest: bool) -> Result<Option<Secret>, KeptError> {

@@ -112,6 +112,35 @@ async fn two_nodes_that_refresh_at_once_keep_one_token() {
     assert!(fake.posts.lock().unwrap().len() >= 10);
 }
 
+/// An authority that lets a refresh token be used once.
+#[tokio::test(start_paused = true)]
+async fn who_is_slower_waits_for_the_faster_to_store_what_it_got() {
+    let used = Mutex::new(BTreeSet::new());
+    let fake = Fake::new(move |_, form| {
+        let token = form["refresh_token"].clone();
+        let mut used = used.lock().unwrap();
+        if !used.insert(token) {
+            return refused(400, "invalid_grant");
+        }
+        let count = used.len();
+        Ok(answer(200, &format!(r#"{{"access_token":"a{count}","refresh_token":"r{count}"}}"#)))
+    });
+    let kept = Kept::of("r0");
+    let (one, two) = (tokens(&fake, &kept), tokens(&fake, &kept));
+    let _running = (run(&one), run(&two));
+    let wanted = wanted(Grant::RefreshToken, "c1");
+    kept.holds_writes.store(true, Ordering::Relaxed);
+    let store = async {
+        kept.is_writing.notified().await;
+        sleep(Duration::from_secs(1)).await;
+        kept.holds_writes.store(false, Ordering::Relaxed);
+        kept.go_on.notify_one();
+    };
+    let (one, two, ()) = tokio::join!(tokens_of(&one, &wanted), tokens_of(&two, &wanted), store);
+    assert_eq!(BTreeSet::from([one.as_str(), two.as_str()]), BTreeSet::from(["a1", "a2"]));
+    assert_eq!(kept.now().as_deref(), Some("r2"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_dead_refresh_token_is_sent_no_second_time() {
     let fake = Fake::new(|_, form| match form["refresh_token"].as_str() {
