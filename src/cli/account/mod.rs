@@ -116,6 +116,12 @@ async fn remove(directory: &Directory, name: &str) -> Result<()> {
         None => Ok(()),
     };
     output::note(format!("{}: removed; {left}", account.name));
+    if let Some(domain) = prefer::tenant_of(directory, &account).await? {
+        output::note(format!(
+            "note: clients that are bound to {} still enter by the credential of {domain}; `locum client revoke` ends that",
+            account.name
+        ));
+    }
     kept
 }
 

@@ -1,5 +1,7 @@
 //! Which kind of credential an account is entered with, as an operator wants it.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
 use crate::broker::Directory;
@@ -64,12 +66,17 @@ fn lacking(name: &str, kind: CredentialKind) -> String {
     }
 }
 
-/// The domain whose credential the account may use, if that has one.
+/// The domain whose credential the account may use, if that has one: that of its names at the provider.
 pub(super) async fn tenant_of(directory: &Directory, account: &Account) -> Result<Option<String>> {
-    let Some(domain) = domain_of(&account.name) else { return Ok(None) };
-    let found = directory.tenant(domain).await?.map(|found| found.record);
-    let tenant = found.filter(|tenant| tenant.upstream == account.upstream && tenant.oauth2.current.is_some());
-    Ok(tenant.map(|tenant| tenant.domain))
+    let domains = Protocol::ALL.into_iter().filter_map(|protocol| domain_of(account.identity(protocol)));
+    for domain in domains.collect::<BTreeSet<_>>() {
+        let found = directory.tenant(domain).await?.map(|found| found.record);
+        let tenant = found.filter(|tenant| tenant.upstream == account.upstream && tenant.oauth2.current.is_some());
+        if let Some(tenant) = tenant {
+            return Ok(Some(tenant.domain));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether the account's domain has a credential that it may use.

@@ -86,7 +86,7 @@ impl Vault {
 
     /// Reads one record of each kind that a login needs, and the feed: whether there are such is of no matter.
     async fn try_reading(&self) -> Result<(), StoreError> {
-        for kind in [RecordKind::Account, RecordKind::Client] {
+        for kind in [RecordKind::Account, RecordKind::Client, RecordKind::Tenant] {
             match self.read(&RecordId::new(kind, "")).await {
                 Ok(_) | Err(StoreError::Corrupt { .. }) => {}
                 Err(error) => return Err(error),
