@@ -85,10 +85,8 @@ pub(super) async fn run(config: &Config, directory: &Directory, login: Login) ->
     ));
     application::tell_end(&credential);
     set::tell_used(directory, &account, profile).await?;
-    output::note(format!(
-        "the provider does not say who consented: see that it was the right person with: locum probe {}",
-        account.name
-    ));
+    output::note("the provider does not say who consented; see that it was the right person:");
+    output::note(format!("  locum probe {}", account.name));
     match before {
         Some(before) => kept::forget(directory, &before.id).await,
         None => Ok(()),

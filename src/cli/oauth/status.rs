@@ -111,10 +111,11 @@ pub(super) async fn run(config: &Config, directory: &Directory, status: Status) 
         output::json(&rows)?;
     } else {
         let hint = "no OAuth2 credentials yet; give one with `locum oauth login` or `locum oauth add-tenant`";
-        show(rows, status.tried, status.listing.none(hint));
+        show(&rows, &status, status.listing.none(hint));
     }
     let told: Vec<Result<()>> = rests.into_iter().map(Rest::tell).collect();
-    told.into_iter().collect()
+    told.into_iter().collect::<Result<()>>()?;
+    conclude(&rows)
 }
 
 /// Everything there is: domains, and a part of the accounts.
@@ -234,6 +235,26 @@ impl Row {
         row
     }
 
+    /// What the table has no room for.
+    fn tell(&self) {
+        let labelled = if self.label.is_empty() { String::new() } else { format!(", called {:?}", self.label) };
+        let domain = self.credential_of.as_ref().map_or_else(String::new, |domain| format!(" of @{domain}"));
+        output::line(format!("\n{}", self.name));
+        output::line(format!("  upstream    {}", self.upstream));
+        output::line(format!("  credential  {}{domain}, since {}{labelled}", self.id, output::minute(self.since)));
+        for (what, value) in [("client id", &self.client_id), ("tenant", &self.tenant)] {
+            if let Some(value) = value {
+                output::line(format!("  {what:<10}  {value}"));
+            }
+        }
+        if let Some(since) = self.refresh_token_since {
+            output::line(format!("  its token   since {}", output::minute(since)));
+        }
+        if let Some(end) = self.ends {
+            output::line(format!("  ends        {}, {}", output::minute(end), until(end, Timestamp::now())));
+        }
+    }
+
     fn tell_end(&mut self, end: Timestamp, now: Timestamp, credential: &OAuth2, again: &str) {
         let (what, given) = match &credential.authentication {
             Authentication::Certificate { .. } => ("certificate", "--certificate"),
@@ -332,37 +353,44 @@ async fn try_one(config: &Config, tokens: &Tokens, row: &mut Row) {
     }
 }
 
-fn show(rows: Vec<Row>, tried: bool, none: &str) {
-    let mut notes = Vec::new();
-    let cells = rows.into_iter().map(|row| {
-        let credential = row.credential_of.as_ref().map_or_else(String::new, |domain| format!(" of @{domain}"));
-        notes.extend(row.notes.iter().map(|note| format!("note: {}: {note}", row.name)));
+/// An error if no token was given to one of those that were tried, and one that asks for another try if all may pass.
+fn conclude(rows: &[Row]) -> Result<()> {
+    let count = |token| rows.iter().filter(|row| row.token == Some(token)).count();
+    let message = |count, what| format!("{count} of {} {what}: see what is said above", rows.len());
+    Err(match (count(Token::Refused), count(Token::NotNow)) {
+        (0, 0) => return Ok(()),
+        (0, later) => Failure::new(exit::TEMPORARY, message(later, "got no token now")),
+        (refused, _) => Failure::new(exit::DENIED, message(refused, "got no token")),
+    }
+    .into())
+}
+
+fn show(rows: &[Row], asked: &Status, none: &str) {
+    let cells = rows.iter().map(|row| {
         let state = match (row.token, row.state) {
             (Some(Token::Granted), State::Good) => "token granted",
             (Some(Token::Granted), _) => "token granted !",
             (Some(Token::Refused), _) => "REFUSED",
             (Some(Token::NotNow), _) => "no token now",
-            (_, State::Good) if tried => "not tried",
+            (_, State::Good) if asked.tried => "not tried",
             (_, State::Good) => "",
             (_, State::EndsSoon) => "ends soon",
             (_, State::Over) => "OVER",
             (_, State::Unusable) => "UNUSABLE",
         };
-        let ends = row.ends.zip(row.days_left).map(|(end, left)| format!("{} ({left} d)", output::day(end)));
         [
-            row.name,
-            row.upstream,
-            row.grant.map(|grant| grant + &credential).unwrap_or_default(),
-            row.client_id.unwrap_or_default(),
-            row.tenant.unwrap_or_default(),
-            output::day(row.since),
-            row.refresh_token_since.map(output::day).unwrap_or_default(),
-            ends.unwrap_or_default(),
+            row.name.clone(),
+            row.grant.clone().unwrap_or_default(),
+            output::day(row.refresh_token_since.unwrap_or(row.since)),
+            row.ends.map(output::day).unwrap_or_default(),
             state.to_owned(),
         ]
     });
-    let cells = cells.collect();
-    let header = ["NAME", "UPSTREAM", "GRANT", "CLIENT ID", "TENANT", "SINCE", "TOKEN SINCE", "ENDS", "STATE"];
-    output::table(header, cells, none);
-    notes.into_iter().for_each(output::note);
+    output::table(["NAME", "GRANT", "SINCE", "ENDS", "STATE"], cells.collect(), none);
+    if !asked.names.is_empty() {
+        rows.iter().for_each(Row::tell);
+    }
+    for row in rows {
+        row.notes.iter().for_each(|note| output::note(format!("note: {}: {note}", row.name)));
+    }
 }
