@@ -273,14 +273,19 @@ impl Trouble {
 impl From<Reason> for Trouble {
     fn from(reason: Reason) -> Self {
         if let Reason::Credential(CredentialError::Token(failure)) = &reason {
+            let said = failure.to_string();
+            let (plain, remedy) = (failure.cause().to_owned(), failure.remedy().to_owned());
+            // What stands in brackets behind both: the authority's code, and what its support asks for.
+            let seen = said.strip_prefix(&format!("{plain}; {remedy}")).map(|seen| seen.trim_matches([' ', '(', ')']));
+            let seen = seen.unwrap_or(&said);
             return Self {
                 cause: "no-token",
                 passes: failure.kind() == FailureKind::Transient,
                 brief: "no access token can be had".to_owned(),
-                plain: failure.cause().to_owned(),
-                remedy: failure.remedy().to_owned(),
                 state: Some("token request"),
-                detail: Some(failure.to_string()),
+                detail: (!seen.is_empty()).then(|| seen.to_owned()),
+                plain,
+                remedy,
             };
         }
         let passes = matches!(&reason, Reason::Directory(error) if error.is_transient());

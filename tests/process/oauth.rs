@@ -339,7 +339,10 @@ fn a_domain_is_entered_by_an_application() {
 
     // An account of the domain has nothing of its own, and needs none.
     let add = scene.run(&["account", "add", ALICE, "--upstream", "exchange", "--oauth2-only"]).succeeded();
-    assert_eq!(add.stderr, "alice@contoso.test: added\n");
+    assert_eq!(
+        add.stderr,
+        "alice@contoso.test: added\nused from now on:\n  imap        OAuth2\n  pop3        OAuth2\n  submission  OAuth2\n"
+    );
     let text = scene.run(&["account", "show", ALICE]).succeeded().stdout;
     assert!(text.contains("\ncredential  OAuth2 as all accounts of contoso.test"), "{text}");
     let text = scene.run(&["account", "list"]).succeeded().stdout;
@@ -348,6 +351,10 @@ fn a_domain_is_entered_by_an_application() {
         let status = scene.run(&["oauth", "status", name, "--json"]).succeeded().json();
         assert_eq!([&status[0]["name"], &status[0]["credential_of"]], [name, "contoso.test"]);
     }
+
+    let probe = scene.run(&["probe", ALICE, "--kind", "app-password", "--protocol", "imap"]).ended(DATA);
+    assert!(probe.stdout.contains("the account has no app password"), "{probe:#?}");
+    scene.run(&["oauth", "status", "nowhere.test"]).ended(NOT_FOUND).said("neither an account nor a domain");
 
     scene.exchange.sandbox.expire_application_secret(DAEMON);
     let status = scene.run(&["oauth", "status", "contoso.test", "--try"]).ended(DENIED);

@@ -30,7 +30,7 @@ pub(in crate::cli) struct Status {
     /// Accounts and domains to show; without any, all that have an OAuth2 credential.
     #[arg(value_name = "NAME", conflicts_with_all = ["all", "limit", "after"])]
     names: Vec<String>,
-    /// Ask the authority for a token now, for each.
+    /// Ask the authority for a token now, for each; it is an error if one is refused.
     #[arg(long = "try")]
     tried: bool,
     #[command(flatten)]
@@ -155,7 +155,13 @@ async fn named(directory: &Directory, names: &[String]) -> Result<Vec<Row>> {
         // An address of such a domain needs no account.
         let account = match (directory.account(name).await?, &tenant) {
             (None, Some(tenant)) => account::empty(name.to_owned(), tenant.upstream.clone()),
-            (None, None) => account::find(directory, name).await?.record,
+            (None, None) => {
+                let message = format!(
+                    "{name} is neither an account nor a domain with a credential; see `locum oauth status` and \
+                     `locum account list`"
+                );
+                return Err(Failure::new(exit::NOT_FOUND, message).into());
+            }
             (Some(found), _) => found.record,
         };
         let tenant = tenant.filter(|tenant| tenant.upstream == account.upstream);
