@@ -1,22 +1,20 @@
 //! `locum oauth status`: what there is, until when, and, if asked, whether the authority gives a token for it now.
 
-use std::sync::Arc;
-
 use anyhow::Result;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::application::{days, until};
-use super::authorities;
-use crate::broker::{Directory, KeptTokens};
+use super::https;
+use crate::broker::{self, Directory};
 use crate::cli::account;
 use crate::cli::exit::{self, Failure};
 use crate::cli::list::{Found, Listing, Rest};
 use crate::cli::output;
 use crate::cli::progress::Progress;
 use crate::config::Config;
-use crate::credential::oauth2::{Authentication, FailureKind, Grant, OAuth2, TokenOptions, Tokens, Wanted};
+use crate::credential::oauth2::{Authentication, FailureKind, Grant, OAuth2, Tokens, Wanted};
 use crate::model::{Account, CredentialKind, Protocol, RecordId, RecordKind, StoredCredential, Tenant};
 
 /// What ends within so many days is told of: time enough to have a secret made by somebody else.
@@ -311,11 +309,7 @@ async fn add_refresh_tokens(directory: &Directory, rows: &mut [Row]) -> Result<(
 
 /// Asks the authority for a token by each.
 async fn try_all(config: &Config, directory: &Directory, rows: &mut [Row]) -> Result<()> {
-    let tokens = Tokens::new(
-        Arc::new(authorities(config)?),
-        Arc::new(KeptTokens::new(directory.clone())),
-        TokenOptions::default(),
-    );
+    let tokens = broker::tokens(directory.clone(), https(config)?, config.tokens.clone());
     let total = rows.len();
     let mut progress = Progress::begin("credentials");
     let tries = async {
