@@ -69,12 +69,8 @@ pub(super) fn used(account: &Account, tenant: bool, profile: &Profile) -> Vec<(P
 
 /// Whether an upstream takes a kind for a protocol that it serves.
 pub(super) fn takes(profile: &Profile, protocol: Protocol, kind: CredentialKind) -> bool {
-    let Some(endpoint) = profile.endpoints.get(&protocol) else { return false };
-    let may = match kind {
-        CredentialKind::AppPassword => endpoint.takes_passwords,
-        CredentialKind::OAuth2 => profile.authority.is_some(),
-    };
-    may && endpoint.mechanisms.iter().any(|mechanism| mechanism.presents() == kind)
+    let known = kind != CredentialKind::OAuth2 || profile.authority.is_some();
+    known && profile.endpoints.get(&protocol).is_some_and(|endpoint| endpoint.takes(kind))
 }
 
 /// Says which kind each protocol uses now.

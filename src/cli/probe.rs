@@ -227,7 +227,10 @@ async fn probe_all(
 async fn probe(broker: &Broker, upstreams: &Upstreams, target: &Target, kind: Option<CredentialKind>) -> Outcome {
     let lease = match broker.lease_for(&target.account, target.protocol, kind).await {
         Ok(lease) => lease,
-        Err(reason) => return Outcome { credential: None, fell_back: None, result: Err(reason.into()) },
+        Err(reason) => {
+            let trouble = Trouble::of(reason, kind, &target.account);
+            return Outcome { credential: None, fell_back: None, result: Err(trouble) };
+        }
     };
     let credential = Some(Credential { kind: lease.credential_kind(), id: lease.credential_id().to_owned() });
     let fell_back = lease.fell_back().map(str::to_owned);
@@ -249,17 +252,40 @@ impl From<UpstreamError> for Trouble {
     }
 }
 
+impl Trouble {
+    /// `kind`: the one that was asked for.
+    fn of(reason: Reason, kind: Option<CredentialKind>, account: &str) -> Self {
+        let (Reason::Credential(CredentialError::None), Some(kind)) = (&reason, kind) else { return reason.into() };
+        let (plain, remedy) = match kind {
+            CredentialKind::AppPassword => {
+                ("the account has no app password", format!("give it one with `locum account set {account}`"))
+            }
+            CredentialKind::OAuth2 => (
+                "the account has no OAuth2 credential, nor has its domain",
+                format!("give it one with `locum oauth login {account}`, or its domain with `locum oauth add-tenant`"),
+            ),
+        };
+        let (brief, plain) = (plain.to_owned(), plain.to_owned());
+        Self { cause: "no-lease", passes: false, brief, plain, remedy, state: None, detail: None }
+    }
+}
+
 impl From<Reason> for Trouble {
     fn from(reason: Reason) -> Self {
         if let Reason::Credential(CredentialError::Token(failure)) = &reason {
+            let said = failure.to_string();
+            let (plain, remedy) = (failure.cause().to_owned(), failure.remedy().to_owned());
+            // What stands in brackets behind both: the authority's code, and what its support asks for.
+            let seen = said.strip_prefix(&format!("{plain}; {remedy}")).map(|seen| seen.trim_matches([' ', '(', ')']));
+            let seen = seen.unwrap_or(&said);
             return Self {
                 cause: "no-token",
                 passes: failure.kind() == FailureKind::Transient,
                 brief: "no access token can be had".to_owned(),
-                plain: failure.cause().to_owned(),
-                remedy: failure.remedy().to_owned(),
                 state: Some("token request"),
-                detail: Some(failure.to_string()),
+                detail: (!seen.is_empty()).then(|| seen.to_owned()),
+                plain,
+                remedy,
             };
         }
         let passes = matches!(&reason, Reason::Directory(error) if error.is_transient());
@@ -283,6 +309,7 @@ fn tell(probed: &[(Target, Outcome)]) {
         [target.account.clone(), target.protocol.to_string(), credential, brief(&outcome.result)]
     };
     output::table(["ACCOUNT", "PROTOCOL", "CREDENTIAL", "RESULT"], probed.iter().map(row).collect(), "");
+    let mut above = None;
     for (target, outcome) in probed {
         if let Some(reason) = &outcome.fell_back {
             output::line(format!("\n{} {}", target.account, target.protocol));
@@ -291,7 +318,10 @@ fn tell(probed: &[(Target, Outcome)]) {
         let Err(trouble) = &outcome.result else { continue };
         output::line(format!("\n{} {}", target.account, target.protocol));
         output::line(format!("  cause   {}", trouble.plain));
-        output::line(format!("  remedy  {}", trouble.remedy));
+        // Where one thing is wrong with a thousand mailboxes it is said once what to do.
+        let remedy = if above == Some(&trouble.remedy) { "as above" } else { &trouble.remedy };
+        output::line(format!("  remedy  {remedy}"));
+        above = Some(&trouble.remedy);
         if let (Some(state), Some(detail)) = (trouble.state, &trouble.detail) {
             output::line(format!("  seen    at {state}: {detail}"));
         }

@@ -118,7 +118,6 @@ const ROOMS: &[Room] = &[
                     "Damage",
                     "Directory",
                     "DirectoryError",
-                    "KeptTokens",
                     "Page",
                     "Reason",
                     "Versioned",

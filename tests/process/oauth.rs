@@ -141,7 +141,7 @@ fn a_mailbox_is_entered_by_device_code() {
     let run = login.wait().succeeded();
     run.said("alice@contoso.test: OAuth2 by refresh token added\n")
         .said("  imap        OAuth2\n  pop3        OAuth2\n  submission  OAuth2\n")
-        .said("see that it was the right person with: locum probe alice@contoso.test");
+        .said("see that it was the right person:\n  locum probe alice@contoso.test\n");
     assert_eq!(run.stdout, "");
 
     let before = scene.stored().kept.unwrap();
@@ -340,20 +340,29 @@ fn a_domain_is_entered_by_an_application() {
 
     // An account of the domain has nothing of its own, and needs none.
     let add = scene.run(&["account", "add", ALICE, "--upstream", "exchange", "--oauth2-only"]).succeeded();
-    assert_eq!(add.stderr, "alice@contoso.test: added\n");
+    assert_eq!(
+        add.stderr,
+        "alice@contoso.test: added\nused from now on:\n  imap        OAuth2\n  pop3        OAuth2\n  submission  OAuth2\n"
+    );
     let text = scene.run(&["account", "show", ALICE]).succeeded().stdout;
-    assert!(text.contains("OAuth2 as all accounts of contoso.test"), "{text}");
+    assert!(text.contains("\ncredential  OAuth2 as all accounts of contoso.test"), "{text}");
+    let text = scene.run(&["account", "list"]).succeeded().stdout;
+    assert!(text.contains("OAuth2 of its domain"), "{text}");
     for name in [ALICE, "bob@contoso.test"] {
         let status = scene.run(&["oauth", "status", name, "--json"]).succeeded().json();
         assert_eq!([&status[0]["name"], &status[0]["credential_of"]], [name, "contoso.test"]);
     }
 
+    let probe = scene.run(&["probe", ALICE, "--kind", "app-password", "--protocol", "imap"]).ended(DATA);
+    assert!(probe.stdout.contains("the account has no app password"), "{probe:#?}");
+    scene.run(&["oauth", "status", "nowhere.test"]).ended(NOT_FOUND).said("neither an account nor a domain");
+
     scene.exchange.sandbox.expire_application_secret(DAEMON);
-    let status = scene.run(&["oauth", "status", "contoso.test", "--try"]).succeeded();
+    let status = scene.run(&["oauth", "status", "contoso.test", "--try"]).ended(DENIED);
     assert!(status.stdout.contains("REFUSED"), "{status:#?}");
     status.said("AADSTS7000222");
     scene.exchange.sandbox.set_authority_trouble(AuthorityTrouble::Http { status: 503, retry_after: None }, None);
-    let status = scene.run(&["oauth", "status", "contoso.test", "--try"]).succeeded();
+    let status = scene.run(&["oauth", "status", "contoso.test", "--try"]).ended(TEMPORARY);
     assert!(status.stdout.contains("no token now"), "{status:#?}");
 
     scene.run(&["oauth", "remove-tenant", "@Contoso.test"]).succeeded().said("can log in no more");

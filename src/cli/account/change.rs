@@ -86,9 +86,13 @@ pub(super) async fn add(config: &Config, directory: &Directory, add: Add) -> Res
     set_identity(&mut account, &add.details)?;
     directory.put_account(&account, None).await?;
     output::note(format!("{}: added", account.name));
-    if !add.oauth2_only {
+    let tenant = prefer::has_tenant(directory, &account).await?;
+    if tenant {
+        output::note("used from now on:");
+        kinds::tell_used(&account, tenant, profile);
+    } else if !add.oauth2_only {
         warn_of_protocols_without_passwords(profile);
-    } else if !prefer::has_tenant(directory, &account).await? {
+    } else {
         output::note(format!(
             "note: it has no credential yet: give it one with `locum oauth login {0}` or `locum oauth set {0}`, or its \
              domain with `locum oauth add-tenant`",

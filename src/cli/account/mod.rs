@@ -6,6 +6,7 @@ mod many;
 mod prefer;
 mod view;
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::Result;
@@ -19,7 +20,7 @@ use super::open_directory;
 use super::output;
 use crate::broker::{Directory, Versioned};
 use crate::config::Config;
-use crate::model::{Account, CredentialKind, Profile, RecordId, RecordKind};
+use crate::model::{Account, CredentialKind, Profile, RecordId, RecordKind, normalise};
 
 pub(super) use self::change::empty;
 pub(super) use self::prefer::has_tenant;
@@ -81,10 +82,20 @@ async fn list(directory: &Directory, listing: &Listing) -> Result<()> {
         output::json(&views)?;
         return rest.tell();
     }
+    let page = async |after: Option<&RecordId>, limit| directory.tenants_page(after, limit).await;
+    let tenants = Listing::of_all().read(RecordKind::Tenant, page).await?;
+    let of_domain: HashMap<String, String> =
+        tenants.records.into_iter().map(|found| (normalise(&found.record.domain), found.record.upstream)).collect();
     let rows = views
         .into_iter()
         .map(|view| {
-            let kinds: Vec<String> = view.credentials.iter().map(|credential| credential.kind.to_string()).collect();
+            let mut kinds: Vec<String> =
+                view.credentials.iter().map(|credential| credential.kind.to_string()).collect();
+            let own = view.credentials.iter().any(|credential| credential.kind == CredentialKind::OAuth2);
+            let domain = prefer::domain_of(&view.name).map(normalise);
+            if !own && domain.is_some_and(|domain| of_domain.get(&domain) == Some(&view.upstream)) {
+                kinds.push("OAuth2 of its domain".to_owned());
+            }
             let newest = view.credentials.iter().map(|credential| credential.created).max();
             let (prefers, ends) = (kinds::described(&view.preference), view.ends());
             let [since, ends] = [newest, ends].map(|time| time.map(output::day).unwrap_or_default());
@@ -96,7 +107,7 @@ async fn list(directory: &Directory, listing: &Listing) -> Result<()> {
         rows,
         listing.none("no accounts yet; add one with `locum account add`"),
     );
-    rest.tell()
+    tenants.rest.tell().and(rest.tell())
 }
 
 async fn remove(directory: &Directory, name: &str) -> Result<()> {
@@ -132,11 +143,7 @@ async fn show(directory: &Directory, name: &str, format: &Format) -> Result<()> 
     if format.json {
         return Ok(output::json(&view)?);
     }
-    view.print();
-    let own = view.credentials.iter().any(|credential| credential.kind == CredentialKind::OAuth2);
-    if let (Some(tenant), false) = (tenant, own) {
-        output::line(format!("            OAuth2 as all accounts of {tenant}: see `locum oauth status {tenant}`"));
-    }
+    view.print(tenant.as_deref());
     Ok(())
 }
 

@@ -55,7 +55,8 @@ impl View {
         }
     }
 
-    pub(super) fn print(&self) {
+    /// `tenant`: the domain whose credential the account may use.
+    pub(super) fn print(&self, tenant: Option<&str>) {
         output::line(format!("account     {}", self.name));
         output::line(format!("upstream    {}", self.upstream));
         if let Some(identity) = &self.identity.all {
@@ -66,6 +67,10 @@ impl View {
         }
         for credential in &self.credentials {
             output::line(format!("credential  {}", credential.described()));
+        }
+        let own = self.credentials.iter().any(|credential| credential.kind == CredentialKind::OAuth2);
+        if let (Some(tenant), false) = (tenant, own) {
+            output::line(format!("credential  OAuth2 as all accounts of {tenant}: see `locum oauth status {tenant}`"));
         }
         if !self.preference.is_empty() {
             output::line(format!("prefers     {}", kinds::described(&self.preference)));

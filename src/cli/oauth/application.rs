@@ -36,7 +36,7 @@ pub(super) struct Registration {
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = parse_day)]
     pub(super) secret_expires: Option<Timestamp>,
     /// What to call the credential: the name that it bears in the portal.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     pub(super) label: String,
     #[command(flatten)]
     pub(super) secret: SecretInput,

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use super::application::{self, Registration};
 use super::loopback::{self, Loopback};
-use super::{authorities, authority, kept, refused, set};
-use crate::broker::{Directory, DirectoryError, Versioned};
+use super::{authority, https, kept, refused, set};
+use crate::broker::{Authorities, Directory, DirectoryError, Versioned};
 use crate::cli::account;
 use crate::cli::exit::{self, Failure};
 use crate::cli::output;
@@ -47,7 +47,7 @@ pub(super) async fn run(config: &Config, directory: &Directory, login: Login) ->
     let credential = credential(&login.registration, before.as_ref(), profile)?;
     // What is wrong with it is said before anybody is bothered.
     let stored = application::stored(credential.clone(), &login.registration.label)?;
-    let http = authorities(config)?;
+    let http = Authorities::new(https(config)?);
 
     let by_device = login.device || (!login.browser && authority.device_url.is_some());
     let person = account.identity(Protocol::Submission);
@@ -85,10 +85,8 @@ pub(super) async fn run(config: &Config, directory: &Directory, login: Login) ->
     ));
     application::tell_end(&credential);
     set::tell_used(directory, &account, profile).await?;
-    output::note(format!(
-        "the provider does not say who consented: see that it was the right person with: locum probe {}",
-        account.name
-    ));
+    output::note("the provider does not say who consented; see that it was the right person:");
+    output::note(format!("  locum probe {}", account.name));
     match before {
         Some(before) => kept::forget(directory, &before.id).await,
         None => Ok(()),

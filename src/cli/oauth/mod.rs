@@ -17,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 use super::exit::{self, Failure};
 use super::open_directory;
 use crate::app::{Problems, note_all};
-use crate::broker::Authorities;
 use crate::config::Config;
 use crate::credential::oauth2::{FailureKind, TokenFailure, Tokens};
 use crate::model::{Authority, Profile, presets};
@@ -64,12 +63,12 @@ pub(super) fn authority(profile: &Profile) -> Result<&Authority> {
 }
 
 /// HTTPS to authorities, which trusts what upstreams are trusted by.
-fn authorities(config: &Config) -> Result<Authorities> {
+fn https(config: &Config) -> Result<Https> {
     let mut problems = Vec::new();
     let tls = note_all(&mut problems, tls::client_config(&config.tls));
     Problems::none_in(problems, false)?;
     let tls = tls.expect("there is one if there are no problems");
-    Ok(Authorities::new(Https::new(&tls, HttpOptions::default())?))
+    Ok(Https::new(&tls, HttpOptions::default())?)
 }
 
 /// Does some work while tokens can be had. What was begun for them is brought to an end.

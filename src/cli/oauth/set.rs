@@ -31,7 +31,8 @@ pub(super) async fn run(config: &Config, directory: &Directory, set: Set) -> Res
     output::note(format!("{}: OAuth2 by {} {what}", account.name, credential.grant));
     application::tell_end(&credential);
     tell_used(directory, &account, profile).await?;
-    output::note(format!("see whether the provider takes it: locum oauth status {} --try", account.name));
+    output::note("see whether the authority takes it:");
+    output::note(format!("  locum oauth status {} --try", account.name));
     match old {
         Some(old) => kept::forget(directory, &old.id).await,
         None => Ok(()),
@@ -47,10 +48,8 @@ pub(super) async fn tell_used(directory: &Directory, account: &Account, profile:
         kind != Some(CredentialKind::OAuth2) && kinds::takes(profile, protocol, CredentialKind::OAuth2)
     };
     if kinds::used(account, tenant, profile).into_iter().any(could_use) {
-        output::note(format!(
-            "to use OAuth2 wherever the provider takes it: locum account set {} --prefer oauth2",
-            account.name
-        ));
+        output::note("to use OAuth2 wherever the provider takes it:");
+        output::note(format!("  locum account set {} --prefer oauth2", account.name));
     }
     Ok(())
 }

@@ -1,22 +1,20 @@
 //! `locum oauth status`: what there is, until when, and, if asked, whether the authority gives a token for it now.
 
-use std::sync::Arc;
-
 use anyhow::Result;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::application::{days, until};
-use super::authorities;
-use crate::broker::{Directory, KeptTokens};
+use super::https;
+use crate::broker::{self, Directory};
 use crate::cli::account;
 use crate::cli::exit::{self, Failure};
 use crate::cli::list::{Found, Listing, Rest};
 use crate::cli::output;
 use crate::cli::progress::Progress;
 use crate::config::Config;
-use crate::credential::oauth2::{Authentication, FailureKind, Grant, OAuth2, TokenOptions, Tokens, Wanted};
+use crate::credential::oauth2::{Authentication, FailureKind, Grant, OAuth2, Tokens, Wanted};
 use crate::model::{Account, CredentialKind, Protocol, RecordId, RecordKind, StoredCredential, Tenant};
 
 /// What ends within so many days is told of: time enough to have a secret made by somebody else.
@@ -30,7 +28,7 @@ pub(in crate::cli) struct Status {
     /// Accounts and domains to show; without any, all that have an OAuth2 credential.
     #[arg(value_name = "NAME", conflicts_with_all = ["all", "limit", "after"])]
     names: Vec<String>,
-    /// Ask the authority for a token now, for each.
+    /// Ask the authority for a token now, for each; it is an error if one is refused.
     #[arg(long = "try")]
     tried: bool,
     #[command(flatten)]
@@ -111,10 +109,11 @@ pub(super) async fn run(config: &Config, directory: &Directory, status: Status) 
         output::json(&rows)?;
     } else {
         let hint = "no OAuth2 credentials yet; give one with `locum oauth login` or `locum oauth add-tenant`";
-        show(rows, status.tried, status.listing.none(hint));
+        show(&rows, &status, status.listing.none(hint));
     }
     let told: Vec<Result<()>> = rests.into_iter().map(Rest::tell).collect();
-    told.into_iter().collect()
+    told.into_iter().collect::<Result<()>>()?;
+    conclude(&rows)
 }
 
 /// Everything there is: domains, and a part of the accounts.
@@ -154,7 +153,13 @@ async fn named(directory: &Directory, names: &[String]) -> Result<Vec<Row>> {
         // An address of such a domain needs no account.
         let account = match (directory.account(name).await?, &tenant) {
             (None, Some(tenant)) => account::empty(name.to_owned(), tenant.upstream.clone()),
-            (None, None) => account::find(directory, name).await?.record,
+            (None, None) => {
+                let message = format!(
+                    "{name} is neither an account nor a domain with a credential; see `locum oauth status` and \
+                     `locum account list`"
+                );
+                return Err(Failure::new(exit::NOT_FOUND, message).into());
+            }
             (Some(found), _) => found.record,
         };
         let tenant = tenant.filter(|tenant| tenant.upstream == account.upstream);
@@ -234,6 +239,26 @@ impl Row {
         row
     }
 
+    /// What the table has no room for.
+    fn tell(&self) {
+        let labelled = if self.label.is_empty() { String::new() } else { format!(", called {:?}", self.label) };
+        let domain = self.credential_of.as_ref().map_or_else(String::new, |domain| format!(" of @{domain}"));
+        output::line(format!("\n{}", self.name));
+        output::line(format!("  upstream    {}", self.upstream));
+        output::line(format!("  credential  {}{domain}, since {}{labelled}", self.id, output::minute(self.since)));
+        for (what, value) in [("client id", &self.client_id), ("tenant", &self.tenant)] {
+            if let Some(value) = value {
+                output::line(format!("  {what:<10}  {value}"));
+            }
+        }
+        if let Some(since) = self.refresh_token_since {
+            output::line(format!("  its token   since {}", output::minute(since)));
+        }
+        if let Some(end) = self.ends {
+            output::line(format!("  ends        {}, {}", output::minute(end), until(end, Timestamp::now())));
+        }
+    }
+
     fn tell_end(&mut self, end: Timestamp, now: Timestamp, credential: &OAuth2, again: &str) {
         let (what, given) = match &credential.authentication {
             Authentication::Certificate { .. } => ("certificate", "--certificate"),
@@ -284,11 +309,7 @@ async fn add_refresh_tokens(directory: &Directory, rows: &mut [Row]) -> Result<(
 
 /// Asks the authority for a token by each.
 async fn try_all(config: &Config, directory: &Directory, rows: &mut [Row]) -> Result<()> {
-    let tokens = Tokens::new(
-        Arc::new(authorities(config)?),
-        Arc::new(KeptTokens::new(directory.clone())),
-        TokenOptions::default(),
-    );
+    let tokens = broker::tokens(directory.clone(), https(config)?, config.tokens.clone());
     let total = rows.len();
     let mut progress = Progress::begin("credentials");
     let tries = async {
@@ -332,37 +353,44 @@ async fn try_one(config: &Config, tokens: &Tokens, row: &mut Row) {
     }
 }
 
-fn show(rows: Vec<Row>, tried: bool, none: &str) {
-    let mut notes = Vec::new();
-    let cells = rows.into_iter().map(|row| {
-        let credential = row.credential_of.as_ref().map_or_else(String::new, |domain| format!(" of @{domain}"));
-        notes.extend(row.notes.iter().map(|note| format!("note: {}: {note}", row.name)));
+/// An error if no token was given to one of those that were tried, and one that asks for another try if all may pass.
+fn conclude(rows: &[Row]) -> Result<()> {
+    let count = |token| rows.iter().filter(|row| row.token == Some(token)).count();
+    let message = |count, what| format!("{count} of {} {what}: see what is said above", rows.len());
+    Err(match (count(Token::Refused), count(Token::NotNow)) {
+        (0, 0) => return Ok(()),
+        (0, later) => Failure::new(exit::TEMPORARY, message(later, "got no token now")),
+        (refused, _) => Failure::new(exit::DENIED, message(refused, "got no token")),
+    }
+    .into())
+}
+
+fn show(rows: &[Row], asked: &Status, none: &str) {
+    let cells = rows.iter().map(|row| {
         let state = match (row.token, row.state) {
             (Some(Token::Granted), State::Good) => "token granted",
             (Some(Token::Granted), _) => "token granted !",
             (Some(Token::Refused), _) => "REFUSED",
             (Some(Token::NotNow), _) => "no token now",
-            (_, State::Good) if tried => "not tried",
+            (_, State::Good) if asked.tried => "not tried",
             (_, State::Good) => "",
             (_, State::EndsSoon) => "ends soon",
             (_, State::Over) => "OVER",
             (_, State::Unusable) => "UNUSABLE",
         };
-        let ends = row.ends.zip(row.days_left).map(|(end, left)| format!("{} ({left} d)", output::day(end)));
         [
-            row.name,
-            row.upstream,
-            row.grant.map(|grant| grant + &credential).unwrap_or_default(),
-            row.client_id.unwrap_or_default(),
-            row.tenant.unwrap_or_default(),
-            output::day(row.since),
-            row.refresh_token_since.map(output::day).unwrap_or_default(),
-            ends.unwrap_or_default(),
+            row.name.clone(),
+            row.grant.clone().unwrap_or_default(),
+            output::day(row.refresh_token_since.unwrap_or(row.since)),
+            row.ends.map(output::day).unwrap_or_default(),
             state.to_owned(),
         ]
     });
-    let cells = cells.collect();
-    let header = ["NAME", "UPSTREAM", "GRANT", "CLIENT ID", "TENANT", "SINCE", "TOKEN SINCE", "ENDS", "STATE"];
-    output::table(header, cells, none);
-    notes.into_iter().for_each(output::note);
+    output::table(["NAME", "GRANT", "SINCE", "ENDS", "STATE"], cells.collect(), none);
+    if !asked.names.is_empty() {
+        rows.iter().for_each(Row::tell);
+    }
+    for row in rows {
+        row.notes.iter().for_each(|note| output::note(format!("note: {}: {note}", row.name)));
+    }
 }

@@ -56,12 +56,11 @@ pub(super) async fn add(config: &Config, directory: &Directory, add: Add) -> Res
             tenant.upstream, before.upstream
         ));
     }
-    output::note(format!(
-        "its accounts at {} use it where they have nothing else that the provider takes; to use it for all of them: locum \
-         account set --domain {domain} --prefer oauth2",
-        tenant.upstream
-    ));
-    output::note(format!("see whether the provider takes it: locum oauth status {domain} --try"));
+    output::note(format!("used by its accounts at {}, where they have nothing else that it takes", tenant.upstream));
+    output::note("see whether the authority takes it:");
+    output::note(format!("  locum oauth status {domain} --try"));
+    output::note("then, to use it before their app passwords:");
+    output::note(format!("  locum account set --domain {domain} --prefer oauth2"));
     Ok(())
 }
 
@@ -79,11 +78,9 @@ pub(super) async fn remove(directory: &Directory, remove: Remove) -> Result<()> 
         return Err(Failure::new(exit::NOT_FOUND, message).into());
     };
     directory.remove_tenant(domain, found.version).await?;
-    output::note(format!(
-        "{}: removed; its accounts without a credential of their own can log in no more. Delete the secret or certificate \
-         in the provider's portal, too",
-        found.record.domain
-    ));
+    output::note(format!("{}: removed", found.record.domain));
+    output::note("its accounts without a credential of their own can log in no more");
+    output::note("delete the secret, certificate or key in the provider's portal, too");
     Ok(())
 }
 
