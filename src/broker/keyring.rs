@@ -77,12 +77,15 @@ impl Keyring {
                 Ok(ready) => return Ok(Found { ready, fell_back }),
                 Err(error) => error,
             };
-            // That a kind is not there, or not taken here, is no failure of it.
-            let was_usable = !matches!(&error, Reason::Credential(error) if error.is_absence());
-            if was_usable && preferred.is_empty() {
+            let (is_missing, is_not_taken) = match &error {
+                Reason::Credential(error) => (*error == CredentialError::None, error.is_not_taken()),
+                _ => (false, false),
+            };
+            if preferred.is_empty() && !is_missing && !is_not_taken {
                 return Err(error);
             }
-            if was_usable || !preferred.is_empty() {
+            // Where a provider does not take what is preferred, nothing has failed that somebody could mend.
+            if !preferred.is_empty() && !is_not_taken {
                 fell_back.get_or_insert_with(|| format!("{kind}: {error}"));
             }
             // What failed says more than what is not there.

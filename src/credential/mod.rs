@@ -68,9 +68,9 @@ pub enum CredentialError {
 }
 
 impl CredentialError {
-    /// Whether it says that there is none of the kind to be used here, and nothing about one that there is.
-    pub fn is_absence(&self) -> bool {
-        matches!(self, Self::None | Self::PasswordsNotTaken { .. } | Self::TokensNotTaken { .. })
+    /// Whether the provider does not take the kind for the protocol, whatever there is of it.
+    pub fn is_not_taken(&self) -> bool {
+        matches!(self, Self::PasswordsNotTaken { .. } | Self::TokensNotTaken { .. })
     }
 }
 

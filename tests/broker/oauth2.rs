@@ -24,6 +24,14 @@ const PASSWORD: &str = "mnbvcxzlkjhgfdsa";
 /// with an app password.
 async fn stage(plan: Plan) -> (Lab, Provider, Actor) {
     let provider = Provider::serve("own", Face::ExchangeWithPasswords, Start::Implicit).await;
+    register(&provider);
+    let lab = plan.provider(&provider).start().await;
+    let bob = lab.enrol("bob", "own", PASSWORD).await;
+    provider.add_mailbox(&bob.address, PASSWORD, Behaviour::Normal);
+    (lab, provider, bob)
+}
+
+fn register(provider: &Provider) {
     provider.sandbox.register(Application {
         client_id: CLIENT_ID.to_owned(),
         tenant: TENANT.to_owned(),
@@ -31,10 +39,6 @@ async fn stage(plan: Plan) -> (Lab, Provider, Actor) {
         may_act_as: Mailboxes::All,
         consented: true,
     });
-    let lab = plan.provider(&provider).start().await;
-    let bob = lab.enrol("bob", "own", PASSWORD).await;
-    provider.add_mailbox(&bob.address, PASSWORD, Behaviour::Normal);
-    (lab, provider, bob)
 }
 
 fn application(secret: &str) -> OAuth2 {
@@ -222,6 +226,19 @@ async fn a_fall_back_is_used_where_it_is_named_and_is_told() {
     let event = lab.audit().into_iter().rfind(|event| event["event"] == "upstream").unwrap();
     assert_eq!((&event["outcome"], &event["kind"]), (&"accepted".into(), &"app-password".into()), "{event}");
     assert!(event["fell_back"].as_str().unwrap().contains("the provider refused it"), "{event}");
+}
+
+#[tokio::test]
+async fn what_a_provider_does_not_take_is_passed_over_without_a_word() {
+    let lab = Lab::start().await;
+    register(&lab.exchange);
+    lab.grant(&lab.scanner, application(SECRET)).await;
+    lab.prefer(&lab.scanner, &[AppPassword, Tokens]).await;
+    for (protocol, kind) in [(Protocol::Imap, "oauth2"), (Protocol::Submission, "app-password")] {
+        lab.log_in(protocol, &lab.scanner).await;
+        let event = lab.audit().into_iter().rfind(|event| event["event"] == "upstream").unwrap();
+        assert_eq!((&event["kind"], event.get("fell_back")), (&kind.into(), None), "{event}");
+    }
 }
 
 #[tokio::test]
