@@ -3,29 +3,11 @@
 //! `host` and `port` are for token types that sign them, which bearer tokens do not (section 3.1). A refusal may be
 //! explained in a challenge, which wants a single ^A before the refusal itself comes (section 3.2.3).
 
-use super::{Credentials, PART_BYTES_MAX, SaslError, ServerStep, Unsendable, bearer};
+use super::{Credentials, PART_BYTES_MAX, SaslError, Unsendable, bearer};
 use crate::model::{Attempt, Secret};
 
-#[derive(Debug)]
-pub(super) struct Server {
-    method: &'static str,
-}
-
-impl Server {
-    pub(super) fn new(method: &'static str) -> Self {
-        Self { method }
-    }
-
-    pub(super) fn step(&mut self, response: Option<Secret>) -> Result<ServerStep, SaslError> {
-        match response {
-            None => Ok(ServerStep::Challenge(b"")),
-            Some(response) => parse(&response, self.method).map(ServerStep::Done),
-        }
-    }
-}
-
 /// The header is GS2's (RFC 5801 section 4): no channel binding, and perhaps a name.
-fn parse(response: &Secret, method: &'static str) -> Result<Attempt, SaslError> {
+pub(super) fn parse(response: &Secret, method: &'static str) -> Result<Attempt, SaslError> {
     let message = response.expose().strip_suffix(b"\x01\x01").ok_or(SaslError::Malformed)?;
     let end = message.iter().position(|&byte| byte == 1).ok_or(SaslError::Malformed)?;
     let (header, fields) = (&message[..end], &message[end + 1..]);

@@ -1,28 +1,10 @@
 //! PLAIN (RFC 4616): `[authzid] NUL authcid NUL passwd`.
 
-use super::{Credentials, PART_BYTES_MAX, SaslError, ServerStep};
+use super::{Credentials, PART_BYTES_MAX, SaslError};
 use crate::model::{Attempt, Secret};
 
-#[derive(Debug)]
-pub(super) struct Server {
-    method: &'static str,
-}
-
-impl Server {
-    pub(super) fn new(method: &'static str) -> Self {
-        Self { method }
-    }
-
-    pub(super) fn step(&mut self, response: Option<Secret>) -> Result<ServerStep, SaslError> {
-        match response {
-            None => Ok(ServerStep::Challenge(b"")),
-            Some(response) => parse(&response, self.method).map(ServerStep::Done),
-        }
-    }
-}
-
 /// Exactly two NULs, and neither name nor password may be empty (RFC 4616 section 2).
-fn parse(response: &Secret, method: &'static str) -> Result<Attempt, SaslError> {
+pub(super) fn parse(response: &Secret, method: &'static str) -> Result<Attempt, SaslError> {
     let mut parts = response.expose().split(|&byte| byte == 0);
     let (Some(authzid), Some(authcid), Some(password), None) = (parts.next(), parts.next(), parts.next(), parts.next())
     else {

@@ -3,30 +3,12 @@
 //!
 //! A refused token may be answered with a challenge that says why. It wants an empty line before the refusal itself comes.
 
-use super::{Credentials, PART_BYTES_MAX, SaslError, ServerStep, Unsendable, bearer};
+use super::{Credentials, PART_BYTES_MAX, SaslError, Unsendable, bearer};
 use crate::model::{Attempt, Secret};
 
 const USER: &[u8] = b"user=";
 
-#[derive(Debug)]
-pub(super) struct Server {
-    method: &'static str,
-}
-
-impl Server {
-    pub(super) fn new(method: &'static str) -> Self {
-        Self { method }
-    }
-
-    pub(super) fn step(&mut self, response: Option<Secret>) -> Result<ServerStep, SaslError> {
-        match response {
-            None => Ok(ServerStep::Challenge(b"")),
-            Some(response) => parse(&response, self.method).map(ServerStep::Done),
-        }
-    }
-}
-
-fn parse(response: &Secret, method: &'static str) -> Result<Attempt, SaslError> {
+pub(super) fn parse(response: &Secret, method: &'static str) -> Result<Attempt, SaslError> {
     let fields = response.expose().strip_suffix(b"\x01\x01").ok_or(SaslError::Malformed)?;
     let name = bearer::field(fields, USER).ok_or(SaslError::Malformed)?;
     if name.len() > PART_BYTES_MAX {

@@ -161,17 +161,23 @@ async fn rights_that_do_not_suffice() {
         dial(&office.desk, as_it_is),
         &["nothing is mounted at locum, or the token of the AppRole login", "give the token the policy for nodes"],
     );
-    // It sees the mount, and may not read records; then it reads records, and not of which it should know.
+    // It sees the mount, and may not read records; then not those of domains, as before there were any; then it reads
+    // records, and not of which it should know.
     role("locum-auditor").await;
     is_wrong(
         dial(&office.desk, as_it_is),
         &["cannot read accounts/", "the server denied it (403) to the token of the AppRole login", "locum-node.hcl"],
     );
-    let narrow = r#"path "locum/data/accounts/+" { capabilities = ["read"] }
-                    path "locum/data/clients/+" { capabilities = ["read"] }"#;
-    office.server.write_policy("narrow", narrow).await;
-    role("narrow").await;
-    is_wrong(dial(&office.desk, as_it_is), &["cannot read the change feed", "the server denied it (403)"]);
+    let mut policy = String::new();
+    for (folders, missing) in [(&["accounts", "clients"][..], "tenants/"), (&["tenants"], "the change feed")] {
+        for folder in folders {
+            policy += &format!("path \"locum/data/{folder}/+\" {{ capabilities = [\"read\"] }}\n");
+        }
+        office.server.write_policy("narrow", &policy).await;
+        role("narrow").await;
+        let told = format!("cannot read {missing}");
+        is_wrong(dial(&office.desk, as_it_is), &[&told, "the server denied it (403)"]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
