@@ -54,6 +54,15 @@ async fn keep(lab: &Lab, bob: &Actor, oauth2: OAuth2, refresh_token: Secret) {
     lab.directory.put_token(&kept, None).await.unwrap();
 }
 
+/// The refresh token that consent in a browser brings.
+async fn by_browser(lab: &Lab, provider: &Provider, bob: &Actor, oauth2: &OAuth2) -> Secret {
+    let (http, authority) = authority(lab);
+    let code = AuthorizationCode::begin(oauth2, &authority, "http://127.0.0.1:49152/", &bob.address).unwrap();
+    let redirect = provider.sandbox.consent(&code.url, &bob.address).unwrap();
+    let redirected = code.redirected(redirect.split_once('?').unwrap().1).unwrap();
+    code.exchange(redirected, &http, oauth2, &authority).await.unwrap()
+}
+
 /// Every protocol, and nothing but tokens.
 async fn assert_enters(lab: &Lab, provider: &Provider, bob: &Actor) {
     for protocol in Protocol::ALL {
@@ -108,11 +117,7 @@ async fn a_person_by_the_browser() {
     let (lab, provider, bob) = stage(Face::ExchangeOnline).await;
     register(&provider, CLIENT_ID, ApplicationProof::Secret(Secret::new(SECRET)));
     let oauth2 = credential(by_secret(SECRET), Grant::RefreshToken);
-    let (http, authority) = authority(&lab);
-    let code = AuthorizationCode::begin(&oauth2, &authority, "http://127.0.0.1:49152/", &bob.address).unwrap();
-    let redirect = provider.sandbox.consent(&code.url, &bob.address).unwrap();
-    let redirected = code.redirected(redirect.split_once('?').unwrap().1).unwrap();
-    let refresh_token = code.exchange(redirected, &http, &oauth2, &authority).await.unwrap();
+    let refresh_token = by_browser(&lab, &provider, &bob, &oauth2).await;
     keep(&lab, &bob, oauth2, refresh_token).await;
     assert_enters(&lab, &provider, &bob).await;
 }
@@ -142,11 +147,7 @@ async fn a_refresh_token_that_was_revoked_is_presented_once() {
     let (lab, provider, bob) = stage(Face::ExchangeOnline).await;
     register(&provider, CLIENT_ID, ApplicationProof::Public);
     let oauth2 = credential(Authentication::Public, Grant::RefreshToken);
-    let (http, authority) = authority(&lab);
-    let code = AuthorizationCode::begin(&oauth2, &authority, "http://127.0.0.1:49152/", &bob.address).unwrap();
-    let redirect = provider.sandbox.consent(&code.url, &bob.address).unwrap();
-    let redirected = code.redirected(redirect.split_once('?').unwrap().1).unwrap();
-    let refresh_token = code.exchange(redirected, &http, &oauth2, &authority).await.unwrap();
+    let refresh_token = by_browser(&lab, &provider, &bob, &oauth2).await;
     keep(&lab, &bob, oauth2, refresh_token).await;
     provider.sandbox.revoke_refresh_tokens(&bob.address);
     let before = provider.sandbox.token_requests().len();
