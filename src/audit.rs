@@ -106,6 +106,25 @@ pub enum Event {
         /// Time since the attempt, milliseconds.
         duration_ms: u64,
     },
+    /// A credential was rotated by a step, or that was refused.
+    Rotation {
+        /// The step: `"staged"`, `"promoted"` …
+        step: &'static str,
+        /// `"done"` or `"failed"`.
+        outcome: &'static str,
+        /// Why not, or why, in words for the operator.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// Who took it: `user@host`, or `locum` for a node.
+        actor: String,
+        /// Whose credential: an account, or the domain of a tenant.
+        subject: String,
+        /// Its kind.
+        kind: &'static str,
+        /// The id of the credential.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        credential: Option<String>,
+    },
     /// A session that was logged in ended.
     End {
         /// The client's login name.
@@ -127,7 +146,7 @@ pub enum Event {
 struct Line<'a> {
     time: Timestamp,
     #[serde(flatten)]
-    origin: &'a Origin,
+    origin: Option<&'a Origin>,
     #[serde(flatten)]
     event: &'a Event,
 }
@@ -149,8 +168,17 @@ impl Audit {
         Ok(Self { sink: Some(Arc::new(Mutex::new(Sink { file, is_doubtful: true, is_broken: false }))) })
     }
 
-    /// Records an event, in the file and in the log.
+    /// Records an event of a session, in the file and in the log.
     pub fn record(&self, origin: &Origin, event: &Event) {
+        self.append(Some(origin), event);
+    }
+
+    /// Records what is no session's: an operator's step, or a node's own.
+    pub fn record_step(&self, event: &Event) {
+        self.append(None, event);
+    }
+
+    fn append(&self, origin: Option<&Origin>, event: &Event) {
         let line = Line { time: Timestamp::now(), origin, event };
         let Ok(mut text) = serde_json::to_string(&line) else { return }; // no field can fail to serialize
         tracing::info!(target: "locum::audit", "{text}");

@@ -8,7 +8,7 @@
 //! | floor | rooms |
 //! |---|---|
 //! | 4 surfaces | [`cli`], [`app`], [`admin`], [`config`] |
-//! | 3 use cases | [`session`], [`broker`], [`upstream`] |
+//! | 3 use cases | [`session`], [`rotation`], [`broker`], [`upstream`] |
 //! | 2 edges | [`net`], [`store`], [`credential`], [`audit`], [`telemetry`], [`sandbox`] |
 //! | 1 pure | [`proto`], [`sasl`] |
 //! | 0 nouns | [`model`] |
@@ -28,6 +28,7 @@ pub mod store;
 pub mod telemetry;
 
 pub mod broker;
+pub mod rotation;
 pub mod session;
 pub mod upstream;
 

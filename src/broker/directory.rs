@@ -526,15 +526,17 @@ mod tests {
             id: "c1".into(),
             label: String::new(),
             created: Timestamp::UNIX_EPOCH,
+            retries: 0,
             material: Material::of("secret", Secret::new("canary")),
         };
-        let slots = crate::model::Slots { current: Some(stored) };
+        let slots = crate::model::Slots::of(stored);
         let account = Account {
             name: "a".into(),
             upstream: "gmail".into(),
             identity: Default::default(),
             credentials: [(crate::model::CredentialKind::AppPassword, slots)].into(),
             preference: crate::model::Preference::default(),
+            class: None,
         };
         alice.put_account(&account, None).await.unwrap();
         let found = alice.account("a").await.unwrap().unwrap();

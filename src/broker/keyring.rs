@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Directory, DirectoryError, Reason, Versioned};
 use crate::credential::oauth2::{AccessToken, Tokens};
 use crate::credential::{self, CredentialError, CredentialVersion, Issued, Ready};
-use crate::model::{Account, CredentialKind, Endpoint, Profile, Protocol, StoredCredential, Tenant};
+use crate::model::{Account, CredentialKind, Endpoint, Profile, Protocol, Slot, StoredCredential, Tenant};
 
 /// The records, and the access tokens that come of them.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub(super) struct Door<'a> {
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) ready: Ready,
+    /// The place that it has in its record.
+    pub(super) slot: Slot,
     pub(super) fell_back: Option<String>,
 }
 
@@ -74,7 +76,7 @@ impl Keyring {
         let mut fell_back = None;
         for &kind in kinds {
             let error = match self.of_kind(kind, account, door, fresh, spent).await {
-                Ok(ready) => return Ok(Found { ready, fell_back }),
+                Ok(ready) => return Ok(Found { ready, slot: Slot::Current, fell_back }),
                 Err(error) => error,
             };
             let (is_missing, is_not_taken) = match &error {

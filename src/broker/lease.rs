@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::keyring::Found;
 use crate::credential::{CredentialVersion, Ready};
-use crate::model::{CredentialKind, Endpoint, Profile, Protocol};
+use crate::model::{CredentialKind, Endpoint, Profile, Protocol, Slot};
 use crate::sasl::Credentials;
 
 /// A session's right to an account's credential. Only the broker makes one, and no upstream can be logged in to without
@@ -18,6 +18,7 @@ pub struct Lease {
     endpoint: Endpoint,
     protocol: Protocol,
     credential: Ready,
+    slot: Slot,
     fell_back: Option<String>,
     spent: Vec<CredentialVersion>,
 }
@@ -33,16 +34,16 @@ impl Lease {
         found: Found,
     ) -> Self {
         let (login, account, served) = (login.to_owned(), account.to_owned(), served.to_owned());
-        let Found { ready: credential, fell_back } = found;
-        Self { login, account, profile, served, endpoint, protocol, credential, fell_back, spent: Vec::new() }
+        let Found { ready: credential, slot, fell_back } = found;
+        Self { login, account, profile, served, endpoint, protocol, credential, slot, fell_back, spent: Vec::new() }
     }
 
     /// The same for another credential. None of `spent` is to be used again.
     pub(super) fn with(&self, found: Found, spent: Vec<CredentialVersion>) -> Self {
-        let Found { ready: credential, fell_back } = found;
+        let Found { ready: credential, slot, fell_back } = found;
         let (login, account, served) = (self.login.clone(), self.account.clone(), self.served.clone());
         let (profile, endpoint) = (Arc::clone(&self.profile), self.endpoint.clone());
-        Self { login, account, profile, served, endpoint, protocol: self.protocol, credential, fell_back, spent }
+        Self { login, account, profile, served, endpoint, protocol: self.protocol, credential, slot, fell_back, spent }
     }
 
     /// The credential, for the broker.
@@ -58,6 +59,11 @@ impl Lease {
     /// Why a kind of credential that is preferred was not used, if so.
     pub fn fell_back(&self) -> Option<&str> {
         self.fell_back.as_deref()
+    }
+
+    /// The place that the credential has in its record.
+    pub fn slot(&self) -> Slot {
+        self.slot
     }
 
     /// The client's login name, as it stands in its record.

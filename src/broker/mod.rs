@@ -26,7 +26,9 @@ use tokio::time::{Instant, sleep_until};
 use crate::audit::{self, Audit, Event, Origin};
 use crate::credential::oauth2::{TokenOptions, Tokens};
 use crate::credential::{Issued, Ready};
-use crate::model::{Account, Attempt, Client, ClientSecret, CredentialKind, Preference, Profile, Protocol};
+use crate::model::{
+    Account, Attempt, Client, ClientSecret, CredentialKind, Preference, Profile, Protocol, Slot, Slots,
+};
 use crate::net::Https;
 use keyring::{Door, Found, Freshness, Keyring};
 use throttle::{Admission, Throttle};
@@ -46,6 +48,15 @@ pub fn tokens(directory: Directory, https: Https, options: TokenOptions) -> Toke
 /// A wrong secret and an unknown login are both answered this long after they came: how long the store and the hash took
 /// cannot be read from it. It also slows guessing; a person who mistyped does not notice.
 const REFUSAL_TIME: Duration = Duration::from_millis(250);
+
+/// What an operator logs in with.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Choice {
+    /// One kind of credential, whatever is preferred.
+    pub kind: Option<CredentialKind>,
+    /// The account's own credential in that place, and no other.
+    pub slot: Option<Slot>,
+}
 
 /// Decides about logins.
 #[derive(Debug)]
@@ -91,20 +102,25 @@ impl Broker {
         decision
     }
 
-    /// A lease for an operator, who needs no client's right: to see whether an account can be used, with one `kind` of
-    /// credential if that is named. Nothing is audited, for nobody is let in.
+    /// The upstream of that name.
+    pub fn upstream(&self, name: &str) -> Option<&Profile> {
+        self.upstreams.get(name).map(|profile| &**profile)
+    }
+
+    /// A lease for an operator, who needs no client's right: to see whether an account can be used, with one kind of
+    /// credential, or with the one in a certain place, if that is named. Nothing is audited, for nobody is let in.
     ///
     /// # Errors
     /// As for a client: the account is missing, or its upstream, or a credential that can be presented.
-    pub async fn lease_for(
-        &self,
-        account: &str,
-        protocol: Protocol,
-        kind: Option<CredentialKind>,
-    ) -> Result<Lease, Reason> {
+    pub async fn lease_for(&self, account: &str, protocol: Protocol, choice: Choice) -> Result<Lease, Reason> {
         let mut account = self.account(account, Freshness::Latest).await?;
-        if let Some(kind) = kind {
+        if let Some(kind) = choice.kind {
             account.preference = Preference { all: vec![kind], ..Preference::default() };
+        }
+        if let Some(slot) = choice.slot {
+            for slots in account.credentials.values_mut() {
+                *slots = Slots { current: slots.in_slot(slot).cloned(), ..Slots::default() };
+            }
         }
         let served = [account.upstream.clone()];
         self.lease("", account, protocol, &served, Freshness::Latest).await
@@ -131,7 +147,7 @@ impl Broker {
                 Ok(Some(token)) => {
                     let issued = Issued { wanted: Arc::clone(&issued.wanted), token };
                     let ready = Ready::of_token(account.identity(refused.protocol()), issued);
-                    return Ok(Some(refused.with(Found { ready, fell_back: now.fell_back }, spent)));
+                    return Ok(Some(refused.with(Found { ready, slot: now.slot, fell_back: now.fell_back }, spent)));
                 }
                 Ok(None) => {}
                 Err(error) => failed = Some(Reason::from(error)),
@@ -333,13 +349,14 @@ mod tests {
             "",
             Timestamp::now(),
         );
-        let slots = Slots { current: Some(stored.unwrap()) };
+        let slots = Slots::of(stored.unwrap());
         Account {
             name: "a".into(),
             upstream: "gmail".into(),
             identity: Identity::default(),
             credentials: BTreeMap::from([(CredentialKind::AppPassword, slots)]),
             preference: Preference::default(),
+            class: None,
         }
     }
 

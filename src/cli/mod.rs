@@ -7,6 +7,7 @@ mod account;
 mod check;
 mod client;
 mod demo;
+mod desk;
 mod exit;
 mod init;
 mod kinds;

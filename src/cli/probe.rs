@@ -2,23 +2,19 @@
 //! and says what is wrong in plain words. It changes nothing, neither at the provider nor in the store.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::Result;
 use futures_util::stream::{self, StreamExt};
 use serde::Serialize;
 
+use super::desk::Desk;
 use super::exit::{self, Failure};
 use super::progress::Progress;
-use super::{account, oauth, open_directory, output};
-use crate::app::{Problems, note_all};
-use crate::audit::Audit;
-use crate::broker::{self, Broker, Directory, Reason};
-use crate::config::Config;
+use super::{account, output};
+use crate::broker::{Broker, Choice, Directory, Reason};
 use crate::credential::CredentialError;
 use crate::credential::oauth2::FailureKind;
 use crate::model::{Account, CredentialKind, Protocol};
-use crate::net::{HttpOptions, Https, tls};
 use crate::upstream::{Mailbox, UpstreamError, Upstreams};
 
 /// Records asked for in one go.
@@ -119,21 +115,13 @@ impl<'a> View<'a> {
 }
 
 pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<()> {
-    let (config, directory) = open_directory(path).await?;
-    let (targets, unread) = targets(&config, &directory, arguments).await?;
-    let mut problems = Vec::new();
-    let tls = note_all(&mut problems, tls::client_config(&config.tls));
-    Problems::none_in(problems, false)?;
-    let tls = tls.expect("what is missing left a problem");
-    let https = Https::new(&tls, HttpOptions::default())?;
-    let tokens = Arc::new(broker::tokens(directory.clone(), https, config.tokens));
-    let upstreams = Upstreams::new(tls, config.upstream);
-    let broker = Broker::new(directory, Arc::clone(&tokens), config.upstreams, Audit::default(), config.broker);
-    let probe_one = async |target: &Target| probe(&broker, &upstreams, target, arguments.kind).await;
+    let desk = Desk::open(path).await?;
+    let (targets, unread) = targets(&desk, arguments).await?;
+    let probe_one = async |target: &Target| probe(&desk.broker, &desk.upstreams, target, arguments.kind).await;
     let mut progress = Progress::begin("logins");
     let show = |done, total| progress.show(done, total);
     let probes = probe_all(targets, usize::from(arguments.at_once), show, probe_one);
-    let probed = oauth::while_run(&tokens, probes).await;
+    let probed = desk.at_work(probes).await;
     progress.end();
     if arguments.json {
         output::json(&probed.iter().map(View::of).collect::<Vec<_>>())?;
@@ -144,10 +132,11 @@ pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<()> {
 }
 
 /// What is meant, in order, and how many records could not be read.
-async fn targets(config: &Config, directory: &Directory, arguments: &Arguments) -> Result<(Vec<Target>, usize)> {
+async fn targets(desk: &Desk, arguments: &Arguments) -> Result<(Vec<Target>, usize)> {
+    let Desk { directory, profiles, .. } = desk;
     let (mut targets, mut unread) = (Vec::new(), 0);
     let mut add = |account: &Account| {
-        let profile = config.upstreams.get(&account.upstream);
+        let profile = profiles.get(&account.upstream);
         let is_meant = |protocol: &Protocol| {
             // Of an upstream that is not configured nothing is known: why, the broker says.
             (arguments.protocol.is_empty() || arguments.protocol.contains(protocol))
@@ -225,7 +214,7 @@ async fn probe_all(
 }
 
 async fn probe(broker: &Broker, upstreams: &Upstreams, target: &Target, kind: Option<CredentialKind>) -> Outcome {
-    let lease = match broker.lease_for(&target.account, target.protocol, kind).await {
+    let lease = match broker.lease_for(&target.account, target.protocol, Choice { kind, slot: None }).await {
         Ok(lease) => lease,
         Err(reason) => {
             let trouble = Trouble::of(reason, kind, &target.account);

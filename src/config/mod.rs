@@ -13,6 +13,7 @@ mod errors;
 mod listener;
 mod login;
 mod reader;
+mod rotation;
 mod secrets;
 mod sections;
 mod store;
@@ -55,6 +56,8 @@ pub struct Config {
     pub broker: broker::Options,
     /// Bounds for access tokens. No key in the file changes them.
     pub tokens: TokenOptions,
+    /// How credentials are rotated.
+    pub rotation: crate::rotation::Options,
     /// Where the process says how it is.
     pub admin: admin::Options,
     /// Where the audit goes.
@@ -99,6 +102,7 @@ fn read_root(mut root: Table<'_, '_>) -> Option<Config> {
     let limits = sections::limits(root.section("limits"), &name);
     let admin = sections::admin(root.section("admin"), &mut bound);
     let audit = sections::audit(root.section("audit"));
+    let rotation = rotation::rotation(root.section("rotation"));
     let telemetry = sections::telemetry(root.section("telemetry"));
     root.finish();
 
@@ -112,6 +116,7 @@ fn read_root(mut root: Table<'_, '_>) -> Option<Config> {
         upstream: limits.upstream,
         broker: limits.broker,
         tokens: TokenOptions::default(),
+        rotation,
         admin,
         audit,
         telemetry,

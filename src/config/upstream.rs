@@ -21,12 +21,15 @@ fn upstream(name: String, mut table: Table<'_, '_>) -> Option<Profile> {
     let preset_value = table.take("preset");
     let has_preset = preset_value.is_some();
     let preset = preset_value.and_then(|value| preset(&value));
-    let (app_password, authority, presets) = match preset {
-        Some(preset) => (preset.app_password, preset.authority, preset.endpoints),
-        None => (AppPasswordFormat::Verbatim, None, BTreeMap::new()),
+    let (app_password, mut app_passwords_max, authority, presets) = match preset {
+        Some(preset) => (preset.app_password, preset.app_passwords_max, preset.authority, preset.endpoints),
+        None => (AppPasswordFormat::Verbatim, None, None, BTreeMap::new()),
     };
     let app_password =
         table.take("app-password-format").map_or(Some(app_password), |value| app_password_format(&value));
+    if let Some(value) = table.take("app-passwords-max") {
+        app_passwords_max = value.integer(1..=1000, "no provider is known to allow more for one user");
+    }
 
     let mut is_right = !has_preset || !presets.is_empty();
     let mut endpoints = BTreeMap::new();
@@ -62,7 +65,7 @@ fn upstream(name: String, mut table: Table<'_, '_>) -> Option<Profile> {
         is_right = false;
     }
     table.finish();
-    Some(Profile { name, endpoints, app_password: app_password?, authority }).filter(|_| is_right)
+    Some(Profile { name, endpoints, app_password: app_password?, app_passwords_max, authority }).filter(|_| is_right)
 }
 
 fn preset(value: &Value<'_, '_>) -> Option<Profile> {

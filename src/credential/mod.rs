@@ -84,12 +84,20 @@ pub struct CredentialVersion {
     /// The id that it has in the record.
     pub id: String,
     fingerprint: u64,
+    retries: u32,
 }
 
 impl CredentialVersion {
     /// The version that has this id and this secret.
     pub fn new(id: &str, secret: &Secret) -> Self {
-        Self { id: id.to_owned(), fingerprint: FINGERPRINTS.hash_one(secret.expose()) }
+        Self { id: id.to_owned(), fingerprint: FINGERPRINTS.hash_one(secret.expose()), retries: 0 }
+    }
+
+    /// The same, after an operator said so often that it is to be tried again: what was known against it is over.
+    #[must_use]
+    pub fn after_retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
     }
 }
 
@@ -144,7 +152,7 @@ pub fn app_password(
     }
     let identity = account.identity(protocol).to_owned();
     let secret = app_password::secret(stored)?;
-    let version = CredentialVersion::new(&stored.id, &secret);
+    let version = CredentialVersion::new(&stored.id, &secret).after_retries(stored.retries);
     let kind = CredentialKind::AppPassword;
     Ok(Ready { version, credentials: Credentials { identity, secret, kind }, issued: None })
 }
@@ -169,6 +177,6 @@ pub fn authority<'a>(
 /// If what is stored cannot be used.
 pub fn wanted(stored: &StoredCredential, authority: &Authority, identity: &str) -> Result<Wanted, CredentialError> {
     let credential = OAuth2::from_stored(stored)?;
-    let version = credential.version(&stored.id);
+    let version = credential.version(&stored.id).after_retries(stored.retries);
     Ok(Wanted { version, credential, authority: authority.clone(), subject: identity.to_owned() })
 }

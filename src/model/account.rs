@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Protocol;
 use super::secret::{self, Secret};
+use super::slots::{Slots, is_zero};
 
 /// The record of one mailbox (`accounts/<id>`), one compare-and-set unit in the store: a rotation is one write.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub struct Account {
     /// Which kind of credential to use.
     #[serde(default, skip_serializing_if = "Preference::is_empty")]
     pub preference: Preference,
+    /// The class of account that it is of, as [rotation.class.<name>] in the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
 }
 
 impl Account {
@@ -37,6 +41,7 @@ impl Account {
             identity: Identity::default(),
             credentials: BTreeMap::new(),
             preference: Preference::default(),
+            class: None,
         }
     }
 
@@ -109,7 +114,7 @@ pub struct Identity {
 }
 
 /// A kind of credential (`credential/` has one file for each).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CredentialKind {
     /// A password that the provider made for one application.
@@ -151,14 +156,6 @@ impl fmt::Display for CredentialKind {
     }
 }
 
-/// The places a credential of one kind can have in an account.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Slots {
-    /// The one that logins use.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub current: Option<StoredCredential>,
-}
-
 /// One version of a credential. Rotation makes a new one with a new id; a version never changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StoredCredential {
@@ -169,6 +166,9 @@ pub struct StoredCredential {
     pub label: String,
     /// When it was put here.
     pub created: Timestamp,
+    /// How often an operator said that it is to be tried again, though the provider refused it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub retries: u32,
     /// What only `credential/` can read.
     #[serde(flatten)]
     pub material: Material,
@@ -215,6 +215,7 @@ mod tests {
             id: "c1".into(),
             label: "locum".into(),
             created: Timestamp::UNIX_EPOCH,
+            retries: 0,
             material: Material::of("secret", Secret::new("canary-7f3a")),
         };
         Account {
@@ -224,8 +225,9 @@ mod tests {
                 all: None,
                 by_protocol: BTreeMap::from([(Protocol::Submission, "delegate@contoso.com".into())]),
             },
-            credentials: BTreeMap::from([(CredentialKind::AppPassword, Slots { current: Some(credential) })]),
+            credentials: BTreeMap::from([(CredentialKind::AppPassword, Slots::of(credential))]),
             preference: Preference::default(),
+            class: None,
         }
     }
 

@@ -3,6 +3,7 @@
 //! - [`Attempt`]: what a client presents at login. [`Refusal`]: what a refused client may be told.
 //! - [`Client`]: the record of one login name. [`Account`]: the record of one mailbox at a provider. [`Tenant`]: the
 //!   record of one credential for all mailboxes of a domain. [`KeptToken`]: the record of a refresh token.
+//! - [`Slots`]: the places that a credential can have in a record while it is rotated.
 //! - [`Profile`]: what Locum knows of a provider. [`presets`]: the providers it knows by name.
 //! - [`Secret`]: bytes that must never be seen.
 
@@ -16,10 +17,9 @@ mod profile;
 mod protocol;
 mod refusal;
 pub mod secret;
+mod slots;
 
-pub use account::{
-    Account, CredentialKind, Identity, KeptToken, Material, Preference, Slots, StoredCredential, Tenant,
-};
+pub use account::{Account, CredentialKind, Identity, KeptToken, Material, Preference, StoredCredential, Tenant};
 pub use attempt::Attempt;
 pub use client::{Binding, Client, ClientSecret, Policy, Verifier};
 pub use ids::{RecordId, RecordKind, normalise};
@@ -28,3 +28,4 @@ pub use profile::{AppPasswordFormat, Authority, Endpoint, Profile, UpstreamTls};
 pub use protocol::{Mechanism, Protocol};
 pub use refusal::Refusal;
 pub use secret::Secret;
+pub use slots::{HistoryEntry, Leftover, LeftoverReason, Next, NextState, Previous, Refused, Slot, Slots};

@@ -13,6 +13,8 @@ pub struct Profile {
     pub endpoints: BTreeMap<Protocol, Endpoint>,
     /// How app passwords are written down.
     pub app_password: AppPasswordFormat,
+    /// How many app passwords the provider lets one user have; `None` if that is not known.
+    pub app_passwords_max: Option<u32>,
     /// Where its access tokens come from; `None` where it takes none.
     pub authority: Option<Authority>,
 }

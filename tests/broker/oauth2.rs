@@ -163,7 +163,7 @@ async fn two_hundred_first_logins_ask_for_one_token() {
 async fn one_token_opens_all_mailboxes_of_a_tenant() {
     let (lab, provider, bob) = stage(Plan::new()).await;
     let stored = application(SECRET).into_stored("t1".into(), "", Timestamp::now()).unwrap();
-    let oauth2 = Slots { current: Some(stored) };
+    let oauth2 = Slots::of(stored);
     let tenant = Tenant { domain: "mail.test".into(), upstream: "own".into(), oauth2 };
     lab.directory.put_tenant(&tenant, None).await.unwrap();
     let eve = lab.enrol("eve", "own", PASSWORD).await;

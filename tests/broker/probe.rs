@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use locum::audit::Audit;
-use locum::broker::{Broker, Directory, Reason, tokens};
+use locum::broker::{Broker, Choice, Directory, Reason, tokens};
 use locum::model::Protocol;
 use locum::net::{HttpOptions, Https, tls};
 use locum::sandbox::{Behaviour, Face, Start};
@@ -33,7 +33,7 @@ impl Prober {
     }
 
     async fn probe(&self, account: &str, protocol: Protocol) -> Result<Mailbox, UpstreamError> {
-        self.upstreams.probe_mailbox(&self.broker.lease_for(account, protocol, None).await.unwrap()).await
+        self.upstreams.probe_mailbox(&self.broker.lease_for(account, protocol, Choice::default()).await.unwrap()).await
     }
 }
 
@@ -102,9 +102,9 @@ async fn a_provider_s_trailer_is_kept_for_its_support() {
 async fn a_protocol_that_takes_no_password_and_an_account_that_is_not_there_have_no_lease() {
     let lab = Lab::start().await;
     let prober = Prober::new(&lab);
-    let lease = prober.broker.lease_for(&lab.scanner.address, Protocol::Imap, None).await;
+    let lease = prober.broker.lease_for(&lab.scanner.address, Protocol::Imap, Choice::default()).await;
     assert!(matches!(lease.unwrap_err(), Reason::Credential(_)));
-    let lease = prober.broker.lease_for("nobody@contoso.test", Protocol::Imap, None).await;
+    let lease = prober.broker.lease_for("nobody@contoso.test", Protocol::Imap, Choice::default()).await;
     assert!(matches!(lease.unwrap_err(), Reason::AccountMissing { .. }));
     assert!(lab.exchange.logins().is_empty());
 }

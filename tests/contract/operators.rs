@@ -66,6 +66,7 @@ async fn write_at_once(
             identity: Identity::default(),
             credentials: Default::default(),
             preference: Default::default(),
+            class: None,
         };
         let version = before.map(|(_, version)| *version);
         tokio::spawn(async move {

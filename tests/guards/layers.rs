@@ -65,6 +65,17 @@ const ROOMS: &[Room] = &[
             ("upstream", ALL),
         ],
     },
+    Room {
+        name: "rotation",
+        grants: &[
+            ("model", ALL),
+            // A record is put back at the version it was read at.
+            ("store", &["Version"]),
+            ("audit", ALL),
+            ("broker", &["Broker", "Choice", "Directory", "DirectoryError", "Reason", "Versioned"]),
+            ("upstream", &["Cause", "Upstreams"]),
+        ],
+    },
     // 4: surfaces
     // It tells how the process is, and has no way to change it.
     Room { name: "admin", grants: &[("store", &["Condition", "Health"]), ("telemetry", &["Metrics"])] },
@@ -79,6 +90,7 @@ const ROOMS: &[Room] = &[
             ("net", &["TlsOptions"]),
             ("session", &["ListenerOptions", "ListenerTls", "Options"]),
             ("store", &["KeySource", "Options", "cache::Options", "sqlite::Options", "vault::Login", "vault::Options"]),
+            ("rotation", &["Options"]),
             ("telemetry", &["LogFormat", "Options"]),
             ("upstream", &["Options"]),
         ],
@@ -115,6 +127,7 @@ const ROOMS: &[Room] = &[
                     "Authorities",
                     "Broker",
                     "Change",
+                    "Choice",
                     "Damage",
                     "Directory",
                     "DirectoryError",
@@ -125,6 +138,7 @@ const ROOMS: &[Room] = &[
                     "tokens",
                 ],
             ),
+            ("rotation", ALL),
             ("upstream", &["Mailbox", "UpstreamError", "Upstreams"]),
             ("config", ALL),
             ("app", ALL),

@@ -64,8 +64,9 @@ fn account() -> Account {
         name: "alice@gmail.test".into(),
         upstream: "gmail".into(),
         identity: Identity::default(),
-        credentials: BTreeMap::from([(CredentialKind::AppPassword, Slots { current: Some(made.unwrap()) })]),
+        credentials: BTreeMap::from([(CredentialKind::AppPassword, Slots::of(made.unwrap()))]),
         preference: Preference::default(),
+        class: None,
     }
 }
 

@@ -192,8 +192,9 @@ async fn enrol(directory: &Directory, login: &str, upstream: &str, address: &str
         name: address.to_owned(),
         upstream: upstream.to_owned(),
         identity: Names::default(),
-        credentials: BTreeMap::from([(CredentialKind::AppPassword, Slots { current: Some(credential(app_password)) })]),
+        credentials: BTreeMap::from([(CredentialKind::AppPassword, Slots::of(credential(app_password)))]),
         preference: Preference::default(),
+        class: None,
     };
     directory.put_account(&account, None).await.unwrap();
     let (record, secret) = client_secret::issue("lab", None, Timestamp::now()).unwrap();
@@ -227,7 +228,7 @@ impl Lab {
     /// Puts a new version of its credential into the store.
     pub(crate) async fn rotate(&self, actor: &Actor, app_password: &str) {
         let mut found = self.directory.account(&actor.address).await.unwrap().unwrap();
-        let slots = Slots { current: Some(credential(app_password)) };
+        let slots = Slots::of(credential(app_password));
         found.record.credentials.insert(CredentialKind::AppPassword, slots);
         self.directory.put_account(&found.record, Some(found.version)).await.unwrap();
     }
@@ -243,7 +244,7 @@ impl Lab {
     pub(crate) async fn grant(&self, actor: &Actor, oauth2: OAuth2) -> String {
         let id = client_secret::random_id().unwrap();
         let stored = oauth2.into_stored(id.clone(), "lab", Timestamp::now()).unwrap();
-        let slots = Slots { current: Some(stored) };
+        let slots = Slots::of(stored);
         self.alter_account(actor, |account| account.credentials.extend([(CredentialKind::OAuth2, slots)])).await;
         id
     }

@@ -185,8 +185,9 @@ fn account(number: usize) -> Account {
         name: address(number),
         upstream: "exchange".to_owned(),
         identity: Identity::default(),
-        credentials: BTreeMap::from([(CredentialKind::AppPassword, Slots { current: Some(stored) })]),
+        credentials: BTreeMap::from([(CredentialKind::AppPassword, Slots::of(stored))]),
         preference: Preference::default(),
+        class: None,
     }
 }
 

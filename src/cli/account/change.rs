@@ -110,6 +110,7 @@ pub(in crate::cli) fn empty(name: String, upstream: String) -> Account {
         identity: Identity::default(),
         credentials: BTreeMap::new(),
         preference: Preference::default(),
+        class: None,
     }
 }
 

@@ -286,9 +286,10 @@ mod tests {
             id: "c1".to_owned(),
             label: String::new(),
             created: jiff::Timestamp::UNIX_EPOCH,
+            retries: 0,
             material: Material::of("secret", Secret::new("x")),
         };
-        account.credentials.insert(CredentialKind::AppPassword, Slots { current: Some(stored) });
+        account.credentials.insert(CredentialKind::AppPassword, Slots::of(stored));
         directory.put_account(&account, None).await.unwrap();
         directory.account(name).await.unwrap().unwrap()
     }

@@ -126,7 +126,7 @@ impl Stage {
         let stored = oauth2.into_stored(client_secret::random_id()?, "locum", Timestamp::now())?;
         let found = self.directory.account(&self.scanner.address).await?.context("the scanner's account is gone")?;
         let mut account = found.record;
-        account.credentials.insert(CredentialKind::OAuth2, Slots { current: Some(stored) });
+        account.credentials.insert(CredentialKind::OAuth2, Slots::of(stored));
         account.preference.all = vec![CredentialKind::OAuth2];
         self.directory.put_account(&account, Some(found.version)).await?;
         Ok(())
@@ -215,8 +215,9 @@ async fn enrol(
         name: address.to_owned(),
         upstream: upstream.to_owned(),
         identity: Identity::default(),
-        credentials: BTreeMap::from([(CredentialKind::AppPassword, Slots { current: Some(stored) })]),
+        credentials: BTreeMap::from([(CredentialKind::AppPassword, Slots::of(stored))]),
         preference: Preference::default(),
+        class: None,
     };
     directory.put_account(&account, None).await?;
     let (record, client_secret) = client_secret::issue("demo", None, now)?;

@@ -45,7 +45,7 @@ pub(super) async fn add(config: &Config, directory: &Directory, add: Add) -> Res
     let before = before.filter(|before| before.upstream == upstream).and_then(|before| before.oauth2.current.as_ref());
     let credential = add.application.read(profile, before)?;
     let stored = application::stored(credential.clone(), &add.application.registration.label)?;
-    let tenant = Tenant { domain: domain.to_owned(), upstream, oauth2: Slots { current: Some(stored) } };
+    let tenant = Tenant { domain: domain.to_owned(), upstream, oauth2: Slots::of(stored) };
     directory.put_tenant(&tenant, found.as_ref().map(|found| found.version)).await?;
     let what = if found.is_some() { "changed" } else { "added" };
     output::note(format!("{domain}: OAuth2 by {} {what}", credential.grant));

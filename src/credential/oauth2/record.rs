@@ -53,7 +53,13 @@ impl OAuth2 {
                 parts.extend(id.map(|id| (KEY_ID, text(&id))));
             }
         }
-        Ok(StoredCredential { id, label: label.to_owned(), created: now, material: Material::of_parts(parts) })
+        Ok(StoredCredential {
+            id,
+            label: label.to_owned(),
+            created: now,
+            retries: 0,
+            material: Material::of_parts(parts),
+        })
     }
 
     /// The credential that is stored.

@@ -1,0 +1,382 @@
+//! The steps of a rotation, on one [`Slots`]. No I/O and no clock: time and names are arguments, so that every order of
+//! steps can be tried. Whoever writes the document by compare-and-set after each step has a rotation that no crash breaks
+//! (`tests/rotation/model.rs` visits every state).
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::model::{
+    HistoryEntry, Leftover, LeftoverReason, Next, NextState, Previous, Refused, Slot, Slots, StoredCredential,
+};
+
+/// Definite refusals of a next credential after which it has failed.
+pub const REFUSALS_MAX: u32 = 2;
+
+/// The most steps that a record remembers.
+const HISTORY_MAX: usize = 20;
+
+/// Who takes a step, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Actor<'a> {
+    /// `user@host`, or `locum` for a node.
+    pub by: &'a str,
+    /// Now.
+    pub at: Timestamp,
+}
+
+/// What became of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// The document is another one now.
+    Now,
+    /// It was taken before: nothing is to be written.
+    Before,
+}
+
+/// Why a step cannot be taken. `Display` says what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StepError {
+    /// Another rotation is under way.
+    #[error("{by} staged another one at {since:.0} ({state}); finish that one, or discard it")]
+    UnderWay {
+        /// Who began it.
+        by: String,
+        /// When.
+        since: Timestamp,
+        /// How far it is: `staged`, `verified` …
+        state: &'static str,
+    },
+    /// It is what logins use already, or used before.
+    #[error("this secret is the {0} one already")]
+    Same(Slot),
+    /// A command is setting it at the provider.
+    #[error("it is being set at the provider by a command that has until {until:.0}; wait for it, then go on")]
+    Applying {
+        /// When that has given up for certain.
+        until: Timestamp,
+    },
+    /// There is nothing to go on with.
+    #[error("nothing is staged; begin with `locum rotate stage`")]
+    NothingStaged,
+    /// Somebody staged another one meanwhile.
+    #[error("somebody staged another one meanwhile; look at it with `locum rotate status`")]
+    Another,
+    /// Nobody has logged in with it.
+    #[error("nobody has logged in with it yet: verify it first, or say --no-verify")]
+    NotVerified,
+    /// It is too long ago that somebody did.
+    #[error("it was last verified at {verified:.0}, too long ago: verify it again")]
+    VerifiedLongAgo {
+        /// When.
+        verified: Timestamp,
+    },
+    /// The provider refuses it.
+    #[error("the provider refuses it ({cause}): discard it, and stage another one")]
+    Failed {
+        /// In words for the operator.
+        cause: String,
+    },
+    /// Logins may still need the one before.
+    #[error("the one before may be used until {until:.0}: wait, or retire it now with `locum rotate retire --now`")]
+    Overlap {
+        /// When its grace is over.
+        until: Timestamp,
+    },
+    /// There is none to go back to.
+    #[error("there is no previous one to go back to")]
+    NoPrevious,
+    /// Going back would lead nowhere.
+    #[error("the provider has one password only, and it is the current one: going back would lock every client out")]
+    Replaced,
+    /// Nobody ever gave it one.
+    #[error("there is no current one")]
+    NoCurrent,
+    /// There is no leftover of that name.
+    #[error("there is none called {0} that is to be deleted at the provider")]
+    NoLeftover(String),
+}
+
+/// What is staged.
+#[derive(Debug, Clone)]
+pub struct Staging {
+    /// The credential.
+    pub credential: StoredCredential,
+    /// The operation: whoever repeats it finds it done.
+    pub op: String,
+    /// Whether the provider has one password only, so that this one ends the current one.
+    pub replaces: bool,
+}
+
+/// How a promotion is made.
+#[derive(Debug, Clone, Copy)]
+pub struct Promotion<'a> {
+    /// The id of the credential that is meant.
+    pub id: &'a str,
+    /// How long the one before may still be used.
+    pub grace: Duration,
+    /// How long ago it may have been verified; `None`: it need not have been.
+    pub verified_within: Option<Duration>,
+}
+
+/// Puts down that a command is asked for a credential: if its answer is never put down, somebody has to look for it.
+pub fn ask(slots: &mut Slots, op: &str, label: &str, actor: Actor<'_>) -> Result<Done, StepError> {
+    free_for(slots, op)?;
+    if slots.leftovers.iter().any(|left| left.id == op) {
+        return Ok(Done::Before);
+    }
+    let (label, by) = (label.to_owned(), actor.by.to_owned());
+    let why = LeftoverReason::Asked;
+    slots.leftovers.push(Leftover { id: op.to_owned(), label, since: actor.at, by, why });
+    remember(slots, actor, "asked", op, None);
+    Ok(Done::Now)
+}
+
+/// Puts a credential in the next place.
+pub fn stage(slots: &mut Slots, staging: Staging, actor: Actor<'_>) -> Result<Done, StepError> {
+    let Staging { credential, op, replaces } = staging;
+    if slots.next.as_ref().is_some_and(|next| next.op == op) || is_done(slots, &op) {
+        return Ok(Done::Before);
+    }
+    for slot in [Slot::Current, Slot::Next] {
+        if slots.in_slot(slot).is_some_and(|stored| stored.material == credential.material) {
+            return Err(StepError::Same(slot));
+        }
+    }
+    free_for(slots, &op)?;
+    slots.leftovers.retain(|left| left.id != op); // the command has answered
+    let id = credential.id.clone();
+    let (by, since, state) = (actor.by.to_owned(), actor.at, NextState::Staged);
+    slots.next = Some(Next { credential, op, by, since, state, replaces, refused: None });
+    remember(slots, actor, "staged", &id, None);
+    Ok(Done::Now)
+}
+
+/// Takes the right to set the next credential at the provider, until `until`. Whoever took it before had as long.
+pub fn apply(slots: &mut Slots, id: &str, until: Timestamp, actor: Actor<'_>) -> Result<Done, StepError> {
+    let next = next(slots, id)?;
+    match next.state {
+        NextState::Applied { .. } if next.refused.is_none() => return Ok(Done::Before),
+        NextState::Applying { until } if actor.at < until => return Err(StepError::Applying { until }),
+        NextState::Staged | NextState::Applying { .. } | NextState::Applied { .. } => {}
+        NextState::Failed { ref cause, .. } => return Err(StepError::Failed { cause: cause.clone() }),
+    }
+    next.state = NextState::Applying { until };
+    next.refused = None;
+    remember(slots, actor, "applying", id, None);
+    Ok(Done::Now)
+}
+
+/// The command has set it.
+pub fn applied(slots: &mut Slots, id: &str, actor: Actor<'_>) -> Result<Done, StepError> {
+    let next = next(slots, id)?;
+    match next.state {
+        NextState::Applied { .. } => return Ok(Done::Before),
+        NextState::Failed { ref cause, .. } => return Err(StepError::Failed { cause: cause.clone() }),
+        NextState::Staged | NextState::Applying { .. } => {}
+    }
+    next.state = NextState::Applied { verified: None };
+    remember(slots, actor, "applied", id, None);
+    Ok(Done::Now)
+}
+
+/// Somebody logged in with it.
+pub fn verified(slots: &mut Slots, id: &str, actor: Actor<'_>) -> Result<Done, StepError> {
+    if slots.current.as_ref().is_some_and(|current| current.id == id) {
+        return Ok(Done::Before);
+    }
+    let next = next(slots, id)?;
+    next.state = NextState::Applied { verified: Some(actor.at) };
+    next.refused = None;
+    remember(slots, actor, "verified", id, None);
+    Ok(Done::Now)
+}
+
+/// The provider refused it for its own sake. After [`REFUSALS_MAX`] of these it has failed; but not if a command has set it
+/// there, where it may be the only one that is in force.
+pub fn refused(slots: &mut Slots, id: &str, cause: &str, actor: Actor<'_>) -> Result<Done, StepError> {
+    let next = next(slots, id)?;
+    if matches!(next.state, NextState::Failed { .. }) {
+        return Ok(Done::Before);
+    }
+    let times = next.refused.as_ref().map_or(0, |refused| refused.times) + 1;
+    next.refused = Some(Refused { times, at: actor.at, cause: cause.to_owned() });
+    let step = if times >= REFUSALS_MAX && !(next.replaces && next.may_be_in_force()) {
+        next.state = NextState::Failed { at: actor.at, cause: cause.to_owned() };
+        "failed"
+    } else {
+        "refused"
+    };
+    remember(slots, actor, step, id, Some(cause));
+    Ok(Done::Now)
+}
+
+/// Makes the next credential the current one, and the current one the previous: one write.
+pub fn promote(slots: &mut Slots, how: Promotion<'_>, actor: Actor<'_>) -> Result<Done, StepError> {
+    if slots.current.as_ref().is_some_and(|current| current.id == how.id) {
+        return Ok(Done::Before);
+    }
+    let next = next(slots, how.id)?;
+    match (&next.state, how.verified_within) {
+        (NextState::Failed { cause, .. }, _) => return Err(StepError::Failed { cause: cause.clone() }),
+        (NextState::Applying { until }, _) => return Err(StepError::Applying { until: *until }),
+        (NextState::Staged | NextState::Applied { verified: None }, Some(_)) => return Err(StepError::NotVerified),
+        (NextState::Applied { verified: Some(verified) }, Some(within)) if *verified + within < actor.at => {
+            return Err(StepError::VerifiedLongAgo { verified: *verified });
+        }
+        (NextState::Staged | NextState::Applied { .. }, _) => {}
+    }
+    if let Some(previous) = slots.previous.as_ref().filter(|it| it.usable && actor.at < it.retire_at) {
+        return Err(StepError::Overlap { until: previous.retire_at });
+    }
+    leave_previous(slots, actor);
+    let Some(Next { credential, op, replaces, .. }) = slots.next.take() else { return Err(StepError::NothingStaged) };
+    let before = slots.current.replace(credential);
+    slots.previous = before.map(|before| set_aside(before, op, how.grace, !replaces, actor));
+    let reason = how.verified_within.is_none().then_some("not verified");
+    remember(slots, actor, "promoted", how.id, reason);
+    Ok(Done::Now)
+}
+
+/// Stages and promotes in one write, unverified: what is next is discarded, and what is previous retired. For whoever
+/// knows that the current one is dead.
+pub fn replace(slots: &mut Slots, credential: StoredCredential, op: String, grace: Duration, actor: Actor<'_>) {
+    leave_next(slots, actor);
+    leave_previous(slots, actor);
+    let id = credential.id.clone();
+    let before = slots.current.replace(credential);
+    slots.previous = before.map(|before| set_aside(before, op, grace, true, actor));
+    remember(slots, actor, "replaced", &id, None);
+}
+
+/// Makes the previous credential the current one again, and the current one the previous: one write.
+pub fn roll_back(slots: &mut Slots, reason: &str, grace: Duration, actor: Actor<'_>) -> Result<Done, StepError> {
+    let previous = slots.previous.take().ok_or(StepError::NoPrevious)?;
+    if !previous.usable {
+        slots.previous = Some(previous);
+        return Err(StepError::Replaced);
+    }
+    let id = previous.credential.id.clone();
+    let before = slots.current.replace(previous.credential);
+    slots.previous = before.map(|before| set_aside(before, previous.op, grace, true, actor));
+    remember(slots, actor, "rolled back", &id, Some(reason));
+    Ok(Done::Now)
+}
+
+/// Takes the previous credential out of use; it is to be deleted at the provider. Before its grace is over only with `now`.
+pub fn retire(slots: &mut Slots, now: bool, actor: Actor<'_>) -> Result<Done, StepError> {
+    let Some(previous) = &slots.previous else { return Ok(Done::Before) };
+    if !now && actor.at < previous.retire_at {
+        return Err(StepError::Overlap { until: previous.retire_at });
+    }
+    leave_previous(slots, actor);
+    Ok(Done::Now)
+}
+
+/// Gives the next credential up; it is to be deleted at the provider. One that a command set there in the place of the
+/// current one is kept as the previous one: it may be the only one that is in force.
+pub fn discard(slots: &mut Slots, reason: Option<&str>, grace: Duration, actor: Actor<'_>) -> Result<Done, StepError> {
+    let Some(next) = &slots.next else { return Ok(Done::Before) };
+    match next.state {
+        NextState::Applying { until } if actor.at < until => return Err(StepError::Applying { until }),
+        NextState::Staged | NextState::Applying { .. } | NextState::Applied { .. } | NextState::Failed { .. } => {}
+    }
+    let id = next.credential.id.clone();
+    if next.replaces && next.may_be_in_force() {
+        leave_previous(slots, actor);
+        slots.previous = slots.next.take().map(|next| set_aside(next.credential, next.op, grace, true, actor));
+    }
+    leave_next(slots, actor);
+    remember(slots, actor, "discarded", &id, reason);
+    Ok(Done::Now)
+}
+
+/// Ticks off what was deleted at the provider: the leftover of that id or label.
+pub fn deleted(slots: &mut Slots, name: &str, actor: Actor<'_>) -> Result<Done, StepError> {
+    let is_meant = |left: &Leftover| left.id == name || (!left.label.is_empty() && left.label == name);
+    let index = slots.leftovers.iter().position(is_meant).ok_or_else(|| StepError::NoLeftover(name.to_owned()))?;
+    let left = slots.leftovers.remove(index);
+    remember(slots, actor, "deleted", &left.id, None);
+    Ok(Done::Now)
+}
+
+/// Lets what the provider refused be tried again: nodes take it for a version of which they know nothing.
+pub fn try_again(slots: &mut Slots, actor: Actor<'_>) -> Result<Done, StepError> {
+    let current = slots.current.as_mut().ok_or(StepError::NoCurrent)?;
+    current.retries += 1;
+    let id = current.id.clone();
+    if let Some(next) = slots.next.as_mut().filter(|next| next.refused.is_some()) {
+        next.credential.retries += 1;
+        next.refused = None;
+        if matches!(next.state, NextState::Failed { .. }) {
+            next.state = NextState::Staged;
+        }
+    }
+    remember(slots, actor, "to be tried again", &id, None);
+    Ok(Done::Now)
+}
+
+/// The next credential, if it is the one of that id.
+fn next<'s>(slots: &'s mut Slots, id: &str) -> Result<&'s mut Next, StepError> {
+    let next = slots.next.as_mut().ok_or(StepError::NothingStaged)?;
+    if next.credential.id == id { Ok(next) } else { Err(StepError::Another) }
+}
+
+/// Whether the next place is free, or that operation's own.
+fn free_for(slots: &Slots, op: &str) -> Result<(), StepError> {
+    match &slots.next {
+        Some(Next { op: own, by, since, state, .. }) if own != op => {
+            Err(StepError::UnderWay { by: by.clone(), since: *since, state: state_name(state) })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether that operation has been promoted.
+fn is_done(slots: &Slots, op: &str) -> bool {
+    slots.previous.as_ref().is_some_and(|previous| previous.op == op)
+}
+
+/// How far a next credential is, in one word.
+pub fn state_name(state: &NextState) -> &'static str {
+    match state {
+        NextState::Staged => "staged",
+        NextState::Applying { .. } => "applying",
+        NextState::Applied { verified: None } => "applied",
+        NextState::Applied { verified: Some(_) } => "verified",
+        NextState::Failed { .. } => "failed",
+    }
+}
+
+fn set_aside(credential: StoredCredential, op: String, grace: Duration, usable: bool, actor: Actor<'_>) -> Previous {
+    Previous { credential, op, since: actor.at, retire_at: actor.at + grace, usable }
+}
+
+/// One that the provider does not take any more needs not be deleted there.
+fn leave_previous(slots: &mut Slots, actor: Actor<'_>) {
+    let Some(previous) = slots.previous.take() else { return };
+    let id = previous.credential.id.clone();
+    if previous.usable {
+        leave(slots, previous.credential, LeftoverReason::Retired, actor);
+    }
+    remember(slots, actor, "retired", &id, None);
+}
+
+fn leave_next(slots: &mut Slots, actor: Actor<'_>) {
+    let Some(next) = slots.next.take() else { return };
+    if !next.replaces {
+        leave(slots, next.credential, LeftoverReason::Discarded, actor);
+    }
+}
+
+fn leave(slots: &mut Slots, credential: StoredCredential, why: LeftoverReason, actor: Actor<'_>) {
+    let StoredCredential { id, label, .. } = credential;
+    slots.leftovers.push(Leftover { id, label, since: actor.at, by: actor.by.to_owned(), why });
+}
+
+fn remember(slots: &mut Slots, actor: Actor<'_>, step: &str, id: &str, reason: Option<&str>) {
+    let (by, step, id) = (actor.by.to_owned(), step.to_owned(), id.to_owned());
+    slots.history.push(HistoryEntry { at: actor.at, by, step, id, reason: reason.map(str::to_owned) });
+    let surplus = slots.history.len().saturating_sub(HISTORY_MAX);
+    slots.history.drain(..surplus);
+}

@@ -1,0 +1,101 @@
+//! Floor 3: rotation: one credential takes the place of another, and no client notices.
+//!
+//! - [`machine`]: the steps, pure. [`Rotation`]: takes them for real, each durable before its effect is relied on.
+//! - [`Subject`]: whose credential. [`Point`]: where a crash may happen, for those who try.
+//!
+//! **Invariant:** a secret that may be alive at the provider is in the record, or the record says under which name it is to
+//! be deleted there. **Invariant:** no step takes a working credential out of reach of a login.
+
+pub mod machine;
+mod options;
+mod point;
+mod runner;
+mod subject;
+mod verify;
+
+use std::time::Duration;
+
+use crate::broker::{DirectoryError, Reason};
+use crate::model::Protocol;
+
+pub use options::Options;
+pub use point::{Point, Unwatched, Witness};
+pub use runner::{Given, Rotated, Rotation};
+pub use subject::{Record, Subject};
+pub use verify::Verification;
+
+/// Why a rotation does not go on. `Display` is for the operator; what was done before stays done.
+#[derive(Debug, thiserror::Error)]
+pub enum RotationError {
+    /// The record could not be read or written.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The step is not possible now.
+    #[error(transparent)]
+    Step(#[from] machine::StepError),
+    /// There is no such record.
+    #[error("there is no {0}")]
+    Missing(Subject),
+    /// The account cannot be logged in to at all.
+    #[error("{0}")]
+    Reason(Reason),
+    /// The provider takes the kind of credential by no protocol.
+    #[error("{upstream} takes no {kind} by {protocols}: there is nothing that it could be verified by")]
+    NothingToVerify {
+        /// The upstream profile.
+        upstream: String,
+        /// The kind of credential.
+        kind: &'static str,
+        /// What was asked for.
+        protocols: String,
+    },
+    /// The provider refused the credential for its own sake, twice.
+    #[error("the provider refuses it: {cause}")]
+    Refused {
+        /// Where and how, in words for the operator.
+        cause: String,
+    },
+    /// The provider says nothing about the credential.
+    #[error("it could not be verified: {cause}; it stays staged, and logins use the current one")]
+    Unverified {
+        /// Where and why, in words for the operator.
+        cause: String,
+        /// Whether it passes without anybody's doing.
+        passes: bool,
+    },
+    /// The new one was refused when it was already current.
+    #[error("the provider refused it right after it became current ({cause}): rolled back")]
+    RolledBack {
+        /// Where and how, in words for the operator.
+        cause: String,
+    },
+}
+
+impl RotationError {
+    /// Whether the same may succeed later with nobody doing anything but running it again.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Directory(error) => error.is_transient(),
+            Self::Step(machine::StepError::Applying { .. }) => true,
+            Self::Unverified { passes, .. } => *passes,
+            Self::Step(_)
+            | Self::Missing(_)
+            | Self::Reason(_)
+            | Self::NothingToVerify { .. }
+            | Self::Refused { .. }
+            | Self::RolledBack { .. } => false,
+        }
+    }
+}
+
+/// A list of protocols, for people.
+fn listed(protocols: &[Protocol]) -> String {
+    protocols.iter().map(Protocol::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The waits between tries of what failed for a reason that passes: doubled each time.
+fn backoff(tries: u32) -> Duration {
+    const FIRST: Duration = Duration::from_secs(2);
+    const LONGEST: Duration = Duration::from_secs(60);
+    FIRST.saturating_mul(2_u32.saturating_pow(tries)).min(LONGEST)
+}

@@ -1,0 +1,270 @@
+//! Takes the steps of [`machine`] on records in the store: each is one compare-and-set, audited, and repeated from the
+//! start where somebody else wrote meanwhile.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::machine::{self, Actor, Done, Promotion, Staging, StepError};
+use super::{Options, Point, RotationError, Subject, Witness};
+use crate::audit::{Audit, Event};
+use crate::broker::{Broker, Directory, DirectoryError};
+use crate::model::{NextState, Protocol, Slot, Slots, StoredCredential};
+use crate::upstream::Upstreams;
+
+/// Tries of one step against others who write the same record.
+const TRIES_MAX: usize = 8;
+
+/// Rotates credentials.
+#[derive(Debug)]
+pub struct Rotation {
+    pub(super) directory: Directory,
+    pub(super) broker: Arc<Broker>,
+    pub(super) upstreams: Arc<Upstreams>,
+    pub(super) options: Options,
+    audit: Audit,
+    actor: String,
+    witness: Arc<dyn Witness>,
+}
+
+/// What is to become current.
+#[derive(Debug)]
+pub enum Given {
+    /// This one.
+    New(Box<StoredCredential>),
+    /// What is staged already.
+    Staged,
+}
+
+/// What a whole rotation came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rotated {
+    /// The id of the credential that is current now.
+    pub id: String,
+    /// Whether it was current before: nothing had to be done.
+    pub was_done: bool,
+    /// What by some protocol stands in the way, though not because of the credential.
+    pub notes: Vec<String>,
+}
+
+impl Rotation {
+    /// Rotates these records, in the name of `actor` (`user@host`, or `locum` for a node).
+    pub fn new(
+        directory: Directory,
+        broker: Arc<Broker>,
+        upstreams: Arc<Upstreams>,
+        audit: Audit,
+        actor: &str,
+        options: Options,
+    ) -> Self {
+        let witness = Arc::new(super::Unwatched);
+        Self { directory, broker, upstreams, options, audit, actor: actor.to_owned(), witness }
+    }
+
+    /// The same, with somebody who is told of each point that is passed.
+    #[must_use]
+    pub fn watched_by(mut self, witness: Arc<dyn Witness>) -> Self {
+        self.witness = witness;
+        self
+    }
+
+    pub(super) fn pass(&self, point: Point) {
+        self.witness.passed(point);
+    }
+
+    /// Puts a credential in the next place. Where that is the one in that place already, or the current one, nothing is
+    /// done, and its id is the answer.
+    ///
+    /// # Errors
+    /// [`StepError::UnderWay`] if another rotation is; see [`RotationError`].
+    pub async fn stage(&self, subject: &Subject, credential: &StoredCredential) -> Result<String, RotationError> {
+        self.pass(Point::Begun);
+        let op = credential.id.clone();
+        let mut id = credential.id.clone();
+        let staged = self
+            .take(subject, "staged", Some(&credential.id), |slots, actor| {
+                let placed = [Slot::Current, Slot::Next].into_iter().filter_map(|slot| slots.in_slot(slot));
+                let same = placed.into_iter().find(|stored| stored.material == credential.material);
+                if let Some(same) = same {
+                    id.clone_from(&same.id);
+                    return Ok(Done::Before);
+                }
+                machine::stage(
+                    slots,
+                    Staging { credential: credential.clone(), op: op.clone(), replaces: false },
+                    actor,
+                )
+            })
+            .await?;
+        if staged == Done::Now {
+            self.pass(Point::Staged);
+        }
+        Ok(id)
+    }
+
+    /// Makes the next credential of that id the current one. `unverified`: though nobody logged in with it.
+    ///
+    /// # Errors
+    /// See [`StepError`] and [`RotationError`].
+    pub async fn promote(&self, subject: &Subject, id: &str, unverified: bool) -> Result<(), RotationError> {
+        let verified_within = (!unverified).then_some(self.options.verified_within);
+        let how = Promotion { id, grace: self.options.grace, verified_within };
+        self.take(subject, "promoted", Some(id), |slots, actor| machine::promote(slots, how, actor)).await?;
+        self.pass(Point::Promoted);
+        Ok(())
+    }
+
+    /// Makes the previous credential the current one again.
+    ///
+    /// # Errors
+    /// See [`StepError`] and [`RotationError`].
+    pub async fn roll_back(&self, subject: &Subject, reason: &str) -> Result<(), RotationError> {
+        let grace = self.options.grace;
+        self.take(subject, "rolled back", None, |slots, actor| machine::roll_back(slots, reason, grace, actor)).await?;
+        self.pass(Point::RolledBack);
+        Ok(())
+    }
+
+    /// Takes the previous credential out of use; before its grace is over only with `now`.
+    ///
+    /// # Errors
+    /// See [`StepError`] and [`RotationError`].
+    pub async fn retire(&self, subject: &Subject, now: bool) -> Result<Done, RotationError> {
+        let done = self.take(subject, "retired", None, |slots, actor| machine::retire(slots, now, actor)).await?;
+        self.pass(Point::Retired);
+        Ok(done)
+    }
+
+    /// Gives the next credential up.
+    ///
+    /// # Errors
+    /// See [`StepError`] and [`RotationError`].
+    pub async fn discard(&self, subject: &Subject, reason: Option<&str>) -> Result<Done, RotationError> {
+        let grace = self.options.grace;
+        let step = |slots: &mut Slots, actor: Actor<'_>| machine::discard(slots, reason, grace, actor);
+        let done = self.take(subject, "discarded", None, step).await?;
+        self.pass(Point::Discarded);
+        Ok(done)
+    }
+
+    /// Ticks off what was deleted at the provider: the leftover of that id or label.
+    ///
+    /// # Errors
+    /// See [`StepError`] and [`RotationError`].
+    pub async fn deleted(&self, subject: &Subject, name: &str) -> Result<(), RotationError> {
+        self.take(subject, "deleted", Some(name), |slots, actor| machine::deleted(slots, name, actor)).await?;
+        self.pass(Point::Deleted);
+        Ok(())
+    }
+
+    /// Lets nodes try again what the provider refused.
+    ///
+    /// # Errors
+    /// See [`StepError`] and [`RotationError`].
+    pub async fn try_again(&self, subject: &Subject) -> Result<(), RotationError> {
+        self.take(subject, "to be tried again", None, machine::try_again).await.map(drop)
+    }
+
+    /// The whole sequence: stage, verify, promote, and a login with what is current then. Whatever was done of it before is
+    /// not done again. A new credential that the provider refuses is discarded, or rolled back: clients go on with the
+    /// one before.
+    ///
+    /// # Errors
+    /// See [`RotationError`].
+    pub async fn run(&self, subject: &Subject, given: Given, protocols: &[Protocol]) -> Result<Rotated, RotationError> {
+        let id = match given {
+            Given::New(credential) => self.stage(subject, &credential).await?,
+            Given::Staged => self.staged(subject).await?,
+        };
+        let before = self.slots(subject).await?;
+        if before.current.as_ref().is_some_and(|current| current.id == id) {
+            return Ok(Rotated { id, was_done: true, notes: Vec::new() });
+        }
+        let failed = before.next.as_ref().and_then(|next| match &next.state {
+            NextState::Failed { cause, .. } => Some(cause.clone()),
+            NextState::Staged | NextState::Applying { .. } | NextState::Applied { .. } => None,
+        });
+        let verified = match failed {
+            Some(cause) => Err(RotationError::Refused { cause }),
+            None => self.verify(subject, &id, protocols).await,
+        };
+        let notes = match verified {
+            Ok(verification) => verification.notes,
+            Err(RotationError::Refused { cause }) => {
+                self.discard(subject, Some(&cause)).await?;
+                return Err(RotationError::Refused { cause });
+            }
+            Err(error) => return Err(error),
+        };
+        self.promote(subject, &id, false).await?;
+        match self.verify_current(subject, protocols).await {
+            Err(RotationError::Refused { cause }) => {
+                self.pass(Point::SeenBroken);
+                self.roll_back(subject, &cause).await?;
+                Err(RotationError::RolledBack { cause })
+            }
+            // It was verified a moment ago: what is in the way now is not about the credential.
+            Ok(_) | Err(_) => Ok(Rotated { id, was_done: false, notes }),
+        }
+    }
+
+    /// The id of what is staged.
+    ///
+    /// # Errors
+    /// [`StepError::NothingStaged`]; see [`RotationError`].
+    pub async fn staged(&self, subject: &Subject) -> Result<String, RotationError> {
+        let next = self.slots(subject).await?.next.ok_or(StepError::NothingStaged)?;
+        Ok(next.credential.id)
+    }
+
+    /// The places as of the last write anywhere.
+    ///
+    /// # Errors
+    /// See [`RotationError`].
+    pub async fn slots(&self, subject: &Subject) -> Result<Slots, RotationError> {
+        let found = subject.read(&self.directory).await?.ok_or_else(|| RotationError::Missing(subject.clone()))?;
+        Ok(subject.slots(&found.record).cloned().unwrap_or_default())
+    }
+
+    /// Takes one step: reads the record, changes it, writes it. Somebody else may have written meanwhile: then the step is
+    /// thought over anew, on what is there now.
+    pub(super) async fn take(
+        &self,
+        subject: &Subject,
+        step: &'static str,
+        id: Option<&str>,
+        mut change: impl FnMut(&mut Slots, Actor<'_>) -> Result<Done, StepError>,
+    ) -> Result<Done, RotationError> {
+        let mut tries = 1;
+        let done = loop {
+            let found = subject.read(&self.directory).await?.ok_or_else(|| RotationError::Missing(subject.clone()))?;
+            let mut record = found.record;
+            let actor = Actor { by: &self.actor, at: Timestamp::now() };
+            match change(subject.slots_mut(&mut record), actor) {
+                Ok(Done::Now) => {}
+                Ok(Done::Before) => return Ok(Done::Before),
+                Err(error) => break Err(error.into()),
+            }
+            match record.put(&self.directory, found.version).await {
+                Ok(_) => break Ok(Done::Now),
+                Err(DirectoryError::Changed { .. }) if tries < TRIES_MAX => tries += 1,
+                Err(error) => break Err(error.into()),
+            }
+        };
+        self.record(subject, step, id, done.as_ref().err().map(RotationError::to_string));
+        done
+    }
+
+    /// One audit event.
+    pub(super) fn record(&self, subject: &Subject, step: &'static str, id: Option<&str>, failed: Option<String>) {
+        self.audit.record_step(&Event::Rotation {
+            step,
+            outcome: if failed.is_none() { "done" } else { "failed" },
+            reason: failed,
+            actor: self.actor.clone(),
+            subject: subject.name().to_owned(),
+            kind: subject.kind().name(),
+            credential: id.map(str::to_owned),
+        });
+    }
+}

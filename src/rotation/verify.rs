@@ -1,0 +1,171 @@
+//! A real login with a credential, by each protocol that the account can use it for.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep};
+
+use super::machine::{self, StepError};
+use super::{Point, Rotation, RotationError, Subject, backoff, listed};
+use crate::broker::{Choice, Reason};
+use crate::model::{NextState, Protocol, Slot};
+use crate::upstream::Cause;
+
+/// What logins with a credential came to: at least one protocol took it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verification {
+    /// By which it logged in.
+    pub protocols: Vec<Protocol>,
+    /// What by others stands in the way, though not because of the credential.
+    pub notes: Vec<String>,
+}
+
+/// What one login came to.
+enum Login {
+    Accepted,
+    /// For the credential's own sake.
+    Refused(String),
+    /// It passes.
+    NoVerdict(String),
+    /// Something else is in the way, for an operator.
+    Hindered(String),
+}
+
+impl Rotation {
+    /// Logs in with the next credential of that id, by these protocols or by all that take it. What passes is tried again
+    /// for a while; a definite refusal is looked at twice, some time apart, and after the second one it has failed. What
+    /// came of it is in the record.
+    ///
+    /// # Errors
+    /// [`RotationError::Refused`] if the provider refuses it; [`RotationError::Unverified`] if it gives no verdict.
+    pub async fn verify(
+        &self,
+        subject: &Subject,
+        id: &str,
+        protocols: &[Protocol],
+    ) -> Result<Verification, RotationError> {
+        loop {
+            let slots = self.slots(subject).await?;
+            let next = match slots.next {
+                Some(next) if next.credential.id == id => next,
+                Some(_) => return Err(StepError::Another.into()),
+                None => return Err(StepError::NothingStaged.into()),
+            };
+            if let NextState::Failed { cause, .. } = next.state {
+                return Err(RotationError::Refused { cause });
+            }
+            if let Some(refused) = &next.refused {
+                let left = (refused.at + self.options.second_look).duration_since(Timestamp::now());
+                sleep(Duration::try_from(left).unwrap_or_default()).await;
+            }
+            match self.log_in(subject, Slot::Next, protocols).await {
+                Ok(verification) => {
+                    self.pass(Point::SeenAccepted);
+                    self.take(subject, "verified", Some(id), |slots, actor| machine::verified(slots, id, actor))
+                        .await?;
+                    self.pass(Point::Verified);
+                    return Ok(verification);
+                }
+                Err(RotationError::Refused { cause }) => {
+                    self.pass(Point::SeenRefused);
+                    self.take(subject, "refused", Some(id), |slots, actor| machine::refused(slots, id, &cause, actor))
+                        .await?;
+                    self.pass(Point::Refused);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Logs in with what is current.
+    ///
+    /// # Errors
+    /// As for [`Rotation::verify`]; nothing is written.
+    pub async fn verify_current(
+        &self,
+        subject: &Subject,
+        protocols: &[Protocol],
+    ) -> Result<Verification, RotationError> {
+        self.log_in(subject, Slot::Current, protocols).await
+    }
+
+    /// One login by each protocol. The first definite refusal ends it: the others would be refused, too, and providers
+    /// count.
+    async fn log_in(
+        &self,
+        subject: &Subject,
+        slot: Slot,
+        protocols: &[Protocol],
+    ) -> Result<Verification, RotationError> {
+        let mut meant = self.protocols(subject, protocols).await?;
+        let until = Instant::now() + self.options.patience;
+        let (mut accepted, mut notes, mut tries) = (Vec::new(), Vec::new(), 0);
+        while !meant.is_empty() {
+            let (mut again, mut why) = (Vec::new(), String::new());
+            for protocol in meant {
+                match self.log_in_by(subject, slot, protocol).await {
+                    Login::Accepted => accepted.push(protocol),
+                    Login::Refused(cause) => {
+                        return Err(RotationError::Refused { cause: format!("{protocol}: {cause}") });
+                    }
+                    Login::Hindered(cause) => notes.push(format!("{protocol}: {cause}")),
+                    Login::NoVerdict(cause) => {
+                        again.push(protocol);
+                        why = format!("{protocol}: {cause}");
+                    }
+                }
+            }
+            meant = again;
+            let wait = backoff(tries);
+            if !meant.is_empty() && Instant::now() + wait > until {
+                return Err(RotationError::Unverified { cause: why, passes: true });
+            }
+            if !meant.is_empty() {
+                sleep(wait).await;
+            }
+            tries += 1;
+        }
+        if accepted.is_empty() {
+            return Err(RotationError::Unverified { cause: notes.join("; "), passes: false });
+        }
+        Ok(Verification { protocols: accepted, notes })
+    }
+
+    async fn log_in_by(&self, subject: &Subject, slot: Slot, protocol: Protocol) -> Login {
+        let choice = Choice { kind: Some(subject.kind()), slot: Some(slot) };
+        let lease = match self.broker.lease_for(subject.name(), protocol, choice).await {
+            Ok(lease) => lease,
+            Err(Reason::Directory(error)) if error.is_transient() => return Login::NoVerdict(error.to_string()),
+            Err(reason) => return Login::Hindered(reason.to_string()),
+        };
+        let Err(error) = self.upstreams.probe_mailbox(&lease).await else { return Login::Accepted };
+        match error.cause() {
+            Cause::AuthBad => Login::Refused(error.to_string()),
+            Cause::Limited | Cause::Unavailable => Login::NoVerdict(error.to_string()),
+            Cause::Token
+            | Cause::AuthPolicy
+            | Cause::ProtocolOff
+            | Cause::MailboxMap
+            | Cause::Refused
+            | Cause::Untrusted => Login::Hindered(error.to_string()),
+        }
+    }
+
+    /// Those that are meant and take the kind of credential.
+    async fn protocols(&self, subject: &Subject, asked: &[Protocol]) -> Result<Vec<Protocol>, RotationError> {
+        let found = subject.read(&self.directory).await?.ok_or_else(|| RotationError::Missing(subject.clone()))?;
+        let upstream = found.record.upstream();
+        let unknown = || RotationError::Reason(Reason::UpstreamUnknown { upstream: upstream.to_owned() });
+        let profile = self.broker.upstream(upstream).ok_or_else(unknown)?;
+        let asked = if asked.is_empty() { &Protocol::ALL[..] } else { asked };
+        let takes = |protocol: &&Protocol| {
+            profile.endpoints.get(protocol).is_some_and(|endpoint| endpoint.takes(subject.kind()))
+        };
+        let meant: Vec<Protocol> = asked.iter().filter(takes).copied().collect();
+        if meant.is_empty() {
+            let (upstream, protocols) = (upstream.to_owned(), listed(asked));
+            return Err(RotationError::NothingToVerify { upstream, kind: subject.kind().name(), protocols });
+        }
+        Ok(meant)
+    }
+}
