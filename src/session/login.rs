@@ -6,6 +6,7 @@ use crate::model::{Attempt, Refusal};
 use crate::net::Stream;
 use crate::proto::UpstreamReady;
 use crate::upstream::{Cause, LoggedIn, Place, UpstreamError};
+use crate::usage::{Entered, Use};
 use tokio::time::Instant;
 
 use super::{Listener, Sessions};
@@ -18,6 +19,8 @@ pub(super) struct Login {
     pub(super) ready: UpstreamReady,
     /// Held until the session ends.
     _place: Place,
+    /// The same.
+    _use: Use,
 }
 
 /// A client that is logged in and an upstream that is, too.
@@ -26,6 +29,18 @@ pub(super) struct Established {
     pub(super) stream: Stream,
     pub(super) early: Vec<u8>,
     pub(super) login: Login,
+}
+
+/// What is used, for the ledger.
+fn entered(lease: &Lease) -> Entered {
+    Entered {
+        holder: lease.holder(),
+        kind: lease.credential_kind(),
+        credential: lease.credential_id().to_owned(),
+        slot: lease.slot(),
+        login: lease.login().to_owned(),
+        protocol: lease.protocol(),
+    }
 }
 
 impl Sessions {
@@ -95,8 +110,14 @@ impl Sessions {
                 duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
             },
         );
+        if let Err(error) = &result
+            && error.cause() == Cause::AuthBad
+            && !error.was_held_back()
+        {
+            self.ledger.refused(&lease.holder(), lease.credential_kind(), lease.credential_id(), lease.slot());
+        }
         let LoggedIn { stream, ready, place } = result?;
         let (login, account) = (lease.login().to_owned(), lease.account().to_owned());
-        Ok(Login { login, account, stream, ready, _place: place })
+        Ok(Login { login, account, stream, ready, _place: place, _use: self.ledger.entered(entered(lease)) })
     }
 }

@@ -27,6 +27,7 @@ use crate::model::{Attempt, Profile};
 use crate::net::{RelayOptions, Stream, relay};
 use crate::proto::{self, Goodbye, Server, ServerAction, ServerLimits, ServerOptions, ServerTls};
 use crate::upstream::Upstreams;
+use crate::usage::Ledger;
 use error::SessionError;
 use login::{Established, Login};
 use strangers::Strangers;
@@ -47,6 +48,7 @@ pub struct Sessions {
     broker: Broker,
     upstreams: Arc<Upstreams>,
     audit: Audit,
+    ledger: Ledger,
     next: AtomicU64,
     strangers: Strangers,
     drain: CancellationToken,
@@ -78,7 +80,15 @@ impl Sessions {
     ) -> Self {
         // However few the places are: half of them are for others.
         let strangers = Strangers::new(options.unproven_per_address_max.min(options.sessions_max.div_ceil(2)));
-        Self { name, options, broker, upstreams, audit, next: AtomicU64::new(1), strangers, drain, kill }
+        let (ledger, next) = (Ledger::default(), AtomicU64::new(1));
+        Self { name, options, broker, upstreams, audit, ledger, next, strangers, drain, kill }
+    }
+
+    /// The same, with who uses which credential put down in that ledger.
+    #[must_use]
+    pub fn counted_in(mut self, ledger: Ledger) -> Self {
+        self.ledger = ledger;
+        self
     }
 
     /// Serves one connection until it is closed.
