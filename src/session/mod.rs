@@ -6,6 +6,7 @@
 mod error;
 mod login;
 mod options;
+mod overlap;
 mod strangers;
 
 use std::net::SocketAddr;
@@ -30,6 +31,7 @@ use crate::upstream::Upstreams;
 use crate::usage::Ledger;
 use error::SessionError;
 use login::{Established, Login};
+use overlap::Overlap;
 use strangers::Strangers;
 
 pub use options::{ListenerOptions, ListenerTls, Options};
@@ -51,6 +53,7 @@ pub struct Sessions {
     ledger: Ledger,
     next: AtomicU64,
     strangers: Strangers,
+    overlap: Overlap,
     drain: CancellationToken,
     kill: CancellationToken,
 }
@@ -80,8 +83,19 @@ impl Sessions {
     ) -> Self {
         // However few the places are: half of them are for others.
         let strangers = Strangers::new(options.unproven_per_address_max.min(options.sessions_max.div_ceil(2)));
-        let (ledger, next) = (Ledger::default(), AtomicU64::new(1));
-        Self { name, options, broker, upstreams, audit, ledger, next, strangers, drain, kill }
+        Self {
+            name,
+            options,
+            broker,
+            upstreams,
+            audit,
+            ledger: Ledger::default(),
+            next: AtomicU64::new(1),
+            strangers,
+            overlap: Overlap::new(),
+            drain,
+            kill,
+        }
     }
 
     /// The same, with who uses which credential put down in that ledger.

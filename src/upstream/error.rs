@@ -39,11 +39,6 @@ impl UpstreamError {
         self.verdict.cause
     }
 
-    /// Whether the provider was not asked: it refused the credential before.
-    pub fn was_held_back(&self) -> bool {
-        self.state == NOT_TRIED
-    }
-
     /// What happened, in one sentence for an operator.
     pub fn plain(&self) -> &'static str {
         self.verdict.plain
@@ -57,6 +52,11 @@ impl UpstreamError {
     /// Where the login, or the look behind it, stood: `"greeting"`, `"AUTH LOGIN"`, `"EXAMINE INBOX"` …
     pub fn state(&self) -> &'static str {
         self.state
+    }
+
+    /// Whether the provider was asked, or the breaker answered for it.
+    pub fn was_tried(&self) -> bool {
+        self.state != NOT_TRIED
     }
 
     /// What the provider said, or what went wrong on the way to it: made printable, and bounded.
