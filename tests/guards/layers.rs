@@ -28,6 +28,11 @@ const ROOMS: &[Room] = &[
     Room { name: "store", grants: &[("model", &["RecordId", "RecordKind", "Secret"])] },
     Room { name: "credential", grants: &[("model", ALL), ("sasl", &["Credentials"])] },
     Room { name: "audit", grants: &[("model", &["Protocol"])] },
+    // Who uses what is counted in the words of records; no record is read.
+    Room {
+        name: "usage",
+        grants: &[("model", &["CredentialKind", "Holder", "Protocol", "Slot", "UsageLogin", "UsagePlace"])],
+    },
     Room { name: "sandbox", grants: &[("model", ALL), ("sasl", ALL)] },
     // 3: use cases
     Room {
