@@ -35,6 +35,8 @@ pub enum AlertKind {
     Refused,
     /// The provider refuses the current credential; clients are let in with another one.
     FellBack,
+    /// Clients cannot log in, though not because of the credential.
+    Hindered,
     /// The credential before is current again.
     RolledBack,
     /// It should be, and this node could not see to it.
@@ -53,6 +55,7 @@ impl AlertKind {
         match self {
             Self::Refused => "refused",
             Self::FellBack => "fell-back",
+            Self::Hindered => "hindered",
             Self::RolledBack => "rolled-back",
             Self::NotRolledBack => "not-rolled-back",
             Self::Due => "due",

@@ -1,13 +1,14 @@
 //! Floor 3: rotation: one credential takes the place of another, and no client notices.
 //!
 //! - [`machine`]: the steps, pure. [`Rotation`]: takes them for real, each durable before its effect is relied on.
-//! - [`schedule`]: what is due. [`Alerts`]: what somebody has to know.
+//! - [`schedule`]: what is due. [`Alerts`]: what somebody has to know. [`Keeper`]: what a node does by itself.
 //! - [`Subject`]: whose credential. [`Point`]: where a crash may happen, for those who try.
 //!
 //! **Invariant:** a secret that may be alive at the provider is in the record, or the record says under which name it is to
 //! be deleted there. **Invariant:** no step takes a working credential out of reach of a login.
 
 mod alerts;
+mod keeper;
 pub mod machine;
 mod options;
 mod point;
@@ -22,6 +23,7 @@ use crate::broker::{DirectoryError, Reason};
 use crate::model::Protocol;
 
 pub use alerts::{Alert, AlertKind, Alerts, Courier, Messenger, Undelivered};
+pub use keeper::Keeper;
 pub use options::{KeeperOptions, MaxAges, Options, WebhookOptions};
 pub use point::{Point, Unwatched, Witness};
 pub use runner::{Given, Rotated, Rotation};

@@ -8,7 +8,9 @@ use jiff::Timestamp;
 
 use super::{MaxAges, Subject};
 use crate::credential::oauth2::OAuth2;
-use crate::model::{Account, CredentialKind, LeftoverReason, Next, NextState, Slots, StoredCredential, Tenant};
+use crate::model::{
+    Account, CredentialKind, LeftoverReason, Next, NextState, Profile, Slots, StoredCredential, Tenant,
+};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -210,6 +212,11 @@ fn of_current(
     }
     let by = current.created + max_age?;
     (by <= terms.now + terms.within).then_some((Why::TooOld, by))
+}
+
+/// How many app passwords the provider of that profile allows at once, where it is known.
+pub fn limit(_profile: &Profile) -> Option<usize> {
+    None
 }
 
 /// What to type.

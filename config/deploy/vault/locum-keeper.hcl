@@ -23,17 +23,3 @@ path "locum/metadata/tenants" {
 path "locum/data/changes/+" {
   capabilities = ["create", "read", "update"]
 }
-
-# An old version of a record still holds the secrets that were retired: destroying it is what ends them here.
-path "locum/destroy/accounts/+" {
-  capabilities = ["update"]
-}
-path "locum/destroy/tenants/+" {
-  capabilities = ["update"]
-}
-path "locum/metadata/accounts/+" {
-  capabilities = ["read"]
-}
-path "locum/metadata/tenants/+" {
-  capabilities = ["read"]
-}
