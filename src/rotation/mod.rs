@@ -2,12 +2,14 @@
 //!
 //! - [`machine`]: the steps, pure. [`Rotation`]: takes them for real, each durable before its effect is relied on.
 //! - [`schedule`]: what is due. [`Alerts`]: what somebody has to know. [`Keeper`]: what a node does by itself.
+//! - [`upkeep`]: what changes the places outside of a rotation, pure, too. [`Inventory`]: what exists at the provider.
 //! - [`Subject`]: whose credential. [`Point`]: where a crash may happen, for those who try.
 //!
 //! **Invariant:** a secret that may be alive at the provider is in the record, or the record says under which name it is to
 //! be deleted there. **Invariant:** no step takes a working credential out of reach of a login.
 
 mod alerts;
+mod inventory;
 mod keeper;
 pub mod machine;
 mod options;
@@ -15,6 +17,7 @@ mod point;
 mod runner;
 pub mod schedule;
 mod subject;
+pub mod upkeep;
 mod verify;
 
 use std::time::Duration;
@@ -23,6 +26,7 @@ use crate::broker::{DirectoryError, Reason};
 use crate::model::Protocol;
 
 pub use alerts::{Alert, AlertKind, Alerts, Courier, Messenger, Undelivered};
+pub use inventory::{Inventory, Room};
 pub use keeper::Keeper;
 pub use options::{KeeperOptions, MaxAges, Options, WebhookOptions};
 pub use point::{Point, Unwatched, Witness};

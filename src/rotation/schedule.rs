@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{MaxAges, Subject};
+use super::{Inventory, MaxAges, Room, Subject};
 use crate::credential::oauth2::OAuth2;
 use crate::model::{
     Account, CredentialKind, LeftoverReason, Next, NextState, Profile, Slots, StoredCredential, Tenant,
@@ -25,9 +25,6 @@ const RETIRE_WITHIN: Duration = DAY;
 
 /// How long what is to be deleted at the provider may wait.
 const DELETE_WITHIN: Duration = DAY.saturating_mul(7);
-
-/// App passwords that can still be made before the limit of the provider is near.
-const ROOM_MIN: usize = 3;
 
 /// Why something is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,13 +116,14 @@ pub struct Terms<'a> {
     pub now: Timestamp,
 }
 
-/// What is due of an account. `limit`: how many app passwords its provider allows.
-pub fn of_account(account: &Account, limit: Option<usize>, terms: Terms<'_>) -> Vec<Due> {
+/// What is due of an account at that provider.
+pub fn of_account(account: &Account, profile: Option<&Profile>, terms: Terms<'_>) -> Vec<Due> {
     let kinds = account.credentials.iter().flat_map(|(kind, slots)| {
         let subject = Subject::Account { name: account.name.clone(), kind: *kind };
         let max_age = terms.max_ages.of(*kind, account.class.as_deref());
-        let limit = limit.filter(|_| *kind == CredentialKind::AppPassword);
-        of_slots(&subject, slots, max_age, limit, terms)
+        let mut due = of_slots(&subject, slots, max_age, terms);
+        due.extend(of_inventory(&subject, slots, profile, terms));
+        due
     });
     kinds.collect()
 }
@@ -133,16 +131,10 @@ pub fn of_account(account: &Account, limit: Option<usize>, terms: Terms<'_>) -> 
 /// What is due of a tenant.
 pub fn of_tenant(tenant: &Tenant, terms: Terms<'_>) -> Vec<Due> {
     let subject = Subject::Tenant { domain: tenant.domain.clone() };
-    of_slots(&subject, &tenant.oauth2, terms.max_ages.of(CredentialKind::OAuth2, None), None, terms)
+    of_slots(&subject, &tenant.oauth2, terms.max_ages.of(CredentialKind::OAuth2, None), terms)
 }
 
-fn of_slots(
-    subject: &Subject,
-    slots: &Slots,
-    max_age: Option<Duration>,
-    limit: Option<usize>,
-    terms: Terms<'_>,
-) -> Vec<Due> {
+fn of_slots(subject: &Subject, slots: &Slots, max_age: Option<Duration>, terms: Terms<'_>) -> Vec<Due> {
     let mut found = Vec::new();
     let mut add = |why, credential: &str, at, todo| {
         found.push(Due { subject: subject.clone(), why, credential: credential.to_owned(), at, todo });
@@ -171,19 +163,31 @@ fn of_slots(
         let by = left.since + DELETE_WITHIN;
         if by <= terms.now + terms.within {
             let called = if left.label.is_empty() { &left.id } else { &left.label };
-            let there = if left.why == LeftoverReason::Asked { "if there is one" } else { "at the provider" };
+            let place = left.upstream.as_deref().unwrap_or("the provider");
+            let if_any = if left.why == LeftoverReason::Asked { ", if there is one" } else { "" };
             let ticked = command("deleted", subject);
-            add(Why::ToDelete, &left.id, left.since, format!("delete {called:?} {there}, then {ticked} {called:?}"));
-        }
-    }
-    if let (Some(limit), Some(current)) = (limit, &slots.current) {
-        let there = slots.at_provider();
-        if there + ROOM_MIN > limit {
-            let todo = format!("{there} of {limit} exist: delete what is used no more; see `locum report inventory`");
-            add(Why::NearLimit, &current.id, terms.now, todo);
+            add(
+                Why::ToDelete,
+                &left.id,
+                left.since,
+                format!("delete {called:?} at {place}{if_any}; then {ticked} {called:?}"),
+            );
         }
     }
     found
+}
+
+/// Whether the provider allows hardly any more.
+fn of_inventory(subject: &Subject, slots: &Slots, profile: Option<&Profile>, terms: Terms<'_>) -> Option<Due> {
+    let inventory = Inventory::of(slots, subject.kind(), profile);
+    let left = match inventory.room() {
+        Room::Enough => return None,
+        Room::Little { left } => format!("room for {left} more"),
+        Room::Full => "no room for another".to_owned(),
+    };
+    let todo = format!("{} exist, {left}: delete what is used no more; see `locum report inventory`", inventory.count);
+    let credential = slots.current.as_ref().map_or_else(String::new, |current| current.id.clone());
+    Some(Due { subject: subject.clone(), why: Why::NearLimit, credential, at: terms.now, todo })
 }
 
 /// Whether a new credential waits for somebody, and since when.
@@ -214,11 +218,6 @@ fn of_current(
     (by <= terms.now + terms.within).then_some((Why::TooOld, by))
 }
 
-/// How many app passwords the provider of that profile allows at once, where it is known.
-pub fn limit(_profile: &Profile) -> Option<usize> {
-    None
-}
-
 /// What to type.
 pub(super) fn command(verb: &str, subject: &Subject) -> String {
     match subject {
@@ -234,6 +233,7 @@ mod tests {
 
     use super::*;
     use crate::credential::oauth2::{Authentication, Grant};
+    use crate::model::presets::preset;
     use crate::model::{Identity, Leftover, Material, Preference, Previous, Refused, Secret};
 
     fn now() -> Timestamp {
@@ -275,7 +275,8 @@ mod tests {
         let age = |days: u32| BTreeMap::from([(CredentialKind::AppPassword, DAY * days)]);
         let max_ages = MaxAges { all: age(180), classes: BTreeMap::from([("printers".to_owned(), age(90))]) };
         let terms = Terms { max_ages: &max_ages, within: DAY * within_days, now: now() };
-        let found = of_account(&account(slots.clone(), class), Some(25), terms);
+        let apple = preset("icloud").unwrap();
+        let found = of_account(&account(slots.clone(), class), Some(&apple), terms);
         found.into_iter().map(|due| (due.why, due.credential, due.at)).collect()
     }
 

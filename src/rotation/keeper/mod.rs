@@ -142,8 +142,7 @@ impl Keeper {
             self.retire(&subject, slots).await;
         }
         let profile = self.rotation.broker.upstream(&account.upstream);
-        let limit = profile.and_then(schedule::limit);
-        found.due.extend(schedule::of_account(account, limit, self.terms()));
+        found.due.extend(schedule::of_account(account, profile, self.terms()));
     }
 
     async fn see_tenant(&self, tenant: &Tenant, found: &mut Found) {
