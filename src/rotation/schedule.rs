@@ -246,7 +246,14 @@ mod tests {
 
     fn stored(id: &str, created: Timestamp) -> StoredCredential {
         let material = Material::of("secret", Secret::new("abcdefghijklmnop"));
-        StoredCredential { id: id.to_owned(), label: format!("locum {id}"), created, retries: 0, material }
+        StoredCredential {
+            id: id.to_owned(),
+            label: format!("locum {id}"),
+            created,
+            verified: None,
+            retries: 0,
+            material,
+        }
     }
 
     fn account(slots: Slots, class: Option<&str>) -> Account {
@@ -319,6 +326,7 @@ mod tests {
             since,
             by: "locum".into(),
             why: LeftoverReason::Retired,
+            upstream: None,
         };
         slots.leftovers = vec![left(ago(6))];
         assert_eq!(whys(&slots), []);

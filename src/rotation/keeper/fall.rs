@@ -171,7 +171,7 @@ mod tests {
 
     fn stored(id: &str) -> StoredCredential {
         let material = Material::of("secret", Secret::new("abcdefghijklmnop"));
-        StoredCredential { id: id.into(), label: String::new(), created: at(0), retries: 0, material }
+        StoredCredential { id: id.into(), label: String::new(), created: at(0), verified: None, retries: 0, material }
     }
 
     /// B took A's place at 0, and A may be used until 100.
