@@ -346,6 +346,6 @@ mod tests {
             assert!(BASES.iter().any(is_default), "[{table}] {name}");
             checked += 1;
         }
-        assert_eq!(checked, 33);
+        assert_eq!(checked, 36);
     }
 }

@@ -337,9 +337,9 @@ mod tests {
     #[test]
     fn the_limit_of_the_provider_is_seen_before_it_is_reached() {
         let mut slots = Slots::of(stored("a", now()));
-        slots.elsewhere = 21;
+        slots.elsewhere = 18;
         assert_eq!(whys(&slots), []);
-        slots.elsewhere = 22;
+        slots.elsewhere = 19;
         assert_eq!(whys(&slots), [Why::NearLimit]);
     }
 

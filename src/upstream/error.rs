@@ -54,7 +54,7 @@ impl UpstreamError {
         self.state
     }
 
-    /// Whether the provider was asked: not where the breaker held the login back.
+    /// Whether the provider was asked, or the breaker answered for it.
     pub fn was_tried(&self) -> bool {
         self.state != NOT_TRIED
     }
