@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::keyring::{Found, Spent};
 use crate::credential::{CredentialVersion, Ready};
-use crate::model::{CredentialKind, Endpoint, Profile, Protocol, Slot};
+use crate::model::{CredentialKind, Endpoint, Holder, Profile, Protocol, Slot};
 use crate::sasl::Credentials;
 
 /// A session's right to an account's credential. Only the broker makes one, and no upstream can be logged in to without
@@ -85,6 +85,11 @@ impl Lease {
     /// The account's name.
     pub fn account(&self) -> &str {
         &self.account
+    }
+
+    /// Whose record the credential is in.
+    pub fn holder(&self) -> Holder {
+        Holder::Account(self.account.clone())
     }
 
     /// The upstream profile's name.

@@ -3,6 +3,7 @@
 //! - [`machine`]: the steps, pure. [`Rotation`]: takes them for real, each durable before its effect is relied on.
 //! - [`schedule`]: what is due. [`Alerts`]: what somebody has to know. [`Keeper`]: what a node does by itself.
 //! - [`upkeep`]: what changes the places outside of a rotation, pure, too. [`Inventory`]: what exists at the provider.
+//! - [`UsageWriter`], [`Reports`]: who still uses the one before, as nodes tell it.
 //! - [`Subject`]: whose credential. [`Point`]: where a crash may happen, for those who try.
 //!
 //! **Invariant:** a secret that may be alive at the provider is in the record, or the record says under which name it is to
@@ -18,6 +19,7 @@ mod runner;
 pub mod schedule;
 mod subject;
 pub mod upkeep;
+mod usage;
 mod verify;
 
 use std::time::Duration;
@@ -32,6 +34,7 @@ pub use options::{KeeperOptions, MaxAges, Options, WebhookOptions};
 pub use point::{Point, Unwatched, Witness};
 pub use runner::{Given, Rotated, Rotation};
 pub use subject::{Record, Subject};
+pub use usage::{LIVE_FOR, Reports, Retired, StillUsed, UsageOptions, UsageWriter, still_used};
 pub use verify::Verification;
 
 /// Why a rotation does not go on. `Display` is for the operator; what was done before stays done.
@@ -73,6 +76,16 @@ pub enum RotationError {
         /// Whether it passes without anybody's doing.
         passes: bool,
     },
+    /// Sessions are open that were logged in with it.
+    #[error(
+        "the one before is still in use: {}; wait until those sessions are over, or retire it now with `locum rotate \
+         retire --now`",
+        usage::listed(used)
+    )]
+    StillUsed {
+        /// Through which nodes, and by whom.
+        used: Vec<StillUsed>,
+    },
     /// The new one was refused when it was already current.
     #[error("the provider refused it right after it became current ({cause}): rolled back")]
     RolledBack {
@@ -86,7 +99,7 @@ impl RotationError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Directory(error) => error.is_transient(),
-            Self::Step(machine::StepError::Applying { .. }) => true,
+            Self::Step(machine::StepError::Applying { .. }) | Self::StillUsed { .. } => true,
             Self::Unverified { passes, .. } => *passes,
             Self::Step(_)
             | Self::Missing(_)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::UsageOptions;
 use crate::model::CredentialKind;
 
 /// Bounds of a rotation.
@@ -25,6 +26,8 @@ pub struct Options {
     pub keeper: KeeperOptions,
     /// Whom to tell what somebody has to know.
     pub webhook: Option<WebhookOptions>,
+    /// How a node tells who still uses the one before.
+    pub usage: UsageOptions,
 }
 
 impl Default for Options {
@@ -37,6 +40,7 @@ impl Default for Options {
             max_ages: MaxAges::default(),
             keeper: KeeperOptions::default(),
             webhook: None,
+            usage: UsageOptions::default(),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::machine::{self, Actor, Done, Promotion, Staging, StepError};
-use super::{Options, Point, RotationError, Subject, Witness, upkeep};
+use super::{Options, Point, Retired, RotationError, Subject, Witness, upkeep};
 use crate::audit::{Audit, Event};
 use crate::broker::{Broker, Directory, DirectoryError};
 use crate::model::{NextState, Protocol, Slot, Slots, StoredCredential};
@@ -152,14 +152,15 @@ impl Rotation {
         Ok(done)
     }
 
-    /// Takes the previous credential out of use; before its grace is over only with `now`.
+    /// Takes the previous credential out of use; before its grace is over, and while sessions use it, only with `now`.
     ///
     /// # Errors
-    /// See [`StepError`] and [`RotationError`].
-    pub async fn retire(&self, subject: &Subject, now: bool) -> Result<Done, RotationError> {
+    /// [`RotationError::StillUsed`]; see [`StepError`] and [`RotationError`].
+    pub async fn retire(&self, subject: &Subject, now: bool) -> Result<Retired, RotationError> {
+        let note = self.note_use(subject, now).await?;
         let done = self.take(subject, "retired", None, |slots, actor| machine::retire(slots, now, actor)).await?;
         self.pass(Point::Retired);
-        Ok(done)
+        Ok(Retired { done, note })
     }
 
     /// Gives the next credential up.

@@ -90,9 +90,11 @@ impl Group {
     }
 
     /// What the record says: where each version is, `None` for the current one.
-    pub(super) fn place(&mut self, places: &BTreeMap<String, Option<UsagePlace>>, now: Timestamp) {
-        for version in &mut self.versions {
-            version.place = places.get(&version.id).copied().unwrap_or(Some(UsagePlace::Gone));
+    pub(super) fn place(&mut self, places: Option<&BTreeMap<String, Option<UsagePlace>>>, now: Timestamp) {
+        if let Some(places) = places {
+            for version in &mut self.versions {
+                version.place = places.get(&version.id).copied().unwrap_or(Some(UsagePlace::Gone));
+            }
         }
         self.is_new = false;
         self.looked = Some(now);

@@ -125,12 +125,13 @@ impl Ledger {
         due.into_iter().take(limit).map(|(key, _)| key.clone()).collect()
     }
 
-    /// What the record of a credential says: the places of its versions, `None` for the current one.
+    /// What the record of a credential says: the places of its versions, `None` for the current one. What cannot be read
+    /// says nothing, and is looked at again in its turn.
     pub fn looked(
         &self,
         holder: &Holder,
         kind: CredentialKind,
-        places: &BTreeMap<String, Option<UsagePlace>>,
+        places: Option<&BTreeMap<String, Option<UsagePlace>>>,
         now: Timestamp,
     ) {
         if let Some(group) = self.0.state().groups.get_mut(&(holder.clone(), kind)) {

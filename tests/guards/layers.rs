@@ -68,17 +68,19 @@ const ROOMS: &[Room] = &[
             ("audit", ALL),
             ("broker", &["Broker", "Lease", "Objection"]),
             ("upstream", ALL),
+            ("usage", &["Entered", "Ledger", "Use"]),
         ],
     },
     Room {
         name: "rotation",
         grants: &[
             ("model", ALL),
-            // A record is put back at the version it was read at.
-            ("store", &["Version"]),
+            // A record is put back at the version it was read at; a node may lack the right to tell who uses what.
+            ("store", &["StoreError", "Version"]),
             ("audit", ALL),
             ("broker", &["Broker", "Choice", "Directory", "DirectoryError", "Reason", "Versioned"]),
             ("upstream", &["Cause", "Upstreams"]),
+            ("usage", &["Ledger", "Used"]),
         ],
     },
     // 4: surfaces
@@ -111,6 +113,8 @@ const ROOMS: &[Room] = &[
             ("broker", ALL),
             ("upstream", ALL),
             ("session", ALL),
+            ("rotation", &["UsageWriter"]),
+            ("usage", &["Ledger"]),
             ("telemetry", &["Metrics", "metrics"]),
             ("admin", ALL),
             ("config", ALL),

@@ -50,6 +50,7 @@ fn help(error: &RotationError, subject: &Subject) -> Option<String> {
         },
         RotationError::Missing(Subject::Account { .. }) => "locum account list".to_owned(),
         RotationError::Missing(Subject::Tenant { .. }) => "locum oauth status".to_owned(),
+        RotationError::StillUsed { .. } => command("status"),
         RotationError::Unverified { .. } => command("verify"),
         RotationError::Refused { .. } | RotationError::RolledBack { .. } | RotationError::NothingToVerify { .. } => {
             command("status")

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use tokio::time::sleep;
 
-use super::{Keeper, holder};
+use super::Keeper;
 use crate::broker::{Choice, Lease, Reason};
 use crate::credential::CredentialError;
 use crate::credential::oauth2::FailureKind;
@@ -82,7 +82,7 @@ impl Keeper {
     }
 
     async fn try_lease(&self, subject: &Subject, lease: &Lease, slot: Slot) -> Seen {
-        let (holder, id) = (holder(subject), lease.credential_id());
+        let (holder, id) = (subject.holder(), lease.credential_id());
         let seen = match self.rotation.upstreams.probe_mailbox(lease).await {
             Ok(_) => {
                 self.ledger.accepted(&holder, subject.kind(), id, slot);

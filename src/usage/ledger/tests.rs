@@ -156,7 +156,7 @@ fn what_is_new_is_looked_at_first_and_what_is_open_again_after_a_while() {
     assert_eq!(ledger.due(2, hour, at(1)).len(), 2);
     let current = BTreeMap::from([("c1".to_owned(), None)]);
     for (second, name) in [(30, "c"), (10, "a"), (20, "b"), (40, "gone")] {
-        ledger.looked(&holder(name), KIND, &current, at(second));
+        ledger.looked(&holder(name), KIND, Some(&current), at(second));
     }
     assert_eq!(ledger.due(9, hour, at(50)), []);
     drop(ledger.entered_at(entered("new", "c1", Slot::Current, "scan"), at(4000)));
@@ -178,13 +178,13 @@ fn only_what_is_not_current_is_told() {
         let told = ledger.to_tell(Timestamp::now());
         told.into_iter().map(|(_, _, used)| (used.credential, used.live)).collect::<BTreeMap<_, _>>()
     };
-    ledger.looked(&holder("a"), KIND, &places(&[("c1", None)]), at(1));
+    ledger.looked(&holder("a"), KIND, Some(&places(&[("c1", None)])), at(1));
     assert_eq!(told(&ledger), BTreeMap::new(), "c0 is gone, and nobody uses it");
-    ledger.looked(&holder("a"), KIND, &places(&[("c2", None), ("c1", Some(UsagePlace::Previous))]), at(2));
+    ledger.looked(&holder("a"), KIND, Some(&places(&[("c2", None), ("c1", Some(UsagePlace::Previous))])), at(2));
     assert_eq!(told(&ledger), BTreeMap::from([("c1".to_owned(), 1)]));
     drop(open);
     assert_eq!(told(&ledger), BTreeMap::from([("c1".to_owned(), 0)]), "it was there lately");
-    ledger.looked(&holder("a"), KIND, &places(&[("c2", None)]), at(3));
+    ledger.looked(&holder("a"), KIND, Some(&places(&[("c2", None)])), at(3));
     assert_eq!(told(&ledger), BTreeMap::new());
 }
 
