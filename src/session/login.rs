@@ -79,7 +79,7 @@ impl Sessions {
             if error.was_tried() {
                 tries += 1;
                 if error.cause() == Cause::AuthBad {
-                    self.ledger.refused(&lease.holder(), lease.credential_kind(), lease.credential_id(), lease.slot());
+                    self.ledger.refused(lease.holder(), lease.credential_kind(), lease.credential_id(), lease.slot());
                 }
                 self.record_upstream(origin, &lease, Some(&error), took);
             }
@@ -158,6 +158,7 @@ fn entered(lease: &Lease) -> Entered {
         kind: lease.credential_kind(),
         credential: lease.credential_id().to_owned(),
         slot: lease.slot(),
+        passed_over: lease.passed_over().map(str::to_owned),
         login: lease.login().to_owned(),
         protocol: lease.protocol(),
     }

@@ -39,11 +39,6 @@ impl UpstreamError {
         self.verdict.cause
     }
 
-    /// Whether the provider was not asked: it refused the credential before.
-    pub fn was_held_back(&self) -> bool {
-        self.state == NOT_TRIED
-    }
-
     /// What happened, in one sentence for an operator.
     pub fn plain(&self) -> &'static str {
         self.verdict.plain

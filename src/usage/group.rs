@@ -50,7 +50,7 @@ impl Group {
         version.last_success = Some(now);
         version.refusals = 0;
         let is_counted = version.enter_login(&entered.login, now);
-        let fell_back = (entered.slot != Slot::Current).then(|| self.refused_current(entered)).flatten();
+        let fell_back = self.fell_back(entered);
         self.forget_old();
         (is_counted, fell_back)
     }
@@ -146,15 +146,15 @@ impl Group {
         version
     }
 
-    /// The current version, if it was refused since it last succeeded.
-    fn refused_current(&self, entered: &Entered) -> Option<FellBack> {
-        let refused = self.versions.iter().filter(|it| it.slot == Slot::Current && it.refusals > 0);
-        let refused = refused.max_by_key(|version| version.last_refusal)?;
+    /// That the current version was passed over.
+    fn fell_back(&self, entered: &Entered) -> Option<FellBack> {
+        let refused = entered.passed_over.as_ref()?;
+        let known = self.versions.iter().find(|version| version.id == *refused);
         Some(FellBack {
             holder: entered.holder.clone(),
             kind: entered.kind,
-            refused: refused.id.clone(),
-            refusals: refused.refusals,
+            refused: refused.clone(),
+            refusals: known.map_or(0, |version| version.refusals),
             used: entered.credential.clone(),
             slot: entered.slot,
         })

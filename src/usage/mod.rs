@@ -24,6 +24,9 @@ pub struct Entered {
     pub credential: String,
     /// The place that it had in its record.
     pub slot: Slot,
+    /// The id of the current one, where this one was used in its place because that is refused: by the provider, or by the
+    /// authority that was to issue a token.
+    pub passed_over: Option<String>,
     /// The client's login name.
     pub login: String,
     /// What is spoken.
@@ -64,7 +67,7 @@ pub struct FellBack {
     pub kind: CredentialKind,
     /// The id of the current one.
     pub refused: String,
-    /// Its definite refusals since it last succeeded here.
+    /// Its definite refusals by the provider since it last succeeded here; none if an authority refused it.
     pub refusals: u32,
     /// The id of the one that was accepted.
     pub used: String,

@@ -16,7 +16,9 @@ fn holder(name: &str) -> Holder {
 
 fn entered(account: &str, credential: &str, slot: Slot, login: &str) -> Entered {
     let (holder, login, credential) = (holder(account), login.to_owned(), credential.to_owned());
-    Entered { holder, kind: KIND, credential, slot, login, protocol: Protocol::Imap }
+    // In these tests the current one is called c2 wherever another is used in its place.
+    let passed_over = (slot != Slot::Current).then(|| "c2".to_owned());
+    Entered { holder, kind: KIND, credential, slot, passed_over, login, protocol: Protocol::Imap }
 }
 
 fn names(logins: &[UsageLogin]) -> Vec<(&str, u32)> {
@@ -56,7 +58,7 @@ fn refusals_are_counted_until_a_success() {
 #[tokio::test]
 async fn who_falls_back_is_told_of_once_with_what_was_refused() {
     let ledger = Ledger::default();
-    drop(ledger.entered(entered("b", "c8", Slot::Previous, "scan")));
+    drop(ledger.entered(Entered { passed_over: None, ..entered("b", "c8", Slot::Previous, "scan") }));
     assert_eq!(ledger.fell_back(), [], "nothing was refused");
     ledger.refused(&holder("a"), KIND, "c2", Slot::Current);
     let told = tokio::spawn({

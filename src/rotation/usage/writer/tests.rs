@@ -114,6 +114,7 @@ impl Scene {
             kind: KIND,
             credential: credential.into(),
             slot: Slot::Current,
+            passed_over: None,
             login: login.into(),
             protocol: Protocol::Imap,
         })
