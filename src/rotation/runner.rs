@@ -125,6 +125,33 @@ impl Rotation {
         Ok(())
     }
 
+    /// The same, if it still takes the place of `current` with `previous`: for those who judged by what they saw, and are not
+    /// to undo what somebody else did meanwhile.
+    ///
+    /// # Errors
+    /// See [`StepError`] and [`RotationError`].
+    pub async fn roll_back_from(
+        &self,
+        subject: &Subject,
+        current: &str,
+        previous: &str,
+        reason: &str,
+    ) -> Result<Done, RotationError> {
+        let grace = self.options.grace;
+        let step = |slots: &mut Slots, actor: Actor<'_>| {
+            let is = |slot, id: &str| slots.in_slot(slot).is_some_and(|stored: &StoredCredential| stored.id == id);
+            if !is(Slot::Current, current) || !is(Slot::Previous, previous) {
+                return Ok(Done::Before);
+            }
+            machine::roll_back(slots, reason, grace, actor)
+        };
+        let done = self.take(subject, "rolled back", Some(previous), step).await?;
+        if done == Done::Now {
+            self.pass(Point::RolledBack);
+        }
+        Ok(done)
+    }
+
     /// Takes the previous credential out of use; before its grace is over, and while sessions use it, only with `now`.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! `locum rotate …`: one credential takes the place of another, and no client is touched. Each verb says what it did and
 //! what to type next; none shows a secret.
 
+mod due;
 mod hint;
 mod promote;
 mod retire;
@@ -34,6 +35,8 @@ pub(super) enum Command {
     Deleted(retire::Deleted),
     /// Let nodes try again what the provider refused.
     Retry(Target),
+    /// Show what is due: what is too old, ends, was begun and not ended, or is to be deleted at the provider.
+    Due(due::Arguments),
 }
 
 /// Whose credential it is.
@@ -59,8 +62,12 @@ impl Target {
 }
 
 pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
+    if let Command::Due(arguments) = command {
+        return due::run(path, arguments).await;
+    }
     let desk = Desk::open(path).await?;
     match command {
+        Command::Due(_) => Ok(()), // it needs no provider
         Command::Stage(arguments) => stage::run(&desk, arguments).await,
         Command::Verify(arguments) => verify::run(&desk, arguments).await,
         Command::Promote(arguments) => promote::promote(&desk, arguments).await,
