@@ -178,5 +178,6 @@ pub fn authority<'a>(
 pub fn wanted(stored: &StoredCredential, authority: &Authority, identity: &str) -> Result<Wanted, CredentialError> {
     let credential = OAuth2::from_stored(stored)?;
     let version = credential.version(&stored.id).after_retries(stored.retries);
-    Ok(Wanted { version, credential, authority: authority.clone(), subject: identity.to_owned() })
+    let kept_under = oauth2::kept_under(stored).unwrap_or(&stored.id).to_owned();
+    Ok(Wanted { version, kept_under, credential, authority: authority.clone(), subject: identity.to_owned() })
 }
