@@ -37,24 +37,6 @@ pub(super) fn of_sentence(text: &str) -> Option<Meaning> {
     SENTENCES.iter().find(|(part, _)| text.contains(part)).map(|(_, meaning)| *meaning)
 }
 
-/// Whether an error is about the proof that was shown, the secret or the signature, and about nothing else: another proof
-/// of the same application may do better. Not so where the application itself is unknown or disabled, or clocks differ.
-pub(super) fn is_of_proof(word: Option<&str>, number: Option<u64>, text: &str) -> bool {
-    match (word, number) {
-        (_, Some(number)) => PROOFS.contains(&number),
-        (Some("invalid_client"), None) => true,
-        (Some("invalid_grant"), None) => text.contains(NOT_BY_THE_KEY),
-        _ => false,
-    }
-}
-
-/// Microsoft's numbers for a secret or a certificate that is wrong, over, or not known there; for no proof where one is
-/// needed; and for one where none may be.
-const PROOFS: &[u64] = &[70_002, 700_025, 700_027, 7_000_215, 7_000_218, 7_000_222];
-
-/// What Google says where it does not know the key of a service account.
-const NOT_BY_THE_KEY: &str = "Invalid JWT Signature";
-
 /// What `unauthorized_client` says to a service account.
 pub(super) const NOT_DELEGATED: Meaning = meaning(
     NeedsConsent,
@@ -151,7 +133,7 @@ const SENTENCES: &[(&str, Meaning)] = &[
         ),
     ),
     (
-        NOT_BY_THE_KEY,
+        "Invalid JWT Signature",
         meaning(
             Permanent,
             "Google does not know the service account's key",

@@ -58,8 +58,6 @@ struct Told {
     clock: Option<SignedDuration>,
     /// Nothing but another refresh token helps.
     wants_other_token: bool,
-    /// The secret or the signature is refused for its own sake.
-    refuses_proof: bool,
 }
 
 impl TokenFailure {
@@ -141,12 +139,6 @@ impl TokenFailure {
         self.0.wants_other_token
     }
 
-    /// Whether the authority refused the application's secret or signature for its own sake, for certain: another version
-    /// of the credential may do better, and the same one will not.
-    pub fn refuses_proof(&self) -> bool {
-        self.0.refuses_proof
-    }
-
     /// How far the authority's clock is ahead of ours, if the signature was refused for that.
     pub(super) fn clock(&self) -> Option<SignedDuration> {
         self.0.clock
@@ -167,7 +159,6 @@ impl Told {
             retry_after: None,
             clock: None,
             wants_other_token: false,
-            refuses_proof: false,
         }
     }
 }
@@ -256,7 +247,6 @@ fn of_error(answer: &HttpAnswer, form: &[(&str, Secret)], members: Members) -> T
         wants_other_token: error.as_deref() == Some("invalid_grant")
             && sent("refresh_token")
             && kind != FailureKind::Transient,
-        refuses_proof: kind == FailureKind::Permanent && causes::is_of_proof(error.as_deref(), number, &text),
         text: if is_known { String::new() } else { text },
         ..Told::new(kind, cause.to_owned(), remedy)
     }
