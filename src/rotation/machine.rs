@@ -272,6 +272,18 @@ pub fn replace(
     Ok(Done::Now)
 }
 
+/// Puts a credential in the place of all there are, where these are for something else than it is and none of them could
+/// take its place: they are to be deleted at the provider.
+pub fn supersede(slots: &mut Slots, credential: StoredCredential, actor: Actor<'_>) {
+    leave_next(slots, actor);
+    leave_previous(slots, actor);
+    let id = credential.id.clone();
+    if let Some(before) = slots.current.replace(credential) {
+        leave(slots, before, LeftoverReason::Retired, actor);
+    }
+    remember(slots, actor, "replaced", &id, Some("by one for something else"));
+}
+
 /// Makes the previous credential the current one again, and the current one the previous: one write.
 pub fn roll_back(slots: &mut Slots, reason: &str, grace: Duration, actor: Actor<'_>) -> Result<Done, StepError> {
     let previous = slots.previous.take().ok_or(StepError::NoPrevious)?;

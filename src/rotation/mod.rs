@@ -11,6 +11,7 @@ mod options;
 mod point;
 mod runner;
 mod subject;
+mod token;
 mod verify;
 
 use std::time::Duration;
@@ -49,6 +50,14 @@ pub enum RotationError {
         /// What was asked for.
         protocols: String,
     },
+    /// The mailbox that was named is not entered by that domain's credential.
+    #[error("{mailbox} is not entered by the credential of {domain}: name an address of that domain without OAuth2 of its own")]
+    OtherMailbox {
+        /// The address.
+        mailbox: String,
+        /// The domain.
+        domain: String,
+    },
     /// The provider refused the credential for its own sake, twice.
     #[error("the provider refuses it: {cause}")]
     Refused {
@@ -82,6 +91,7 @@ impl RotationError {
             | Self::Missing(_)
             | Self::Reason(_)
             | Self::NothingToVerify { .. }
+            | Self::OtherMailbox { .. }
             | Self::Refused { .. }
             | Self::RolledBack { .. } => false,
         }
