@@ -110,6 +110,7 @@ pub(super) fn of_rotation(error: &RotationError) -> u8 {
             | StepError::Another
             | StepError::NotVerified
             | StepError::VerifiedLongAgo { .. }
+            | StepError::MayBeInForce
             | StepError::Replaced => CANNOT_CREATE,
             StepError::NothingStaged | StepError::NoPrevious | StepError::NoCurrent | StepError::NoLeftover(_) => {
                 NOT_FOUND
@@ -118,6 +119,7 @@ pub(super) fn of_rotation(error: &RotationError) -> u8 {
         },
         RotationError::Reason(_)
         | RotationError::NothingToVerify { .. }
+        | RotationError::OtherMailbox { .. }
         | RotationError::Refused { .. }
         | RotationError::Unverified { .. }
         | RotationError::RolledBack { .. } => DATA,

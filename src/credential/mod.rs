@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 use crate::model::{Account, Authority, CredentialKind, Endpoint, Profile, Protocol, Secret, StoredCredential};
 use crate::sasl::Credentials;
 
-use oauth2::{AccessToken, OAuth2, TokenFailure, Wanted};
+use oauth2::{AccessToken, Authentication, OAuth2, TokenFailure, Wanted};
 
 pub use app_password::new as new_app_password;
 
@@ -168,6 +168,13 @@ pub fn authority<'a>(
     let takes_tokens = endpoint.takes(CredentialKind::OAuth2);
     let not_taken = || CredentialError::TokensNotTaken { upstream: profile.name.clone(), protocol };
     profile.authority.as_ref().filter(|_| takes_tokens).ok_or_else(not_taken)
+}
+
+/// Whether something exists at the provider for the sake of that version alone, to be deleted there when it is used no more:
+/// not where it shows nothing to the authority, nor where one of `others` shows the same.
+pub fn is_to_be_deleted<'o>(stored: &StoredCredential, others: impl IntoIterator<Item = &'o StoredCredential>) -> bool {
+    let Some(proof) = oauth2::proof(stored) else { return true };
+    proof != Authentication::Public && others.into_iter().all(|other| oauth2::proof(other).as_ref() != Some(&proof))
 }
 
 /// The request for an access token with which to enter the mailbox of that name.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::credential;
 use crate::model::{
     HistoryEntry, Leftover, LeftoverReason, Next, NextState, Previous, Refused, Slot, Slots, StoredCredential,
 };
@@ -409,7 +410,12 @@ fn leave_next(slots: &mut Slots, actor: Actor<'_>) {
     }
 }
 
+/// What shows nothing at the provider, or the same as another one that stays, is not to be deleted there.
 fn leave(slots: &mut Slots, credential: StoredCredential, why: LeftoverReason, actor: Actor<'_>) {
+    let others = Slot::ALL.into_iter().filter_map(|slot| slots.in_slot(slot));
+    if !credential::is_to_be_deleted(&credential, others) {
+        return;
+    }
     let StoredCredential { id, label, .. } = credential;
     slots.leftovers.push(Leftover { id, label, since: actor.at, by: actor.by.to_owned(), why });
 }

@@ -243,11 +243,11 @@ impl Rotation {
         id: Option<&str>,
         mut change: impl FnMut(&mut Slots, Actor<'_>) -> Result<Done, StepError>,
     ) -> Result<Done, RotationError> {
-        let (mut tries, mut needed) = (1, BTreeSet::new());
+        let mut tries = 1;
         let done = loop {
             let found = subject.read(&self.directory).await?.ok_or_else(|| RotationError::Missing(subject.clone()))?;
             let mut record = found.record;
-            needed = subject.slots(&record).map(kept_in).unwrap_or_default();
+            let needed: BTreeSet<String> = subject.slots(&record).map(kept_in).unwrap_or_default();
             let actor = Actor { by: &self.actor, at: Timestamp::now() };
             match change(subject.slots_mut(&mut record), actor) {
                 Ok(Done::Now) => {}

@@ -48,6 +48,7 @@ fn help(error: &RotationError, subject: &Subject) -> Option<String> {
             StepError::Failed { .. } => command("discard"),
             StepError::Overlap { .. } => command("status"),
             StepError::Replaced => command("status"),
+            StepError::MayBeInForce => command("verify"),
         },
         RotationError::Missing(Subject::Account { .. }) => "locum account list".to_owned(),
         RotationError::Missing(Subject::Tenant { .. }) => "locum oauth status".to_owned(),
@@ -55,6 +56,6 @@ fn help(error: &RotationError, subject: &Subject) -> Option<String> {
         RotationError::Refused { .. } | RotationError::RolledBack { .. } | RotationError::NothingToVerify { .. } => {
             command("status")
         }
-        RotationError::Reason(_) | RotationError::Directory(_) => return None,
+        RotationError::OtherMailbox { .. } | RotationError::Reason(_) | RotationError::Directory(_) => return None,
     })
 }

@@ -38,7 +38,7 @@ pub use device_code::DeviceCode;
 pub use failure::{FailureKind, TokenFailure};
 pub use new_key::{KEY_BITS, new_key, thumbprint};
 pub use request::Request;
-pub use succession::{is_made_here, kept_in, kept_under, successor, with_key_made_here};
+pub use succession::{is_made_here, kept_in, kept_under, proof, successor, with_key_made_here};
 pub use tokens::{AccessToken, TokenOptions, Tokens, Wanted};
 
 /// An OAuth2 credential.

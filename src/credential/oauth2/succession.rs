@@ -64,6 +64,14 @@ pub fn kept_under(stored: &StoredCredential) -> Option<&str> {
     needs_one.then(|| named.unwrap_or(&stored.id))
 }
 
+/// What that version shows to the authority, if it is of this kind and can be read. When it ends is no part of that.
+pub fn proof(stored: &StoredCredential) -> Option<Authentication> {
+    Some(match OAuth2::from_stored(stored).ok()?.authentication {
+        Authentication::Secret { secret, .. } => Authentication::Secret { secret, expires: None },
+        other => other,
+    })
+}
+
 /// The ids of all refresh tokens that are needed in these places.
 pub fn kept_in(slots: &Slots) -> BTreeSet<String> {
     Slot::ALL.into_iter().filter_map(|slot| slots.in_slot(slot)).filter_map(kept_under).map(str::to_owned).collect()
