@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::credential;
 use crate::model::{
     HistoryEntry, Leftover, LeftoverReason, Next, NextState, Previous, Refused, Slot, Slots, StoredCredential,
 };
@@ -294,6 +295,18 @@ pub fn replace(
     Ok(Done::Now)
 }
 
+/// Puts a credential in the place of all there are, where these are for something else than it is and none of them could
+/// take its place: they are to be deleted at the provider.
+pub fn supersede(slots: &mut Slots, credential: StoredCredential, actor: Actor<'_>) {
+    leave_next(slots, actor);
+    leave_previous(slots, actor);
+    let id = credential.id.clone();
+    if let Some(before) = slots.current.replace(credential) {
+        leave(slots, before, LeftoverReason::Retired, actor);
+    }
+    remember(slots, actor, "replaced", &id, Some("by one for something else"));
+}
+
 /// Makes the previous credential the current one again, and the current one the previous: one write.
 pub fn roll_back(slots: &mut Slots, reason: &str, grace: Duration, actor: Actor<'_>) -> Result<Done, StepError> {
     let previous = slots.previous.take().ok_or(StepError::NoPrevious)?;
@@ -422,7 +435,12 @@ fn leave_next(slots: &mut Slots, actor: Actor<'_>) {
     }
 }
 
+/// What shows nothing at the provider, or the same as another one that stays, is not to be deleted there.
 pub(super) fn leave(slots: &mut Slots, credential: StoredCredential, why: LeftoverReason, actor: Actor<'_>) {
+    let others = Slot::ALL.into_iter().filter_map(|slot| slots.in_slot(slot));
+    if !credential::is_to_be_deleted(&credential, others) {
+        return;
+    }
     let StoredCredential { id, label, .. } = credential;
     let by = actor.by.to_owned();
     slots.leftovers.push(Leftover { id, label, since: actor.at, by, why, until: None, upstream: None });
