@@ -110,12 +110,12 @@ pub(super) fn of_rotation(error: &RotationError) -> u8 {
             | StepError::Another
             | StepError::NotVerified
             | StepError::VerifiedLongAgo { .. }
-            | StepError::MayBeInForce
-            | StepError::Replaced => CANNOT_CREATE,
+            | StepError::Replaced
+            | StepError::MayBeInForce => CANNOT_CREATE,
             StepError::NothingStaged | StepError::NoPrevious | StepError::NoCurrent | StepError::NoLeftover(_) => {
                 NOT_FOUND
             }
-            StepError::Same(_) | StepError::Failed { .. } => DATA,
+            StepError::Same(_) | StepError::Failed { .. } | StepError::Miscounted { .. } => DATA,
         },
         RotationError::Reason(_)
         | RotationError::NothingToVerify { .. }

@@ -96,6 +96,17 @@ pub enum StepError {
     /// Nobody ever gave it one.
     #[error("there is no current one")]
     NoCurrent,
+    /// Fewer were counted at the provider than there are of ours alone.
+    #[error(
+        "{counted} were counted at the provider, and there are {known} of ours alone: tick off what was deleted there, \
+         then count again"
+    )]
+    Miscounted {
+        /// What was counted.
+        counted: u32,
+        /// What is known.
+        known: usize,
+    },
     /// There is no leftover of that name.
     #[error("there is none called {0} that is to be deleted at the provider")]
     NoLeftover(String),
@@ -131,7 +142,7 @@ pub fn ask(slots: &mut Slots, op: &str, label: &str, actor: Actor<'_>) -> Result
     }
     let (label, by) = (label.to_owned(), actor.by.to_owned());
     let why = LeftoverReason::Asked;
-    slots.leftovers.push(Leftover { id: op.to_owned(), label, since: actor.at, by, why });
+    slots.leftovers.push(Leftover { id: op.to_owned(), label, since: actor.at, by, why, upstream: None });
     remember(slots, actor, "asked", op, None);
     Ok(Done::Now)
 }
@@ -142,7 +153,8 @@ pub fn stage(slots: &mut Slots, staging: Staging, actor: Actor<'_>) -> Result<Do
     if slots.next.as_ref().is_some_and(|next| next.op == op) || is_done(slots, &op) {
         return Ok(Done::Before);
     }
-    for slot in [Slot::Current, Slot::Next] {
+    // The previous one, too: as a leftover it would be named for deletion, and it would be the current one.
+    for slot in Slot::ALL {
         if slots.in_slot(slot).is_some_and(|stored| stored.material == credential.material) {
             return Err(StepError::Same(slot));
         }
@@ -411,16 +423,17 @@ fn leave_next(slots: &mut Slots, actor: Actor<'_>) {
 }
 
 /// What shows nothing at the provider, or the same as another one that stays, is not to be deleted there.
-fn leave(slots: &mut Slots, credential: StoredCredential, why: LeftoverReason, actor: Actor<'_>) {
+pub(super) fn leave(slots: &mut Slots, credential: StoredCredential, why: LeftoverReason, actor: Actor<'_>) {
     let others = Slot::ALL.into_iter().filter_map(|slot| slots.in_slot(slot));
     if !credential::is_to_be_deleted(&credential, others) {
         return;
     }
     let StoredCredential { id, label, .. } = credential;
-    slots.leftovers.push(Leftover { id, label, since: actor.at, by: actor.by.to_owned(), why });
+    let by = actor.by.to_owned();
+    slots.leftovers.push(Leftover { id, label, since: actor.at, by, why, upstream: None });
 }
 
-fn remember(slots: &mut Slots, actor: Actor<'_>, step: &str, id: &str, reason: Option<&str>) {
+pub(super) fn remember(slots: &mut Slots, actor: Actor<'_>, step: &str, id: &str, reason: Option<&str>) {
     let (by, step, id) = (actor.by.to_owned(), step.to_owned(), id.to_owned());
     slots.history.push(HistoryEntry { at: actor.at, by, step, id, reason: reason.map(str::to_owned) });
     let surplus = slots.history.len().saturating_sub(HISTORY_MAX);

@@ -1,17 +1,20 @@
 //! Floor 3: rotation: one credential takes the place of another, and no client notices.
 //!
 //! - [`machine`]: the steps, pure. [`Rotation`]: takes them for real, each durable before its effect is relied on.
+//! - [`upkeep`]: what changes the places outside of a rotation, pure, too. [`Inventory`]: what exists at the provider.
 //! - [`Subject`]: whose credential. [`Point`]: where a crash may happen, for those who try.
 //!
 //! **Invariant:** a secret that may be alive at the provider is in the record, or the record says under which name it is to
 //! be deleted there. **Invariant:** no step takes a working credential out of reach of a login.
 
+mod inventory;
 pub mod machine;
 mod options;
 mod point;
 mod runner;
 mod subject;
 mod token;
+pub mod upkeep;
 mod verify;
 
 use std::time::Duration;
@@ -19,6 +22,7 @@ use std::time::Duration;
 use crate::broker::{DirectoryError, Reason};
 use crate::model::Protocol;
 
+pub use inventory::{Inventory, Room};
 pub use options::Options;
 pub use point::{Point, Unwatched, Witness};
 pub use runner::{Given, Rotated, Rotation};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::machine::{self, Actor, Done, Promotion, Staging, StepError};
-use super::{Options, Point, RotationError, Subject, Witness};
+use super::{Options, Point, RotationError, Subject, Witness, upkeep};
 use crate::audit::{Audit, Event};
 use crate::broker::{Broker, Directory, DirectoryError, KeptTokens};
 use crate::credential::oauth2::kept_in;
@@ -171,6 +171,22 @@ impl Rotation {
     /// See [`StepError`] and [`RotationError`].
     pub async fn try_again(&self, subject: &Subject) -> Result<(), RotationError> {
         self.take(subject, "to be tried again", None, machine::try_again).await.map(drop)
+    }
+
+    /// Puts down how many exist at the provider in all, as somebody counted them there.
+    ///
+    /// # Errors
+    /// [`StepError::Miscounted`] if there are more of ours alone; see [`RotationError`].
+    pub async fn count(&self, subject: &Subject, counted: u32) -> Result<Done, RotationError> {
+        self.take(subject, "counted", None, |slots, actor| upkeep::count(slots, counted, actor)).await
+    }
+
+    /// Puts down the name that the one in a place bears at the provider.
+    ///
+    /// # Errors
+    /// See [`StepError`] and [`RotationError`].
+    pub async fn label(&self, subject: &Subject, slot: Slot, label: &str) -> Result<Done, RotationError> {
+        self.take(subject, "labelled", None, |slots, actor| upkeep::label(slots, slot, label, actor)).await
     }
 
     /// The whole sequence: stage, verify, promote, and a login with what is current then. Whatever was done of it before is
