@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::credential;
 use crate::model::{
     HistoryEntry, Leftover, LeftoverReason, Next, NextState, Previous, Refused, Slot, Slots, StoredCredential,
 };
@@ -50,8 +51,8 @@ pub enum StepError {
     /// It is what logins use already, or used before.
     #[error("this secret is the {0} one already")]
     Same(Slot),
-    /// A command is setting it at the provider.
-    #[error("it is being set at the provider by a command that has until {until:.0}; wait for it, then go on")]
+    /// A command is making or setting it at the provider.
+    #[error("a command is at work at the provider, and has until {until:.0}; wait for it, then go on")]
     Applying {
         /// When that has given up for certain.
         until: Timestamp,
@@ -89,9 +90,23 @@ pub enum StepError {
     /// Going back would lead nowhere.
     #[error("the provider has one password only, and it is the current one: going back would lock every client out")]
     Replaced,
+    /// A command was to set it at the provider, in the place of the current one, and nobody knows whether it did.
+    #[error("it may be the only one that the provider takes: run it again, or verify it until it is refused twice")]
+    MayBeInForce,
     /// Nobody ever gave it one.
     #[error("there is no current one")]
     NoCurrent,
+    /// Fewer were counted at the provider than there are of ours alone.
+    #[error(
+        "{counted} were counted at the provider, and there are {known} of ours alone: tick off what was deleted there, \
+         then count again"
+    )]
+    Miscounted {
+        /// What was counted.
+        counted: u32,
+        /// What is known.
+        known: usize,
+    },
     /// There is no leftover of that name.
     #[error("there is none called {0} that is to be deleted at the provider")]
     NoLeftover(String),
@@ -119,15 +134,25 @@ pub struct Promotion<'a> {
     pub verified_within: Option<Duration>,
 }
 
-/// Puts down that a command is asked for a credential: if its answer is never put down, somebody has to look for it.
-pub fn ask(slots: &mut Slots, op: &str, label: &str, actor: Actor<'_>) -> Result<Done, StepError> {
+/// Puts down that a command is asked for a credential, and will have given up by `until`: if its answer is never put down,
+/// somebody has to look for that label. Each run is an operation with a label of its own, so that nothing depends on
+/// whether the command knows what it made before.
+pub fn ask(slots: &mut Slots, op: &str, label: &str, until: Timestamp, actor: Actor<'_>) -> Result<Done, StepError> {
     free_for(slots, op)?;
-    if slots.leftovers.iter().any(|left| left.id == op) {
-        return Ok(Done::Before);
+    if let Some(until) = slots.leftovers.iter().filter_map(|left| left.until).find(|until| actor.at < *until) {
+        return Err(StepError::Applying { until });
     }
     let (label, by) = (label.to_owned(), actor.by.to_owned());
     let why = LeftoverReason::Asked;
-    slots.leftovers.push(Leftover { id: op.to_owned(), label, since: actor.at, by, why });
+    slots.leftovers.push(Leftover {
+        id: op.to_owned(),
+        label,
+        since: actor.at,
+        by,
+        why,
+        until: Some(until),
+        upstream: None,
+    });
     remember(slots, actor, "asked", op, None);
     Ok(Done::Now)
 }
@@ -138,7 +163,8 @@ pub fn stage(slots: &mut Slots, staging: Staging, actor: Actor<'_>) -> Result<Do
     if slots.next.as_ref().is_some_and(|next| next.op == op) || is_done(slots, &op) {
         return Ok(Done::Before);
     }
-    for slot in [Slot::Current, Slot::Next] {
+    // The previous one, too: as a leftover it would be named for deletion, and it would be the current one.
+    for slot in Slot::ALL {
         if slots.in_slot(slot).is_some_and(|stored| stored.material == credential.material) {
             return Err(StepError::Same(slot));
         }
@@ -187,6 +213,7 @@ pub fn verified(slots: &mut Slots, id: &str, actor: Actor<'_>) -> Result<Done, S
     }
     let next = next(slots, id)?;
     next.state = NextState::Applied { verified: Some(actor.at) };
+    next.credential.verified = Some(actor.at);
     next.refused = None;
     remember(slots, actor, "verified", id, None);
     Ok(Done::Now)
@@ -238,15 +265,46 @@ pub fn promote(slots: &mut Slots, how: Promotion<'_>, actor: Actor<'_>) -> Resul
     Ok(Done::Now)
 }
 
-/// Stages and promotes in one write, unverified: what is next is discarded, and what is previous retired. For whoever
-/// knows that the current one is dead.
-pub fn replace(slots: &mut Slots, credential: StoredCredential, op: String, grace: Duration, actor: Actor<'_>) {
+/// Stages and promotes in one write, unverified: what is next is discarded. For whoever knows that the current one is dead.
+/// One of those before stays as the previous: the current one, unless nobody ever verified it and there is one before it
+/// that may be used still. So a wrong paste that follows a wrong paste takes nothing away.
+pub fn replace(
+    slots: &mut Slots,
+    credential: StoredCredential,
+    op: String,
+    grace: Duration,
+    actor: Actor<'_>,
+) -> Result<Done, StepError> {
+    if let Some(next) = &slots.next {
+        may_be_given_up(next, actor)?;
+    }
+    leave_next(slots, actor);
+    let id = credential.id.clone();
+    let before = slots.current.replace(credential);
+    let has_previous = slots.previous.as_ref().is_some_and(|it| it.usable && actor.at < it.retire_at);
+    match before {
+        Some(before) if has_previous && before.verified.is_none() => {
+            leave(slots, before, LeftoverReason::Discarded, actor);
+        }
+        before => {
+            leave_previous(slots, actor);
+            slots.previous = before.map(|before| set_aside(before, op, grace, true, actor));
+        }
+    }
+    remember(slots, actor, "replaced", &id, None);
+    Ok(Done::Now)
+}
+
+/// Puts a credential in the place of all there are, where these are for something else than it is and none of them could
+/// take its place: they are to be deleted at the provider.
+pub fn supersede(slots: &mut Slots, credential: StoredCredential, actor: Actor<'_>) {
     leave_next(slots, actor);
     leave_previous(slots, actor);
     let id = credential.id.clone();
-    let before = slots.current.replace(credential);
-    slots.previous = before.map(|before| set_aside(before, op, grace, true, actor));
-    remember(slots, actor, "replaced", &id, None);
+    if let Some(before) = slots.current.replace(credential) {
+        leave(slots, before, LeftoverReason::Retired, actor);
+    }
+    remember(slots, actor, "replaced", &id, Some("by one for something else"));
 }
 
 /// Makes the previous credential the current one again, and the current one the previous: one write.
@@ -274,18 +332,11 @@ pub fn retire(slots: &mut Slots, now: bool, actor: Actor<'_>) -> Result<Done, St
 }
 
 /// Gives the next credential up; it is to be deleted at the provider. One that a command set there in the place of the
-/// current one is kept as the previous one: it may be the only one that is in force.
-pub fn discard(slots: &mut Slots, reason: Option<&str>, grace: Duration, actor: Actor<'_>) -> Result<Done, StepError> {
+/// current one may be the only one in force: it is given up only once the provider has refused it.
+pub fn discard(slots: &mut Slots, reason: Option<&str>, actor: Actor<'_>) -> Result<Done, StepError> {
     let Some(next) = &slots.next else { return Ok(Done::Before) };
-    match next.state {
-        NextState::Applying { until } if actor.at < until => return Err(StepError::Applying { until }),
-        NextState::Staged | NextState::Applying { .. } | NextState::Applied { .. } | NextState::Failed { .. } => {}
-    }
+    may_be_given_up(next, actor)?;
     let id = next.credential.id.clone();
-    if next.replaces && next.may_be_in_force() {
-        leave_previous(slots, actor);
-        slots.previous = slots.next.take().map(|next| set_aside(next.credential, next.op, grace, true, actor));
-    }
     leave_next(slots, actor);
     remember(slots, actor, "discarded", &id, reason);
     Ok(Done::Now)
@@ -295,6 +346,9 @@ pub fn discard(slots: &mut Slots, reason: Option<&str>, grace: Duration, actor: 
 pub fn deleted(slots: &mut Slots, name: &str, actor: Actor<'_>) -> Result<Done, StepError> {
     let is_meant = |left: &Leftover| left.id == name || (!left.label.is_empty() && left.label == name);
     let index = slots.leftovers.iter().position(is_meant).ok_or_else(|| StepError::NoLeftover(name.to_owned()))?;
+    if let Some(until) = slots.leftovers[index].until.filter(|until| actor.at < *until) {
+        return Err(StepError::Applying { until });
+    }
     let left = slots.leftovers.remove(index);
     remember(slots, actor, "deleted", &left.id, None);
     Ok(Done::Now)
@@ -320,6 +374,18 @@ pub fn try_again(slots: &mut Slots, actor: Actor<'_>) -> Result<Done, StepError>
 fn next<'s>(slots: &'s mut Slots, id: &str) -> Result<&'s mut Next, StepError> {
     let next = slots.next.as_mut().ok_or(StepError::NothingStaged)?;
     if next.credential.id == id { Ok(next) } else { Err(StepError::Another) }
+}
+
+/// Whether a next credential may be given up.
+fn may_be_given_up(next: &Next, actor: Actor<'_>) -> Result<(), StepError> {
+    let is_refused = next.refused.as_ref().is_some_and(|refused| refused.times >= REFUSALS_MAX);
+    match next.state {
+        NextState::Applying { until } if actor.at < until => Err(StepError::Applying { until }),
+        NextState::Applying { .. } | NextState::Applied { .. } if next.replaces && !is_refused => {
+            Err(StepError::MayBeInForce)
+        }
+        NextState::Staged | NextState::Applying { .. } | NextState::Applied { .. } | NextState::Failed { .. } => Ok(()),
+    }
 }
 
 /// Whether the next place is free, or that operation's own.
@@ -369,12 +435,18 @@ fn leave_next(slots: &mut Slots, actor: Actor<'_>) {
     }
 }
 
-fn leave(slots: &mut Slots, credential: StoredCredential, why: LeftoverReason, actor: Actor<'_>) {
+/// What shows nothing at the provider, or the same as another one that stays, is not to be deleted there.
+pub(super) fn leave(slots: &mut Slots, credential: StoredCredential, why: LeftoverReason, actor: Actor<'_>) {
+    let others = Slot::ALL.into_iter().filter_map(|slot| slots.in_slot(slot));
+    if !credential::is_to_be_deleted(&credential, others) {
+        return;
+    }
     let StoredCredential { id, label, .. } = credential;
-    slots.leftovers.push(Leftover { id, label, since: actor.at, by: actor.by.to_owned(), why });
+    let by = actor.by.to_owned();
+    slots.leftovers.push(Leftover { id, label, since: actor.at, by, why, until: None, upstream: None });
 }
 
-fn remember(slots: &mut Slots, actor: Actor<'_>, step: &str, id: &str, reason: Option<&str>) {
+pub(super) fn remember(slots: &mut Slots, actor: Actor<'_>, step: &str, id: &str, reason: Option<&str>) {
     let (by, step, id) = (actor.by.to_owned(), step.to_owned(), id.to_owned());
     slots.history.push(HistoryEntry { at: actor.at, by, step, id, reason: reason.map(str::to_owned) });
     let surplus = slots.history.len().saturating_sub(HISTORY_MAX);

@@ -20,6 +20,7 @@ mod probe;
 mod provider_refusals;
 mod refusals;
 mod renewal;
+mod rotation_by_token;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "a part of it is for nodes at a store elsewhere")]
 mod support;
