@@ -2,16 +2,23 @@
 //!
 //! - [`machine`]: the steps, pure. [`Rotation`]: takes them for real, each durable before its effect is relied on.
 //! - [`UsageWriter`], [`Reports`]: who still uses the one before, as nodes tell it.
+//! - [`schedule`]: what is due. [`Alerts`]: what somebody has to know. [`Keeper`]: what a node does by itself.
+//! - [`upkeep`]: what changes the places outside of a rotation, pure, too. [`Inventory`]: what exists at the provider.
 //! - [`Subject`]: whose credential. [`Point`]: where a crash may happen, for those who try.
 //!
 //! **Invariant:** a secret that may be alive at the provider is in the record, or the record says under which name it is to
 //! be deleted there. **Invariant:** no step takes a working credential out of reach of a login.
 
+mod alerts;
+mod inventory;
+mod keeper;
 pub mod machine;
 mod options;
 mod point;
 mod runner;
+pub mod schedule;
 mod subject;
+pub mod upkeep;
 mod usage;
 mod verify;
 
@@ -20,7 +27,10 @@ use std::time::Duration;
 use crate::broker::{DirectoryError, Reason};
 use crate::model::Protocol;
 
-pub use options::Options;
+pub use alerts::{Alert, AlertKind, Alerts, Courier, Messenger, Undelivered};
+pub use inventory::{Inventory, Room};
+pub use keeper::Keeper;
+pub use options::{KeeperOptions, MaxAges, Options, WebhookOptions};
 pub use point::{Point, Unwatched, Witness};
 pub use runner::{Given, Rotated, Rotation};
 pub use subject::{Record, Subject};

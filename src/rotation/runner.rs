@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::machine::{self, Actor, Done, Promotion, Staging, StepError};
-use super::{Options, Point, Retired, RotationError, Subject, Witness};
+use super::{Options, Point, Retired, RotationError, Subject, Witness, upkeep};
 use crate::audit::{Audit, Event};
 use crate::broker::{Broker, Directory, DirectoryError};
 use crate::model::{NextState, Protocol, Slot, Slots, StoredCredential};
@@ -125,6 +125,33 @@ impl Rotation {
         Ok(())
     }
 
+    /// The same, if it still takes the place of `current` with `previous`: for those who judged by what they saw, and are not
+    /// to undo what somebody else did meanwhile.
+    ///
+    /// # Errors
+    /// See [`StepError`] and [`RotationError`].
+    pub async fn roll_back_from(
+        &self,
+        subject: &Subject,
+        current: &str,
+        previous: &str,
+        reason: &str,
+    ) -> Result<Done, RotationError> {
+        let grace = self.options.grace;
+        let step = |slots: &mut Slots, actor: Actor<'_>| {
+            let is = |slot, id: &str| slots.in_slot(slot).is_some_and(|stored: &StoredCredential| stored.id == id);
+            if !is(Slot::Current, current) || !is(Slot::Previous, previous) {
+                return Ok(Done::Before);
+            }
+            machine::roll_back(slots, reason, grace, actor)
+        };
+        let done = self.take(subject, "rolled back", Some(previous), step).await?;
+        if done == Done::Now {
+            self.pass(Point::RolledBack);
+        }
+        Ok(done)
+    }
+
     /// Takes the previous credential out of use; before its grace is over, and while sessions use it, only with `now`.
     ///
     /// # Errors
@@ -141,9 +168,7 @@ impl Rotation {
     /// # Errors
     /// See [`StepError`] and [`RotationError`].
     pub async fn discard(&self, subject: &Subject, reason: Option<&str>) -> Result<Done, RotationError> {
-        let grace = self.options.grace;
-        let step = |slots: &mut Slots, actor: Actor<'_>| machine::discard(slots, reason, grace, actor);
-        let done = self.take(subject, "discarded", None, step).await?;
+        let done = self.take(subject, "discarded", None, |slots, actor| machine::discard(slots, reason, actor)).await?;
         self.pass(Point::Discarded);
         Ok(done)
     }
@@ -164,6 +189,22 @@ impl Rotation {
     /// See [`StepError`] and [`RotationError`].
     pub async fn try_again(&self, subject: &Subject) -> Result<(), RotationError> {
         self.take(subject, "to be tried again", None, machine::try_again).await.map(drop)
+    }
+
+    /// Puts down how many exist at the provider in all, as somebody counted them there.
+    ///
+    /// # Errors
+    /// [`StepError::Miscounted`] if there are more of ours alone; see [`RotationError`].
+    pub async fn count(&self, subject: &Subject, counted: u32) -> Result<Done, RotationError> {
+        self.take(subject, "counted", None, |slots, actor| upkeep::count(slots, counted, actor)).await
+    }
+
+    /// Puts down the name that the one in a place bears at the provider.
+    ///
+    /// # Errors
+    /// See [`StepError`] and [`RotationError`].
+    pub async fn label(&self, subject: &Subject, slot: Slot, label: &str) -> Result<Done, RotationError> {
+        self.take(subject, "labelled", None, |slots, actor| upkeep::label(slots, slot, label, actor)).await
     }
 
     /// The whole sequence: stage, verify, promote, and a login with what is current then. Whatever was done of it before is

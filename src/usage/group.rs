@@ -76,6 +76,19 @@ impl Group {
         self.forget_old();
     }
 
+    /// The provider took that version, and no session came of it.
+    pub(super) fn accepted(&mut self, credential: &str, slot: Slot, now: Timestamp) {
+        let version = self.version(credential, slot);
+        version.refusals = 0;
+        version.last_success = Some(now);
+        self.forget_old();
+    }
+
+    /// Whether what was current when it was last tried is refused.
+    pub(super) fn is_troubled(&self) -> bool {
+        self.versions.iter().any(|it| it.slot == Slot::Current && it.place.is_none() && it.refusals > 0)
+    }
+
     /// What the record says: where each version is, `None` for the current one.
     pub(super) fn place(&mut self, places: Option<&BTreeMap<String, Option<UsagePlace>>>, now: Timestamp) {
         if let Some(places) = places {

@@ -74,6 +74,18 @@ impl Ledger {
         self.0.state().group(holder, kind).refused(credential, slot, now);
     }
 
+    /// The provider took a version of a credential, though no client's session came of it.
+    pub fn accepted(&self, holder: &Holder, kind: CredentialKind, credential: &str, slot: Slot) {
+        self.0.state().group(holder, kind).accepted(credential, slot, Timestamp::now());
+    }
+
+    /// The credentials that have a version in the current place which the provider refused since it last took it.
+    pub fn troubled(&self) -> Vec<(Holder, CredentialKind)> {
+        let state = self.0.state();
+        let troubled = state.groups.iter().filter(|(_, group)| group.is_troubled());
+        troubled.map(|(key, _)| key.clone()).collect()
+    }
+
     /// What is known of the versions of a credential, the latest first.
     pub fn used(&self, holder: &Holder, kind: CredentialKind) -> Vec<Used> {
         let state = self.0.state();

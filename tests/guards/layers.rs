@@ -97,7 +97,7 @@ const ROOMS: &[Room] = &[
             ("net", &["TlsOptions"]),
             ("session", &["ListenerOptions", "ListenerTls", "Options"]),
             ("store", &["KeySource", "Options", "cache::Options", "sqlite::Options", "vault::Login", "vault::Options"]),
-            ("rotation", &["Options"]),
+            ("rotation", &["Options", "WebhookOptions"]),
             ("telemetry", &["LogFormat", "Options"]),
             ("upstream", &["Options"]),
         ],
