@@ -23,3 +23,4 @@ mod renewal;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "a part of it is for nodes at a store elsewhere")]
 mod support;
+mod usage;
