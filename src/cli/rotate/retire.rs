@@ -1,10 +1,12 @@
 //! How a credential leaves: `locum rotate retire`, `discard`, `deleted`; and `retry`, for one that need not.
 
 use anyhow::Result;
+use jiff::Timestamp;
 
 use super::{Target, hint};
 use crate::cli::desk::Desk;
 use crate::cli::output;
+use crate::rotation::clear_old_reports;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Retire {
@@ -40,6 +42,7 @@ pub(super) async fn retire(desk: &Desk, arguments: Retire) -> Result<()> {
     if let Some(note) = retired.note {
         output::note(format!("{}: {note}", subject.name()));
     }
+    clear_old_reports(&desk.directory, Timestamp::now()).await;
     output::note(format!("{}: retired", subject.name()));
     Ok(())
 }

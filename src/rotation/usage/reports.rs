@@ -76,7 +76,7 @@ impl Reports {
     }
 
     /// Removes what nodes told long ago; what cannot be removed stays. How many were.
-    pub async fn clear(&self, directory: &Directory, now: Timestamp) -> usize {
+    async fn clear(&self, directory: &Directory, now: Timestamp) -> usize {
         let mut removed = 0;
         let old = self.0.iter().filter(|report| report.written + KEPT_FOR < now).take(REMOVED_MAX);
         for report in old {
@@ -101,6 +101,14 @@ pub async fn still_used(
     now: Timestamp,
 ) -> Result<Vec<StillUsed>, DirectoryError> {
     Ok(Reports::read(directory).await?.still_used(&subject.holder(), subject.kind(), id, now))
+}
+
+/// Removes what nodes told more than a month ago, for operators: each start of a node leaves a record. It is no matter if it
+/// cannot be done.
+pub async fn clear_old_reports(directory: &Directory, now: Timestamp) {
+    if let Ok(reports) = Reports::read(directory).await {
+        reports.clear(directory, now).await;
+    }
 }
 
 impl StillUsed {
