@@ -10,6 +10,7 @@ mod gate;
 mod grants;
 mod hostile_logins;
 mod hostile_upstreams;
+mod keeper;
 mod matrix;
 mod oauth2;
 mod offers;
