@@ -42,7 +42,7 @@ fn home(port: u16) -> Home {
 fn a_dial_posts_one_of_kind_test_with_the_token() {
     let (port, serving) = service("204 No Content");
     let run = home(port).run(&["check", "--dial"]).succeeded();
-    run.said("webhook: takes alerts");
+    assert!(run.stdout.contains("webhook: takes alerts"), "{run:?}");
     assert!(!format!("{run:?}").contains("canary"), "{run:?}");
     let heard = serving.join().unwrap();
     assert!(heard.starts_with("POST /alerts HTTP/1.1\r\n"), "{heard}");
