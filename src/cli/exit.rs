@@ -120,6 +120,7 @@ pub(super) fn of_rotation(error: &RotationError) -> u8 {
         },
         RotationError::Reason(_)
         | RotationError::NothingToVerify { .. }
+        | RotationError::OtherMailbox { .. }
         | RotationError::Refused { .. }
         | RotationError::Unverified { .. }
         | RotationError::RolledBack { .. } => DATA,

@@ -18,6 +18,7 @@ mod point;
 mod runner;
 pub mod schedule;
 mod subject;
+mod token;
 pub mod upkeep;
 mod usage;
 mod verify;
@@ -62,6 +63,16 @@ pub enum RotationError {
         /// What was asked for.
         protocols: String,
     },
+    /// The mailbox that was named is not entered by that domain's credential.
+    #[error(
+        "{mailbox} is not entered by the credential of {domain}: name an address of that domain without OAuth2 of its own"
+    )]
+    OtherMailbox {
+        /// The address.
+        mailbox: String,
+        /// The domain.
+        domain: String,
+    },
     /// The provider refused the credential for its own sake, twice.
     #[error("the provider refuses it: {cause}")]
     Refused {
@@ -105,6 +116,7 @@ impl RotationError {
             | Self::Missing(_)
             | Self::Reason(_)
             | Self::NothingToVerify { .. }
+            | Self::OtherMailbox { .. }
             | Self::Refused { .. }
             | Self::RolledBack { .. } => false,
         }
