@@ -1,8 +1,10 @@
 //! Floor 4: the process. Config in, everything built and bound, then running until it is told to stop. Nothing else
 //! spawns tasks.
 
+mod keeping;
 mod limits;
 mod problems;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,20 +24,25 @@ use crate::config::Config;
 use crate::credential::oauth2::Tokens;
 use crate::model::{Profile, Protocol};
 use crate::net::{self, HttpOptions, Https, accept_loop, tls};
-use crate::rotation::UsageWriter;
+use crate::rotation::{Rotation, UsageWriter};
 use crate::session::{Listener, ListenerTls, Sessions};
 use crate::store::{self, Health, OpenError, Upkeep};
 use crate::telemetry::{self, Metrics};
 use crate::upstream::Upstreams;
 use crate::usage::Ledger;
 
+use keeping::Keeping;
 pub use limits::forbid_core_dumps;
 pub use problems::Problems;
 pub(crate) use problems::{explain, note, note_all};
+pub use webhook::Webhook;
 
 /// Time that the first probes of upstreams may take before clients are served: what is offered to the first client
 /// should be true, but a dead upstream must not hold up the others.
 const FIRST_PROBE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What a node is called in what it changes.
+const NODE: &str = "locum";
 
 /// Time that sessions have to notice that they are over.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -50,6 +57,7 @@ pub struct App {
     upkeep: Upkeep,
     tokens: Arc<Tokens>,
     usage: UsageWriter,
+    keeping: Keeping,
     admin: Option<Face>,
     stage: watch::Sender<Stage>,
     sessions_max: usize,
@@ -95,11 +103,19 @@ impl App {
         let admin = face(admin_sockets, watched, watched_store(&config.store, served.health), &live);
         let (drain, kill) = (CancellationToken::new(), CancellationToken::new());
         let upstreams = Arc::new(Upstreams::new(client_tls, config.upstream));
-        let directory = Directory::new(served.store);
-        let tokens = Arc::new(broker::tokens(directory.clone(), https, config.tokens));
+        let directory = Directory::new(Arc::clone(&served.store));
+        let tokens = Arc::new(broker::tokens(directory.clone(), https.clone(), config.tokens));
         let ledger = Ledger::default();
-        let usage = UsageWriter::new(directory.clone(), ledger.clone(), node, &host_name(), config.rotation.usage);
+        let usage =
+            UsageWriter::new(directory.clone(), ledger.clone(), node, &host_name(), config.rotation.usage.clone());
+        // What is to be changed is read as of the last write.
+        let latest = Directory::of_operator(served.store, NODE);
         let broker = Broker::new(directory, Arc::clone(&tokens), config.upstreams, audit.clone(), config.broker);
+        let broker = Arc::new(broker);
+        let webhook = config.rotation.webhook.clone().map(|options| (https, options));
+        let rotation =
+            Rotation::new(latest, Arc::clone(&broker), Arc::clone(&upstreams), audit.clone(), NODE, config.rotation);
+        let keeping = Keeping::new(rotation, ledger.clone(), audit.clone(), webhook, &config.name);
         let (sessions_max, drain_timeout) = (config.session.sessions_max, config.session.drain_timeout);
         let sessions = Sessions::new(
             config.name,
@@ -120,6 +136,7 @@ impl App {
             upkeep,
             tokens,
             usage,
+            keeping,
             admin,
             stage,
             sessions_max,
@@ -158,6 +175,7 @@ impl App {
     pub async fn run(self, stop: CancellationToken) {
         let served = self.served();
         let background = spawn_background(self.upkeep, self.tokens, self.usage, self.admin, &self.kill);
+        self.keeping.spawn(&background, &self.drain, &self.kill);
         let probing = tokio::time::timeout(FIRST_PROBE_TIMEOUT, self.upstreams.probe_all(&served));
         let _ = stop.run_until_cancelled(probing).await; // late or not, what is known by then is offered
 

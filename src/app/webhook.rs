@@ -52,7 +52,9 @@ impl Courier for Webhook {
                 200..=299 => Ok(()),
                 // A redirect is not followed: it would take the token along.
                 status @ (408 | 429 | 500..=599) => failed(format!("it answers with status {status}"), true),
-                status => failed(format!("it answers with status {status}: see url and token in [rotation.webhook]"), false),
+                status => {
+                    failed(format!("it answers with status {status}: see url and token in [rotation.webhook]"), false)
+                }
             },
             Err(error @ HttpsError::Untrusted(_)) => failed(format!("its certificate is not trusted: {error}"), false),
             // It has answered, and whoever says so much has taken it.

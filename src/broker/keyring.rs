@@ -77,6 +77,10 @@ impl Keyring {
         &self.directory
     }
 
+    pub(super) fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
     /// The account of that name. An address without a record is one where its domain has a credential.
     pub(super) async fn account(&self, name: &str, fresh: Freshness) -> Result<Option<Account>, DirectoryError> {
         let found = match fresh {

@@ -16,6 +16,7 @@ mod policy;
 mod reason;
 mod refresh_tokens;
 mod throttle;
+mod trial;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub use objection::Objection;
 pub use options::Options;
 pub use reason::Reason;
 pub use refresh_tokens::KeptTokens;
+pub use trial::{account_of_domain, is_of_domain};
 
 /// Access tokens by HTTPS, with the refresh tokens that are kept among these records. They come while [`Tokens::run`] runs.
 pub fn tokens(directory: Directory, https: Https, options: TokenOptions) -> Tokens {

@@ -1,9 +1,9 @@
 //! Floor 3: rotation: one credential takes the place of another, and no client notices.
 //!
 //! - [`machine`]: the steps, pure. [`Rotation`]: takes them for real, each durable before its effect is relied on.
-//! - [`UsageWriter`], [`Reports`]: who still uses the one before, as nodes tell it.
 //! - [`schedule`]: what is due. [`Alerts`]: what somebody has to know. [`Keeper`]: what a node does by itself.
 //! - [`upkeep`]: what changes the places outside of a rotation, pure, too. [`Inventory`]: what exists at the provider.
+//! - [`UsageWriter`], [`Reports`]: who still uses the one before, as nodes tell it.
 //! - [`Subject`]: whose credential. [`Point`]: where a crash may happen, for those who try.
 //!
 //! **Invariant:** a secret that may be alive at the provider is in the record, or the record says under which name it is to
@@ -18,6 +18,7 @@ mod point;
 mod runner;
 pub mod schedule;
 mod subject;
+mod token;
 pub mod upkeep;
 mod usage;
 mod verify;
@@ -62,6 +63,16 @@ pub enum RotationError {
         /// What was asked for.
         protocols: String,
     },
+    /// The mailbox that was named is not entered by that domain's credential.
+    #[error(
+        "{mailbox} is not entered by the credential of {domain}: name an address of that domain without OAuth2 of its own"
+    )]
+    OtherMailbox {
+        /// The address.
+        mailbox: String,
+        /// The domain.
+        domain: String,
+    },
     /// The provider refused the credential for its own sake, twice.
     #[error("the provider refuses it: {cause}")]
     Refused {
@@ -105,6 +116,7 @@ impl RotationError {
             | Self::Missing(_)
             | Self::Reason(_)
             | Self::NothingToVerify { .. }
+            | Self::OtherMailbox { .. }
             | Self::Refused { .. }
             | Self::RolledBack { .. } => false,
         }

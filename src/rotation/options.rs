@@ -20,14 +20,14 @@ pub struct Options {
     pub verified_within: Duration,
     /// How long a verification goes on where the provider gives no verdict.
     pub patience: Duration,
-    /// How a node tells who still uses the one before.
-    pub usage: UsageOptions,
     /// How old credentials may become.
     pub max_ages: MaxAges,
     /// What a node does by itself.
     pub keeper: KeeperOptions,
     /// Whom to tell what somebody has to know.
     pub webhook: Option<WebhookOptions>,
+    /// How a node tells who still uses the one before.
+    pub usage: UsageOptions,
 }
 
 impl Default for Options {
@@ -37,10 +37,10 @@ impl Default for Options {
             second_look: Duration::from_secs(30),
             verified_within: Duration::from_secs(10 * 60),
             patience: Duration::from_secs(2 * 60),
-            usage: UsageOptions::default(),
             max_ages: MaxAges::default(),
             keeper: KeeperOptions::default(),
             webhook: None,
+            usage: UsageOptions::default(),
         }
     }
 }

@@ -47,7 +47,7 @@ const LINGER: Duration = Duration::from_secs(2);
 pub struct Sessions {
     name: String,
     options: Options,
-    broker: Broker,
+    broker: Arc<Broker>,
     upstreams: Arc<Upstreams>,
     audit: Audit,
     ledger: Ledger,
@@ -75,7 +75,7 @@ impl Sessions {
     pub fn new(
         name: String,
         options: Options,
-        broker: Broker,
+        broker: Arc<Broker>,
         upstreams: Arc<Upstreams>,
         audit: Audit,
         drain: CancellationToken,

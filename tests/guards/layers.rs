@@ -78,9 +78,20 @@ const ROOMS: &[Room] = &[
             // A record is put back at the version it was read at; a node may lack the right to tell who uses what.
             ("store", &["StoreError", "Version"]),
             ("audit", ALL),
-            ("broker", &["Broker", "Choice", "Directory", "DirectoryError", "Reason", "Versioned"]),
+            ("broker", &["Broker", "Choice", "Directory", "DirectoryError", "Lease", "Reason", "Versioned"]),
+            // When what access tokens are got with ends, and why there is none.
+            (
+                "credential",
+                &[
+                    "CredentialError",
+                    "oauth2::Authentication",
+                    "oauth2::FailureKind",
+                    "oauth2::Grant",
+                    "oauth2::OAuth2",
+                ],
+            ),
             ("upstream", &["Cause", "Upstreams"]),
-            ("usage", &["Ledger", "Used"]),
+            ("usage", &["FellBack", "Ledger", "Used"]),
         ],
     },
     // 4: surfaces
@@ -113,7 +124,7 @@ const ROOMS: &[Room] = &[
             ("broker", ALL),
             ("upstream", ALL),
             ("session", ALL),
-            ("rotation", &["UsageWriter"]),
+            ("rotation", ALL),
             ("usage", &["Ledger"]),
             ("telemetry", &["Metrics", "metrics"]),
             ("admin", ALL),

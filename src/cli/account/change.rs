@@ -140,7 +140,7 @@ pub(super) async fn set(config: &Config, directory: &Directory, set: Set) -> Res
         account.identity = Identity::default(); // those were its names at the other provider
         account.preference = Preference::default();
         // An application's secret must not be shown to another authority either.
-        left_behind = account.credentials.remove(&CredentialKind::OAuth2).and_then(|slots| slots.current);
+        left_behind = account.credentials.remove(&CredentialKind::OAuth2);
     }
     let profile = profile(config, &account.upstream)?;
     if takes_secret {
@@ -170,9 +170,9 @@ pub(super) async fn set(config: &Config, directory: &Directory, set: Set) -> Res
     if moves {
         warn_of_protocols_without_passwords(profile);
     }
-    if let Some(stored) = left_behind {
+    if left_behind.is_some() {
         output::note("note: its OAuth2 credential was for the other provider and is removed");
-        kept::forget(directory, &stored.id).await?;
+        kept::forget_all(directory, left_behind.as_ref()).await?;
     }
     Ok(())
 }

@@ -122,10 +122,7 @@ async fn remove(directory: &Directory, name: &str) -> Result<()> {
         (None, Some(_)) => "revoke the application's right to it in the provider's portal, too",
         _ => "delete its app password in the provider's portal, too, and revoke the application's right to it",
     };
-    let kept = match slots(CredentialKind::OAuth2) {
-        Some(stored) => kept::forget(directory, &stored.id).await,
-        None => Ok(()),
-    };
+    let kept = kept::forget_all(directory, account.credentials.get(&CredentialKind::OAuth2)).await;
     output::note(format!("{}: removed; {left}", account.name));
     if let Some(domain) = prefer::tenant_of(directory, &account).await? {
         output::note(format!(

@@ -63,6 +63,6 @@ fn help(error: &RotationError, subject: &Subject) -> Option<String> {
         RotationError::Refused { .. } | RotationError::RolledBack { .. } | RotationError::NothingToVerify { .. } => {
             command("status")
         }
-        RotationError::Reason(_) | RotationError::Directory(_) => return None,
+        RotationError::OtherMailbox { .. } | RotationError::Reason(_) | RotationError::Directory(_) => return None,
     })
 }

@@ -3,6 +3,7 @@
 
 mod due;
 mod hint;
+mod oauth2;
 mod promote;
 mod retire;
 mod stage;
@@ -33,6 +34,8 @@ pub(super) enum Command {
     Discard(retire::Discard),
     /// Tick off what was deleted in the provider's portal.
     Deleted(retire::Deleted),
+    /// Print the certificate of what is staged, or else of what is current, to be uploaded in the provider's portal.
+    Export(oauth2::Export),
     /// Let nodes try again what the provider refused.
     Retry(Target),
     /// Show what is due: what is too old, ends, was begun and not ended, or is to be deleted at the provider.
@@ -75,6 +78,7 @@ pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
         Command::Retire(arguments) => retire::retire(&desk, arguments).await,
         Command::Discard(arguments) => retire::discard(&desk, arguments).await,
         Command::Deleted(arguments) => retire::deleted(&desk, arguments).await,
+        Command::Export(arguments) => oauth2::export(&desk, arguments).await,
         Command::Retry(target) => retire::retry(&desk, target).await,
     }
 }

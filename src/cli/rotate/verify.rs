@@ -16,11 +16,14 @@ pub(in crate::cli) struct Arguments {
     /// By this protocol only: imap, pop3 or submission. May be given more than once; without it, by all that take it.
     #[arg(long)]
     protocol: Vec<Protocol>,
+    /// For a domain: by this mailbox of it. Without it, by that of an account that uses the domain's credential.
+    #[arg(long, value_name = "ADDRESS")]
+    mailbox: Option<String>,
 }
 
 pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
     let subject = arguments.target.subject()?;
-    let rotation = desk.rotation();
+    let rotation = desk.rotation().by_mailbox(arguments.mailbox);
     let failed = |error| hint::failed(error, &subject);
     let id = rotation.staged(&subject).await.map_err(failed)?;
     let verified = {

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
 
 use super::look::Seen;
-use super::{Keeper, holder, subject};
+use super::{Keeper, subject};
 use crate::model::{Slot, Slots};
 use crate::rotation::machine::{Done, REFUSALS_MAX};
 use crate::rotation::schedule::command;
@@ -69,7 +69,7 @@ impl Keeper {
 
     /// Tells that a credential is dead, or rolls it back.
     async fn consider(&self, subject: &Subject) {
-        let used = self.ledger.used(&holder(subject), subject.kind());
+        let used = self.ledger.used(&subject.holder(), subject.kind());
         let Ok(slots) = self.rotation.slots(subject).await else { return };
         let Some(current) = slots.current.as_ref() else { return };
         let Some(refused) = used.iter().find(|it| it.credential == current.id && it.refusals > 0) else { return };

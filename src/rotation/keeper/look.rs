@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use tokio::time::sleep;
 
-use super::{Keeper, holder};
+use super::{Keeper, subject};
 use crate::broker::{Choice, Lease, Reason};
 use crate::credential::CredentialError;
 use crate::credential::oauth2::FailureKind;
@@ -82,17 +82,17 @@ impl Keeper {
     }
 
     async fn try_lease(&self, subject: &Subject, lease: &Lease, slot: Slot) -> Seen {
-        let (holder, id) = (holder(subject), lease.credential_id());
+        let (holder, id) = (lease.holder(), lease.credential_id());
         let seen = match self.rotation.upstreams.probe_mailbox(lease).await {
             Ok(_) => {
-                self.ledger.accepted(&holder, subject.kind(), id, slot);
+                self.ledger.accepted(holder, subject.kind(), id, slot);
                 Seen::Accepted
             }
             Err(error) => match error.cause() {
                 Cause::AuthBad => {
                     // What the breaker holds back says nothing new.
                     if error.was_tried() {
-                        self.ledger.refused(&holder, subject.kind(), id, slot);
+                        self.ledger.refused(holder, subject.kind(), id, slot);
                     }
                     Seen::Refused(error.to_string())
                 }
@@ -114,7 +114,7 @@ impl Keeper {
         let choice = Choice { kind: None, slot: Some(Slot::Current) };
         for protocol in Protocol::ALL {
             match self.rotation.broker.lease_for(&account.name, protocol, choice).await {
-                Ok(lease) => return Some((whose(account, &lease), lease)),
+                Ok(lease) => return Some((subject(lease.holder(), lease.credential_kind()), lease)),
                 Err(reason) if is_not_taken(&reason) => {}
                 Err(reason) => {
                     match verdict(&reason) {
@@ -146,16 +146,6 @@ impl Keeper {
         let cause = format!("clients of the {subject} cannot log in: {cause}");
         let remedy = format!("see `locum probe {}`", subject.name());
         self.say(AlertKind::Hindered, Some(subject), Some(id), cause, remedy, Timestamp::now());
-    }
-}
-
-/// Whose credential a lease of that account is of: its own, or its domain's.
-fn whose(account: &Account, lease: &Lease) -> Subject {
-    let kind = lease.credential_kind();
-    let own = account.credentials.get(&kind).and_then(|slots| slots.current.as_ref());
-    match (own, account.name.rsplit_once('@')) {
-        (None, Some((_, domain))) => Subject::Tenant { domain: domain.to_owned() },
-        _ => Subject::Account { name: account.name.clone(), kind },
     }
 }
 

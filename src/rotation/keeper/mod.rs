@@ -116,8 +116,9 @@ impl Keeper {
             for account in &accounts {
                 self.see_account(account, &mut found).await;
             }
-            let meant = accounts.iter().filter(|account| self.comes_up(&account.name, from, until));
-            let looks = meant.filter(|account| !self.is_used(account)).map(|account| self.look_slowly(account));
+            // All are named before any is begun: what is asked of the ledger is not asked across a login.
+            let meant = |account: &&Account| self.comes_up(&account.name, from, until) && !self.is_used(account);
+            let looks: Vec<_> = accounts.iter().filter(meant).map(|account| self.look_slowly(account)).collect();
             stream::iter(looks).buffer_unordered(LOOKS_AT_ONCE).collect::<()>().await;
             after = page.next;
             if after.is_none() {
@@ -162,10 +163,10 @@ impl Keeper {
             return;
         }
         let id = &previous.credential.id;
-        match self.is_held(subject, id).await {
-            Ok(false) => {}
-            Ok(true) => return tracing::debug!(%subject, %id, "the one before is still in use"),
-            Err(error) => return tracing::debug!(%subject, %error, "whether the one before is in use is not known"),
+        // What other nodes have told is asked for by `retire`; here it is known to the second.
+        let used = self.ledger.used(&subject.holder(), subject.kind());
+        if used.iter().any(|used| used.credential == *id && used.live > 0) {
+            return tracing::debug!(%subject, %id, "the one before is still in use");
         }
         match self.rotation.retire(subject, false).await {
             Ok(_) => tracing::info!(%subject, %id, "the one before is retired"),
@@ -173,12 +174,6 @@ impl Keeper {
             // Somebody promoted another meanwhile; or it may not be written, which the list of what is due shows in a day.
             Err(error) => tracing::debug!(%subject, %error, "not retired"),
         }
-    }
-
-    /// Whether a session that is open was logged in with it, as far as any node has told.
-    async fn is_held(&self, subject: &Subject, id: &str) -> Result<bool, DirectoryError> {
-        let used = self.ledger.used(&holder(subject), subject.kind());
-        Ok(used.iter().any(|used| used.credential == id && used.live > 0))
     }
 
     /// Counts what is due, and says what was not due in the round before.
@@ -258,13 +253,6 @@ impl Keeper {
 /// How often a time that comes at `position` of each interval has come.
 fn times(elapsed: Duration, position: u128, every: u128) -> u128 {
     (elapsed.as_millis() + every - 1 - position) / every
-}
-
-fn holder(subject: &Subject) -> Holder {
-    match subject {
-        Subject::Account { name, .. } => Holder::Account(name.clone()),
-        Subject::Tenant { domain } => Holder::Tenant(domain.clone()),
-    }
 }
 
 fn subject(holder: &Holder, kind: CredentialKind) -> Subject {
