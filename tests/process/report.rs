@@ -166,7 +166,7 @@ fn what_is_in_use_is_not_retired_unless_somebody_insists() {
     let refused = scene.home.run(&["rotate", "retire", "a@one.test"]).ended(75);
     refused.said("the one before is still in use: 1 session on host-of-n1 (scanner, last seen ");
     refused.said("next: locum report rotation --account a@one.test");
-    let retired = scene.home.run(&["rotate", "retire", "a@one.test", "--now"]).succeeded();
+    let retired = scene.home.run(&["rotate", "retire", "a@one.test", "--now", "--yes"]).succeeded();
     retired.said("it is in use still, and these sessions stay open: 1 session on host-of-n1 (scanner");
     scene.home.run(&["report", "rotation"]).succeeded().said("nothing is being replaced");
 }
