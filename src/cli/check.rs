@@ -1,15 +1,18 @@
 //! `locum check`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Result;
 use jiff::Timestamp;
+use rustls::ClientConfig;
 
 use super::output;
-use crate::app::{Problems, note, note_all};
+use crate::app::{Problems, Webhook, note, note_all};
 use crate::config::Config;
 use crate::model::Protocol;
-use crate::net::tls;
+use crate::net::{HttpOptions, Https, tls};
+use crate::rotation::{Alert, Courier, WebhookOptions};
 use crate::store::vault::{Login, Rights, Vault};
 use crate::store::{self, OpenError};
 use crate::upstream::Upstreams;
@@ -17,7 +20,8 @@ use crate::upstream::Upstreams;
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Also log in to a store that is a server, as a node does, and look at what is there; and connect to every
-    /// upstream, begin TLS and read what it offers. No credential of a mailbox is sent.
+    /// upstream, begin TLS and read what it offers; and post an alert of kind "test" to the webhook. No credential of a
+    /// mailbox is sent.
     #[arg(long)]
     dial: bool,
 }
@@ -32,6 +36,10 @@ pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<()> {
     }
     note_all(&mut problems, tls::server_config(&config.tls, Timestamp::now()));
     let tls = note_all(&mut problems, tls::client_config(&config.tls));
+    if let Some(options) = &config.rotation.webhook {
+        let tls = tls.as_ref().filter(|_| arguments.dial);
+        check_webhook(options, tls, &config.name, &mut problems).await;
+    }
     if let (Some(tls), true) = (tls, arguments.dial) {
         dial_all(&config, Upstreams::new(tls, config.upstream.clone()), &mut problems).await;
     }
@@ -66,6 +74,25 @@ async fn check_store(options: &store::Options, dial: bool) -> Result<Option<Stri
     vault.disconnect().await;
     let found = found.map_err(OpenError::Server)?;
     Ok(Some(format!("store {addresses}: {found}")))
+}
+
+/// Whether alerts can be posted: with TLS at hand it is tried.
+async fn check_webhook(
+    options: &WebhookOptions,
+    tls: Option<&Arc<ClientConfig>>,
+    name: &str,
+    problems: &mut Vec<String>,
+) {
+    if let Err(why) = Webhook::check(options) {
+        return problems.push(why);
+    }
+    let Some(tls) = tls else { return };
+    let Some(https) = note(problems, Https::new(tls, HttpOptions::default())) else { return };
+    let message = Alert::test(Timestamp::now()).message(name);
+    match Webhook::new(https, options.clone()).deliver(&message).await {
+        Ok(()) => output::line("webhook: takes alerts; it was sent one of kind \"test\""),
+        Err(error) => problems.push(format!("webhook: {error}")),
+    }
 }
 
 async fn dial_all(config: &Config, upstreams: Upstreams, problems: &mut Vec<String>) {

@@ -35,7 +35,7 @@ pub use options::{KeeperOptions, MaxAges, Options, WebhookOptions};
 pub use point::{Point, Unwatched, Witness};
 pub use runner::{Given, Rotated, Rotation};
 pub use subject::{Record, Subject};
-pub use usage::{LIVE_FOR, Reports, Retired, StillUsed, UsageOptions, UsageWriter, still_used};
+pub use usage::{LIVE_FOR, Reports, Retired, StillUsed, UsageOptions, UsageWriter, clear_old_reports, still_used};
 pub use verify::Verification;
 
 /// Why a rotation does not go on. `Display` is for the operator; what was done before stays done.

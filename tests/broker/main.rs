@@ -10,6 +10,7 @@ mod gate;
 mod grants;
 mod hostile_logins;
 mod hostile_upstreams;
+mod keeper;
 mod matrix;
 mod oauth2;
 mod offers;
@@ -24,3 +25,4 @@ mod rotation_by_token;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "a part of it is for nodes at a store elsewhere")]
 mod support;
+mod usage;

@@ -9,14 +9,17 @@ mod bad_input;
 mod canary;
 mod cli;
 mod debug_formats;
+mod due;
 mod memory;
 mod nodes;
 mod oauth;
 mod prefer;
 mod probe;
+mod report;
 #[path = "../support/rsa.rs"]
 #[expect(dead_code, reason = "its own certificates are for authorities")]
 mod rsa;
 mod serve;
 mod store;
 mod support;
+mod webhook;

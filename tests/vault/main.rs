@@ -23,3 +23,4 @@ mod scan;
 mod stage;
 mod standbys;
 mod traps;
+mod usage;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::openbao::{Api, Dev};
 
 /// Where records lie. The hash is of no meaning here.
-const FOLDERS: [&str; 4] = ["accounts", "clients", "tenants", "tokens"];
+const FOLDERS: [&str; 5] = ["accounts", "clients", "tenants", "tokens", "usage"];
 const HASH: &str = "p7retqmrh3aapwznlmu6dmkuf74cvkn3";
 const SECRET: &str = "the-app-password";
 
@@ -71,15 +71,17 @@ async fn keeps_to_the_records(holder: &Api) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_reads_records_and_the_feed_and_keeps_refresh_tokens() {
+async fn a_node_reads_records_and_the_feed_keeps_refresh_tokens_and_tells_of_use() {
     let (_dev, node) = as_holder_of("locum-node").await;
     for path in records() {
         assert_eq!(node.ok("GET", &path, Value::Null).await["data"]["data"]["record"], SECRET);
     }
-    let token = format!("locum/data/tokens/{HASH}");
-    node.ok("POST", &token, write(1)).await;
-    assert_eq!(node.status("POST", &token, write(1)).await, 400, "that version is gone");
-    node.ok("POST", &token.replace('7', "2"), write(0)).await;
+    for folder in ["tokens", "usage"] {
+        let own = format!("locum/data/{folder}/{HASH}");
+        node.ok("POST", &own, write(1)).await;
+        assert_eq!(node.status("POST", &own, write(1)).await, 400, "that version is gone");
+        node.ok("POST", &own.replace('7', "2"), write(0)).await;
+    }
 
     let config = node.ok("GET", "locum/config", Value::Null).await;
     assert_eq!(config["data"]["cas_required"], true);
@@ -137,8 +139,12 @@ async fn a_keeper_lists_and_writes_accounts_and_domains_and_makes_or_forgets_non
     for path in feed() {
         keeper.ok("POST", &path, write(1)).await;
     }
-    let mut calls = Vec::new();
-    for folder in ["accounts", "tenants"] {
+    let listed = keeper.ok("LIST", "locum/metadata/usage", Value::Null).await;
+    assert_eq!(listed["data"]["keys"], json!([HASH]));
+    let told = format!("locum/data/usage/{HASH}");
+    assert_eq!(keeper.ok("GET", &told, Value::Null).await["data"]["data"]["record"], SECRET);
+    let mut calls = vec![("POST", told, write(1))];
+    for folder in ["accounts", "tenants", "usage"] {
         calls.push(("POST", format!("locum/data/{folder}/{}", HASH.replace('7', "2")), write(0)));
     }
     for folder in ["clients", "tokens"] {
@@ -173,7 +179,9 @@ async fn an_operator_writes_lists_and_destroys_records_and_nothing_else() {
     keeps_to_the_records(&operator).await;
     for folder in FOLDERS {
         operator.ok("DELETE", &format!("locum/metadata/{folder}/{HASH}"), Value::Null).await;
-        operator.ok("POST", &format!("locum/data/{folder}/{HASH}"), write(0)).await;
+        // What nodes tell is theirs to make.
+        let (path, made) = (format!("locum/data/{folder}/{HASH}"), if folder == "usage" { 403 } else { 200 });
+        assert_eq!(operator.status("POST", &path, write(0)).await, made, "{folder}");
     }
 }
 

@@ -47,7 +47,7 @@ fn nothing_looks_at_all_records() {
 
 /// The calls that have to do with records.
 fn records(calls: &Calls) -> Calls {
-    let is_record = |call: &str| ["accounts", "clients", "tokens"].iter().any(|folder| call.ends_with(folder));
+    let is_record = |call: &str| ["accounts", "clients", "tokens", "usage"].iter().any(|folder| call.ends_with(folder));
     calls.iter().filter(|(call, _)| is_record(call)).map(|(call, count)| (call.clone(), *count)).collect()
 }
 

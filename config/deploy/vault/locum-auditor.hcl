@@ -13,6 +13,9 @@ path "locum/metadata/tenants" {
 path "locum/metadata/tokens" {
   capabilities = ["list"]
 }
+path "locum/metadata/usage" {
+  capabilities = ["list"]
+}
 
 path "locum/metadata/accounts/+" {
   capabilities = ["read"]
@@ -24,6 +27,9 @@ path "locum/metadata/tenants/+" {
   capabilities = ["read"]
 }
 path "locum/metadata/tokens/+" {
+  capabilities = ["read"]
+}
+path "locum/metadata/usage/+" {
   capabilities = ["read"]
 }
 path "locum/metadata/changes/+" {

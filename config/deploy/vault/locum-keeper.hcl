@@ -19,6 +19,14 @@ path "locum/metadata/tenants" {
   capabilities = ["list"]
 }
 
+# What nodes tell of who still uses a credential: one that is in use is not retired.
+path "locum/metadata/usage" {
+  capabilities = ["list"]
+}
+path "locum/data/usage/+" {
+  capabilities = ["read"]
+}
+
 # A write that no node hears of is in use only when the nodes look again by themselves.
 path "locum/data/changes/+" {
   capabilities = ["create", "read", "update"]

@@ -1,5 +1,5 @@
-# What a node of Locum may do in Vault or OpenBao: look up what a login needs, and keep the refresh tokens that it obtains
-# itself. It cannot find out whose mailboxes there are, and what it reads it cannot change. `locum` is the mount.
+# What a node of Locum may do in Vault or OpenBao: look up what a login needs, keep the refresh tokens that it obtains itself,
+# and tell who still uses a credential that was replaced. It cannot find out whose mailboxes there are, and what it reads it cannot change. `locum` is the mount.
 
 # One segment (`+`) and no deeper: a record lies right below the folder of its kind.
 # No list, and no metadata: a node knows the records of those who log in, and no others.
@@ -13,8 +13,14 @@ path "locum/data/tenants/+" {
   capabilities = ["read"]
 }
 
-# The only records that a node writes, since a provider may hand out a new refresh token at any refresh.
+# A provider may hand out a new refresh token at any refresh.
 path "locum/data/tokens/+" {
+  capabilities = ["create", "read", "update"]
+}
+
+# Who still uses the credential before the current one: each node writes a record of its own, under a name that it draws by
+# lot. Without this all is served as well, and `locum report rotation` knows nothing of this node.
+path "locum/data/usage/+" {
   capabilities = ["create", "read", "update"]
 }
 

@@ -14,6 +14,10 @@ path "locum/data/tenants/+" {
 path "locum/data/tokens/+" {
   capabilities = ["create", "read", "update"]
 }
+# What nodes told long ago is written over and forgotten.
+path "locum/data/usage/+" {
+  capabilities = ["read", "update"]
+}
 
 # A write that no node hears of is in use only when the nodes look again by themselves.
 path "locum/data/changes/+" {
@@ -33,6 +37,10 @@ path "locum/metadata/tenants" {
 path "locum/metadata/tokens" {
   capabilities = ["list"]
 }
+# `locum report rotation`.
+path "locum/metadata/usage" {
+  capabilities = ["list"]
+}
 
 # Which versions of a record there are; and, by `delete`, to forget it with all of them. No update: who may write metadata
 # can lift the demand for compare-and-set.
@@ -48,6 +56,9 @@ path "locum/metadata/tenants/+" {
 path "locum/metadata/tokens/+" {
   capabilities = ["read", "delete"]
 }
+path "locum/metadata/usage/+" {
+  capabilities = ["read", "delete"]
+}
 
 # An old version still holds the secret that was replaced: destroying it is what ends that secret.
 path "locum/destroy/accounts/+" {
@@ -60,6 +71,9 @@ path "locum/destroy/tenants/+" {
   capabilities = ["update"]
 }
 path "locum/destroy/tokens/+" {
+  capabilities = ["update"]
+}
+path "locum/destroy/usage/+" {
   capabilities = ["update"]
 }
 

@@ -95,6 +95,14 @@ pub(in crate::cli) fn failed_with(error: &RotationError, subject: &Subject, what
     Failure::new(exit::of_rotation(error), message).into()
 }
 
+/// The command that tells who uses what.
+fn report(subject: &Subject) -> String {
+    match subject {
+        Subject::Account { name, .. } => format!("locum report rotation --account {}", quoted(name)),
+        Subject::Tenant { domain } => format!("locum report rotation --domain {}", quoted(domain)),
+    }
+}
+
 /// The command that helps where a rotation does not go on.
 fn help(error: &RotationError, subject: &Subject) -> Option<String> {
     let of = |verb, rest| command(verb, subject, rest);
@@ -113,7 +121,7 @@ fn help(error: &RotationError, subject: &Subject) -> Option<String> {
         },
         RotationError::Missing(Subject::Account { .. }) => "locum account list".to_owned(),
         RotationError::Missing(Subject::Tenant { .. }) => "locum oauth status --all".to_owned(),
-        RotationError::StillUsed { .. } => of("status", ""),
+        RotationError::StillUsed { .. } => report(subject),
         RotationError::Unverified { passes: true, .. } => of("verify", ""),
         RotationError::Unverified { .. } | RotationError::NothingToVerify { .. } => {
             format!("locum probe {}", probed(subject)?)

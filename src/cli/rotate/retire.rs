@@ -11,7 +11,7 @@ use crate::cli::exit::{self, Failure};
 use crate::cli::output;
 use crate::cli::places::{self, Held};
 use crate::model::{CredentialKind, Previous};
-use crate::rotation::{Rotation, RotationError, Subject};
+use crate::rotation::{Rotation, RotationError, Subject, clear_old_reports};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Retire {
@@ -65,6 +65,7 @@ pub(super) async fn run(desk: &Desk, arguments: Retire) -> Result<()> {
             errors.push((meant.subject, error));
         }
     }
+    clear_old_reports(&desk.directory, Timestamp::now()).await;
     conclude(errors, total, unread)
 }
 
@@ -115,7 +116,10 @@ async fn retire(rotation: &Rotation, meant: &Meant, now: bool) -> Result<(), Rot
         output::note(format!("{name}: there is no previous one, so there is nothing to retire"));
         return Ok(());
     };
-    rotation.retire(subject, now).await?;
+    let retired = rotation.retire(subject, now).await?;
+    if let Some(note) = retired.note {
+        output::note(format!("{name}: {note}"));
+    }
     let (label, id) = (&previous.credential.label, &previous.credential.id);
     let called = places::named(label, id);
     if previous.usable {

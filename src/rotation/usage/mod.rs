@@ -16,7 +16,7 @@ use super::{Rotation, RotationError, Subject};
 use crate::broker::DirectoryError;
 use crate::store::StoreError;
 
-pub use reports::{LIVE_FOR, Reports, StillUsed, still_used};
+pub use reports::{LIVE_FOR, Reports, StillUsed, clear_old_reports, still_used};
 pub use writer::UsageWriter;
 
 /// How often a node looks and tells. No key in the file changes it.
@@ -65,7 +65,6 @@ impl Rotation {
             }
             Err(error) => return Err(error.into()),
         };
-        reports.clear(&self.directory, now).await;
         let mut used = reports.still_used(&subject.holder(), subject.kind(), &previous.credential.id, now);
         used.retain(|used| used.live > 0);
         match (used.is_empty(), anyway) {

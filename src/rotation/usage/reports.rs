@@ -76,7 +76,7 @@ impl Reports {
     }
 
     /// Removes what nodes told long ago; what cannot be removed stays. How many were.
-    pub async fn clear(&self, directory: &Directory, now: Timestamp) -> usize {
+    async fn clear(&self, directory: &Directory, now: Timestamp) -> usize {
         let mut removed = 0;
         let old = self.0.iter().filter(|report| report.written + KEPT_FOR < now).take(REMOVED_MAX);
         for report in old {
@@ -101,6 +101,14 @@ pub async fn still_used(
     now: Timestamp,
 ) -> Result<Vec<StillUsed>, DirectoryError> {
     Ok(Reports::read(directory).await?.still_used(&subject.holder(), subject.kind(), id, now))
+}
+
+/// Removes what nodes told more than a month ago, for operators: each start of a node leaves a record. It is no matter if it
+/// cannot be done.
+pub async fn clear_old_reports(directory: &Directory, now: Timestamp) {
+    if let Ok(reports) = Reports::read(directory).await {
+        reports.clear(directory, now).await;
+    }
 }
 
 impl StillUsed {
@@ -128,13 +136,14 @@ impl StillUsed {
         let Self { host, live, last_seen, logins, more, .. } = self;
         let names: Vec<&str> =
             logins.iter().filter(|it| *live == 0 || it.live > 0).map(|it| it.login.as_str()).collect();
-        let more = if *more || names.is_empty() { " and others" } else { "" };
+        let more = if *more { " and others" } else { "" };
         let sessions = match live {
             0 => "no session".to_owned(),
             1 => "1 session".to_owned(),
             live => format!("{live} sessions"),
         };
-        format!("{sessions} on {host} ({}{more}, last seen {last_seen:.0})", names.join(", "))
+        let last_seen = last_seen.strftime("%Y-%m-%d %H:%M UTC");
+        format!("{sessions} on {host} ({}{more}, last seen {last_seen})", names.join(", "))
     }
 }
 
@@ -211,7 +220,7 @@ mod tests {
     fn it_says_who_and_where() {
         let reports = Reports(vec![report("n", at(1), 2, at(1))]);
         let used = reports.still_used(&Holder::Account("scan@contoso.com".into()), KIND, "c1", at(1));
-        assert_eq!(used[0].described(), "2 sessions on mail1 (of-n, last seen 1970-01-01T00:01:00Z)");
+        assert_eq!(used[0].described(), "2 sessions on mail1 (of-n, last seen 1970-01-01 00:01 UTC)");
     }
 
     #[tokio::test]
