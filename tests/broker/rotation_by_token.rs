@@ -33,7 +33,6 @@ struct Scene {
     provider: Provider,
     bob: Actor,
     rotation: Rotation,
-    tokens: Arc<Tokens>,
     stop: CancellationToken,
 }
 
@@ -55,7 +54,7 @@ impl Scene {
         let (stop, running) = (CancellationToken::new(), Arc::clone(&tokens));
         let until = stop.clone();
         tokio::spawn(async move { running.run(until).await });
-        Self { lab, provider, bob, rotation, tokens, stop }
+        Self { lab, provider, bob, rotation, stop }
     }
 
     fn subject(&self) -> Subject {
