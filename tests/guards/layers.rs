@@ -78,16 +78,33 @@ const ROOMS: &[Room] = &[
             // A record is put back at the version it was read at; a node may lack the right to tell who uses what.
             ("store", &["StoreError", "Version"]),
             ("audit", ALL),
-            ("broker", &["Broker", "Choice", "Directory", "DirectoryError", "Lease", "Reason", "Versioned"]),
-            // When what access tokens are got with ends, and why there is none.
+            (
+                "broker",
+                &[
+                    "Broker",
+                    "Choice",
+                    "Directory",
+                    "DirectoryError",
+                    "KeptTokens",
+                    "Lease",
+                    "Reason",
+                    "Versioned",
+                    "account_of_domain",
+                    "is_of_domain",
+                ],
+            ),
+            // When what access tokens are got with ends, why there is none, and what of it is kept elsewhere.
             (
                 "credential",
                 &[
                     "CredentialError",
-                    "oauth2::Authentication",
+                    "is_to_be_deleted",
                     "oauth2::FailureKind",
                     "oauth2::Grant",
                     "oauth2::OAuth2",
+                    "oauth2::TokenFailure",
+                    "oauth2::is_made_here",
+                    "oauth2::kept_in",
                 ],
             ),
             ("upstream", &["Cause", "Upstreams"]),
@@ -151,6 +168,7 @@ const ROOMS: &[Room] = &[
                     "Damage",
                     "Directory",
                     "DirectoryError",
+                    "KeptTokens",
                     "Page",
                     "Reason",
                     "Versioned",
