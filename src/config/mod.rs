@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn what_the_sample_has_commented_out_is_the_default_or_an_example() {
         // Those without a default; the sample shows how they are written.
-        const EXAMPLES: [&str; 20] = [
+        const EXAMPLES: [&str; 21] = [
             "store.key-credential",
             "store.key-environment",
             "store.namespace",
@@ -296,6 +296,7 @@ mod tests {
             "store.login.token-environment",
             "store.login.role",
             "listener.upstream",
+            "upstream.own.app-passwords-max",
             "admin.bind",
             "rotation.max-age.app-password",
             "rotation.max-age.oauth2",

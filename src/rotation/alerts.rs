@@ -195,6 +195,13 @@ impl Alerts {
         true
     }
 
+    /// Whether that was said of a credential within a day.
+    pub fn has_said(&self, kind: AlertKind, subject: &str, credential: &str) -> bool {
+        let key = (kind, Some(subject.to_owned()), Some(credential.to_owned()));
+        let said = self.0.said.lock().expect("no holder of this lock panics");
+        said.get(&key).is_some_and(|at| Timestamp::now() < *at + SAID_FOR)
+    }
+
     fn is_new(&self, alert: &Alert, now: Timestamp) -> bool {
         self.0.is_first((alert.kind, alert.subject.clone(), alert.credential.clone()), now)
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use locum::config::Config;
-use locum::model::{AppPasswordFormat, Authority, Mechanism, Protocol, UpstreamTls, presets};
+use locum::model::{AppPasswordFormat, Authority, CredentialKind, Mechanism, Protocol, UpstreamTls, presets};
 use locum::session::ListenerTls;
 use locum::store::vault::Login;
 use locum::store::{self, KeySource, cache, vault};
@@ -93,6 +93,37 @@ fn every_setting_arrives_in_its_place() {
         delegated_scopes: vec!["imap".into(), "offline_access".into()],
     };
     assert_eq!(own.authority, Some(expected));
+}
+
+#[test]
+fn what_is_said_of_rotation_arrives() {
+    use CredentialKind::{AppPassword, OAuth2};
+    let rotation = load("everything.toml").rotation;
+    let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
+    assert_eq!((rotation.grace, rotation.second_look), (days(2), Duration::from_secs(45)));
+    let keeper = &rotation.keeper;
+    assert_eq!((keeper.keeps, keeper.verify_every, keeper.rollback_after, keeper.retires), (false, None, 0, false));
+    for (kind, class, age) in [
+        (AppPassword, None, Some(180)),
+        (OAuth2, None, None),
+        (AppPassword, Some("printers"), Some(90)),
+        (OAuth2, Some("printers"), Some(365)),
+        (AppPassword, Some("scanners"), Some(180)),
+    ] {
+        assert_eq!(rotation.max_ages.of(kind, class), age.map(days), "{kind} {class:?}");
+    }
+    let webhook = rotation.webhook.unwrap();
+    assert_eq!(webhook.url, "http://127.0.0.1:9093/locum?team=mail");
+    assert!(webhook.token_file.unwrap().ends_with("tests/config/valid/webhook-token"));
+}
+
+#[test]
+fn a_node_keeps_credentials_unless_its_store_is_a_vault() {
+    assert!(parse("").rotation.keeper.keeps);
+    assert!(!load("vault-smallest.toml").rotation.keeper.keeps);
+    let text = std::fs::read_to_string("tests/config/valid/vault-smallest.toml").unwrap();
+    let config = Config::parse(&format!("{text}\n[rotation]\nkeeper = true\n"), Path::new("locum.toml"));
+    assert!(config.unwrap().rotation.keeper.keeps);
 }
 
 #[test]

@@ -93,18 +93,18 @@ const ROOMS: &[Room] = &[
                     "is_of_domain",
                 ],
             ),
-            // When what access tokens are got with ends, and why there is none.
+            // When what access tokens are got with ends, why there is none, and what of it is kept elsewhere.
             (
                 "credential",
                 &[
                     "CredentialError",
                     "is_to_be_deleted",
-                    "oauth2::TokenFailure",
-                    "oauth2::is_made_here",
-                    "oauth2::kept_in",
                     "oauth2::FailureKind",
                     "oauth2::Grant",
                     "oauth2::OAuth2",
+                    "oauth2::TokenFailure",
+                    "oauth2::is_made_here",
+                    "oauth2::kept_in",
                 ],
             ),
             ("upstream", &["Cause", "Upstreams"]),

@@ -55,7 +55,9 @@ pub(super) async fn run(path: &Path, arguments: Arguments) -> Result<()> {
         let header = ["ACCOUNT", "KIND", "WHY", "SINCE / BY", "WHAT TO DO"];
         output::table(header, due.iter().map(cells).collect(), "nothing is due");
     }
-    rests.into_iter().map(Rest::tell).collect()
+    // Each says what it has to say, whatever the other came to.
+    let told: Vec<Result<()>> = rests.into_iter().map(Rest::tell).collect();
+    told.into_iter().collect()
 }
 
 /// What is due of all accounts and domains. Only that is kept, however many there are.

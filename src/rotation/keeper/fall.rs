@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
 
 use super::look::Seen;
-use super::{Keeper, subject};
+use super::{Keeper, name, subject};
 use crate::model::{Slot, Slots};
 use crate::rotation::machine::{Done, REFUSALS_MAX};
 use crate::rotation::schedule::command;
@@ -69,22 +69,30 @@ impl Keeper {
 
     /// Tells that a credential is dead, or rolls it back.
     async fn consider(&self, subject: &Subject) {
-        let used = self.ledger.used(&subject.holder(), subject.kind());
-        let Ok(slots) = self.rotation.slots(subject).await else { return };
-        let Some(current) = slots.current.as_ref() else { return };
-        let Some(refused) = used.iter().find(|it| it.credential == current.id && it.refusals > 0) else { return };
         let options = &self.rotation.options;
-        let fall = match options.keeper.keeps {
-            true => judge(&slots, &used, options.keeper.rollback_after, Timestamp::now()),
-            false => None,
-        };
-        let Some(fall) = fall else {
-            let helped = |it: &&Used| it.credential != current.id && it.last_success >= refused.last_refusal;
-            if refused.refusals >= REFUSALS_MAX && !used.iter().any(|it| helped(&it)) {
-                self.tell_refused(subject, &current.id, "the provider refused it to clients");
-            }
+        let used = self.ledger.used(&subject.holder(), subject.kind());
+        let is_refused = |it: &&Used| it.slot == Slot::Current && it.place.is_none() && it.refusals > 0;
+        let Some(refused) = used.iter().find(is_refused) else { return };
+        let id = refused.credential.as_str();
+        let is_helped = used.iter().any(|it| it.credential != id && it.last_success >= refused.last_refusal);
+        let is_new = refused.last_refusal.is_some_and(|last| last + options.second_look > Timestamp::now());
+        // What there is to tell of it comes with the next refusal, or a while after this one, or was told. No record is read
+        // for it: there may be many of these.
+        let is_dead = refused.refusals >= REFUSALS_MAX && !is_new;
+        if !is_helped && (!is_dead || self.alerts.has_said(AlertKind::Refused, &name(subject), id)) {
             return;
-        };
+        }
+        if is_helped && !options.keeper.keeps {
+            return; // told when the client was let in
+        }
+        let Ok(slots) = self.rotation.slots(subject).await else { return };
+        if slots.current.as_ref().is_none_or(|current| current.id != id) {
+            return;
+        }
+        if !is_helped {
+            return self.tell_refused(subject, id, &format!("it refused it {} times", refused.refusals));
+        }
+        let Some(fall) = judge(&slots, &used, options.keeper.rollback_after, Timestamp::now()) else { return };
         if fall.at + options.second_look > Timestamp::now() {
             return; // it is still there at the next look
         }
