@@ -128,6 +128,23 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         credential: Option<String>,
     },
+    /// Something that somebody has to know.
+    Alert {
+        /// What kind of thing: `"refused"`, `"rolled-back"` …
+        kind: &'static str,
+        /// An account, or `@` and a domain.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        subject: Option<String>,
+        /// The id of the credential.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        credential: Option<String>,
+        /// What happened, in words for the operator.
+        cause: String,
+        /// What to do.
+        remedy: String,
+        /// Since when.
+        since: Timestamp,
+    },
     /// A session that was logged in ended.
     End {
         /// The client's login name.

@@ -10,7 +10,7 @@ use super::{Directory, DirectoryError, Reason, Versioned};
 use crate::credential::oauth2::{AccessToken, Tokens};
 use crate::credential::{self, CredentialError, CredentialVersion, Issued, Ready};
 use crate::model::{
-    Account, Authority, CredentialKind, Endpoint, Profile, Protocol, Slot, Slots, StoredCredential, Tenant,
+    Account, Authority, CredentialKind, Endpoint, Holder, Profile, Protocol, Slot, Slots, StoredCredential, Tenant,
 };
 
 /// The records, and the access tokens that come of them.
@@ -61,6 +61,10 @@ pub(super) struct Found {
     pub(super) ready: Ready,
     /// The place that it has in its record.
     pub(super) slot: Slot,
+    /// Whose record that is.
+    pub(super) holder: Holder,
+    /// The id of the one that is current there, where another one is used in its place.
+    pub(super) passed_over: Option<String>,
     pub(super) fell_back: Option<String>,
 }
 
@@ -146,14 +150,15 @@ impl Keyring {
             CredentialKind::OAuth2 => {
                 let authority = credential::authority(door.profile, door.protocol, door.endpoint)?;
                 let of_domain;
-                let slots = match own.filter(|own| search.candidates(own).next().is_some()) {
-                    Some(own) => own,
+                let (holder, slots) = match own.filter(|own| search.candidates(own).next().is_some()) {
+                    Some(own) => (Holder::Account(account.name.clone()), own),
                     None => {
                         of_domain = self.of_domain(account, door.protocol, search.fresh).await?;
-                        of_domain.as_ref().ok_or(CredentialError::None)?
+                        let tenant = of_domain.as_ref().ok_or(CredentialError::None)?;
+                        (Holder::Tenant(tenant.domain.clone()), &tenant.oauth2)
                     }
                 };
-                self.by_token(slots, authority, account.identity(door.protocol), search).await
+                self.by_token(holder, slots, authority, account.identity(door.protocol), search).await
             }
         }
     }
@@ -162,36 +167,37 @@ impl Keyring {
     /// can show matter: a mailbox that takes no token would take no other either.
     async fn by_token(
         &self,
+        holder: Holder,
         slots: &Slots,
         authority: &Authority,
         identity: &str,
         search: Search<'_>,
     ) -> Result<Found, Reason> {
-        let mut before = Before::default();
+        let mut before = Before::of(holder);
         for (slot, stored) in search.candidates(slots) {
             let wanted = Arc::new(credential::wanted(stored, authority, identity)?);
             if search.spent.versions.contains(&wanted.version) {
-                before.refused(slot, CredentialError::Refused);
+                before.refused(slot, stored, CredentialError::Refused);
                 continue;
             }
             match self.tokens.access_token(&wanted).await {
                 Ok(token) => return Ok(before.found(slot, Ready::of_token(identity, Issued { wanted, token }))),
-                Err(failure) if failure.is_about_the_application() => before.refused(slot, failure.into()),
+                Err(failure) if failure.is_about_the_application() => before.refused(slot, stored, failure.into()),
                 Err(failure) => return Err(CredentialError::from(failure).into()),
             }
         }
         Err(before.none())
     }
 
-    /// The credentials of the domain that the account's mailbox is in, if that is at the account's upstream.
+    /// The domain that the account's mailbox is in, with its credentials, if that is at the account's upstream.
     async fn of_domain(
         &self,
         account: &Account,
         protocol: Protocol,
         fresh: Freshness,
-    ) -> Result<Option<Slots>, DirectoryError> {
+    ) -> Result<Option<Tenant>, DirectoryError> {
         let tenant = self.tenant_of(account.identity(protocol), fresh).await?;
-        Ok(tenant.filter(|tenant| tenant.upstream == account.upstream).map(|tenant| tenant.oauth2))
+        Ok(tenant.filter(|tenant| tenant.upstream == account.upstream))
     }
 
     async fn tenant_of(&self, address: &str, fresh: Freshness) -> Result<Option<Tenant>, DirectoryError> {
@@ -205,13 +211,13 @@ impl Keyring {
 }
 
 fn app_password(account: &Account, own: Option<&Slots>, door: Door<'_>, search: Search<'_>) -> Result<Found, Reason> {
-    let mut before = Before::default();
+    let mut before = Before::of(Holder::Account(account.name.clone()));
     for (slot, stored) in own.into_iter().flat_map(|own| search.candidates(own)) {
         let ready = credential::app_password(account, stored, door.protocol, door.endpoint)?;
         if !search.spent.versions.contains(&ready.version) {
             return Ok(before.found(slot, ready));
         }
-        before.refused(slot, CredentialError::Refused);
+        before.refused(slot, stored, CredentialError::Refused);
     }
     Err(before.none())
 }
@@ -230,24 +236,39 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Those of one kind that were looked at before.
-#[derive(Debug, Default)]
+/// Those of one kind in one record that were looked at before.
+#[derive(Debug)]
 struct Before {
+    holder: Holder,
     /// The first of them, which is the best one.
-    refused: Option<(Slot, CredentialError)>,
+    refused: Option<Refused>,
+}
+
+#[derive(Debug)]
+struct Refused {
+    slot: Slot,
+    id: String,
+    error: CredentialError,
 }
 
 impl Before {
-    fn refused(&mut self, slot: Slot, error: CredentialError) {
-        self.refused.get_or_insert((slot, error));
+    fn of(holder: Holder) -> Self {
+        Self { holder, refused: None }
+    }
+
+    fn refused(&mut self, slot: Slot, stored: &StoredCredential, error: CredentialError) {
+        self.refused.get_or_insert_with(|| Refused { slot, id: stored.id.clone(), error });
     }
 
     fn found(self, slot: Slot, ready: Ready) -> Found {
-        Found { ready, slot, fell_back: self.refused.map(|(slot, error)| format!("the {slot} one: {error}")) }
+        let Self { holder, refused } = self;
+        let fell_back = refused.as_ref().map(|it| format!("the {} one: {}", it.slot, it.error));
+        let passed_over = refused.filter(|it| it.slot == Slot::Current).map(|it| it.id);
+        Found { ready, slot, holder, passed_over, fell_back }
     }
 
     fn none(self) -> Reason {
-        self.refused.map_or(CredentialError::None, |(_, error)| error).into()
+        self.refused.map_or(CredentialError::None, |it| it.error).into()
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::keyring::{Found, Spent};
 use crate::credential::{CredentialVersion, Ready};
-use crate::model::{CredentialKind, Endpoint, Profile, Protocol, Slot};
+use crate::model::{CredentialKind, Endpoint, Holder, Profile, Protocol, Slot};
 use crate::sasl::Credentials;
 
 /// A session's right to an account's credential. Only the broker makes one, and no upstream can be logged in to without
@@ -19,6 +19,8 @@ pub struct Lease {
     protocol: Protocol,
     credential: Ready,
     slot: Slot,
+    holder: Holder,
+    passed_over: Option<String>,
     fell_back: Option<String>,
     spent: Spent,
 }
@@ -34,7 +36,7 @@ impl Lease {
         found: Found,
     ) -> Self {
         let (login, account, served) = (login.to_owned(), account.to_owned(), served.to_owned());
-        let Found { ready: credential, slot, fell_back } = found;
+        let Found { ready: credential, slot, holder, passed_over, fell_back } = found;
         Self {
             login,
             account,
@@ -44,6 +46,8 @@ impl Lease {
             protocol,
             credential,
             slot,
+            holder,
+            passed_over,
             fell_back,
             spent: Spent::default(),
         }
@@ -51,10 +55,24 @@ impl Lease {
 
     /// The same for another credential. None of `spent` is to be used again.
     pub(super) fn with(&self, found: Found, spent: Spent) -> Self {
-        let Found { ready: credential, slot, fell_back } = found;
+        let Found { ready: credential, slot, holder, passed_over, fell_back } = found;
         let (login, account, served) = (self.login.clone(), self.account.clone(), self.served.clone());
         let (profile, endpoint) = (Arc::clone(&self.profile), self.endpoint.clone());
-        Self { login, account, profile, served, endpoint, protocol: self.protocol, credential, slot, fell_back, spent }
+        let protocol = self.protocol;
+        Self {
+            login,
+            account,
+            profile,
+            served,
+            endpoint,
+            protocol,
+            credential,
+            slot,
+            holder,
+            passed_over,
+            fell_back,
+            spent,
+        }
     }
 
     /// The credential, for the broker.
@@ -85,6 +103,16 @@ impl Lease {
     /// The account's name.
     pub fn account(&self) -> &str {
         &self.account
+    }
+
+    /// Whose record the credential is in.
+    pub fn holder(&self) -> &Holder {
+        &self.holder
+    }
+
+    /// The id of the credential that is current there, where this one is used in its place because that is refused.
+    pub fn passed_over(&self) -> Option<&str> {
+        self.passed_over.as_deref()
     }
 
     /// The upstream profile's name.

@@ -26,8 +26,7 @@ impl Broker {
     ) -> Result<(), Reason> {
         let unknown = || Reason::UpstreamUnknown { upstream: upstream.to_owned() };
         let profile = self.upstreams.get(upstream).ok_or_else(unknown)?;
-        let not_taken =
-            || CredentialError::TokensNotTaken { upstream: upstream.to_owned(), protocol: Protocol::Imap };
+        let not_taken = || CredentialError::TokensNotTaken { upstream: upstream.to_owned(), protocol: Protocol::Imap };
         let authority = profile.authority.as_ref().ok_or_else(not_taken)?;
         let wanted = credential::wanted(stored, authority, mailbox)?;
         let tokens = self.keyring.tokens();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::machine::{self, Actor, Done, Promotion, Staging, StepError};
-use super::{Options, Point, RotationError, Subject, Witness, upkeep};
+use super::{Options, Point, Retired, RotationError, Subject, Witness, upkeep};
 use crate::audit::{Audit, Event};
 use crate::broker::{Broker, Directory, DirectoryError, KeptTokens};
 use crate::credential::oauth2::kept_in;
@@ -135,14 +135,42 @@ impl Rotation {
         Ok(())
     }
 
-    /// Takes the previous credential out of use; before its grace is over only with `now`.
+    /// The same, if it still takes the place of `current` with `previous`: for those who judged by what they saw, and are not
+    /// to undo what somebody else did meanwhile.
     ///
     /// # Errors
     /// See [`StepError`] and [`RotationError`].
-    pub async fn retire(&self, subject: &Subject, now: bool) -> Result<Done, RotationError> {
+    pub async fn roll_back_from(
+        &self,
+        subject: &Subject,
+        current: &str,
+        previous: &str,
+        reason: &str,
+    ) -> Result<Done, RotationError> {
+        let grace = self.options.grace;
+        let step = |slots: &mut Slots, actor: Actor<'_>| {
+            let is = |slot, id: &str| slots.in_slot(slot).is_some_and(|stored: &StoredCredential| stored.id == id);
+            if !is(Slot::Current, current) || !is(Slot::Previous, previous) {
+                return Ok(Done::Before);
+            }
+            machine::roll_back(slots, reason, grace, actor)
+        };
+        let done = self.take(subject, "rolled back", Some(previous), step).await?;
+        if done == Done::Now {
+            self.pass(Point::RolledBack);
+        }
+        Ok(done)
+    }
+
+    /// Takes the previous credential out of use; before its grace is over, and while sessions use it, only with `now`.
+    ///
+    /// # Errors
+    /// [`RotationError::StillUsed`]; see [`StepError`] and [`RotationError`].
+    pub async fn retire(&self, subject: &Subject, now: bool) -> Result<Retired, RotationError> {
+        let note = self.note_use(subject, now).await?;
         let done = self.take(subject, "retired", None, |slots, actor| machine::retire(slots, now, actor)).await?;
         self.pass(Point::Retired);
-        Ok(done)
+        Ok(Retired { done, note })
     }
 
     /// Gives the next credential up.

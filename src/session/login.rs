@@ -8,6 +8,7 @@ use crate::model::{Attempt, Refusal, Slot};
 use crate::net::Stream;
 use crate::proto::UpstreamReady;
 use crate::upstream::{Cause, LoggedIn, Place, UpstreamError};
+use crate::usage::{Entered, Use};
 use tokio::time::Instant;
 
 use super::{Listener, Sessions};
@@ -28,6 +29,8 @@ pub(super) struct Login {
     pub(super) ready: UpstreamReady,
     /// Held until the session ends.
     _place: Place,
+    /// The same.
+    _use: Use,
 }
 
 /// A client that is logged in and an upstream that is, too.
@@ -69,12 +72,15 @@ impl Sessions {
                 Ok(logged_in) => {
                     self.record_upstream(origin, &lease, None, took);
                     self.overlap.entered(&lease);
-                    return Ok(Login::new(&lease, logged_in));
+                    return Ok(Login::new(&lease, logged_in, self.ledger.entered(entered(&lease))));
                 }
                 Err(error) => error,
             };
             if error.was_tried() {
                 tries += 1;
+                if error.cause() == Cause::AuthBad {
+                    self.ledger.refused(lease.holder(), lease.credential_kind(), lease.credential_id(), lease.slot());
+                }
                 self.record_upstream(origin, &lease, Some(&error), took);
             }
             let renewed = match objection(error.cause()) {
@@ -123,9 +129,10 @@ impl Sessions {
 }
 
 impl Login {
-    fn new(lease: &Lease, logged_in: LoggedIn) -> Self {
+    fn new(lease: &Lease, logged_in: LoggedIn, in_use: Use) -> Self {
         let LoggedIn { stream, ready, place } = logged_in;
-        Self { login: lease.login().to_owned(), account: lease.account().to_owned(), stream, ready, _place: place }
+        let (login, account) = (lease.login().to_owned(), lease.account().to_owned());
+        Self { login, account, stream, ready, _place: place, _use: in_use }
     }
 }
 
@@ -141,5 +148,18 @@ fn objection(cause: Cause) -> Option<Objection> {
         | Cause::Refused
         | Cause::Untrusted
         | Cause::Unavailable => None,
+    }
+}
+
+/// What is used, for the ledger.
+fn entered(lease: &Lease) -> Entered {
+    Entered {
+        holder: lease.holder().clone(),
+        kind: lease.credential_kind(),
+        credential: lease.credential_id().to_owned(),
+        slot: lease.slot(),
+        passed_over: lease.passed_over().map(str::to_owned),
+        login: lease.login().to_owned(),
+        protocol: lease.protocol(),
     }
 }

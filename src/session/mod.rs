@@ -28,6 +28,7 @@ use crate::model::{Attempt, Profile};
 use crate::net::{RelayOptions, Stream, relay};
 use crate::proto::{self, Goodbye, Server, ServerAction, ServerLimits, ServerOptions, ServerTls};
 use crate::upstream::Upstreams;
+use crate::usage::Ledger;
 use error::SessionError;
 use login::{Established, Login};
 use overlap::Overlap;
@@ -46,9 +47,10 @@ const LINGER: Duration = Duration::from_secs(2);
 pub struct Sessions {
     name: String,
     options: Options,
-    broker: Broker,
+    broker: Arc<Broker>,
     upstreams: Arc<Upstreams>,
     audit: Audit,
+    ledger: Ledger,
     next: AtomicU64,
     strangers: Strangers,
     overlap: Overlap,
@@ -73,7 +75,7 @@ impl Sessions {
     pub fn new(
         name: String,
         options: Options,
-        broker: Broker,
+        broker: Arc<Broker>,
         upstreams: Arc<Upstreams>,
         audit: Audit,
         drain: CancellationToken,
@@ -87,12 +89,20 @@ impl Sessions {
             broker,
             upstreams,
             audit,
+            ledger: Ledger::default(),
             next: AtomicU64::new(1),
             strangers,
             overlap: Overlap::new(),
             drain,
             kill,
         }
+    }
+
+    /// The same, with who uses which credential put down in that ledger.
+    #[must_use]
+    pub fn counted_in(mut self, ledger: Ledger) -> Self {
+        self.ledger = ledger;
+        self
     }
 
     /// Serves one connection until it is closed.

@@ -13,6 +13,8 @@ mod hostile_upstreams;
 mod matrix;
 mod oauth2;
 mod offers;
+mod overlap;
+mod overlap_by_token;
 mod pipelining;
 mod probe;
 mod provider_refusals;

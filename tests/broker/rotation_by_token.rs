@@ -138,8 +138,7 @@ fn operator(lab: &Lab, patience: Duration) -> (Rotation, Arc<Tokens>) {
     let https = Https::new(&client_tls, HttpOptions::default()).unwrap();
     let tokens = Arc::new(tokens(directory.clone(), https, config.tokens));
     let audit = Audit::default();
-    let broker =
-        Broker::new(directory.clone(), Arc::clone(&tokens), config.upstreams, audit.clone(), config.broker);
+    let broker = Broker::new(directory.clone(), Arc::clone(&tokens), config.upstreams, audit.clone(), config.broker);
     let upstreams = Arc::new(Upstreams::new(client_tls, config.upstream));
     let mut options = config.rotation;
     options.second_look = Duration::from_millis(50);

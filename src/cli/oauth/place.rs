@@ -49,7 +49,8 @@ pub(super) fn tell(before: &Slots, now: &Slots) {
 /// Says what is to be deleted at the provider.
 pub(super) fn tell_to_delete<'l>(leftovers: impl IntoIterator<Item = &'l Leftover>) {
     for left in leftovers {
-        let name = if left.label.is_empty() { format!("the one that was {} here", left.id) } else { left.label.clone() };
+        let name =
+            if left.label.is_empty() { format!("the one that was {} here", left.id) } else { left.label.clone() };
         output::note(format!("to be deleted in the registration of the application: {name}"));
     }
 }

@@ -113,6 +113,7 @@ fn help(error: &RotationError, subject: &Subject) -> Option<String> {
         },
         RotationError::Missing(Subject::Account { .. }) => "locum account list".to_owned(),
         RotationError::Missing(Subject::Tenant { .. }) => "locum oauth status --all".to_owned(),
+        RotationError::StillUsed { .. } => of("status", ""),
         RotationError::Unverified { passes: true, .. } => of("verify", ""),
         RotationError::Unverified { .. } | RotationError::NothingToVerify { .. } => {
             format!("locum probe {}", probed(subject)?)

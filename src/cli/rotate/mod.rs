@@ -1,6 +1,7 @@
 //! `locum rotate …`: one credential takes the place of another, and no client is touched. Each verb says what it did and
 //! what to type next; none shows a secret.
 
+mod due;
 mod go;
 pub(super) mod hint;
 mod leave;
@@ -50,6 +51,8 @@ pub(super) enum Command {
     Label(upkeep::Label),
     /// Show how far rotations are, what is to be deleted in the portal, and what to type next.
     Status(status::Arguments),
+    /// Show what is due: what is too old, ends, was begun and not ended, or is to be deleted at the provider.
+    Due(due::Arguments),
 }
 
 /// Whose credential it is.
@@ -80,9 +83,13 @@ fn subject(name: &str, kind: CredentialKind) -> Result<Subject> {
 }
 
 pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
+    if let Command::Due(arguments) = command {
+        return due::run(path, arguments).await;
+    }
     let desk = Desk::open(path).await?;
     match command {
         Command::Run(arguments) => go::run(&desk, arguments).await,
+        Command::Due(_) => Ok(()), // it needs no provider
         Command::Stage(arguments) => stage::run(&desk, arguments).await,
         Command::Verify(arguments) => verify::run(&desk, arguments).await,
         Command::Promote(arguments) => promote::promote(&desk, arguments).await,

@@ -181,7 +181,9 @@ impl Proof {
         let Authentication::Certificate { certificate, .. } = oauth2.authentication else { return Ok(()) };
         if self.new_key {
             write_certificate(&certificate, self.certificate_out.as_deref())?;
-            output::note("upload that certificate in the registration of the application, under Certificates & secrets;");
+            output::note(
+                "upload that certificate in the registration of the application, under Certificates & secrets;",
+            );
             output::note("until then the authority does not know the key, and it stays staged");
         }
         Ok(())
