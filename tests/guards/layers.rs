@@ -78,7 +78,34 @@ const ROOMS: &[Room] = &[
             // A record is put back at the version it was read at; a node may lack the right to tell who uses what.
             ("store", &["StoreError", "Version"]),
             ("audit", ALL),
-            ("broker", &["Broker", "Choice", "Directory", "DirectoryError", "Reason", "Versioned"]),
+            (
+                "broker",
+                &[
+                    "Broker",
+                    "Choice",
+                    "Directory",
+                    "DirectoryError",
+                    "KeptTokens",
+                    "Reason",
+                    "Versioned",
+                    "account_of_domain",
+                    "is_of_domain",
+                ],
+            ),
+            // Whether the authority takes what an application shows, and what of it is left behind; never a secret.
+            (
+                "credential",
+                &[
+                    "CredentialError",
+                    "is_to_be_deleted",
+                    "oauth2::FailureKind",
+                    "oauth2::Grant",
+                    "oauth2::OAuth2",
+                    "oauth2::TokenFailure",
+                    "oauth2::is_made_here",
+                    "oauth2::kept_in",
+                ],
+            ),
             ("upstream", &["Cause", "Upstreams"]),
             ("usage", &["Ledger", "Used"]),
         ],
@@ -140,6 +167,7 @@ const ROOMS: &[Room] = &[
                     "Damage",
                     "Directory",
                     "DirectoryError",
+                    "KeptTokens",
                     "Page",
                     "Reason",
                     "Versioned",

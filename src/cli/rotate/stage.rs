@@ -82,7 +82,8 @@ impl New {
             return Ok(if is_current { Staged::Current } else { Staged::Next(id) });
         }
         if self.proof.is_given() {
-            let message = "an app password is a secret and nothing else; the rest is for --kind oauth2, or a domain as @DOMAIN";
+            let message =
+                "an app password is a secret and nothing else; the rest is for --kind oauth2, or a domain as @DOMAIN";
             return Err(Failure::new(exit::USAGE, message).into());
         }
         let account = account::find(&desk.directory, subject.name()).await?.record;
