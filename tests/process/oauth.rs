@@ -174,7 +174,7 @@ fn a_mailbox_is_entered_by_device_code() {
         [&status[0]["others"][0]["place"], &status[0]["others"][0]["id"]],
         ["previous", before.credential.as_str()]
     );
-    scene.run(&["rotate", "retire", ALICE, "--kind", "oauth2", "--now"]).succeeded();
+    scene.run(&["rotate", "retire", ALICE, "--kind", "oauth2", "--now", "--yes"]).succeeded();
     let stored = scene.stored();
     assert_eq!(stored.tokens, 1);
     assert_ne!(stored.kept.unwrap().credential, before.credential);
