@@ -271,7 +271,8 @@ mod tests {
     use crate::credential::oauth2::{HttpAnswer, HttpError, TokenEndpoint};
     use crate::model::presets::preset;
     use crate::model::{
-        AppPasswordFormat, Binding, CredentialKind, Identity, Policy, Preference, RecordId, RecordKind, Secret, Slots,
+        AppPasswordFormat, Binding, CredentialKind, Identity, Next, NextState, Policy, Preference, RecordId,
+        RecordKind, Secret, Slots,
     };
     use crate::store::memory::Memory;
     use crate::store::{Expected, Record, Store, StoreError, Version};
@@ -396,5 +397,33 @@ mod tests {
         let renewed = broker.renew(&lease, Objection::Credential).await.unwrap().unwrap();
         assert_eq!(renewed.credential_id(), "new");
         assert!(broker.renew(&renewed, Objection::Credential).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn an_operator_is_led_to_the_place_that_is_named_and_to_no_other() {
+        let directory = Directory::new(Arc::new(Memory::new()));
+        let mut account = account("now");
+        let staged = self::account("staged").credentials.remove(&CredentialKind::AppPassword).unwrap();
+        let slots = account.credentials.get_mut(&CredentialKind::AppPassword).unwrap();
+        slots.next = staged.current.map(|credential| Next {
+            credential,
+            op: "op".into(),
+            by: "alice".into(),
+            since: Timestamp::now(),
+            state: NextState::Staged,
+            replaces: false,
+            refused: None,
+        });
+        directory.put_account(&account, None).await.unwrap();
+        let upstreams = BTreeMap::from([("gmail".to_owned(), Arc::new(preset("gmail").unwrap()))]);
+        let broker =
+            Broker::new(directory.clone(), no_tokens(&directory), upstreams, Audit::default(), Options::default());
+        for (slot, id) in [(None, "now"), (Some(Slot::Current), "now"), (Some(Slot::Next), "staged")] {
+            let lease = broker.lease_for("a", Protocol::Imap, Choice { kind: None, slot }).await.unwrap();
+            assert_eq!((lease.credential_id(), lease.slot()), (id, slot.unwrap_or(Slot::Current)));
+        }
+        let none = Choice { kind: None, slot: Some(Slot::Previous) };
+        let denied = broker.lease_for("a", Protocol::Imap, none).await.unwrap_err();
+        assert!(denied.to_string().contains("has no credential"), "{denied}");
     }
 }

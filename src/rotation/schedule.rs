@@ -326,6 +326,7 @@ mod tests {
             since,
             by: "locum".into(),
             why: LeftoverReason::Retired,
+            until: None,
             upstream: None,
             until: None,
         };

@@ -2,7 +2,7 @@
 //!
 //! A credential has two lives. Each login with it takes one; one that succeeds gives all back, one that is refused for
 //! the credential's sake keeps it. So two tries at most can be under way or lost at any time, however many clients come at
-//! once, and a credential without lives is not tried again until it is stored anew. A login refused for another cause
+//! once, and a credential without lives is not tried again until it is stored anew, or an operator says so (`retries`). A login refused for another cause
 //! (policy, limits, no mailbox, a token) costs no life, but the next one has to wait, longer each time, and as long as the
 //! provider asks for. A token is one of many that come of a credential: the next one need not wait for what was said of the
 //! one before, but if it is refused, too, the wait goes on growing.
@@ -248,6 +248,22 @@ mod tests {
         let edited = (CredentialVersion::new("v1", &Secret::new("edited")), key("v1").1, key("v1").2, Protocol::Imap);
         assert_eq!(breaker.enter_for(key("v1")).await.unwrap_err(), Open::Dead);
         assert!(breaker.enter_for(edited).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_an_operator_wants_tried_again_has_two_lives_again_and_no_more() {
+        let breaker = Breaker::default();
+        let after = |retries| {
+            let (version, name, upstream, protocol) = key("v1");
+            (version.after_retries(retries), name, upstream, protocol)
+        };
+        for retries in 0..3 {
+            for _ in 0..2 {
+                breaker.enter_for(after(retries)).await.unwrap().failed(Cause::AuthBad.into(), None);
+            }
+            assert_eq!(breaker.enter_for(after(retries)).await.unwrap_err(), Open::Dead);
+        }
+        assert!(breaker.enter_for(after(3)).await.is_ok());
     }
 
     #[tokio::test]

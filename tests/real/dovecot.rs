@@ -51,12 +51,7 @@ impl Dovecot {
         programs::require_root("Dovecot");
         let program = programs::find("dovecot");
         require_version(&program);
-        let passwords: String =
-            mailboxes.iter().map(|one| format!("{}:{{PLAIN}}{}\n", one.address, one.password)).collect();
-        let passwords = scratch.write_secret("passwords", passwords);
-        // Dovecot's auth process reads it, as its own unprivileged user.
-        let (auth_uid, _) = programs::system_account("dovecot");
-        chown(&passwords, Some(auth_uid), None).unwrap();
+        write_passwords(scratch, mailboxes);
         for folder in ["run", "state"] {
             scratch.folder(folder);
         }
@@ -128,6 +123,18 @@ impl Dovecot {
             (answers.accepted >= count).then_some(answers)
         })
     }
+}
+
+/// The passwords of all mailboxes, as they are from now on: the file is there at any time, and Dovecot looks at its size and
+/// time when somebody logs in, once a second at most. It tells no two apart that are as long as each other and of one second.
+pub(crate) fn write_passwords(scratch: &Scratch, mailboxes: &[Mailbox]) {
+    let passwords: String =
+        mailboxes.iter().map(|one| format!("{}:{{PLAIN}}{}\n", one.address, one.password)).collect();
+    let draft = scratch.write_secret("passwords.new", passwords);
+    // Dovecot's auth process reads it, as its own unprivileged user.
+    let (auth_uid, _) = programs::system_account("dovecot");
+    chown(&draft, Some(auth_uid), None).unwrap();
+    fs::rename(draft, scratch.path("passwords")).unwrap();
 }
 
 /// How often a password was right and wrong.

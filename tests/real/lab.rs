@@ -3,7 +3,7 @@
 
 use locum::model::Protocol;
 
-use crate::dovecot::{Dovecot, Mailbox};
+use crate::dovecot::{Dovecot, Mailbox, write_passwords};
 use crate::endpoint::{Endpoint, Tls};
 use crate::postfix::Postfix;
 use crate::scratch::{Certificates, Scratch};
@@ -49,6 +49,16 @@ impl Lab {
     pub(crate) fn mailbox(&self, tls: Tls) -> &Mailbox {
         let place = Tls::ALL.iter().position(|one| *one == tls).expect("every kind has its mailbox");
         &self.mailboxes[place]
+    }
+
+    /// From now on that is the one password of a mailbox. It is to be of another length than the one before.
+    pub(crate) fn set_password(&self, mailbox: &Mailbox, password: &str) {
+        let mut mailboxes = self.mailboxes.clone();
+        for one in mailboxes.iter_mut().filter(|one| one.address == mailbox.address) {
+            assert_ne!(one.password.len(), password.len(), "Dovecot would not see it in time");
+            one.password = password.to_owned();
+        }
+        write_passwords(&self.scratch, &mailboxes);
     }
 
     /// Panics unless the servers accepted at least one password and refused none. They know nothing but the app

@@ -55,8 +55,13 @@ impl Locum {
         panic!("Locum ended {START_ATTEMPTS} times instead of listening: {}", fs::read_to_string(output).unwrap());
     }
 
+    /// Its configuration.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.lab.scratch.path("locum/locum.toml")
+    }
+
     /// Everything that Locum printed so far, on both its outputs.
-    fn output(&self) -> String {
+    pub(crate) fn output(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.lab.scratch.path("locum.out")).unwrap()).into_owned()
     }
 }

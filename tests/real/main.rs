@@ -17,6 +17,7 @@ mod locum;
 mod mail;
 mod postfix;
 mod programs;
+mod rotation;
 mod scenarios;
 mod scratch;
 mod tokens;

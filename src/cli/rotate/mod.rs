@@ -45,14 +45,14 @@ pub(super) enum Command {
     Export(oauth2::Export),
     /// Let nodes try again what the provider refused.
     Retry(Target),
+    /// Show what is due: what is too old, ends, was begun and not ended, or is to be deleted at the provider.
+    Due(due::Arguments),
     /// Say how many app passwords the portal shows in all, those that are none of ours among them.
     Count(upkeep::Count),
     /// Say what the portal calls the one that is staged, or another one.
     Label(upkeep::Label),
     /// Show how far rotations are, what is to be deleted in the portal, and what to type next.
     Status(status::Arguments),
-    /// Show what is due: what is too old, ends, was begun and not ended, or is to be deleted at the provider.
-    Due(due::Arguments),
 }
 
 /// Whose credential it is.
@@ -88,8 +88,8 @@ pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
     }
     let desk = Desk::open(path).await?;
     match command {
-        Command::Run(arguments) => go::run(&desk, arguments).await,
         Command::Due(_) => Ok(()), // it needs no provider
+        Command::Run(arguments) => go::run(&desk, arguments).await,
         Command::Stage(arguments) => stage::run(&desk, arguments).await,
         Command::Verify(arguments) => verify::run(&desk, arguments).await,
         Command::Promote(arguments) => promote::promote(&desk, arguments).await,
