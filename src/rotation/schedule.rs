@@ -328,6 +328,7 @@ mod tests {
             why: LeftoverReason::Retired,
             until: None,
             upstream: None,
+            until: None,
         };
         slots.leftovers = vec![left(ago(6))];
         assert_eq!(whys(&slots), []);

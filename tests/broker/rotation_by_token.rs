@@ -348,8 +348,9 @@ async fn versions_share_the_refresh_token_through_promotion_and_back() {
     scene.provider.sandbox.remove_application_proof(CLIENT_ID, &proof(NEW));
     crowd.after(3).await;
     assert_eq!(crowd.ends().await, Vec::<String>::new());
+    let by_nodes = token().await;
     scene.lab.node(|_| {}).await.log_in(Protocol::Imap, &scene.bob).await;
-    assert_ne!(token().await, by_new, "and was handed out another one");
+    assert_ne!(token().await, by_nodes, "and was handed out another one");
 
     // It is needed while any version needs it, and no longer.
     scene.rotation.retire(&subject, true).await.unwrap();

@@ -165,9 +165,16 @@ fn a_mailbox_is_entered_by_device_code() {
     let after = scene.stored().kept.unwrap();
     assert_ne!(after.refresh_token, before.refresh_token);
 
-    // Once more: nothing has to be named again, and what is replaced does not stay behind.
+    // Once more: nothing has to be named again, and what is replaced stays until it is retired.
     let again = scene.logged_in(&[]);
     again.said("OAuth2 by refresh token changed");
+    assert_eq!(scene.stored().tokens, 2, "there is a way back");
+    let status = scene.run(&["oauth", "status", ALICE, "--json"]).succeeded().json();
+    assert_eq!(
+        [&status[0]["others"][0]["place"], &status[0]["others"][0]["id"]],
+        ["previous", before.credential.as_str()]
+    );
+    scene.run(&["rotate", "retire", ALICE, "--kind", "oauth2", "--now", "--yes"]).succeeded();
     let stored = scene.stored();
     assert_eq!(stored.tokens, 1);
     assert_ne!(stored.kept.unwrap().credential, before.credential);
@@ -277,7 +284,7 @@ fn what_others_changed_meanwhile_is_kept() {
     scene.logged_in(&named);
     assert!(scene.exchange.sandbox.approve_device(&code, ALICE));
     login.wait().ended(TEMPORARY).said("somebody else gave alice@contoso.test another");
-    assert_eq!(scene.stored().tokens, 1, "only that of the other");
+    assert_eq!(scene.stored().tokens, 2, "the first one, and that of the other");
     assert!(scene.stored().kept.is_some());
 }
 

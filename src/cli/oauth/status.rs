@@ -15,7 +15,8 @@ use crate::cli::output;
 use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::credential::oauth2::{self, Authentication, FailureKind, Grant, OAuth2, Tokens, Wanted};
-use crate::model::{Account, CredentialKind, Protocol, RecordId, RecordKind, StoredCredential, Tenant};
+use crate::model::{Account, CredentialKind, Protocol, RecordId, RecordKind, Slot, Slots, StoredCredential, Tenant};
+use crate::rotation::machine;
 
 /// What ends within so many days is told of: time enough to have a secret made by somebody else.
 const WARNING_DAYS: i64 = 30;
@@ -62,6 +63,9 @@ struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token_since: Option<Timestamp>,
     state: State,
+    /// What is to become current, and what was before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    others: Vec<Other>,
     /// Whether the authority gave a token just now.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<Token>,
@@ -76,6 +80,18 @@ struct Row {
     /// Under which id its refresh token is kept.
     #[serde(skip)]
     kept_under: String,
+}
+
+/// A version beside the current one.
+#[derive(Debug, Serialize)]
+struct Other {
+    place: Slot,
+    id: String,
+    label: String,
+    /// How far it is, or until when it may be used.
+    state: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -183,7 +199,8 @@ impl Row {
     fn of_tenant(tenant: &Tenant) -> Option<Self> {
         let stored = tenant.oauth2.current.as_ref()?;
         let again = format!("locum oauth add-tenant {}", tenant.domain);
-        Some(Self::new(format!("@{}", tenant.domain), &tenant.upstream, stored, None, &again))
+        let row = Self::new(format!("@{}", tenant.domain), &tenant.upstream, stored, None, &again);
+        Some(Self { others: Other::all(&tenant.oauth2), ..row })
     }
 
     fn of_account(account: &Account, tenant: Option<&Tenant>) -> Option<Self> {
@@ -191,12 +208,13 @@ impl Row {
         let (name, upstream) = (account.name.clone(), account.upstream.as_str());
         if let Some(stored) = current(account) {
             let again = format!("locum oauth set {name}");
-            return Some(Self::new(name, upstream, stored, mailbox, &again));
+            let others = account.credentials.get(&CredentialKind::OAuth2).map(Other::all).unwrap_or_default();
+            return Some(Self { others, ..Self::new(name, upstream, stored, mailbox, &again) });
         }
         let tenant = tenant?;
         let again = format!("locum oauth add-tenant {}", tenant.domain);
         let row = Self::new(name, upstream, tenant.oauth2.current.as_ref()?, mailbox, &again);
-        Some(Self { credential_of: Some(tenant.domain.clone()), ..row })
+        Some(Self { credential_of: Some(tenant.domain.clone()), others: Other::all(&tenant.oauth2), ..row })
     }
 
     /// `again` is the command that replaces the credential.
@@ -217,6 +235,7 @@ impl Row {
             days_left: None,
             refresh_token_since: None,
             state: State::Good,
+            others: Vec::new(),
             token: None,
             notes: Vec::new(),
             mailbox,
@@ -261,6 +280,11 @@ impl Row {
         if let Some(end) = self.ends {
             output::line(format!("  ends        {}, {}", output::minute(end), until(end, Timestamp::now())));
         }
+        for Other { place, id, label, state, ends } in &self.others {
+            let called = if label.is_empty() { String::new() } else { format!(", called {label:?}") };
+            let ends = ends.map_or_else(String::new, |end| format!(", ends {}", output::day(end)));
+            output::line(format!("  {:<10}  {id}{called}, {state}{ends}", place.name()));
+        }
     }
 
     fn tell_end(&mut self, end: Timestamp, now: Timestamp, credential: &OAuth2, again: &str) {
@@ -284,6 +308,30 @@ impl Row {
             self.notes
                 .push(format!("its {what} ends on {day}, {left}: make a new one and give it with `{again} {given} …`"));
         }
+    }
+}
+
+impl Other {
+    fn all(slots: &Slots) -> Vec<Self> {
+        let of = |place, stored: &StoredCredential, state| Self {
+            place,
+            id: stored.id.clone(),
+            label: stored.label.clone(),
+            state,
+            ends: OAuth2::from_stored(stored).ok().and_then(|credential| credential.expires()),
+        };
+        let next = slots
+            .next
+            .as_ref()
+            .map(|next| of(Slot::Next, &next.credential, machine::state_name(&next.state).to_owned()));
+        let previous = slots.previous.as_ref().map(|previous| {
+            of(
+                Slot::Previous,
+                &previous.credential,
+                format!("may be used until {}", output::minute(previous.retire_at)),
+            )
+        });
+        next.into_iter().chain(previous).collect()
     }
 }
 
