@@ -328,7 +328,6 @@ mod tests {
             why: LeftoverReason::Retired,
             until: None,
             upstream: None,
-            until: None,
         };
         slots.leftovers = vec![left(ago(6))];
         assert_eq!(whys(&slots), []);
