@@ -39,8 +39,8 @@ pub(super) struct New {
 
 /// What was staged.
 pub(super) enum Staged {
-    /// It is next, under this id.
-    Next(String),
+    /// It is next.
+    Next,
     /// It is the current one already.
     Current,
 }
@@ -49,7 +49,7 @@ pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
     let subject = arguments.target.subject()?;
     let rotation = desk.rotation();
     match arguments.new.stage(desk, &rotation, &subject).await? {
-        Staged::Next(_) => hint::next(&hint::command("verify", &subject, "")),
+        Staged::Next => hint::next(&hint::command("verify", &subject, "")),
         Staged::Current => {
             output::note(format!("{}: this is the current one already; nothing is done", subject.name()))
         }
@@ -81,14 +81,14 @@ impl New {
         let id = rotation.stage(subject, &credential).await.map_err(failed)?;
         if id == credential.id {
             self.tell(subject, &credential, &slots);
-            return Ok(Staged::Next(id));
+            return Ok(Staged::Next);
         }
         let slots = rotation.slots(subject).await.map_err(failed)?;
         match slots.next.filter(|next| next.credential.id == id) {
             Some(next) => {
                 let (name, called) = (subject.name(), places::called(&next.credential));
                 output::note(format!("{name}: {called} is this one, {}", hint::how_far(&next)));
-                Ok(Staged::Next(id))
+                Ok(Staged::Next)
             }
             None => Ok(Staged::Current),
         }
