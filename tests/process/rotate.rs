@@ -112,28 +112,32 @@ fn said(run: &Run) -> Vec<String> {
 }
 
 fn plain(line: &str) -> String {
-    let words = line.split(' ').map(|word| {
+    let words: Vec<&str> = line.split(' ').collect();
+    let shown = words.iter().enumerate().map(|(at, word)| {
         let bare = word.trim_matches(['(', ')', ',', ';', ':']);
-        let is_id = bare.len() == 16 && bare.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit());
+        let next = words.get(at + 1).copied().unwrap_or_default();
+        // By its form alone an id may be a word; it stands in brackets, or before what is said of it.
+        let is_placed = word.starts_with('(') || next == "(no" || next == "by";
+        let is_id = is_placed && bare.len() == 8 && bare.bytes().all(|it| matches!(it, b'a'..=b'z' | b'2'..=b'7'));
         let is_time = bare.len() >= 5 && bare.bytes().all(|it| it.is_ascii_digit() || b"-:TZ".contains(&it));
         let is_operator = ["carol@", "dave@"].iter().any(|name| bare.starts_with(name));
         match (is_id, is_time, is_operator) {
             (true, ..) => word.replace(bare, "ID"),
             (_, true, _) => word.replace(bare, "TIME"),
             (.., true) => word.replace(bare, bare.split('@').next().unwrap()),
-            _ => word.to_owned(),
+            _ => (*word).to_owned(),
         }
     });
-    words.collect::<Vec<_>>().join(" ")
+    shown.collect::<Vec<_>>().join(" ")
+}
+
+fn places(current: &str, next: &str, previous: &str, left: &[&str]) -> (String, String, String, Vec<String>) {
+    (current.into(), next.into(), previous.into(), left.iter().map(|it| (*it).into()).collect())
 }
 
 #[track_caller]
 fn assert_said(run: &Run, expected: &[&str]) {
     assert_eq!(said(run), expected, "{run:#?}");
-}
-
-fn places(current: &str, next: &str, previous: &str, left: &[&str]) -> (String, String, String, Vec<String>) {
-    (current.into(), next.into(), previous.into(), left.iter().map(|it| (*it).into()).collect())
 }
 
 #[test]
@@ -203,13 +207,11 @@ fn one_step_after_the_other() {
     let run = scene.rotate("deleted", &["locum old"]).succeeded();
     assert_said(
         &run,
-        &[
-            "alice@x.test: ticked off locum old",
-            "alice@x.test: nothing is left to delete in the provider's portal",
-        ],
+        &["alice@x.test: ticked off locum old", "alice@x.test: nothing is left to delete in the provider's portal"],
     );
     let status = scene.status();
-    let steps: Vec<&str> = status["history"].as_array().unwrap().iter().map(|it| it["step"].as_str().unwrap()).collect();
+    let steps: Vec<&str> =
+        status["history"].as_array().unwrap().iter().map(|it| it["step"].as_str().unwrap()).collect();
     assert_eq!(steps, ["staged", "verified", "promoted", "retired", "deleted"]);
     assert_eq!(status["next_command"], Value::Null, "{status}");
     let audit = scene.home.read("audit.jsonl");
@@ -240,7 +242,9 @@ fn run_does_it_all_and_goes_on_with_what_is_staged() {
     scene.stage(OLD, "locum third").succeeded();
     scene.provider_takes(OLD);
     let run = scene.rotate("run", &[]).succeeded();
-    assert!(said(&run)[0].starts_with("alice@x.test: goes on with \"locum third\" (ID), staged TIME TIME UTC by carol"));
+    assert!(
+        said(&run)[0].starts_with("alice@x.test: goes on with \"locum third\" (ID), staged TIME TIME UTC by carol")
+    );
     assert_eq!(scene.places(), places("locum third", "-", "locum new", &["locum old"]));
 }
 
@@ -250,7 +254,7 @@ fn what_the_provider_refuses_is_looked_at_twice_and_given_up() {
     scene.stage(WRONG, "locum wrong").succeeded();
     let before = scene.logins();
     let run = scene.rotate("verify", &["--protocol", "imap"]).ended(DATA);
-    run.said("locum: alice@x.test: the provider refuses it: imap: the name or the secret is wrong")
+    run.said("locum: alice@x.test: the provider refuses it: imap: the provider refused the credential (at ")
         .said("; logins go on with the current one\nnext: locum rotate discard alice@x.test");
     assert_eq!(scene.logins() - before, 2, "refused twice, and not tried again");
     assert_eq!(scene.status()["state"], "failed");
@@ -386,7 +390,10 @@ fn room_at_the_provider_is_told_before_there_is_none() {
         let run = scene.stage(NEW, "locum new").succeeded();
         assert_eq!(
             said(&run)[0],
-            format!("note: {} of the {max} app passwords that work allows are taken: 5 more can be made there", max - 5)
+            format!(
+                "note: {} of the {max} app passwords that work allows are taken: 5 more can be made there",
+                max - 5
+            )
         );
         let scene = tight(max, max - 2);
         scene.stage(NEW, "locum new").succeeded().said("allows are taken: this is the last one");
@@ -450,7 +457,10 @@ fn a_wrong_paste_is_survived() {
     assert_eq!(scene.places(), places("locum old", "-", "pasted", &[]));
     let run = scene.run_with(&set[..3], "").ended(USAGE);
     run.said("no terminal to ask for the app password");
-    scene.run_with(&["account", "set", ALICE, "--secret-stdin"], OLD).succeeded().said("this is its app password already");
+    scene
+        .run_with(&["account", "set", ALICE, "--secret-stdin"], OLD)
+        .succeeded()
+        .said("this is its app password already");
     assert!(scene.home.read("audit.jsonl").contains("\"step\":\"replaced\""));
 }
 

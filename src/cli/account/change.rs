@@ -205,6 +205,9 @@ fn move_away(account: &mut Account, upstream: String, actor: Actor<'_>) -> LeftB
 
 impl LeftBehind {
     async fn tell(&self, directory: &Directory, account: &Account) -> Result<()> {
+        if !self.oauth2.is_empty() {
+            output::note("note: its OAuth2 credential was for the other provider and is removed");
+        }
         for (kind, slots) in &account.credentials {
             for left in slots.leftovers.iter().filter(|left| left.upstream.as_ref() == Some(&self.from)) {
                 output::note(format!("note: to be deleted: its {kind} {}", places::described(left)));
