@@ -195,12 +195,12 @@ pub(super) fn check_name(name: &str) -> Result<&str> {
     Ok(name.trim())
 }
 
-/// What it is called in a portal, without the blanks around it. It goes onto terminals.
+/// What it is called in a portal, without the blanks around it; empty for nothing. It goes onto terminals.
 pub(super) fn check_label(label: &str) -> Result<&str> {
     const CHARS_MAX: usize = 200;
     let label = label.trim();
-    if label.is_empty() || label.chars().any(char::is_control) || label.chars().count() > CHARS_MAX {
-        let message = format!("a label must have 1 to {CHARS_MAX} characters, and no control characters");
+    if label.chars().any(char::is_control) || label.chars().count() > CHARS_MAX {
+        let message = format!("a label must not be longer than {CHARS_MAX} characters or contain control characters");
         return Err(Failure::new(exit::DATA, message).into());
     }
     Ok(label)

@@ -144,7 +144,7 @@ fn ask_label(secret_given: bool) -> Result<String> {
     }
     let asked = dialoguer::Input::<String>::new().with_prompt("its label in the provider's portal").allow_empty(true);
     let label = asked.interact_text().context("cannot read from the terminal")?;
-    Ok(if label.trim().is_empty() { String::new() } else { check_label(&label)?.to_owned() })
+    Ok(check_label(&label)?.to_owned())
 }
 
 /// Warns where it gets tight at the provider, and refuses where there is no room.
