@@ -102,6 +102,7 @@ pub(super) fn of_rotation(error: &RotationError) -> u8 {
     match error {
         RotationError::Directory(error) => of_directory(error),
         error if error.is_transient() => TEMPORARY,
+        RotationError::StillUsed { .. } => TEMPORARY,
         RotationError::Missing(_) => NOT_FOUND,
         RotationError::Step(error) => match error {
             // Time alone ends these.
@@ -119,6 +120,7 @@ pub(super) fn of_rotation(error: &RotationError) -> u8 {
         },
         RotationError::Reason(_)
         | RotationError::NothingToVerify { .. }
+        | RotationError::OtherMailbox { .. }
         | RotationError::Refused { .. }
         | RotationError::Unverified { .. }
         | RotationError::RolledBack { .. } => DATA,

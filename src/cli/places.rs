@@ -221,7 +221,7 @@ pub(super) fn lines(slots: &Slots) -> Vec<(&'static str, String)> {
 
 /// A leftover in one line.
 pub(super) fn described(left: &Leftover) -> String {
-    let Leftover { id, label, since, by, why, upstream } = left;
+    let Leftover { id, label, since, by, why, upstream, until: _ } = left;
     let why = match why {
         LeftoverReason::Retired => "retired",
         LeftoverReason::Discarded => "discarded",

@@ -197,6 +197,13 @@ impl Material {
         Self(BTreeMap::from([(name.to_owned(), Part(value))]))
     }
 
+    /// The same with one more part, or with another one of that name.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: Secret) -> Self {
+        self.0.insert(name.to_owned(), Part(value));
+        self
+    }
+
     /// The part of that name.
     pub fn part(&self, name: &str) -> Option<&Secret> {
         self.0.get(name).map(|part| &part.0)

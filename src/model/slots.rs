@@ -224,6 +224,9 @@ pub struct Leftover {
     pub by: String,
     /// How it came to be one.
     pub why: LeftoverReason,
+    /// Of one that a command was asked for: when that has given up for certain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
     /// The upstream profile that it is at, where the account has moved to another one since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,

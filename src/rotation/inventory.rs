@@ -90,6 +90,7 @@ mod tests {
             since: Timestamp::from_second(at).unwrap(),
             by: "alice@one".to_owned(),
             why: LeftoverReason::Retired,
+            until: None,
             upstream: upstream.map(str::to_owned),
         }
     }

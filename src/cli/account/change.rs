@@ -1,6 +1,6 @@
 //! `locum account add` and `locum account set`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -18,6 +18,7 @@ use crate::cli::secret_input::SecretInput;
 use crate::cli::{author, kinds, output, places};
 use crate::config::Config;
 use crate::credential;
+use crate::credential::oauth2::kept_in;
 use crate::model::{Account, CredentialKind, Identity, Preference, Profile, Protocol, Slots, StoredCredential};
 use crate::rotation::Subject;
 use crate::rotation::machine::Actor;
@@ -45,6 +46,9 @@ pub(in crate::cli) struct Set {
     /// The upstream that it lives at from now on.
     #[arg(long, conflicts_with_all = ["csv", "domain"])]
     upstream: Option<String>,
+    /// The class that it is of, as [rotation.class.<name>] in the configuration; empty: of none.
+    #[arg(long, value_name = "CLASS", conflicts_with_all = ["csv", "domain"])]
+    class: Option<String>,
     #[command(flatten)]
     prefer: Prefer,
     #[command(flatten)]
@@ -120,7 +124,7 @@ pub(in crate::cli) fn empty(name: String, upstream: String) -> Account {
 }
 
 pub(super) async fn set(config: &Config, directory: &Directory, set: Set) -> Result<()> {
-    let Set { name, upstream, prefer, many, details } = set;
+    let Set { name, upstream, class, prefer, many, details } = set;
     let name = match many.whose(name) {
         Whose::One(name) => name,
         Whose::Csv(_) | Whose::Domain(_) if details.names_any() || details.secret.is_given() => {
@@ -134,7 +138,7 @@ pub(super) async fn set(config: &Config, directory: &Directory, set: Set) -> Res
     let Versioned { record: mut account, version, .. } = find(directory, &name).await?;
     let moves = upstream.as_ref().is_some_and(|upstream| *upstream != account.upstream);
     // A password is for one provider and must not be shown to another. Nothing named: it is the password that changes.
-    let names_any = upstream.is_some() || details.names_any() || prefer.names_any();
+    let names_any = upstream.is_some() || class.is_some() || details.names_any() || prefer.names_any();
     let takes_secret = details.secret.is_given() || moves || !names_any;
     let mut left_behind = None;
     let by = author();
@@ -151,6 +155,9 @@ pub(super) async fn set(config: &Config, directory: &Directory, set: Set) -> Res
         relabel(&mut account, label)?;
     }
     set_identity(&mut account, &details)?;
+    if let Some(class) = class {
+        account.class = if class.is_empty() { None } else { Some(known_class(config, class)?) };
+    }
     let tenant = prefer::has_tenant(directory, &account).await?;
     if prefer.names_any() {
         prefer.check(&account, tenant).map_err(|why| Failure::new(exit::DATA, why))?;
@@ -183,8 +190,10 @@ pub(super) async fn set(config: &Config, directory: &Directory, set: Set) -> Res
 /// What an account had at the provider that it left.
 struct LeftBehind {
     from: String,
-    /// The ids of its OAuth2 credentials: refresh tokens are kept under these.
-    oauth2: Vec<String>,
+    /// Whether it had OAuth2 there.
+    had_oauth2: bool,
+    /// The ids that its refresh tokens are kept under.
+    tokens: BTreeSet<String>,
 }
 
 /// The account lives at that upstream from now on. No secret of the one before must be shown there, and none is forgotten:
@@ -193,19 +202,18 @@ fn move_away(account: &mut Account, upstream: String, actor: Actor<'_>) -> LeftB
     let from = std::mem::replace(&mut account.upstream, upstream);
     account.identity = Identity::default(); // those were its names at the other provider
     account.preference = Preference::default();
-    let mut oauth2 = Vec::new();
+    let oauth2 = account.credentials.get(&CredentialKind::OAuth2);
+    let (mut had_oauth2, tokens) = (false, oauth2.map(kept_in).unwrap_or_default());
     for (kind, slots) in &mut account.credentials {
         let left = upkeep::move_away(slots, &from, &account.upstream, actor);
-        if *kind == CredentialKind::OAuth2 {
-            oauth2 = left;
-        }
+        had_oauth2 |= *kind == CredentialKind::OAuth2 && !left.is_empty();
     }
-    LeftBehind { from, oauth2 }
+    LeftBehind { from, had_oauth2, tokens }
 }
 
 impl LeftBehind {
     async fn tell(&self, directory: &Directory, account: &Account) -> Result<()> {
-        if !self.oauth2.is_empty() {
+        if self.had_oauth2 {
             output::note("note: its OAuth2 credential was for the other provider and is removed");
         }
         for (kind, slots) in &account.credentials {
@@ -213,11 +221,7 @@ impl LeftBehind {
                 output::note(format!("note: to be deleted: its {kind} {}", places::described(left)));
             }
         }
-        let mut forgotten = Ok(());
-        for id in &self.oauth2 {
-            forgotten = forgotten.and(kept::forget(directory, id).await);
-        }
-        forgotten
+        kept::forget(directory, &self.tokens, &BTreeSet::new()).await
     }
 }
 
@@ -309,6 +313,18 @@ fn set_identity(account: &mut Account, details: &Details) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A class that the configuration does not have would mean nothing.
+fn known_class(config: &Config, class: String) -> Result<String> {
+    let classes = &config.rotation.max_ages.classes;
+    if classes.contains_key(&class) {
+        return Ok(class);
+    }
+    let known: Vec<&str> = classes.keys().map(String::as_str).collect();
+    let known = if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
+    let message = format!("the configuration has no [rotation.class.{class}]; {known}");
+    Err(Failure::new(exit::NOT_FOUND, message).into())
 }
 
 fn warn_of_protocols_without_passwords(profile: &Profile) {

@@ -22,7 +22,7 @@ use super::output;
 use super::places;
 use crate::broker::{Directory, Versioned};
 use crate::config::Config;
-use crate::model::{Account, CredentialKind, Profile, RecordId, RecordKind, Slot, normalise};
+use crate::model::{Account, CredentialKind, Profile, RecordId, RecordKind, normalise};
 
 pub(super) use self::change::empty;
 pub(super) use self::prefer::has_tenant;
@@ -124,14 +124,9 @@ async fn remove(directory: &Directory, name: &str) -> Result<()> {
         (false, true) => "revoke the application's right to it in the provider's portal, too",
         _ => "delete its app password in the provider's portal, too, and revoke the application's right to it",
     };
+    let kept = kept::forget_all(directory, account.credentials.get(&CredentialKind::OAuth2)).await;
     output::note(format!("{}: removed; {left}", account.name));
     tell_to_delete(&account);
-    let mut kept = Ok(());
-    if let Some(slots) = account.credentials.get(&CredentialKind::OAuth2) {
-        for stored in Slot::ALL.into_iter().filter_map(|slot| slots.in_slot(slot)) {
-            kept = kept.and(kept::forget(directory, &stored.id).await);
-        }
-    }
     if let Some(domain) = prefer::tenant_of(directory, &account).await? {
         output::note(format!(
             "note: clients that are bound to {} still enter by the credential of {domain}; `locum client revoke` ends that",

@@ -28,6 +28,8 @@ pub(super) struct View {
     #[serde(skip)]
     lines: Vec<(&'static str, String)>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     changed: Option<Change>,
 }
 
@@ -71,6 +73,7 @@ impl View {
             places,
             rotation,
             lines,
+            class: account.class,
             changed,
         }
     }
@@ -97,6 +100,9 @@ impl View {
         }
         if !self.preference.is_empty() {
             output::line(format!("prefers     {}", kinds::described(&self.preference)));
+        }
+        if let Some(class) = &self.class {
+            output::line(format!("class       {class}"));
         }
         if let Some(Change { by, at }) = &self.changed {
             output::line(format!("changed     {} by {by}", output::minute(*at)));

@@ -24,11 +24,15 @@ pub(in crate::cli) struct Arguments {
 
 pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
     let subject = arguments.target.subject()?;
-    let rotation = desk.rotation();
+    let rotation = desk.rotation().by_mailbox(arguments.by.mailbox.clone());
     let failed = |error| hint::failed(error, &subject);
     let before = rotation.slots(&subject).await.map_err(failed)?;
     if arguments.new.is_given() || (before.next.is_none() && io::stdin().is_terminal()) {
         match arguments.new.stage(desk, &rotation, &subject).await? {
+            Staged::Next if arguments.new.is_to_be_uploaded() => {
+                hint::next(&hint::command("run", &subject, ""));
+                return Ok(());
+            }
             Staged::Next => {}
             Staged::Current => {
                 output::note(format!("{}: this is the current one already; nothing is done", subject.name()));

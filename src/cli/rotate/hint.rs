@@ -113,12 +113,13 @@ fn help(error: &RotationError, subject: &Subject) -> Option<String> {
         },
         RotationError::Missing(Subject::Account { .. }) => "locum account list".to_owned(),
         RotationError::Missing(Subject::Tenant { .. }) => "locum oauth status --all".to_owned(),
+        RotationError::StillUsed { .. } => of("status", ""),
         RotationError::Unverified { passes: true, .. } => of("verify", ""),
         RotationError::Unverified { .. } | RotationError::NothingToVerify { .. } => {
             format!("locum probe {}", probed(subject)?)
         }
         RotationError::Refused { .. } | RotationError::RolledBack { .. } => of("status", ""),
-        RotationError::Reason(_) | RotationError::Directory(_) => return None,
+        RotationError::OtherMailbox { .. } | RotationError::Reason(_) | RotationError::Directory(_) => return None,
     })
 }
 

@@ -1,9 +1,11 @@
 //! `locum rotate …`: one credential takes the place of another, and no client is touched. Each verb says what it did and
 //! what to type next; none shows a secret.
 
+mod due;
 mod go;
 pub(super) mod hint;
 mod leave;
+mod oauth2;
 mod promote;
 mod retire;
 mod stage;
@@ -39,8 +41,12 @@ pub(super) enum Command {
     Discard(leave::Discard),
     /// Tick off what was deleted in the provider's portal.
     Deleted(leave::Deleted),
+    /// Print the certificate of what is staged, or else of what is current, to be uploaded in the provider's portal.
+    Export(oauth2::Export),
     /// Let nodes try again what the provider refused.
     Retry(Target),
+    /// Show what is due: what is too old, ends, was begun and not ended, or is to be deleted at the provider.
+    Due(due::Arguments),
     /// Say how many app passwords the portal shows in all, those that are none of ours among them.
     Count(upkeep::Count),
     /// Say what the portal calls the one that is staged, or another one.
@@ -77,8 +83,12 @@ fn subject(name: &str, kind: CredentialKind) -> Result<Subject> {
 }
 
 pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
+    if let Command::Due(arguments) = command {
+        return due::run(path, arguments).await;
+    }
     let desk = Desk::open(path).await?;
     match command {
+        Command::Due(_) => Ok(()), // it needs no provider
         Command::Run(arguments) => go::run(&desk, arguments).await,
         Command::Stage(arguments) => stage::run(&desk, arguments).await,
         Command::Verify(arguments) => verify::run(&desk, arguments).await,
@@ -87,6 +97,7 @@ pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
         Command::Retire(arguments) => retire::run(&desk, arguments).await,
         Command::Discard(arguments) => leave::discard(&desk, arguments).await,
         Command::Deleted(arguments) => leave::deleted(&desk, arguments).await,
+        Command::Export(arguments) => oauth2::export(&desk, arguments).await,
         Command::Retry(target) => upkeep::retry(&desk, &target).await,
         Command::Count(arguments) => upkeep::count(&desk, &arguments).await,
         Command::Label(arguments) => upkeep::label(&desk, &arguments).await,

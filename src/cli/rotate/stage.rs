@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 
+use super::oauth2::Proof;
 use super::{Target, hint};
 use crate::broker::client_secret;
 use crate::cli::account::{self, check_label};
@@ -35,6 +36,8 @@ pub(super) struct New {
     label: Option<String>,
     #[command(flatten)]
     secret: SecretInput,
+    #[command(flatten)]
+    proof: Proof,
 }
 
 /// What was staged.
@@ -60,15 +63,27 @@ pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
 impl New {
     /// Whether a secret was named.
     pub(super) fn is_given(&self) -> bool {
-        self.secret.is_given()
+        self.secret.is_given() || self.proof.is_given()
+    }
+
+    /// Whether it is of no use before somebody uploads something.
+    pub(super) fn is_to_be_uploaded(&self) -> bool {
+        self.proof.is_to_be_uploaded()
     }
 
     /// Stages it, if there is room for it at the provider, and says so.
     pub(super) async fn stage(&self, desk: &Desk, rotation: &Rotation, subject: &Subject) -> Result<Staged> {
         let failed = |error| hint::failed(error, subject);
         let slots = rotation.slots(subject).await.map_err(failed)?;
-        if subject.kind() != CredentialKind::AppPassword {
-            let message = "app passwords alone are staged so; this is for another kind of credential";
+        if subject.kind() == CredentialKind::OAuth2 {
+            let label = self.label.as_deref().map(check_label).transpose()?;
+            let id = self.proof.stage(desk, rotation, subject, &self.secret, label).await?;
+            let is_current = slots.current.is_some_and(|current| current.id == id);
+            return Ok(if is_current { Staged::Current } else { Staged::Next });
+        }
+        if self.proof.is_given() {
+            let message =
+                "an app password is a secret and nothing else; the rest is for --kind oauth2, or a domain as @DOMAIN";
             return Err(Failure::new(exit::USAGE, message).into());
         }
         let account = account::find(&desk.directory, subject.name()).await?.record;

@@ -24,11 +24,14 @@ pub(super) struct By {
     /// the credential.
     #[arg(long)]
     pub(super) protocol: Vec<Protocol>,
+    /// For a domain: log in to this mailbox of it. Without it, to that of an account that uses the domain's credential.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) mailbox: Option<String>,
 }
 
 pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
     let subject = arguments.target.subject()?;
-    let rotation = desk.rotation();
+    let rotation = desk.rotation().by_mailbox(arguments.by.mailbox.clone());
     let failed = |error| hint::failed(error, &subject);
     let id = rotation.staged(&subject).await.map_err(failed)?;
     let verified = {
