@@ -28,6 +28,7 @@ const ACCOUNTS: [(&str, &str); 4] =
 /// With blanks, as a portal shows it. `{}` makes them differ in each account.
 const APP_PASSWORD: &str = "qzKw7pXv{} 9mTbRgH2 cJfD4sNy";
 const WRONG_PASSWORD: &str = "wr0ngTyp3d-Fh7Kq2Zx9";
+const STAGED: &str = "st4g3d-Wq8Lc5Xe2Vb";
 const MALFORMED: &str = "m4lf0rm3d-Tb6Wn1Cv8";
 const IN_CONFIG: &str = "c0nf1g-Rm5Yt3Gj7Lp";
 const BAD_FILE: &str = "b4dF1le-Vs9Hd2Qk6Nw";
@@ -57,6 +58,7 @@ impl Scene {
         let mut canaries = Canaries::default();
         for (name, secret) in [
             ("a wrong password", WRONG_PASSWORD),
+            ("a staged app password", STAGED),
             ("a secret in a malformed command", MALFORMED),
             ("a secret in the configuration", IN_CONFIG),
             ("a secret in a bad file", BAD_FILE),
@@ -104,6 +106,37 @@ impl Scene {
         self.canaries.assert_absent("standard error", &run.stderr);
     }
 
+    /// Rotates everything everywhere, to providers that take it, refuse it, quote it and have the wrong certificate.
+    fn rotate_all(&self) {
+        for (address, _) in ACCOUNTS {
+            self.provider.add(address, if address.starts_with("good") { STAGED } else { "another" });
+            let stage = ["rotate", "stage", address, "--label", "l", "--secret-stdin"];
+            self.search(&self.home.run_with(&stage, STAGED).succeeded());
+            self.search(&self.home.run_with(&stage, APP_PASSWORD.replace("{}", "9")).ended(73));
+            for verb in [
+                &["verify"][..],
+                &["status"],
+                &["run"],
+                &["promote", "--no-verify"],
+                &["status", "--json"],
+                &["rollback"],
+                &["rollback", "--no-verify"],
+                &["retire", "--now", "--yes"],
+                &["retry"],
+                &["discard"],
+                &["deleted", "--all"],
+                &["status"],
+            ] {
+                self.search(&self.home.run(&[&["rotate", verb[0], address], &verb[1..]].concat()));
+            }
+        }
+        self.search_files(&["locum.db", "audit.jsonl"]);
+        let audit = self.home.read("audit.jsonl");
+        for step in ["staged", "verified", "promoted", "rolled back", "retired", "discarded", "deleted"] {
+            assert!(audit.contains(&format!("\"step\":\"{step}\"")), "{step} was never taken: {audit}");
+        }
+    }
+
     /// Neither arguments nor environment of a process show a secret.
     fn search_process(&self, pid: u32) {
         // For a moment after it was started a process has no arguments yet.
@@ -144,7 +177,7 @@ fn config(format: &str, [good, quoting, untrusted]: [&str; 3]) -> String {
     let cosmetic = "app-password-format = \"spaces-are-cosmetic\"";
     let mut config = format!(
         "[upstream.good]\n{cosmetic}\n{good}\n[upstream.quoting]\n{cosmetic}\n{quoting}\n[upstream.untrusted]\n\
-         {cosmetic}\n{untrusted}\n[audit]\npath = \"audit.jsonl\"\n[telemetry]\nlog = \"trace\"\n\
+         {cosmetic}\n{untrusted}\n[rotation]\nsecond-look = \"1s\"\npatience = \"0s\"\n[audit]\npath = \"audit.jsonl\"\n[telemetry]\nlog = \"trace\"\n\
          log-format = \"{format}\"\n[limits]\nfailures-per-login-max = 1000\nfailures-per-address-max = 10000\n"
     );
     for protocol in Protocol::ALL {
@@ -438,6 +471,15 @@ fn by_any_verb_right_or_wrong() {
             &["account", "show", "good@x.test"],
             &["account", "show", "good@x.test", "--json"],
             &["account", "set", "good@x.test", "--label", "l"],
+            &["rotate", "status", "good@x.test"],
+            &["rotate", "status", "--all", "--json"],
+            &["rotate", "verify", "good@x.test"],
+            &["rotate", "run", "good@x.test"],
+            &["rotate", "rollback", "good@x.test"],
+            &["rotate", "retire", "--due"],
+            &["rotate", "deleted", "good@x.test", "nope"],
+            &["report", "inventory"],
+            &["report", "inventory", "--json"],
             &["client", "list"],
             &["client", "list", "--json"],
             &["client", "show", "good"],
@@ -452,6 +494,7 @@ fn by_any_verb_right_or_wrong() {
         }
     };
     search_all("all is well", None);
+    scene.rotate_all();
 
     let config = scene.home.read("locum.toml");
     for (number, wrong) in [
@@ -478,6 +521,8 @@ fn by_any_verb_right_or_wrong() {
         let set = ["account", "set", "good@x.test", "--upstream", "quoting", "--secret-file", "bad"];
         scene.search(&scene.home.run(&set).ended(65));
         scene.search(&scene.home.run_with(&["account", "set", "good@x.test", "--secret-stdin"], &secret).ended(65));
+        scene.search(&scene.home.run_with(&["rotate", "stage", "good@x.test", "--secret-stdin"], &secret).ended(65));
+        scene.search(&scene.home.run(&["rotate", "run", "good@x.test", "--secret-file", "bad"]).ended(65));
     }
     for wrong in ["locum.key", "tls.key"] {
         // Of one line is the store's key, so it could be an app password; of several is the other.

@@ -161,7 +161,7 @@ fn an_account_is_added_shown_and_removed() {
     assert_eq!(
         cells,
         [
-            vec!["ACCOUNT", "UPSTREAM", "CREDENTIAL", "SINCE", "PREFERS", "ENDS"],
+            vec!["ACCOUNT", "UPSTREAM", "CREDENTIAL", "SINCE", "ROTATION", "PREFERS", "ENDS"],
             vec!["alice@gmail.test", "gmail", "app", "password", day],
         ]
     );

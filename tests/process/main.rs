@@ -16,6 +16,7 @@ mod oauth;
 mod prefer;
 mod probe;
 mod report;
+mod rotate;
 mod rotate_oauth2;
 #[path = "../support/rsa.rs"]
 #[expect(dead_code, reason = "its own certificates are for authorities")]

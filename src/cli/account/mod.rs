@@ -19,6 +19,7 @@ use super::list::{self, Found, Listing};
 use super::oauth::kept;
 use super::open_directory;
 use super::output;
+use super::places;
 use crate::broker::{Directory, Versioned};
 use crate::config::Config;
 use crate::model::{Account, CredentialKind, Profile, RecordId, RecordKind, normalise};
@@ -100,11 +101,11 @@ async fn list(directory: &Directory, listing: &Listing) -> Result<()> {
             let newest = view.credentials.iter().map(|credential| credential.created).max();
             let (prefers, ends) = (kinds::described(&view.preference), view.ends());
             let [since, ends] = [newest, ends].map(|time| time.map(output::day).unwrap_or_default());
-            [view.name, view.upstream, kinds.join(", "), since, prefers, ends]
+            [view.name, view.upstream, kinds.join(", "), since, view.rotation, prefers, ends]
         })
         .collect();
     output::table(
-        ["ACCOUNT", "UPSTREAM", "CREDENTIAL", "SINCE", "PREFERS", "ENDS"],
+        ["ACCOUNT", "UPSTREAM", "CREDENTIAL", "SINCE", "ROTATION", "PREFERS", "ENDS"],
         rows,
         listing.none("no accounts yet; add one with `locum account add`"),
     );
@@ -117,14 +118,15 @@ async fn remove(directory: &Directory, name: &str) -> Result<()> {
     }
     let Versioned { record: account, version, .. } = find(directory, name).await?;
     directory.remove_account(name, version).await?;
-    let slots = |kind| account.credentials.get(&kind).and_then(|slots| slots.current.as_ref());
-    let left = match (slots(CredentialKind::AppPassword), slots(CredentialKind::OAuth2)) {
-        (Some(_), None) => "delete its app password in the provider's portal, too",
-        (None, Some(_)) => "revoke the application's right to it in the provider's portal, too",
+    let has = |kind| account.credentials.get(&kind).is_some_and(|slots| slots.current.is_some());
+    let left = match (has(CredentialKind::AppPassword), has(CredentialKind::OAuth2)) {
+        (true, false) => "delete its app password in the provider's portal, too",
+        (false, true) => "revoke the application's right to it in the provider's portal, too",
         _ => "delete its app password in the provider's portal, too, and revoke the application's right to it",
     };
     let kept = kept::forget_all(directory, account.credentials.get(&CredentialKind::OAuth2)).await;
     output::note(format!("{}: removed; {left}", account.name));
+    tell_to_delete(&account);
     if let Some(domain) = prefer::tenant_of(directory, &account).await? {
         output::note(format!(
             "note: clients that are bound to {} still enter by the credential of {domain}; `locum client revoke` ends that",
@@ -132,6 +134,21 @@ async fn remove(directory: &Directory, name: &str) -> Result<()> {
         ));
     }
     kept
+}
+
+/// All that may exist at providers and is known here: after this nobody else knows.
+fn tell_to_delete(account: &Account) {
+    for (kind, slots) in &account.credentials {
+        let next = slots.next.as_ref().map(|next| &next.credential);
+        let previous = slots.previous.as_ref().filter(|previous| previous.usable).map(|previous| &previous.credential);
+        for stored in slots.current.iter().chain(next).chain(previous) {
+            output::note(format!("  {kind} {} at {}", places::called(stored), account.upstream));
+        }
+        for left in &slots.leftovers {
+            let at = left.upstream.as_ref().unwrap_or(&account.upstream);
+            output::note(format!("  {kind} {} at {at}", places::named(&left.label, &left.id)));
+        }
+    }
 }
 
 async fn show(directory: &Directory, name: &str, format: &Format) -> Result<()> {
@@ -173,12 +190,12 @@ pub(super) fn check_name(name: &str) -> Result<&str> {
     Ok(name.trim())
 }
 
-/// What it is called in a portal, without the blanks around it. It goes onto terminals.
+/// What it is called in a portal, without the blanks around it; empty for nothing. It goes onto terminals.
 pub(super) fn check_label(label: &str) -> Result<&str> {
     const CHARS_MAX: usize = 200;
     let label = label.trim();
-    if label.is_empty() || label.chars().any(char::is_control) || label.chars().count() > CHARS_MAX {
-        let message = format!("a label must have 1 to {CHARS_MAX} characters, and no control characters");
+    if label.chars().any(char::is_control) || label.chars().count() > CHARS_MAX {
+        let message = format!("a label must not be longer than {CHARS_MAX} characters or contain control characters");
         return Err(Failure::new(exit::DATA, message).into());
     }
     Ok(label)

@@ -29,11 +29,11 @@ pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
     let before = rotation.slots(&subject).await.map_err(failed)?;
     if arguments.new.is_given() || (before.next.is_none() && io::stdin().is_terminal()) {
         match arguments.new.stage(desk, &rotation, &subject).await? {
-            Staged::Next(_) if arguments.new.is_to_be_uploaded() => {
+            Staged::Next if arguments.new.is_to_be_uploaded() => {
                 hint::next(&hint::command("run", &subject, ""));
                 return Ok(());
             }
-            Staged::Next(_) => {}
+            Staged::Next => {}
             Staged::Current => {
                 output::note(format!("{}: this is the current one already; nothing is done", subject.name()));
                 return Ok(());

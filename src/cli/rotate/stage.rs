@@ -42,8 +42,8 @@ pub(super) struct New {
 
 /// What was staged.
 pub(super) enum Staged {
-    /// It is next, under this id.
-    Next(String),
+    /// It is next.
+    Next,
     /// It is the current one already.
     Current,
 }
@@ -52,7 +52,7 @@ pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
     let subject = arguments.target.subject()?;
     let rotation = desk.rotation();
     match arguments.new.stage(desk, &rotation, &subject).await? {
-        Staged::Next(_) => hint::next(&hint::command("verify", &subject, "")),
+        Staged::Next => hint::next(&hint::command("verify", &subject, "")),
         Staged::Current => {
             output::note(format!("{}: this is the current one already; nothing is done", subject.name()))
         }
@@ -79,7 +79,7 @@ impl New {
             let label = self.label.as_deref().map(check_label).transpose()?;
             let id = self.proof.stage(desk, rotation, subject, &self.secret, label).await?;
             let is_current = slots.current.is_some_and(|current| current.id == id);
-            return Ok(if is_current { Staged::Current } else { Staged::Next(id) });
+            return Ok(if is_current { Staged::Current } else { Staged::Next });
         }
         if self.proof.is_given() {
             let message =
@@ -96,14 +96,14 @@ impl New {
         let id = rotation.stage(subject, &credential).await.map_err(failed)?;
         if id == credential.id {
             self.tell(subject, &credential, &slots);
-            return Ok(Staged::Next(id));
+            return Ok(Staged::Next);
         }
         let slots = rotation.slots(subject).await.map_err(failed)?;
         match slots.next.filter(|next| next.credential.id == id) {
             Some(next) => {
                 let (name, called) = (subject.name(), places::called(&next.credential));
                 output::note(format!("{name}: {called} is this one, {}", hint::how_far(&next)));
-                Ok(Staged::Next(id))
+                Ok(Staged::Next)
             }
             None => Ok(Staged::Current),
         }
@@ -159,7 +159,7 @@ fn ask_label(secret_given: bool) -> Result<String> {
     }
     let asked = dialoguer::Input::<String>::new().with_prompt("its label in the provider's portal").allow_empty(true);
     let label = asked.interact_text().context("cannot read from the terminal")?;
-    Ok(if label.trim().is_empty() { String::new() } else { check_label(&label)?.to_owned() })
+    Ok(check_label(&label)?.to_owned())
 }
 
 /// Warns where it gets tight at the provider, and refuses where there is no room.
