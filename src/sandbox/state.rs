@@ -1,4 +1,5 @@
-//! What the provider remembers: accounts, logins, sent mail. It must never give a password out again.
+//! What the provider remembers: accounts, logins, sent mail. It must never give a password out again, but to who asks the
+//! provider itself ([`super::Sandbox::passwords`]).
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -17,7 +18,8 @@ const SENT_MAX: usize = 1_000;
 
 /// An account and its mail.
 pub(super) struct Held {
-    pub(super) password: Secret,
+    /// All that are in force: app passwords live side by side.
+    pub(super) passwords: Vec<Secret>,
     pub(super) behaviour: Behaviour,
     pub(super) folders: Folders,
 }
@@ -48,7 +50,7 @@ impl State {
 
     pub(super) fn add(&mut self, account: Account, folders: Folders) {
         let Account { address, password, behaviour } = account;
-        self.accounts.insert(normalise(&address), Held { password, behaviour, folders });
+        self.accounts.insert(normalise(&address), Held { passwords: vec![password], behaviour, folders });
     }
 
     pub(super) fn account(&mut self, address: &str) -> Option<&mut Held> {
@@ -105,7 +107,7 @@ impl State {
             return Verdict::Refuse(refusal);
         }
         let acts_for_another = attempt.authzid.as_ref().is_some_and(|authzid| *authzid != attempt.authcid);
-        if acts_for_another || account.password != attempt.proof {
+        if acts_for_another || !account.passwords.contains(&attempt.proof) {
             return wrong;
         }
         Verdict::Accept { address, connected: true, token: None }
