@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn what_the_sample_has_commented_out_is_the_default_or_an_example() {
         // Those without a default; the sample shows how they are written.
-        const EXAMPLES: [&str; 14] = [
+        const EXAMPLES: [&str; 15] = [
             "store.key-credential",
             "store.key-environment",
             "store.namespace",
@@ -295,6 +295,7 @@ mod tests {
             "listener.upstream",
             "admin.bind",
             "audit.path",
+            "rotation.hook.command",
         ];
         for sample in samples() {
             let default = parse(&sample).unwrap();

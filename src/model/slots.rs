@@ -201,6 +201,9 @@ pub struct Leftover {
     pub by: String,
     /// How it came to be one.
     pub why: LeftoverReason,
+    /// Until when a command may still be at work on it; nobody else has one made meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 /// How a credential came to be a leftover.

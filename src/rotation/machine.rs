@@ -50,6 +50,14 @@ pub enum StepError {
     /// It is what logins use already, or used before.
     #[error("this secret is the {0} one already")]
     Same(Slot),
+    /// A command is being asked for one.
+    #[error("{by} is having one made by a command that has until {until:.0}; wait for it, then run this again")]
+    Asked {
+        /// Who asked.
+        by: String,
+        /// When that has given up for certain.
+        until: Timestamp,
+    },
     /// A command is setting it at the provider.
     #[error("it is being set at the provider by a command that has until {until:.0}; wait for it, then go on")]
     Applying {
@@ -62,6 +70,15 @@ pub enum StepError {
     /// Somebody staged another one meanwhile.
     #[error("somebody staged another one meanwhile; look at it with `locum rotate status`")]
     Another,
+    /// It is one that a command sets, and none has.
+    #[error("no command has set it at the provider yet: go on with `locum rotate run --by-hook`")]
+    NotSet,
+    /// The provider may take it and no other.
+    #[error(
+        "a command may have set it at the provider, which has one password only: go on with `locum rotate run \
+         --by-hook`; it can be discarded while the provider takes the current one"
+    )]
+    MayBeInForce,
     /// Nobody has logged in with it.
     #[error("nobody has logged in with it yet: verify it first, or say --no-verify")]
     NotVerified,
@@ -119,16 +136,57 @@ pub struct Promotion<'a> {
     pub verified_within: Option<Duration>,
 }
 
-/// Puts down that a command is asked for a credential: if its answer is never put down, somebody has to look for it.
-pub fn ask(slots: &mut Slots, op: &str, label: &str, actor: Actor<'_>) -> Result<Done, StepError> {
+/// Puts down that a command is asked for a credential, until `until`: if its answer is never put down, somebody has to look
+/// for it. `op` is the name of the operation unless one was asked before and never answered: that is asked again, by its
+/// name. The name it has, in any case.
+pub fn ask(
+    slots: &mut Slots,
+    op: &str,
+    label: impl FnOnce(&str) -> String,
+    until: Timestamp,
+    actor: Actor<'_>,
+) -> Result<String, StepError> {
     free_for(slots, op)?;
-    if slots.leftovers.iter().any(|left| left.id == op) {
+    is_over(slots, actor)?;
+    let asked = slots.leftovers.iter_mut().find(|left| left.why == LeftoverReason::Asked);
+    let op = match asked {
+        Some(Leftover { by, until: Some(until), .. }) if actor.at < *until => {
+            return Err(StepError::Asked { by: by.clone(), until: *until });
+        }
+        Some(left) => {
+            actor.by.clone_into(&mut left.by);
+            left.until = Some(until);
+            left.id.clone()
+        }
+        None => {
+            let (label, by) = (label(op), actor.by.to_owned());
+            let (why, until) = (LeftoverReason::Asked, Some(until));
+            slots.leftovers.push(Leftover { id: op.to_owned(), label, since: actor.at, by, why, until });
+            op.to_owned()
+        }
+    };
+    remember(slots, actor, "asked", &op, None);
+    Ok(op)
+}
+
+/// The command that was asked until `until` gives no credential. `made_none`: it said so itself, so that there is nothing
+/// to look for.
+pub fn answered_not(
+    slots: &mut Slots,
+    op: &str,
+    until: Timestamp,
+    made_none: bool,
+    actor: Actor<'_>,
+) -> Result<Done, StepError> {
+    let Some(index) = slots.leftovers.iter().position(|left| left.id == op && left.until == Some(until)) else {
         return Ok(Done::Before);
+    };
+    if made_none {
+        slots.leftovers.remove(index);
+    } else {
+        slots.leftovers[index].until = None;
     }
-    let (label, by) = (label.to_owned(), actor.by.to_owned());
-    let why = LeftoverReason::Asked;
-    slots.leftovers.push(Leftover { id: op.to_owned(), label, since: actor.at, by, why });
-    remember(slots, actor, "asked", op, None);
+    remember(slots, actor, if made_none { "not made" } else { "not answered" }, op, None);
     Ok(Done::Now)
 }
 
@@ -138,8 +196,10 @@ pub fn stage(slots: &mut Slots, staging: Staging, actor: Actor<'_>) -> Result<Do
     if slots.next.as_ref().is_some_and(|next| next.op == op) || is_done(slots, &op) {
         return Ok(Done::Before);
     }
-    for slot in [Slot::Current, Slot::Next] {
-        if slots.in_slot(slot).is_some_and(|stored| stored.material == credential.material) {
+    for slot in Slot::ALL {
+        // One that the provider has ended may become the next again.
+        let is_over = slot == Slot::Previous && slots.previous.as_ref().is_some_and(|previous| !previous.usable);
+        if !is_over && slots.in_slot(slot).is_some_and(|stored| stored.material == credential.material) {
             return Err(StepError::Same(slot));
         }
     }
@@ -154,6 +214,8 @@ pub fn stage(slots: &mut Slots, staging: Staging, actor: Actor<'_>) -> Result<Do
 
 /// Takes the right to set the next credential at the provider, until `until`. Whoever took it before had as long.
 pub fn apply(slots: &mut Slots, id: &str, until: Timestamp, actor: Actor<'_>) -> Result<Done, StepError> {
+    // The one that is set could not be promoted: logins would be refused with the current one all the time.
+    is_over(slots, actor)?;
     let next = next(slots, id)?;
     match next.state {
         NextState::Applied { .. } if next.refused.is_none() => return Ok(Done::Before),
@@ -167,16 +229,36 @@ pub fn apply(slots: &mut Slots, id: &str, until: Timestamp, actor: Actor<'_>) ->
     Ok(Done::Now)
 }
 
-/// The command has set it.
-pub fn applied(slots: &mut Slots, id: &str, actor: Actor<'_>) -> Result<Done, StepError> {
+/// The command has set it, whoever had the right to until `until`. Somebody who took it since may be setting it still.
+pub fn applied(slots: &mut Slots, id: &str, until: Timestamp, actor: Actor<'_>) -> Result<Done, StepError> {
     let next = next(slots, id)?;
     match next.state {
         NextState::Applied { .. } => return Ok(Done::Before),
         NextState::Failed { ref cause, .. } => return Err(StepError::Failed { cause: cause.clone() }),
-        NextState::Staged | NextState::Applying { .. } => {}
+        NextState::Staged => return Err(StepError::NotSet),
+        NextState::Applying { until: theirs } if theirs != until => return Err(StepError::Applying { until: theirs }),
+        NextState::Applying { .. } => {}
     }
     next.state = NextState::Applied { verified: None };
     remember(slots, actor, "applied", id, None);
+    Ok(Done::Now)
+}
+
+/// The command that had the right until `until` gave up: others need not wait. `set_none`: it has said itself that nothing
+/// was set, and none was at work on it before; else the provider may have it all the same.
+pub fn not_applied(
+    slots: &mut Slots,
+    id: &str,
+    until: Timestamp,
+    set_none: bool,
+    actor: Actor<'_>,
+) -> Result<Done, StepError> {
+    let next = next(slots, id)?;
+    if next.state != (NextState::Applying { until }) {
+        return Ok(Done::Before);
+    }
+    next.state = if set_none { NextState::Staged } else { NextState::Applying { until: actor.at } };
+    remember(slots, actor, if set_none { "not set" } else { "not answered" }, id, None);
     Ok(Done::Now)
 }
 
@@ -186,6 +268,12 @@ pub fn verified(slots: &mut Slots, id: &str, actor: Actor<'_>) -> Result<Done, S
         return Ok(Done::Before);
     }
     let next = next(slots, id)?;
+    // Whoever is setting it may still be at it: until then nothing else may be set in its place.
+    if let NextState::Applying { until } = next.state
+        && actor.at < until
+    {
+        return Err(StepError::Applying { until });
+    }
     next.state = NextState::Applied { verified: Some(actor.at) };
     next.refused = None;
     remember(slots, actor, "verified", id, None);
@@ -196,8 +284,12 @@ pub fn verified(slots: &mut Slots, id: &str, actor: Actor<'_>) -> Result<Done, S
 /// there, where it may be the only one that is in force.
 pub fn refused(slots: &mut Slots, id: &str, cause: &str, actor: Actor<'_>) -> Result<Done, StepError> {
     let next = next(slots, id)?;
-    if matches!(next.state, NextState::Failed { .. }) {
-        return Ok(Done::Before);
+    match next.state {
+        NextState::Failed { .. } => return Ok(Done::Before),
+        // No wonder, and nothing against it.
+        NextState::Applying { until } if actor.at < until => return Err(StepError::Applying { until }),
+        NextState::Staged if next.replaces => return Err(StepError::NotSet),
+        NextState::Staged | NextState::Applying { .. } | NextState::Applied { .. } => {}
     }
     let times = next.refused.as_ref().map_or(0, |refused| refused.times) + 1;
     next.refused = Some(Refused { times, at: actor.at, cause: cause.to_owned() });
@@ -219,34 +311,48 @@ pub fn promote(slots: &mut Slots, how: Promotion<'_>, actor: Actor<'_>) -> Resul
     let next = next(slots, how.id)?;
     match (&next.state, how.verified_within) {
         (NextState::Failed { cause, .. }, _) => return Err(StepError::Failed { cause: cause.clone() }),
-        (NextState::Applying { until }, _) => return Err(StepError::Applying { until: *until }),
+        (NextState::Applying { until }, _) if actor.at < *until => return Err(StepError::Applying { until: *until }),
+        (NextState::Applying { .. }, _) => return Err(StepError::NotSet),
+        (NextState::Staged, _) if next.replaces => return Err(StepError::NotSet),
         (NextState::Staged | NextState::Applied { verified: None }, Some(_)) => return Err(StepError::NotVerified),
         (NextState::Applied { verified: Some(verified) }, Some(within)) if *verified + within < actor.at => {
             return Err(StepError::VerifiedLongAgo { verified: *verified });
         }
         (NextState::Staged | NextState::Applied { .. }, _) => {}
     }
-    if let Some(previous) = slots.previous.as_ref().filter(|it| it.usable && actor.at < it.retire_at) {
-        return Err(StepError::Overlap { until: previous.retire_at });
-    }
+    is_over(slots, actor)?;
     leave_previous(slots, actor);
+    // Where nobody has logged in with what a command is said to have set, the one before may be the one in force.
+    let is_verified = matches!(next_state(slots), Some(NextState::Applied { verified: Some(_) }));
     let Some(Next { credential, op, replaces, .. }) = slots.next.take() else { return Err(StepError::NothingStaged) };
     let before = slots.current.replace(credential);
-    slots.previous = before.map(|before| set_aside(before, op, how.grace, !replaces, actor));
+    slots.previous = before.map(|before| set_aside(before, op, how.grace, !(replaces && is_verified), actor));
     let reason = how.verified_within.is_none().then_some("not verified");
     remember(slots, actor, "promoted", how.id, reason);
     Ok(Done::Now)
 }
 
 /// Stages and promotes in one write, unverified: what is next is discarded, and what is previous retired. For whoever
-/// knows that the current one is dead.
-pub fn replace(slots: &mut Slots, credential: StoredCredential, op: String, grace: Duration, actor: Actor<'_>) {
+/// knows that the current one is dead. Not while a command sets another one: that would end this one.
+pub fn replace(
+    slots: &mut Slots,
+    credential: StoredCredential,
+    op: String,
+    grace: Duration,
+    actor: Actor<'_>,
+) -> Result<Done, StepError> {
+    if let Some(NextState::Applying { until }) = next_state(slots)
+        && actor.at < *until
+    {
+        return Err(StepError::Applying { until: *until });
+    }
     leave_next(slots, actor);
     leave_previous(slots, actor);
     let id = credential.id.clone();
     let before = slots.current.replace(credential);
     slots.previous = before.map(|before| set_aside(before, op, grace, true, actor));
     remember(slots, actor, "replaced", &id, None);
+    Ok(Done::Now)
 }
 
 /// Makes the previous credential the current one again, and the current one the previous: one write.
@@ -273,20 +379,40 @@ pub fn retire(slots: &mut Slots, now: bool, actor: Actor<'_>) -> Result<Done, St
     Ok(Done::Now)
 }
 
-/// Gives the next credential up; it is to be deleted at the provider. One that a command set there in the place of the
-/// current one is kept as the previous one: it may be the only one that is in force.
-pub fn discard(slots: &mut Slots, reason: Option<&str>, grace: Duration, actor: Actor<'_>) -> Result<Done, StepError> {
+/// Gives the next credential up; it is to be deleted at the provider. Not one that a command may have set there in the place
+/// of the current one: see [`discard_beside`].
+pub fn discard(slots: &mut Slots, reason: Option<&str>, actor: Actor<'_>) -> Result<Done, StepError> {
     let Some(next) = &slots.next else { return Ok(Done::Before) };
     match next.state {
         NextState::Applying { until } if actor.at < until => return Err(StepError::Applying { until }),
+        _ if next.replaces && next.may_be_in_force() => return Err(StepError::MayBeInForce),
         NextState::Staged | NextState::Applying { .. } | NextState::Applied { .. } | NextState::Failed { .. } => {}
     }
     let id = next.credential.id.clone();
-    if next.replaces && next.may_be_in_force() {
-        leave_previous(slots, actor);
-        slots.previous = slots.next.take().map(|next| set_aside(next.credential, next.op, grace, true, actor));
-    }
     leave_next(slots, actor);
+    remember(slots, actor, "discarded", &id, reason);
+    Ok(Done::Now)
+}
+
+/// The same for one that a command may have set, where somebody has logged in with the current one since the record was as
+/// in `seen`: so the provider does not have it.
+pub fn discard_beside(
+    slots: &mut Slots,
+    seen: &Slots,
+    reason: Option<&str>,
+    actor: Actor<'_>,
+) -> Result<Done, StepError> {
+    let Some(next) = &slots.next else { return Ok(Done::Before) };
+    if slots.next != seen.next || slots.current != seen.current {
+        return Err(StepError::Another);
+    }
+    if let NextState::Applying { until } = next.state
+        && actor.at < until
+    {
+        return Err(StepError::Applying { until });
+    }
+    let id = next.credential.id.clone();
+    slots.next = None;
     remember(slots, actor, "discarded", &id, reason);
     Ok(Done::Now)
 }
@@ -332,6 +458,19 @@ fn free_for(slots: &Slots, op: &str) -> Result<(), StepError> {
     }
 }
 
+/// How far the next credential is, if there is one.
+fn next_state(slots: &Slots) -> Option<&NextState> {
+    slots.next.as_ref().map(|next| &next.state)
+}
+
+/// Whether no login may need the previous credential any more.
+fn is_over(slots: &Slots, actor: Actor<'_>) -> Result<(), StepError> {
+    match slots.previous.as_ref().filter(|it| it.usable && actor.at < it.retire_at) {
+        Some(previous) => Err(StepError::Overlap { until: previous.retire_at }),
+        None => Ok(()),
+    }
+}
+
 /// Whether that operation has been promoted.
 fn is_done(slots: &Slots, op: &str) -> bool {
     slots.previous.as_ref().is_some_and(|previous| previous.op == op)
@@ -364,14 +503,14 @@ fn leave_previous(slots: &mut Slots, actor: Actor<'_>) {
 
 fn leave_next(slots: &mut Slots, actor: Actor<'_>) {
     let Some(next) = slots.next.take() else { return };
-    if !next.replaces {
+    if !next.replaces || next.may_be_in_force() {
         leave(slots, next.credential, LeftoverReason::Discarded, actor);
     }
 }
 
 fn leave(slots: &mut Slots, credential: StoredCredential, why: LeftoverReason, actor: Actor<'_>) {
     let StoredCredential { id, label, .. } = credential;
-    slots.leftovers.push(Leftover { id, label, since: actor.at, by: actor.by.to_owned(), why });
+    slots.leftovers.push(Leftover { id, label, since: actor.at, by: actor.by.to_owned(), why, until: None });
 }
 
 fn remember(slots: &mut Slots, actor: Actor<'_>, step: &str, id: &str, reason: Option<&str>) {

@@ -1,11 +1,14 @@
 //! Floor 3: rotation: one credential takes the place of another, and no client notices.
 //!
 //! - [`machine`]: the steps, pure. [`Rotation`]: takes them for real, each durable before its effect is relied on.
+//! - [`HookOptions`]: a program of the site's own that makes, sets or deletes credentials.
 //! - [`Subject`]: whose credential. [`Point`]: where a crash may happen, for those who try.
 //!
 //! **Invariant:** a secret that may be alive at the provider is in the record, or the record says under which name it is to
 //! be deleted there. **Invariant:** no step takes a working credential out of reach of a login.
 
+mod by_hook;
+mod hook;
 pub mod machine;
 mod options;
 mod point;
@@ -18,6 +21,8 @@ use std::time::Duration;
 use crate::broker::{DirectoryError, Reason};
 use crate::model::Protocol;
 
+pub use by_hook::Revoked;
+pub use hook::{Action, HookError, HookOptions};
 pub use options::Options;
 pub use point::{Point, Unwatched, Witness};
 pub use runner::{Given, Rotated, Rotation};
@@ -63,6 +68,23 @@ pub enum RotationError {
         /// Whether it passes without anybody's doing.
         passes: bool,
     },
+    /// The hook did not do what it was asked for.
+    #[error("{error}; {left}")]
+    Hook {
+        /// Why.
+        error: HookError,
+        /// What the record is like now, and what to do.
+        left: &'static str,
+    },
+    /// A command said that it has set it, and the provider refuses it.
+    #[error(
+        "a command set it at the provider, which refuses it ({cause}); it stays next, and logins try it after the \
+         current one: run this again to have it set again"
+    )]
+    SetInVain {
+        /// Where and how, in words for the operator.
+        cause: String,
+    },
     /// The new one was refused when it was already current.
     #[error("the provider refused it right after it became current ({cause}): rolled back")]
     RolledBack {
@@ -76,13 +98,15 @@ impl RotationError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Directory(error) => error.is_transient(),
-            Self::Step(machine::StepError::Applying { .. }) => true,
+            Self::Step(machine::StepError::Applying { .. } | machine::StepError::Asked { .. }) => true,
+            Self::Hook { error, .. } => error.is_transient(),
             Self::Unverified { passes, .. } => *passes,
             Self::Step(_)
             | Self::Missing(_)
             | Self::Reason(_)
             | Self::NothingToVerify { .. }
             | Self::Refused { .. }
+            | Self::SetInVain { .. }
             | Self::RolledBack { .. } => false,
         }
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::HookOptions;
+
 /// Bounds of a rotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -15,6 +17,8 @@ pub struct Options {
     pub verified_within: Duration,
     /// How long a verification goes on where the provider gives no verdict.
     pub patience: Duration,
+    /// The program of the site's own, if there is one.
+    pub hook: Option<HookOptions>,
 }
 
 impl Default for Options {
@@ -24,6 +28,7 @@ impl Default for Options {
             second_look: Duration::from_secs(30),
             verified_within: Duration::from_secs(10 * 60),
             patience: Duration::from_secs(2 * 60),
+            hook: None,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::machine::{self, Actor, Done, Promotion, Staging, StepError};
 use super::{Options, Point, RotationError, Subject, Witness};
 use crate::audit::{Audit, Event};
 use crate::broker::{Broker, Directory, DirectoryError};
-use crate::model::{NextState, Protocol, Slot, Slots, StoredCredential};
+use crate::model::{Next, NextState, Protocol, Slot, Slots, StoredCredential};
 use crate::upstream::Upstreams;
 
 /// Tries of one step against others who write the same record.
@@ -135,14 +135,24 @@ impl Rotation {
         Ok(done)
     }
 
-    /// Gives the next credential up.
+    /// Gives the next credential up. One that a command may have set in the place of the current one only if the provider
+    /// takes the current one.
     ///
     /// # Errors
     /// See [`StepError`] and [`RotationError`].
     pub async fn discard(&self, subject: &Subject, reason: Option<&str>) -> Result<Done, RotationError> {
-        let grace = self.options.grace;
-        let step = |slots: &mut Slots, actor: Actor<'_>| machine::discard(slots, reason, grace, actor);
-        let done = self.take(subject, "discarded", None, step).await?;
+        let seen = self.slots(subject).await?;
+        let is_set = seen.next.as_ref().is_some_and(|next| next.replaces && next.may_be_in_force());
+        let is_free = |until| until <= Timestamp::now();
+        let is_over =
+            !matches!(&seen.next, Some(Next { state: NextState::Applying { until }, .. }) if !is_free(*until));
+        let done = if is_set && is_over && self.verify_current(subject, &[]).await.is_ok() {
+            let step = |slots: &mut Slots, actor: Actor<'_>| machine::discard_beside(slots, &seen, reason, actor);
+            self.take(subject, "discarded", None, step).await?
+        } else {
+            let step = |slots: &mut Slots, actor: Actor<'_>| machine::discard(slots, reason, actor);
+            self.take(subject, "discarded", None, step).await?
+        };
         self.pass(Point::Discarded);
         Ok(done)
     }
@@ -176,10 +186,21 @@ impl Rotation {
             Given::New(credential) => self.stage(subject, &credential).await?,
             Given::Staged => self.staged(subject).await?,
         };
+        self.finish(subject, id, protocols).await
+    }
+
+    /// What follows once a credential is in the next place.
+    pub(super) async fn finish(
+        &self,
+        subject: &Subject,
+        id: String,
+        protocols: &[Protocol],
+    ) -> Result<Rotated, RotationError> {
         let before = self.slots(subject).await?;
         if before.current.as_ref().is_some_and(|current| current.id == id) {
             return Ok(Rotated { id, was_done: true, notes: Vec::new() });
         }
+        let replaces = before.next.as_ref().is_some_and(|next| next.replaces);
         let failed = before.next.as_ref().and_then(|next| match &next.state {
             NextState::Failed { cause, .. } => Some(cause.clone()),
             NextState::Staged | NextState::Applying { .. } | NextState::Applied { .. } => None,
@@ -190,6 +211,8 @@ impl Rotation {
         };
         let notes = match verified {
             Ok(verification) => verification.notes,
+            // What a command has set may be the only one in force: it stays in reach of logins.
+            Err(RotationError::Refused { cause }) if replaces => return Err(RotationError::SetInVain { cause }),
             Err(RotationError::Refused { cause }) => {
                 self.discard(subject, Some(&cause)).await?;
                 return Err(RotationError::Refused { cause });
@@ -198,6 +221,10 @@ impl Rotation {
         };
         self.promote(subject, &id, false).await?;
         match self.verify_current(subject, protocols).await {
+            // There is nothing to go back to.
+            Err(RotationError::Refused { cause }) if replaces => {
+                Err(RotationError::Refused { cause: format!("it is current, and was verified just before; {cause}") })
+            }
             Err(RotationError::Refused { cause }) => {
                 self.pass(Point::SeenBroken);
                 self.roll_back(subject, &cause).await?;

@@ -72,7 +72,9 @@ const ROOMS: &[Room] = &[
             // A record is put back at the version it was read at.
             ("store", &["Version"]),
             ("audit", ALL),
-            ("broker", &["Broker", "Choice", "Directory", "DirectoryError", "Reason", "Versioned"]),
+            // What a hook made or is to set becomes a credential here.
+            ("credential", &["CredentialError", "app_password_of", "new_app_password"]),
+            ("broker", &["Broker", "Choice", "Directory", "DirectoryError", "Reason", "Versioned", "client_secret"]),
             ("upstream", &["Cause", "Upstreams"]),
         ],
     },
@@ -90,7 +92,7 @@ const ROOMS: &[Room] = &[
             ("net", &["TlsOptions"]),
             ("session", &["ListenerOptions", "ListenerTls", "Options"]),
             ("store", &["KeySource", "Options", "cache::Options", "sqlite::Options", "vault::Login", "vault::Options"]),
-            ("rotation", &["Options"]),
+            ("rotation", &["Action", "HookOptions", "Options"]),
             ("telemetry", &["LogFormat", "Options"]),
             ("upstream", &["Options"]),
         ],
@@ -241,6 +243,11 @@ const RESERVED: &[Reserved] = &[
         paths: &["tokio::sync::mpsc::unbounded_channel", "std::sync::mpsc::channel"],
         rooms: &[],
         why: "every queue has a bound",
+    },
+    Reserved {
+        paths: &["tokio::process", "std::process::Command"],
+        rooms: &["rotation::hook"],
+        why: "one place starts programs, in bounds",
     },
     Reserved { paths: &["std::time::SystemTime"], rooms: &[], why: "a time of day is a `jiff::Timestamp`" },
 ];
