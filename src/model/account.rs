@@ -129,6 +129,11 @@ impl CredentialKind {
     /// changes for an account that is given the newer one beside it.
     pub const ALL: [Self; 2] = [Self::AppPassword, Self::OAuth2];
 
+    /// Whether it is the one that is meant where none is named.
+    pub fn is_usual(self) -> bool {
+        self == Self::AppPassword
+    }
+
     /// The name used on the command line and in records.
     pub fn name(self) -> &'static str {
         match self {
@@ -166,6 +171,9 @@ pub struct StoredCredential {
     pub label: String,
     /// When it was put here.
     pub created: Timestamp,
+    /// When somebody last logged in with it before it became current.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Timestamp>,
     /// How often an operator said that it is to be tried again, though the provider refused it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub retries: u32,
@@ -215,6 +223,7 @@ mod tests {
             id: "c1".into(),
             label: "locum".into(),
             created: Timestamp::UNIX_EPOCH,
+            verified: None,
             retries: 0,
             material: Material::of("secret", Secret::new("canary-7f3a")),
         };

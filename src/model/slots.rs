@@ -60,10 +60,23 @@ impl Slots {
         }
     }
 
+    /// How many of ours exist at the provider, as far as is known. Where it has one password only, one that is to take the
+    /// place of another does not add to them, and one whose place was taken is there no more.
+    pub fn known_at_provider(&self) -> usize {
+        let next = self.next.as_ref().filter(|next| !next.replaces);
+        let previous = self.previous.as_ref().filter(|previous| previous.usable);
+        let placed = [self.current.is_some(), next.is_some(), previous.is_some()].into_iter().filter(|it| *it).count();
+        placed + self.to_delete().count()
+    }
+
     /// How many exist at the provider, as far as is known.
     pub fn at_provider(&self) -> usize {
-        let placed = Slot::ALL.into_iter().filter(|slot| self.in_slot(*slot).is_some()).count();
-        placed + self.leftovers.len() + self.elsewhere as usize
+        self.known_at_provider() + self.elsewhere as usize
+    }
+
+    /// What is to be deleted at the provider that the account lives at now.
+    pub fn to_delete(&self) -> impl Iterator<Item = &Leftover> {
+        self.leftovers.iter().filter(|left| left.upstream.is_none())
     }
 }
 
@@ -204,6 +217,9 @@ pub struct Leftover {
     /// Until when a command may still be at work on it; nobody else has one made meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+    /// The upstream profile that it is at, where the account has moved to another one since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
 }
 
 /// How a credential came to be a leftover.
@@ -214,6 +230,8 @@ pub enum LeftoverReason {
     Retired,
     /// It was staged and never used.
     Discarded,
+    /// Its account moved to another provider.
+    Moved,
     /// A command was asked to make one, and its answer was never put down: it may exist or not.
     Asked,
 }

@@ -73,12 +73,6 @@ pub enum StepError {
     /// It is one that a command sets, and none has.
     #[error("no command has set it at the provider yet: go on with `locum rotate run --by-hook`")]
     NotSet,
-    /// The provider may take it and no other.
-    #[error(
-        "a command may have set it at the provider, which has one password only: go on with `locum rotate run \
-         --by-hook`; it can be discarded while the provider takes the current one"
-    )]
-    MayBeInForce,
     /// Nobody has logged in with it.
     #[error("nobody has logged in with it yet: verify it first, or say --no-verify")]
     NotVerified,
@@ -106,9 +100,23 @@ pub enum StepError {
     /// Going back would lead nowhere.
     #[error("the provider has one password only, and it is the current one: going back would lock every client out")]
     Replaced,
+    /// A command was to set it at the provider, in the place of the current one, and nobody knows whether it did.
+    #[error("it may be the only one that the provider takes: run it again, or verify it until it is refused twice")]
+    MayBeInForce,
     /// Nobody ever gave it one.
     #[error("there is no current one")]
     NoCurrent,
+    /// Fewer were counted at the provider than there are of ours alone.
+    #[error(
+        "{counted} were counted at the provider, and there are {known} of ours alone: tick off what was deleted there, \
+         then count again"
+    )]
+    Miscounted {
+        /// What was counted.
+        counted: u32,
+        /// What is known.
+        known: usize,
+    },
     /// There is no leftover of that name.
     #[error("there is none called {0} that is to be deleted at the provider")]
     NoLeftover(String),
@@ -161,7 +169,15 @@ pub fn ask(
         None => {
             let (label, by) = (label(op), actor.by.to_owned());
             let (why, until) = (LeftoverReason::Asked, Some(until));
-            slots.leftovers.push(Leftover { id: op.to_owned(), label, since: actor.at, by, why, until });
+            slots.leftovers.push(Leftover {
+                id: op.to_owned(),
+                label,
+                since: actor.at,
+                by,
+                why,
+                until,
+                upstream: None,
+            });
             op.to_owned()
         }
     };
@@ -275,6 +291,7 @@ pub fn verified(slots: &mut Slots, id: &str, actor: Actor<'_>) -> Result<Done, S
         return Err(StepError::Applying { until });
     }
     next.state = NextState::Applied { verified: Some(actor.at) };
+    next.credential.verified = Some(actor.at);
     next.refused = None;
     remember(slots, actor, "verified", id, None);
     Ok(Done::Now)
@@ -332,8 +349,9 @@ pub fn promote(slots: &mut Slots, how: Promotion<'_>, actor: Actor<'_>) -> Resul
     Ok(Done::Now)
 }
 
-/// Stages and promotes in one write, unverified: what is next is discarded, and what is previous retired. For whoever
-/// knows that the current one is dead. Not while a command sets another one: that would end this one.
+/// Stages and promotes in one write, unverified: what is next is discarded. For whoever knows that the current one is dead.
+/// One of those before stays as the previous: the current one, unless nobody ever verified it and there is one before it
+/// that may be used still. So a wrong paste that follows a wrong paste takes nothing away.
 pub fn replace(
     slots: &mut Slots,
     credential: StoredCredential,
@@ -341,16 +359,22 @@ pub fn replace(
     grace: Duration,
     actor: Actor<'_>,
 ) -> Result<Done, StepError> {
-    if let Some(NextState::Applying { until }) = next_state(slots)
-        && actor.at < *until
-    {
-        return Err(StepError::Applying { until: *until });
+    if let Some(next) = &slots.next {
+        may_be_given_up(next, actor)?;
     }
     leave_next(slots, actor);
-    leave_previous(slots, actor);
     let id = credential.id.clone();
     let before = slots.current.replace(credential);
-    slots.previous = before.map(|before| set_aside(before, op, grace, true, actor));
+    let has_previous = slots.previous.as_ref().is_some_and(|it| it.usable && actor.at < it.retire_at);
+    match before {
+        Some(before) if has_previous && before.verified.is_none() => {
+            leave(slots, before, LeftoverReason::Discarded, actor);
+        }
+        before => {
+            leave_previous(slots, actor);
+            slots.previous = before.map(|before| set_aside(before, op, grace, true, actor));
+        }
+    }
     remember(slots, actor, "replaced", &id, None);
     Ok(Done::Now)
 }
@@ -379,40 +403,13 @@ pub fn retire(slots: &mut Slots, now: bool, actor: Actor<'_>) -> Result<Done, St
     Ok(Done::Now)
 }
 
-/// Gives the next credential up; it is to be deleted at the provider. Not one that a command may have set there in the place
-/// of the current one: see [`discard_beside`].
+/// Gives the next credential up; it is to be deleted at the provider. One that a command set there in the place of the
+/// current one may be the only one in force: it is given up only once the provider has refused it.
 pub fn discard(slots: &mut Slots, reason: Option<&str>, actor: Actor<'_>) -> Result<Done, StepError> {
     let Some(next) = &slots.next else { return Ok(Done::Before) };
-    match next.state {
-        NextState::Applying { until } if actor.at < until => return Err(StepError::Applying { until }),
-        _ if next.replaces && next.may_be_in_force() => return Err(StepError::MayBeInForce),
-        NextState::Staged | NextState::Applying { .. } | NextState::Applied { .. } | NextState::Failed { .. } => {}
-    }
+    may_be_given_up(next, actor)?;
     let id = next.credential.id.clone();
     leave_next(slots, actor);
-    remember(slots, actor, "discarded", &id, reason);
-    Ok(Done::Now)
-}
-
-/// The same for one that a command may have set, where somebody has logged in with the current one since the record was as
-/// in `seen`: so the provider does not have it.
-pub fn discard_beside(
-    slots: &mut Slots,
-    seen: &Slots,
-    reason: Option<&str>,
-    actor: Actor<'_>,
-) -> Result<Done, StepError> {
-    let Some(next) = &slots.next else { return Ok(Done::Before) };
-    if slots.next != seen.next || slots.current != seen.current {
-        return Err(StepError::Another);
-    }
-    if let NextState::Applying { until } = next.state
-        && actor.at < until
-    {
-        return Err(StepError::Applying { until });
-    }
-    let id = next.credential.id.clone();
-    slots.next = None;
     remember(slots, actor, "discarded", &id, reason);
     Ok(Done::Now)
 }
@@ -446,6 +443,18 @@ pub fn try_again(slots: &mut Slots, actor: Actor<'_>) -> Result<Done, StepError>
 fn next<'s>(slots: &'s mut Slots, id: &str) -> Result<&'s mut Next, StepError> {
     let next = slots.next.as_mut().ok_or(StepError::NothingStaged)?;
     if next.credential.id == id { Ok(next) } else { Err(StepError::Another) }
+}
+
+/// Whether a next credential may be given up.
+fn may_be_given_up(next: &Next, actor: Actor<'_>) -> Result<(), StepError> {
+    let is_refused = next.refused.as_ref().is_some_and(|refused| refused.times >= REFUSALS_MAX);
+    match next.state {
+        NextState::Applying { until } if actor.at < until => Err(StepError::Applying { until }),
+        NextState::Applying { .. } | NextState::Applied { .. } if next.replaces && !is_refused => {
+            Err(StepError::MayBeInForce)
+        }
+        NextState::Staged | NextState::Applying { .. } | NextState::Applied { .. } | NextState::Failed { .. } => Ok(()),
+    }
 }
 
 /// Whether the next place is free, or that operation's own.
@@ -503,17 +512,18 @@ fn leave_previous(slots: &mut Slots, actor: Actor<'_>) {
 
 fn leave_next(slots: &mut Slots, actor: Actor<'_>) {
     let Some(next) = slots.next.take() else { return };
-    if !next.replaces || next.may_be_in_force() {
+    if !next.replaces {
         leave(slots, next.credential, LeftoverReason::Discarded, actor);
     }
 }
 
-fn leave(slots: &mut Slots, credential: StoredCredential, why: LeftoverReason, actor: Actor<'_>) {
+pub(super) fn leave(slots: &mut Slots, credential: StoredCredential, why: LeftoverReason, actor: Actor<'_>) {
     let StoredCredential { id, label, .. } = credential;
-    slots.leftovers.push(Leftover { id, label, since: actor.at, by: actor.by.to_owned(), why, until: None });
+    let by = actor.by.to_owned();
+    slots.leftovers.push(Leftover { id, label, since: actor.at, by, why, until: None, upstream: None });
 }
 
-fn remember(slots: &mut Slots, actor: Actor<'_>, step: &str, id: &str, reason: Option<&str>) {
+pub(super) fn remember(slots: &mut Slots, actor: Actor<'_>, step: &str, id: &str, reason: Option<&str>) {
     let (by, step, id) = (actor.by.to_owned(), step.to_owned(), id.to_owned());
     slots.history.push(HistoryEntry { at: actor.at, by, step, id, reason: reason.map(str::to_owned) });
     let surplus = slots.history.len().saturating_sub(HISTORY_MAX);

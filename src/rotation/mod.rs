@@ -2,6 +2,7 @@
 //!
 //! - [`machine`]: the steps, pure. [`Rotation`]: takes them for real, each durable before its effect is relied on.
 //! - [`HookOptions`]: a program of the site's own that makes, sets or deletes credentials.
+//! - [`upkeep`]: what changes the places outside of a rotation, pure, too. [`Inventory`]: what exists at the provider.
 //! - [`Subject`]: whose credential. [`Point`]: where a crash may happen, for those who try.
 //!
 //! **Invariant:** a secret that may be alive at the provider is in the record, or the record says under which name it is to
@@ -9,11 +10,13 @@
 
 mod by_hook;
 mod hook;
+mod inventory;
 pub mod machine;
 mod options;
 mod point;
 mod runner;
 mod subject;
+pub mod upkeep;
 mod verify;
 
 use std::time::Duration;
@@ -23,6 +26,7 @@ use crate::model::Protocol;
 
 pub use by_hook::Revoked;
 pub use hook::{Action, HookError, HookOptions};
+pub use inventory::{Inventory, Room};
 pub use options::Options;
 pub use point::{Point, Unwatched, Witness};
 pub use runner::{Given, Rotated, Rotation};

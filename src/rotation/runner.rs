@@ -6,10 +6,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::machine::{self, Actor, Done, Promotion, Staging, StepError};
-use super::{Options, Point, RotationError, Subject, Witness};
+use super::{Options, Point, RotationError, Subject, Witness, upkeep};
 use crate::audit::{Audit, Event};
 use crate::broker::{Broker, Directory, DirectoryError};
-use crate::model::{Next, NextState, Protocol, Slot, Slots, StoredCredential};
+use crate::model::{NextState, Protocol, Slot, Slots, StoredCredential};
 use crate::upstream::Upstreams;
 
 /// Tries of one step against others who write the same record.
@@ -141,18 +141,7 @@ impl Rotation {
     /// # Errors
     /// See [`StepError`] and [`RotationError`].
     pub async fn discard(&self, subject: &Subject, reason: Option<&str>) -> Result<Done, RotationError> {
-        let seen = self.slots(subject).await?;
-        let is_set = seen.next.as_ref().is_some_and(|next| next.replaces && next.may_be_in_force());
-        let is_free = |until| until <= Timestamp::now();
-        let is_over =
-            !matches!(&seen.next, Some(Next { state: NextState::Applying { until }, .. }) if !is_free(*until));
-        let done = if is_set && is_over && self.verify_current(subject, &[]).await.is_ok() {
-            let step = |slots: &mut Slots, actor: Actor<'_>| machine::discard_beside(slots, &seen, reason, actor);
-            self.take(subject, "discarded", None, step).await?
-        } else {
-            let step = |slots: &mut Slots, actor: Actor<'_>| machine::discard(slots, reason, actor);
-            self.take(subject, "discarded", None, step).await?
-        };
+        let done = self.take(subject, "discarded", None, |slots, actor| machine::discard(slots, reason, actor)).await?;
         self.pass(Point::Discarded);
         Ok(done)
     }
@@ -173,6 +162,22 @@ impl Rotation {
     /// See [`StepError`] and [`RotationError`].
     pub async fn try_again(&self, subject: &Subject) -> Result<(), RotationError> {
         self.take(subject, "to be tried again", None, machine::try_again).await.map(drop)
+    }
+
+    /// Puts down how many exist at the provider in all, as somebody counted them there.
+    ///
+    /// # Errors
+    /// [`StepError::Miscounted`] if there are more of ours alone; see [`RotationError`].
+    pub async fn count(&self, subject: &Subject, counted: u32) -> Result<Done, RotationError> {
+        self.take(subject, "counted", None, |slots, actor| upkeep::count(slots, counted, actor)).await
+    }
+
+    /// Puts down the name that the one in a place bears at the provider.
+    ///
+    /// # Errors
+    /// See [`StepError`] and [`RotationError`].
+    pub async fn label(&self, subject: &Subject, slot: Slot, label: &str) -> Result<Done, RotationError> {
+        self.take(subject, "labelled", None, |slots, actor| upkeep::label(slots, slot, label, actor)).await
     }
 
     /// The whole sequence: stage, verify, promote, and a login with what is current then. Whatever was done of it before is

@@ -100,6 +100,18 @@ impl Rotation {
         self.log_in(subject, Slot::Current, protocols).await
     }
 
+    /// Logs in with what was current before.
+    ///
+    /// # Errors
+    /// As for [`Rotation::verify`]; nothing is written.
+    pub async fn verify_previous(
+        &self,
+        subject: &Subject,
+        protocols: &[Protocol],
+    ) -> Result<Verification, RotationError> {
+        self.log_in(subject, Slot::Previous, protocols).await
+    }
+
     /// One login by each protocol. The first definite refusal ends it: the others would be refused, too, and providers
     /// count.
     pub(super) async fn log_in(
