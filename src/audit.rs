@@ -100,7 +100,10 @@ pub enum Event {
         credential: String,
         /// Its kind.
         kind: &'static str,
-        /// Why no credential of a kind that is preferred was presented.
+        /// The place that it has in its record, unless it is the current one: `"next"` or `"previous"`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        slot: Option<&'static str>,
+        /// Why no better credential was presented, if there is one.
         #[serde(skip_serializing_if = "Option::is_none")]
         fell_back: Option<String>,
         /// Time since the attempt, milliseconds.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::keyring::Found;
+use super::keyring::{Found, Spent};
 use crate::credential::{CredentialVersion, Ready};
 use crate::model::{CredentialKind, Endpoint, Profile, Protocol, Slot};
 use crate::sasl::Credentials;
@@ -20,7 +20,7 @@ pub struct Lease {
     credential: Ready,
     slot: Slot,
     fell_back: Option<String>,
-    spent: Vec<CredentialVersion>,
+    spent: Spent,
 }
 
 impl Lease {
@@ -35,11 +35,22 @@ impl Lease {
     ) -> Self {
         let (login, account, served) = (login.to_owned(), account.to_owned(), served.to_owned());
         let Found { ready: credential, slot, fell_back } = found;
-        Self { login, account, profile, served, endpoint, protocol, credential, slot, fell_back, spent: Vec::new() }
+        Self {
+            login,
+            account,
+            profile,
+            served,
+            endpoint,
+            protocol,
+            credential,
+            slot,
+            fell_back,
+            spent: Spent::default(),
+        }
     }
 
     /// The same for another credential. None of `spent` is to be used again.
-    pub(super) fn with(&self, found: Found, spent: Vec<CredentialVersion>) -> Self {
+    pub(super) fn with(&self, found: Found, spent: Spent) -> Self {
         let Found { ready: credential, slot, fell_back } = found;
         let (login, account, served) = (self.login.clone(), self.account.clone(), self.served.clone());
         let (profile, endpoint) = (Arc::clone(&self.profile), self.endpoint.clone());
@@ -51,12 +62,12 @@ impl Lease {
         &self.credential
     }
 
-    /// The versions that were refused before this one was tried.
-    pub(super) fn spent(&self) -> &[CredentialVersion] {
+    /// What was refused before this one was tried.
+    pub(super) fn spent(&self) -> &Spent {
         &self.spent
     }
 
-    /// Why a kind of credential that is preferred was not used, if so.
+    /// Why a better credential was not used, if there is one: of a kind that is preferred, or the current one of its kind.
     pub fn fell_back(&self) -> Option<&str> {
         self.fell_back.as_deref()
     }

@@ -139,14 +139,13 @@ impl Ready {
 /// The account's app password, for an endpoint that takes it.
 ///
 /// # Errors
-/// If there is none, or the endpoint takes none, or it is unusable.
+/// If the endpoint takes none, or it is unusable.
 pub fn app_password(
     account: &Account,
-    stored: Option<&StoredCredential>,
+    stored: &StoredCredential,
     protocol: Protocol,
     endpoint: &Endpoint,
 ) -> Result<Ready, CredentialError> {
-    let stored = stored.ok_or(CredentialError::None)?;
     if !endpoint.takes(CredentialKind::AppPassword) {
         return Err(CredentialError::PasswordsNotTaken { upstream: account.upstream.clone(), protocol });
     }

@@ -6,6 +6,7 @@
 mod error;
 mod login;
 mod options;
+mod overlap;
 mod strangers;
 
 use std::net::SocketAddr;
@@ -29,6 +30,7 @@ use crate::proto::{self, Goodbye, Server, ServerAction, ServerLimits, ServerOpti
 use crate::upstream::Upstreams;
 use error::SessionError;
 use login::{Established, Login};
+use overlap::Overlap;
 use strangers::Strangers;
 
 pub use options::{ListenerOptions, ListenerTls, Options};
@@ -49,6 +51,7 @@ pub struct Sessions {
     audit: Audit,
     next: AtomicU64,
     strangers: Strangers,
+    overlap: Overlap,
     drain: CancellationToken,
     kill: CancellationToken,
 }
@@ -78,7 +81,18 @@ impl Sessions {
     ) -> Self {
         // However few the places are: half of them are for others.
         let strangers = Strangers::new(options.unproven_per_address_max.min(options.sessions_max.div_ceil(2)));
-        Self { name, options, broker, upstreams, audit, next: AtomicU64::new(1), strangers, drain, kill }
+        Self {
+            name,
+            options,
+            broker,
+            upstreams,
+            audit,
+            next: AtomicU64::new(1),
+            strangers,
+            overlap: Overlap::new(),
+            drain,
+            kill,
+        }
     }
 
     /// Serves one connection until it is closed.

@@ -57,11 +57,11 @@ const ROOMS: &[Room] = &[
     Room {
         name: "session",
         grants: &[
-            ("model", &["Attempt", "Profile", "Protocol", "Refusal", "network"]),
+            ("model", &["Attempt", "Profile", "Protocol", "Refusal", "Slot", "network"]),
             ("proto", ALL),
             ("net", ALL),
             ("audit", ALL),
-            ("broker", &["Broker", "Lease"]),
+            ("broker", &["Broker", "Lease", "Objection"]),
             ("upstream", ALL),
         ],
     },
