@@ -203,6 +203,8 @@ impl Rotation {
     ) -> Result<Rotated, RotationError> {
         let before = self.slots(subject).await?;
         if before.current.as_ref().is_some_and(|current| current.id == id) {
+            // Whoever made it current may have ended before the look that follows.
+            self.look_again(subject, protocols).await?;
             return Ok(Rotated { id, was_done: true, notes: Vec::new() });
         }
         let replaces = before.next.as_ref().is_some_and(|next| next.replaces);
@@ -225,19 +227,30 @@ impl Rotation {
             Err(error) => return Err(error),
         };
         self.promote(subject, &id, false).await?;
-        match self.verify_current(subject, protocols).await {
-            // There is nothing to go back to.
-            Err(RotationError::Refused { cause }) if replaces => {
-                Err(RotationError::Refused { cause: format!("it is current, and was verified just before; {cause}") })
-            }
-            Err(RotationError::Refused { cause }) => {
-                self.pass(Point::SeenBroken);
-                self.roll_back(subject, &cause).await?;
-                Err(RotationError::RolledBack { cause })
-            }
-            // It was verified a moment ago: what is in the way now is not about the credential.
-            Ok(_) | Err(_) => Ok(Rotated { id, was_done: false, notes }),
+        self.look_again(subject, protocols).await?;
+        Ok(Rotated { id, was_done: false, notes })
+    }
+
+    /// Logs in with what became current a moment ago, and rolls back if the provider refuses it by now.
+    ///
+    /// # Errors
+    /// [`RotationError::RolledBack`]; [`RotationError::Refused`] where there is none to go back to.
+    pub async fn look_again(&self, subject: &Subject, protocols: &[Protocol]) -> Result<(), RotationError> {
+        let cause = match self.verify_current(subject, protocols).await {
+            Err(RotationError::Refused { cause }) => cause,
+            // What else is in the way is not about the credential.
+            Ok(_) | Err(_) => return Ok(()),
+        };
+        let now = Timestamp::now();
+        let previous = self.slots(subject).await?.previous;
+        if !previous.is_some_and(|previous| previous.usable && now < previous.retire_at) {
+            return Err(RotationError::Refused {
+                cause: format!("it is current, and there is none before it; {cause}"),
+            });
         }
+        self.pass(Point::SeenBroken);
+        self.roll_back(subject, &cause).await?;
+        Err(RotationError::RolledBack { cause })
     }
 
     /// The id of what is staged.

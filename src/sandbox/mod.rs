@@ -176,6 +176,15 @@ impl Sandbox {
         self.state().account(address).map(|account| account.passwords.push(password)).is_some()
     }
 
+    /// The same for so many logins, after which the provider takes it no more.
+    pub fn add_fleeting_password(&self, address: &str, password: Secret, logins: u32) -> bool {
+        let mut state = self.state();
+        let Some(account) = state.account(address) else { return false };
+        account.fleeting.push((password.clone(), logins));
+        account.passwords.push(password);
+        true
+    }
+
     /// The provider takes this password no more for the account. Says whether it did.
     pub fn remove_password(&self, address: &str, password: &Secret) -> bool {
         let mut state = self.state();

@@ -20,8 +20,22 @@ const SENT_MAX: usize = 1_000;
 pub(super) struct Held {
     /// All that are in force: app passwords live side by side.
     pub(super) passwords: Vec<Secret>,
+    /// Of those, the ones that end by themselves, and after how many logins.
+    pub(super) fleeting: Vec<(Secret, u32)>,
     pub(super) behaviour: Behaviour,
     pub(super) folders: Folders,
+}
+
+impl Held {
+    /// That password logged in.
+    fn wear_out(&mut self, password: &Secret) {
+        let Some((_, left)) = self.fleeting.iter_mut().find(|(fleeting, _)| fleeting == password) else { return };
+        *left = left.saturating_sub(1);
+        if *left == 0 {
+            self.fleeting.retain(|(fleeting, _)| fleeting != password);
+            self.passwords.retain(|it| it != password);
+        }
+    }
 }
 
 pub(super) struct State {
@@ -50,7 +64,8 @@ impl State {
 
     pub(super) fn add(&mut self, account: Account, folders: Folders) {
         let Account { address, password, behaviour } = account;
-        self.accounts.insert(normalise(&address), Held { passwords: vec![password], behaviour, folders });
+        self.accounts
+            .insert(normalise(&address), Held { passwords: vec![password], fleeting: Vec::new(), behaviour, folders });
     }
 
     pub(super) fn account(&mut self, address: &str) -> Option<&mut Held> {
@@ -86,6 +101,11 @@ impl State {
             && let Some(next) = texts.imap_not_connected_once(account.behaviour)
         {
             (account.behaviour, *connected) = (next, false);
+        }
+        if let Verdict::Accept { address, token: None, .. } = &verdict
+            && let Some(account) = self.accounts.get_mut(address)
+        {
+            account.wear_out(&attempt.proof);
         }
         let outcome = match verdict {
             Verdict::Accept { .. } => Outcome::Accepted,
