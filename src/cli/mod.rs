@@ -14,8 +14,10 @@ mod kinds;
 mod list;
 mod oauth;
 mod output;
+mod places;
 mod probe;
 mod progress;
+mod report;
 mod rotate;
 mod secret_input;
 mod serve;
@@ -70,6 +72,9 @@ enum Command {
     /// Rotation: replace a credential at the provider, with no client touched.
     #[command(subcommand)]
     Rotate(rotate::Command),
+    /// Reports: what is known of many accounts at once.
+    #[command(subcommand)]
+    Report(report::Command),
     /// OAuth2: what access tokens are got with, for accounts and for whole domains.
     #[command(subcommand)]
     Oauth(oauth::Command),
@@ -138,6 +143,7 @@ async fn run(arguments: Arguments) -> Result<()> {
         Command::Client(command) => client::run(config, command).await,
         Command::Probe(arguments) => probe::run(config, &arguments).await,
         Command::Rotate(command) => rotate::run(config, command).await,
+        Command::Report(command) => report::run(config, command).await,
         Command::Oauth(command) => oauth::run(config, command).await,
         Command::Store(command) => store::run(config, command).await,
     }

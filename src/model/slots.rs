@@ -2,6 +2,7 @@
 //! change is the business of `rotation/`.
 
 use std::fmt;
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -103,6 +104,15 @@ impl Slot {
             Self::Next => "next",
             Self::Previous => "previous",
         }
+    }
+}
+
+impl FromStr for Slot {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let known = Self::ALL.into_iter().find(|slot| slot.name() == text);
+        known.ok_or_else(|| "expected \"current\", \"next\" or \"previous\"".to_owned())
     }
 }
 

@@ -301,7 +301,10 @@ fn failed(error: HookError, left: &'static str) -> RotationError {
 fn may_be_revoked(slots: &Slots, leftover: &Leftover) -> bool {
     let is_free = leftover.until.is_none_or(|until| until <= Timestamp::now());
     let mut used = Slot::ALL.into_iter().filter_map(|slot| slots.in_slot(slot));
-    is_free && !leftover.label.is_empty() && !used.any(|stored| stored.label == leftover.label)
+    is_free
+        && leftover.upstream.is_none()
+        && !leftover.label.is_empty()
+        && !used.any(|stored| stored.label == leftover.label)
 }
 
 fn new_op() -> Result<String, RotationError> {

@@ -90,6 +90,7 @@ mod tests {
             since: Timestamp::from_second(at).unwrap(),
             by: "alice@one".to_owned(),
             why: LeftoverReason::Retired,
+            until: None,
             upstream: upstream.map(str::to_owned),
         }
     }
@@ -107,14 +108,7 @@ mod tests {
     }
 
     fn room(preset: &str, count: u32) -> Room {
-        let preset = presets::preset(preset).unwrap();
-        let profile = Profile {
-            name: "x".to_owned(),
-            endpoints: preset.endpoints,
-            app_password: preset.app_password,
-            app_passwords_max: preset.app_passwords_max,
-            authority: None,
-        };
+        let profile = presets::preset(preset).unwrap();
         let slots = slots(count - 1);
         let inventory = Inventory::of(&slots, CredentialKind::AppPassword, Some(&profile));
         assert_eq!(inventory.count, count as usize);

@@ -156,7 +156,7 @@ pub fn ask(
 ) -> Result<String, StepError> {
     free_for(slots, op)?;
     is_over(slots, actor)?;
-    let asked = slots.leftovers.iter_mut().find(|left| left.why == LeftoverReason::Asked);
+    let asked = slots.leftovers.iter_mut().find(|left| left.why == LeftoverReason::Asked && left.upstream.is_none());
     let op = match asked {
         Some(Leftover { by, until: Some(until), .. }) if actor.at < *until => {
             return Err(StepError::Asked { by: by.clone(), until: *until });

@@ -162,15 +162,17 @@ impl Rotation {
             Err(reason) => return Login::Hindered(reason.to_string()),
         };
         let Err(error) = self.upstreams.probe_mailbox(&lease).await else { return Login::Accepted };
+        // What to do is another thing here than for who meets it in a session.
+        let cause = format!("{} (at {}: {})", error.plain(), error.state(), error.detail());
         match error.cause() {
-            Cause::AuthBad => Login::Refused(error.to_string()),
-            Cause::Limited | Cause::Unavailable => Login::NoVerdict(error.to_string()),
+            Cause::AuthBad => Login::Refused(cause),
+            Cause::Limited | Cause::Unavailable => Login::NoVerdict(cause),
             Cause::Token
             | Cause::AuthPolicy
             | Cause::ProtocolOff
             | Cause::MailboxMap
             | Cause::Refused
-            | Cause::Untrusted => Login::Hindered(error.to_string()),
+            | Cause::Untrusted => Login::Hindered(format!("{cause}; {}", error.remedy())),
         }
     }
 

@@ -14,6 +14,7 @@ mod nodes;
 mod oauth;
 mod prefer;
 mod probe;
+mod rotate;
 #[path = "../support/rsa.rs"]
 #[expect(dead_code, reason = "its own certificates are for authorities")]
 mod rsa;

@@ -127,9 +127,11 @@ struct Case<'s> {
 impl Case<'_> {
     fn ended_at(&self, point: Point, time: u32) {
         self.prepare();
-        self.holds();
+        // What an operator has yet to paste is known to them alone.
+        let pasted = Some(Secret::new(self.new_password())).filter(|_| matches!(self.flow, Good | Broken));
+        self.holds(pasted.as_ref());
         self.command_for(point).run(Some((point, time)));
-        self.holds();
+        self.holds(pasted.as_ref().filter(|_| point == Point::Begun));
         if self.flow == TickedOff {
             // What an operator does in the portal, once told to.
             let name = address(self.number);
@@ -138,7 +140,7 @@ impl Case<'_> {
         let deadline = Instant::now() + AGAIN_MAX;
         loop {
             let run = self.run_all();
-            self.holds();
+            self.holds(None);
             let slots = self.scene.slots(self.number);
             if self.is_done(&slots) {
                 break;
@@ -151,9 +153,9 @@ impl Case<'_> {
     }
 
     /// Clients log in, and nothing is forgotten.
-    fn holds(&self) {
+    fn holds(&self, in_hand: Option<&Secret>) {
         self.scene.client_logs_in(self.number);
-        self.scene.nothing_is_forgotten(self.number);
+        self.scene.nothing_is_forgotten(self.number, in_hand);
     }
 
     fn new_password(&self) -> String {

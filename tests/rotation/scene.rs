@@ -38,7 +38,7 @@ patience = \"5s\"
 pub(crate) struct Scene {
     pub(crate) stage: Stage,
     pub(crate) counterpart: Counterpart,
-    node: Option<Served>,
+    _node: Served,
     port: u16,
     directory: Directory,
     pub(crate) runtime: Arc<Runtime>,
@@ -76,7 +76,7 @@ impl Scene {
         let node = Served::start(stage.home.command(&["serve"]));
         node.wait_for_log("ready");
         let port = node.port("imaps");
-        Self { stage, counterpart, node: Some(node), port, directory, runtime, _bao: bao }
+        Self { stage, counterpart, _node: node, port, directory, runtime, _bao: bao }
     }
 
     /// An operator's command, with that on its standard input, ended at a point if one is named.
@@ -111,11 +111,12 @@ impl Scene {
         found.record.credentials.get(&CredentialKind::AppPassword).cloned().unwrap_or_default()
     }
 
-    /// Every password that the provider takes is in the record, or named there.
+    /// Every password that the provider takes is in the record, or named there; besides what somebody has in hand.
     #[track_caller]
-    pub(crate) fn nothing_is_forgotten(&self, number: usize) {
+    pub(crate) fn nothing_is_forgotten(&self, number: usize, in_hand: Option<&Secret>) {
         let slots = self.slots(number);
-        for password in self.stage.provider.sandbox.passwords(&address(number)) {
+        let live = self.stage.provider.sandbox.passwords(&address(number));
+        for password in live.into_iter().filter(|it| Some(it) != in_hand) {
             let in_place = locum::model::Slot::ALL.into_iter().filter_map(|slot| slots.in_slot(slot));
             let is_in_place = in_place.into_iter().any(|stored| *stored.material.part("secret").unwrap() == password);
             let label = self.counterpart.label_of(&address(number), &password);
@@ -157,11 +158,6 @@ impl Scene {
             change(account.credentials.get_mut(&CredentialKind::AppPassword).unwrap());
             self.directory.put_account(&account, Some(found.version)).await.unwrap();
         });
-    }
-
-    /// The node has served all the time.
-    pub(crate) fn end(mut self) {
-        self.node.take().unwrap().stop().succeeded();
     }
 }
 

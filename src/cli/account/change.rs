@@ -1,22 +1,27 @@
 //! `locum account add` and `locum account set`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::Result;
 use jiff::Timestamp;
 
 use super::many::{self, Many, Whose};
 use super::prefer::{self, Prefer};
-use super::{check_name, find, profile};
+use super::{check_label, check_name, find, profile};
+use crate::audit::{Audit, Event};
 use crate::broker::{Directory, Versioned, client_secret};
 use crate::cli::exit::{self, Failure};
-use crate::cli::kinds;
 use crate::cli::oauth::{self, kept};
-use crate::cli::output;
+use crate::cli::rotate::hint;
 use crate::cli::secret_input::SecretInput;
+use crate::cli::{author, kinds, output, places};
 use crate::config::Config;
 use crate::credential;
-use crate::model::{Account, CredentialKind, Identity, Preference, Profile, Protocol};
+use crate::model::{Account, CredentialKind, Identity, Preference, Profile, Protocol, Slots, StoredCredential};
+use crate::rotation::Subject;
+use crate::rotation::machine::Actor;
+use crate::rotation::upkeep::{self, Pasted};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Add {
@@ -132,16 +137,16 @@ pub(super) async fn set(config: &Config, directory: &Directory, set: Set) -> Res
     let names_any = upstream.is_some() || details.names_any() || prefer.names_any();
     let takes_secret = details.secret.is_given() || moves || !names_any;
     let mut left_behind = None;
+    let by = author();
+    let actor = Actor { by: &by, at: Timestamp::now() };
     if let Some(upstream) = upstream.filter(|_| moves) {
-        account.upstream = upstream;
-        account.identity = Identity::default(); // those were its names at the other provider
-        account.preference = Preference::default();
-        // An application's secret must not be shown to another authority either.
-        left_behind = account.credentials.remove(&CredentialKind::OAuth2).and_then(|slots| slots.current);
+        left_behind = Some(move_away(&mut account, upstream, actor));
     }
     let profile = profile(config, &account.upstream)?;
+    let mut pasted = None;
     if takes_secret {
-        store_password(&mut account, profile, &details)?;
+        let audit = Audit::open(&config.audit)?;
+        pasted = Some((paste_password(&mut account, profile, &details, config.rotation.grace, actor)?, audit));
     } else if let Some(label) = &details.label {
         relabel(&mut account, label)?;
     }
@@ -152,32 +157,130 @@ pub(super) async fn set(config: &Config, directory: &Directory, set: Set) -> Res
         prefer.apply(&mut account.preference);
     }
     directory.put_account(&account, Some(version)).await?;
-    let what = match (takes_secret, kinds::has(&account, false, CredentialKind::AppPassword)) {
-        (true, _) => "changed, the app password with it",
-        (false, true) => "changed; the app password stays",
-        (false, false) => "changed",
-    };
-    output::note(format!("{}: {what}", account.name));
+    match &pasted {
+        Some((pasted, audit)) => {
+            audit.record_step(&replaced(&account, &by));
+            output::note(format!("{}: {}", account.name, described(*pasted)));
+            tell_pasted(&account, *pasted);
+        }
+        None if kinds::has(&account, false, CredentialKind::AppPassword) => {
+            output::note(format!("{}: changed; the app password stays", account.name));
+        }
+        None => output::note(format!("{}: changed", account.name)),
+    }
     if prefer.names_any() {
         kinds::tell_used(&account, tenant, profile);
     }
     if moves {
         warn_of_protocols_without_passwords(profile);
     }
-    if let Some(stored) = left_behind {
-        output::note("note: its OAuth2 credential was for the other provider and is removed");
-        kept::forget(directory, &stored.id).await?;
+    match left_behind {
+        Some(left) => left.tell(directory, &account).await,
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// What an account had at the provider that it left.
+struct LeftBehind {
+    from: String,
+    /// The ids of its OAuth2 credentials: refresh tokens are kept under these.
+    oauth2: Vec<String>,
+}
+
+/// The account lives at that upstream from now on. No secret of the one before must be shown there, and none is forgotten:
+/// what is to be deleted at the other one stays in the record.
+fn move_away(account: &mut Account, upstream: String, actor: Actor<'_>) -> LeftBehind {
+    let from = std::mem::replace(&mut account.upstream, upstream);
+    account.identity = Identity::default(); // those were its names at the other provider
+    account.preference = Preference::default();
+    let mut oauth2 = Vec::new();
+    for (kind, slots) in &mut account.credentials {
+        let left = upkeep::move_away(slots, &from, &account.upstream, actor);
+        if *kind == CredentialKind::OAuth2 {
+            oauth2 = left;
+        }
+    }
+    LeftBehind { from, oauth2 }
+}
+
+impl LeftBehind {
+    async fn tell(&self, directory: &Directory, account: &Account) -> Result<()> {
+        for (kind, slots) in &account.credentials {
+            for left in slots.leftovers.iter().filter(|left| left.upstream.as_ref() == Some(&self.from)) {
+                output::note(format!("note: to be deleted: its {kind} {}", places::described(left)));
+            }
+        }
+        let mut forgotten = Ok(());
+        for id in &self.oauth2 {
+            forgotten = forgotten.and(kept::forget(directory, id).await);
+        }
+        forgotten
+    }
+}
+
+/// The audit event for an app password that was pasted.
+fn replaced(account: &Account, by: &str) -> Event {
+    let kind = CredentialKind::AppPassword;
+    let current = account.credentials.get(&kind).and_then(|slots| slots.current.as_ref());
+    Event::Rotation {
+        step: "replaced",
+        outcome: "done",
+        reason: None,
+        actor: by.to_owned(),
+        subject: account.name.clone(),
+        kind: kind.name(),
+        credential: current.map(|current| current.id.clone()),
+    }
+}
+
+fn described(pasted: Pasted) -> &'static str {
+    match pasted {
+        Pasted::Anew => "changed, the app password with it",
+        Pasted::Same => "this is its app password already; nodes try it again, whatever the provider said before",
+        Pasted::RolledBack => "this is the app password that it had before; it is the current one again",
+    }
+}
+
+/// What there is to go back to, and how the new one is tried.
+fn tell_pasted(account: &Account, pasted: Pasted) {
+    let subject = Subject::app_password(&account.name);
+    let Some(slots) = account.credentials.get(&CredentialKind::AppPassword) else { return };
+    if let (Some(previous), Pasted::Anew | Pasted::RolledBack) = (&slots.previous, pasted) {
+        let (called, until) = (places::called(&previous.credential), output::minute(previous.retire_at));
+        let back = hint::command("rollback", &subject, "");
+        output::note(format!("{called} is kept, and may be used until {until} where the new one is refused"));
+        output::note(format!("to go back to it: {back}"));
+    }
+    hint::next(&format!("locum probe {}", hint::quoted(&account.name)));
 }
 
 fn store_password(account: &mut Account, profile: &Profile, details: &Details) -> Result<()> {
+    let stored = read_password(account, profile, details)?;
+    account.credentials.insert(CredentialKind::AppPassword, Slots::of(stored));
+    Ok(())
+}
+
+fn read_password(account: &Account, profile: &Profile, details: &Details) -> Result<StoredCredential> {
+    let label = details.label.as_deref().map(check_label).transpose()?.unwrap_or_default();
     let pasted = details.secret.read(&format!("app password of {}", account.name))?;
     let id = client_secret::random_id()?;
-    let label = details.label.as_deref().unwrap_or_default();
-    let stored = credential::new_app_password(&pasted, profile.app_password, id, label, Timestamp::now())?;
-    account.credentials.entry(CredentialKind::AppPassword).or_default().current = Some(stored);
-    Ok(())
+    Ok(credential::new_app_password(&pasted, profile.app_password, id, label, Timestamp::now())?)
+}
+
+/// Puts a new password in the place of the current one, which stays as the previous one: a wrong paste is survived. What
+/// somebody staged is not pasted over. Whoever types this at night has one account to mend and may not know of the other
+/// one's work; giving that up is one more command, and a secret that is lost cannot be had again.
+fn paste_password(
+    account: &mut Account,
+    profile: &Profile,
+    details: &Details,
+    grace: Duration,
+    actor: Actor<'_>,
+) -> Result<Pasted> {
+    let stored = read_password(account, profile, details)?;
+    let slots = account.credentials.entry(CredentialKind::AppPassword).or_default();
+    let subject = Subject::app_password(&account.name);
+    upkeep::paste(slots, stored, grace, actor).map_err(|error| hint::failed(error.into(), &subject))
 }
 
 /// The secret stays; only what it is called in the portal was put down wrongly, or not at all.
@@ -187,7 +290,7 @@ fn relabel(account: &mut Account, label: &str) -> Result<()> {
         let message = format!("{} has no app password that could bear a label; give it one, too", account.name);
         return Err(Failure::new(exit::DATA, message).into());
     };
-    label.clone_into(&mut current.label);
+    check_label(label)?.clone_into(&mut current.label);
     Ok(())
 }
 

@@ -6,8 +6,9 @@ mod many;
 mod prefer;
 mod view;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Result;
 
@@ -18,9 +19,10 @@ use super::list::{self, Found, Listing};
 use super::oauth::kept;
 use super::open_directory;
 use super::output;
+use super::places;
 use crate::broker::{Directory, Versioned};
 use crate::config::Config;
-use crate::model::{Account, CredentialKind, Profile, RecordId, RecordKind, normalise};
+use crate::model::{Account, CredentialKind, Profile, RecordId, RecordKind, Slot, normalise};
 
 pub(super) use self::change::empty;
 pub(super) use self::prefer::has_tenant;
@@ -99,11 +101,11 @@ async fn list(directory: &Directory, listing: &Listing) -> Result<()> {
             let newest = view.credentials.iter().map(|credential| credential.created).max();
             let (prefers, ends) = (kinds::described(&view.preference), view.ends());
             let [since, ends] = [newest, ends].map(|time| time.map(output::day).unwrap_or_default());
-            [view.name, view.upstream, kinds.join(", "), since, prefers, ends]
+            [view.name, view.upstream, kinds.join(", "), since, view.rotation, prefers, ends]
         })
         .collect();
     output::table(
-        ["ACCOUNT", "UPSTREAM", "CREDENTIAL", "SINCE", "PREFERS", "ENDS"],
+        ["ACCOUNT", "UPSTREAM", "CREDENTIAL", "SINCE", "ROTATION", "PREFERS", "ENDS"],
         rows,
         listing.none("no accounts yet; add one with `locum account add`"),
     );
@@ -116,17 +118,20 @@ async fn remove(directory: &Directory, name: &str) -> Result<()> {
     }
     let Versioned { record: account, version, .. } = find(directory, name).await?;
     directory.remove_account(name, version).await?;
-    let slots = |kind| account.credentials.get(&kind).and_then(|slots| slots.current.as_ref());
-    let left = match (slots(CredentialKind::AppPassword), slots(CredentialKind::OAuth2)) {
-        (Some(_), None) => "delete its app password in the provider's portal, too",
-        (None, Some(_)) => "revoke the application's right to it in the provider's portal, too",
+    let has = |kind| account.credentials.get(&kind).is_some_and(|slots| slots.current.is_some());
+    let left = match (has(CredentialKind::AppPassword), has(CredentialKind::OAuth2)) {
+        (true, false) => "delete its app password in the provider's portal, too",
+        (false, true) => "revoke the application's right to it in the provider's portal, too",
         _ => "delete its app password in the provider's portal, too, and revoke the application's right to it",
     };
-    let kept = match slots(CredentialKind::OAuth2) {
-        Some(stored) => kept::forget(directory, &stored.id).await,
-        None => Ok(()),
-    };
     output::note(format!("{}: removed; {left}", account.name));
+    tell_to_delete(&account);
+    let mut kept = Ok(());
+    if let Some(slots) = account.credentials.get(&CredentialKind::OAuth2) {
+        for stored in Slot::ALL.into_iter().filter_map(|slot| slots.in_slot(slot)) {
+            kept = kept.and(kept::forget(directory, &stored.id).await);
+        }
+    }
     if let Some(domain) = prefer::tenant_of(directory, &account).await? {
         output::note(format!(
             "note: clients that are bound to {} still enter by the credential of {domain}; `locum client revoke` ends that",
@@ -134,6 +139,21 @@ async fn remove(directory: &Directory, name: &str) -> Result<()> {
         ));
     }
     kept
+}
+
+/// All that may exist at providers and is known here: after this nobody else knows.
+fn tell_to_delete(account: &Account) {
+    for (kind, slots) in &account.credentials {
+        let next = slots.next.as_ref().map(|next| &next.credential);
+        let previous = slots.previous.as_ref().filter(|previous| previous.usable).map(|previous| &previous.credential);
+        for stored in slots.current.iter().chain(next).chain(previous) {
+            output::note(format!("  {kind} {} at {}", places::called(stored), account.upstream));
+        }
+        for left in &slots.leftovers {
+            let at = left.upstream.as_ref().unwrap_or(&account.upstream);
+            output::note(format!("  {kind} {} at {at}", places::named(&left.label, &left.id)));
+        }
+    }
 }
 
 async fn show(directory: &Directory, name: &str, format: &Format) -> Result<()> {
@@ -155,8 +175,13 @@ pub(super) async fn find(directory: &Directory, name: &str) -> Result<Versioned<
 
 /// The upstream of that name.
 pub(super) fn profile<'a>(config: &'a Config, upstream: &str) -> Result<&'a Profile> {
-    config.upstreams.get(upstream).map(|profile| &**profile).ok_or_else(|| {
-        let known: Vec<&str> = config.upstreams.keys().map(String::as_str).collect();
+    profile_of(&config.upstreams, upstream)
+}
+
+/// The upstream of that name, among these.
+pub(super) fn profile_of<'a>(upstreams: &'a BTreeMap<String, Arc<Profile>>, upstream: &str) -> Result<&'a Profile> {
+    upstreams.get(upstream).map(|profile| &**profile).ok_or_else(|| {
+        let known: Vec<&str> = upstreams.keys().map(String::as_str).collect();
         let message = format!("the configuration has no upstream {upstream}; it has: {}", known.join(", "));
         Failure::new(exit::USAGE, message).into()
     })
@@ -168,4 +193,15 @@ pub(super) fn check_name(name: &str) -> Result<&str> {
         return Err(Failure::new(exit::DATA, "a name must not be empty or contain control characters").into());
     }
     Ok(name.trim())
+}
+
+/// What it is called in a portal, without the blanks around it. It goes onto terminals.
+pub(super) fn check_label(label: &str) -> Result<&str> {
+    const CHARS_MAX: usize = 200;
+    let label = label.trim();
+    if label.is_empty() || label.chars().any(char::is_control) || label.chars().count() > CHARS_MAX {
+        let message = format!("a label must have 1 to {CHARS_MAX} characters, and no control characters");
+        return Err(Failure::new(exit::DATA, message).into());
+    }
+    Ok(label)
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::broker::{Change, Versioned};
 use crate::cli::kinds;
 use crate::cli::output;
+use crate::cli::places::{self, Places};
 use crate::credential::oauth2::OAuth2;
 use crate::model::{Account, CredentialKind, Identity, Preference, StoredCredential};
 
@@ -17,6 +18,15 @@ pub(super) struct View {
     pub(super) credentials: Vec<CredentialView>,
     #[serde(skip_serializing_if = "Preference::is_empty")]
     pub(super) preference: Preference,
+    /// Of kinds that have more than a current one: what is staged, what was current before, what is to be deleted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    places: Vec<Places>,
+    /// How far its rotations are, in words.
+    #[serde(skip)]
+    pub(super) rotation: String,
+    /// What is in the places, in lines.
+    #[serde(skip)]
+    lines: Vec<(&'static str, String)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     changed: Option<Change>,
 }
@@ -44,6 +54,13 @@ struct OAuth2View {
 
 impl View {
     pub(super) fn of(Versioned { record: account, changed, .. }: Versioned<Account>) -> Self {
+        let now = Timestamp::now();
+        let slots = || account.credentials.values();
+        let states = slots().map(|slots| places::state(slots, now)).filter(|state| !state.is_empty());
+        let rotation = states.collect::<Vec<_>>().join(", ");
+        let lines = slots().flat_map(places::lines).collect();
+        let places = account.credentials.iter().map(|(kind, slots)| Places::of(*kind, slots));
+        let places = places.filter(Places::say_more).collect();
         let current = account.credentials.into_iter().filter_map(|(kind, slots)| Some((kind, slots.current?)));
         Self {
             name: account.name,
@@ -51,6 +68,9 @@ impl View {
             identity: account.identity,
             credentials: current.map(|(kind, stored)| CredentialView::of(kind, &stored)).collect(),
             preference: account.preference,
+            places,
+            rotation,
+            lines,
             changed,
         }
     }
@@ -67,6 +87,9 @@ impl View {
         }
         for credential in &self.credentials {
             output::line(format!("credential  {}", credential.described()));
+        }
+        for (what, text) in &self.lines {
+            output::line(format!("{what:<12}{text}"));
         }
         let own = self.credentials.iter().any(|credential| credential.kind == CredentialKind::OAuth2);
         if let (Some(tenant), false) = (tenant, own) {

@@ -7,7 +7,7 @@ use super::{hint, verify};
 use crate::cli::desk::Desk;
 use crate::cli::output;
 use crate::model::Protocol;
-use crate::rotation::Subject;
+use crate::rotation::{Rotation, RotationError, Subject};
 
 /// Has the hook make or set a new one, and takes it all the way.
 pub(super) async fn run(desk: &Desk, subject: &Subject, protocols: &[Protocol]) -> Result<()> {
@@ -27,9 +27,8 @@ pub(super) async fn run(desk: &Desk, subject: &Subject, protocols: &[Protocol]) 
 }
 
 /// Gives up the one before, and has the hook delete what is used no more.
-pub(super) async fn retire(desk: &Desk, subject: &Subject, now: bool) -> Result<()> {
-    let rotation = desk.rotation();
-    let revoked = rotation.retire_by_hook(subject, now).await.map_err(|error| hint::failed(error, subject))?;
+pub(super) async fn retire(rotation: &Rotation, subject: &Subject, now: bool) -> Result<(), RotationError> {
+    let revoked = rotation.retire_by_hook(subject, now).await?;
     for deleted in &revoked.deleted {
         output::note(format!("{}: {} is deleted at the provider", subject.name(), deleted.label));
     }

@@ -1,50 +1,80 @@
 //! `locum rotate run`: the whole sequence for one account.
 
-use anyhow::Result;
-use jiff::Timestamp;
+use std::io::{self, IsTerminal};
 
-use super::{Target, by_hook, hint, verify};
-use crate::broker::client_secret;
+use anyhow::Result;
+
+use super::stage::{New, Staged};
+use super::verify::{self, By};
+use super::{Target, by_hook, hint, promote};
 use crate::cli::desk::Desk;
-use crate::cli::output;
-use crate::cli::secret_input::SecretInput;
-use crate::credential;
-use crate::model::{AppPasswordFormat, Protocol};
-use crate::rotation::Given;
+use crate::cli::{output, places};
+use crate::model::Slots;
+use crate::rotation::{Given, Rotated, RotationError, Subject};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Arguments {
     #[command(flatten)]
     target: Target,
-    /// By this protocol only: imap, pop3 or submission. May be given more than once; without it, by all that take it.
-    #[arg(long)]
-    protocol: Vec<Protocol>,
+    #[command(flatten)]
+    by: By,
     /// With an app password that the command in [rotation.hook] makes, or sets at the provider.
     #[arg(long, conflicts_with_all = ["label", "secret_file", "secret_stdin"])]
     by_hook: bool,
-    #[arg(long)]
-    label: Option<String>,
     #[command(flatten)]
-    secret: SecretInput,
+    new: New,
 }
 
 pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
     let subject = arguments.target.subject()?;
     if arguments.by_hook {
-        return by_hook::run(desk, &subject, &arguments.protocol).await;
+        return by_hook::run(desk, &subject, &arguments.by.protocol).await;
     }
     let rotation = desk.rotation();
-    let given = if arguments.secret.is_given() {
-        let pasted = arguments.secret.read("app password")?;
-        let (id, label) = (client_secret::random_id()?, arguments.label.unwrap_or_default());
-        let format = AppPasswordFormat::Verbatim;
-        Given::New(Box::new(credential::new_app_password(&pasted, format, id, &label, Timestamp::now())?))
-    } else {
-        Given::Staged
+    let failed = |error| hint::failed(error, &subject);
+    let before = rotation.slots(&subject).await.map_err(failed)?;
+    if arguments.new.is_given() || (before.next.is_none() && io::stdin().is_terminal()) {
+        match arguments.new.stage(desk, &rotation, &subject).await? {
+            Staged::Next => {}
+            Staged::Current => {
+                // Whoever made it current may have ended before the look that follows.
+                let looked = desk.at_work(rotation.look_again(&subject, &arguments.by.protocol)).await;
+                looked.map_err(failed)?;
+                output::note(format!("{}: this is the current one already; nothing is done", subject.name()));
+                return Ok(());
+            }
+        }
+    } else if let Some(next) = &before.next {
+        let called = places::called(&next.credential);
+        output::note(format!("{}: goes on with {called}, {}", subject.name(), hint::how_far(next)));
+    }
+    let staged = rotation.slots(&subject).await.map_err(failed)?;
+    let done = {
+        let _waiting = verify::waiting(desk);
+        desk.at_work(rotation.run(&subject, Given::Staged, &arguments.by.protocol)).await
     };
-    let _waiting = verify::waiting(desk);
-    let run = desk.at_work(rotation.run(&subject, given, &arguments.protocol)).await;
-    let rotated = run.map_err(|error| hint::failed(error, &subject))?;
-    output::note(format!("{}: rotated to {}", subject.name(), rotated.id));
-    Ok(())
+    match done {
+        Ok(Rotated { notes, .. }) => {
+            verify::tell_notes(&notes);
+            promote::tell_promoted(&rotation.slots(&subject).await.map_err(failed)?, &subject);
+            Ok(())
+        }
+        Err(error @ RotationError::Refused { .. }) => {
+            let what = "it is discarded, and logins go on with the one before; delete it in the provider's portal";
+            Err(hint::failed_with(&error, &subject, what, &tick_off(&staged, &subject)))
+        }
+        Err(error @ RotationError::RolledBack { .. }) => {
+            let what = "logins go on with the one before";
+            Err(hint::failed_with(&error, &subject, what, &hint::command("status", &subject, "")))
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// The command that ticks off what was staged, once it is deleted in the portal.
+fn tick_off(staged: &Slots, subject: &Subject) -> String {
+    match &staged.next {
+        Some(next) => hint::deleted(subject, &next.credential.label, &next.credential.id),
+        None => hint::command("status", subject, ""),
+    }
 }

@@ -1,0 +1,130 @@
+//! `locum report inventory`: what exists of each account at its provider, and what is to be deleted there.
+
+use std::path::Path;
+
+use anyhow::Result;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::cli::exit::{self, Failure};
+use crate::cli::places::{self, Held};
+use crate::cli::{open_directory, output};
+use crate::config::Config;
+use crate::model::{CredentialKind, Leftover, Slot};
+use crate::rotation::{Inventory, Room};
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Arguments {
+    /// Accounts of this domain only.
+    #[arg(long)]
+    domain: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One account's credentials of one kind.
+#[derive(Debug, Serialize)]
+struct Row<'h> {
+    /// The account, or `@` and a domain.
+    name: String,
+    kind: CredentialKind,
+    upstream: &'h str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current: Option<&'h str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<&'h str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous: Option<&'h str>,
+    to_delete: Vec<&'h Leftover>,
+    /// To be deleted at providers that the account lived at before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left_behind: Vec<&'h Leftover>,
+    at_provider: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at_provider_max: Option<u32>,
+    /// How many of them are none of ours.
+    elsewhere: u32,
+    /// How many more there can be, where that is few.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest: Option<Timestamp>,
+}
+
+pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<()> {
+    let (config, directory) = open_directory(path).await?;
+    let (held, unread) = places::of_all(&directory, arguments.domain.as_deref()).await?;
+    let rows: Vec<Row<'_>> = held.iter().map(|held| row(&config, held)).collect();
+    if arguments.json {
+        output::json(&rows)?;
+    } else {
+        tell(&rows);
+    }
+    if unread > 0 {
+        return Err(Failure::new(exit::DATA, format!("{unread} records cannot be read")).into());
+    }
+    Ok(())
+}
+
+fn row<'h>(config: &Config, held: &'h Held) -> Row<'h> {
+    let Held { subject, upstream, slots } = held;
+    let profile = config.upstreams.get(upstream).map(|profile| &**profile);
+    let inventory = Inventory::of(slots, subject.kind(), profile);
+    let label =
+        |slot| slots.in_slot(slot).map(|stored| if stored.label.is_empty() { &*stored.id } else { &*stored.label });
+    let left = match inventory.room() {
+        Room::Enough => None,
+        Room::Little { left } => Some(left),
+        Room::Full => Some(0),
+    };
+    Row {
+        name: places::typed(subject),
+        kind: subject.kind(),
+        upstream,
+        current: label(Slot::Current),
+        next: label(Slot::Next),
+        previous: label(Slot::Previous),
+        to_delete: inventory.to_delete,
+        left_behind: inventory.left_behind,
+        at_provider: inventory.count,
+        at_provider_max: inventory.max,
+        elsewhere: inventory.elsewhere,
+        left,
+        oldest: inventory.oldest,
+    }
+}
+
+fn tell(rows: &[Row<'_>]) {
+    let cells = |row: &Row<'_>| {
+        let max = row.at_provider_max.map_or_else(String::new, |max| format!(" of {max}"));
+        let full = match row.left {
+            Some(0) => " (full)",
+            Some(_) => " (nearly full)",
+            None => "",
+        };
+        let label = |label: Option<&str>| label.unwrap_or_default().to_owned();
+        let to_delete = row.to_delete.iter().chain(&row.left_behind).count();
+        [
+            row.name.clone(),
+            row.kind.to_string(),
+            label(row.current),
+            label(row.next),
+            label(row.previous),
+            if to_delete == 0 { String::new() } else { to_delete.to_string() },
+            format!("{}{max}{full}", row.at_provider),
+            row.oldest.map(output::day).unwrap_or_default(),
+        ]
+    };
+    let header = ["ACCOUNT", "KIND", "CURRENT", "NEXT", "PREVIOUS", "TO DELETE", "AT PROVIDER", "OLDEST"];
+    output::table(header, rows.iter().map(cells).collect(), "there is nothing at any provider yet");
+    let mut first = true;
+    for row in rows {
+        for left in row.to_delete.iter().chain(&row.left_behind) {
+            if std::mem::take(&mut first) {
+                output::line("\nto be deleted in the providers' portals, then ticked off with `locum rotate deleted`:");
+            }
+            output::line(format!("  {}  {}", row.name, places::described(left)));
+        }
+    }
+}
