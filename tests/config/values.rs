@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use locum::rotation::Action;
 use locum::config::Config;
 use locum::model::{AppPasswordFormat, Authority, Mechanism, Protocol, UpstreamTls, presets};
+use locum::rotation::Action;
 use locum::session::ListenerTls;
 use locum::store::vault::Login;
 use locum::store::{self, KeySource, cache, vault};

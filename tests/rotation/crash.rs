@@ -205,6 +205,10 @@ impl Case<'_> {
 
     /// What the operator types again.
     fn run_all(&self) -> Run {
+        if self.flow == RolledBack {
+            // A second one would go forward again: whoever is not sure looks.
+            return self.command(&["status"]).run(None);
+        }
         let run = self.command_for(Point::Begun).run(None);
         if self.flow == TickedOff && !self.scene.slots(self.number).leftovers.is_empty() {
             return self.command(&["deleted", "scanner"]).run(None);

@@ -32,8 +32,8 @@ struct State {
     labels: BTreeMap<(String, String), Secret>,
     /// Accounts for which an answer is lost on its way, though the work was done.
     mute: BTreeSet<String>,
-    /// How often it was asked, by account.
-    asked: BTreeMap<String, u32>,
+    /// How often it was asked, by account, and by when it was to be done.
+    asked: BTreeMap<String, (u32, i64)>,
 }
 
 impl Counterpart {
@@ -77,7 +77,12 @@ impl Counterpart {
 
     /// How often it was asked for that account.
     pub(crate) fn asked(&self, account: &str) -> u32 {
-        self.0.state.lock().unwrap().asked.get(account).copied().unwrap_or_default()
+        self.0.state.lock().unwrap().asked.get(account).map_or(0, |(times, _)| *times)
+    }
+
+    /// By when it was to be done the last time, in seconds of the epoch.
+    pub(crate) fn deadline(&self, account: &str) -> i64 {
+        self.0.state.lock().unwrap().asked[account].1
     }
 
     fn serve(&self, mut stream: TcpStream) {
@@ -85,8 +90,8 @@ impl Counterpart {
         BufReader::new(stream.try_clone().unwrap()).read_line(&mut line).unwrap();
         let Ok(request) = serde_json::from_str::<Value>(&line) else { return }; // whoever asked is gone
         let answer = self.answer(&request);
-        if self.0.state.lock().unwrap().mute.contains(request["account"].as_str().unwrap()) {
-            thread::sleep(Duration::from_secs(60)); // longer than anybody waits for it
+        while self.0.state.lock().unwrap().mute.contains(request["account"].as_str().unwrap()) {
+            thread::sleep(Duration::from_millis(50)); // between two looks
         }
         let _ = stream.write_all(answer.to_string().as_bytes());
     }
@@ -96,7 +101,8 @@ impl Counterpart {
         let (account, op, label) = (text("account"), text("op"), text("label"));
         assert_eq!((&request["version"], text("upstream").as_str()), (&json!(1), "exchange"), "{request}");
         let mut state = self.0.state.lock().unwrap();
-        *state.asked.entry(account.clone()).or_default() += 1;
+        let asked = state.asked.entry(account.clone()).or_default();
+        *asked = (asked.0 + 1, request["deadline"].as_i64().unwrap());
         let sandbox = &self.0.sandbox;
         match text("action").as_str() {
             "make" => {

@@ -5,6 +5,7 @@
 
 mod crash;
 mod hook;
+mod hung;
 #[path = "../support/openbao/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "some of it is for the store alone")]
 mod openbao;

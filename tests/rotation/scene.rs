@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Output, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use locum::broker::Directory;
@@ -25,6 +26,13 @@ pub(crate) const OLD: &str = "wvxgeyajcdzxnqlw";
 /// What the hook is for: one file of settings each.
 pub(crate) const MAKE: &str = "make.toml";
 pub(crate) const SET: &str = "set.toml";
+/// The same with time for a hook that hangs.
+pub(crate) const MAKE_SLOWLY: &str = "make-slowly.toml";
+pub(crate) const SET_SLOWLY: &str = "set-slowly.toml";
+
+/// How long a hook has that hangs, and one that does not.
+pub(crate) const SLOW: Duration = Duration::from_secs(5);
+const QUICK: Duration = Duration::from_secs(1);
 
 /// The signal of a process that gave itself up.
 const ABORTED: i32 = 6;
@@ -63,9 +71,13 @@ impl Scene {
         fs::write(&script, SCRIPT).unwrap();
         let config = format!("{}{TIMES}", stage.home.read("locum.toml"));
         stage.home.write("locum.toml", &config);
-        for (file, actions) in [(MAKE, r#"["make", "revoke"]"#), (SET, r#"["set"]"#)] {
+        let (make, set) = (r#"["make", "revoke"]"#, r#"["set"]"#);
+        for (file, actions, timeout) in
+            [(MAKE, make, QUICK), (SET, set, QUICK), (MAKE_SLOWLY, make, SLOW), (SET_SLOWLY, set, SLOW)]
+        {
+            let seconds = timeout.as_secs();
             let command = format!(r#"["/bin/bash", "{}", "{port}"]"#, script.display());
-            let hook = format!("[rotation.hook]\ncommand = {command}\ntimeout = \"1s\"\nactions = {actions}\n");
+            let hook = format!("[rotation.hook]\ncommand = {command}\ntimeout = \"{seconds}s\"\nactions = {actions}\n");
             stage.home.write(file, format!("{config}{hook}"));
         }
         runtime.block_on(stage.enrol(accounts, 8));
@@ -133,7 +145,7 @@ impl Scene {
         let now = Timestamp::now();
         self.change(number, |slots| {
             let before = slots.current.replace(stored(current, label)).unwrap();
-            let retire_at = now + std::time::Duration::from_secs(3600);
+            let retire_at = now + Duration::from_secs(3600);
             let (op, since) = ("before".to_owned(), now);
             slots.previous = Some(Previous { credential: before, op, since, retire_at, usable: true });
         });

@@ -250,3 +250,66 @@ pub(super) async fn call(options: &HookOptions, request: &Request<'_>) -> Result
     let ended = process::run(options, &request.to_json(), left.min(options.timeout)).await?;
     answer::read(request, ended)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    async fn asked(script: &str, timeout: Duration) -> Result<String, HookError> {
+        let command = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
+        let environment = vec![("PATH".to_owned(), "/usr/bin:/bin".into())];
+        let options = HookOptions { command, timeout, actions: vec![Action::Make], environment };
+        let request = Request {
+            action: Action::Make,
+            op: "hook-1",
+            account: "a@b",
+            identity: "a",
+            upstream: "u",
+            label: "Locum 1",
+            secret: None,
+            id: None,
+            deadline: Timestamp::now() + timeout,
+        };
+        let made = call(&options, &request).await?.unwrap();
+        Ok(made.secret.expose_text().unwrap().to_owned())
+    }
+
+    const LONG: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn it_is_asked_by_one_line_and_has_no_environment_of_ours() {
+        let request = asked(r#"printf '{"secret":%s}' "$(sed 's/"/./g; s/.*/"&"/')""#, LONG).await.unwrap();
+        let begin = "{.version.:1,.action.:.make.,.op.:.hook-1.,.account.:.a@b.,.identity.:.a.,.upstream.:.u.,";
+        assert!(request.starts_with(begin) && request.contains(".label.:.Locum 1.,.deadline.:"), "{request}");
+        let names =
+            asked(r#"printf '{"secret":"%s"}' "$(env | cut -d= -f1 | sort | tr '\n' ' ')""#, LONG).await.unwrap();
+        let own = ["OLDPWD", "PATH", "PWD", "SHLVL", "_"]; // a shell's
+        assert!(names.split_whitespace().all(|name| own.contains(&name)), "{names}");
+    }
+
+    #[tokio::test]
+    async fn one_that_hangs_ends_with_all_that_it_started() {
+        let began = Instant::now();
+        let hung = asked("echo working >&2; sleep 50 & sleep 60", Duration::from_secs(1)).await.unwrap_err();
+        assert!(matches!(&hung, HookError::TimedOut { stderr, .. } if stderr == "working"), "{hung}");
+        // One in the background that holds our pipe does not hold us.
+        assert_eq!(asked(r#"sleep 50 & echo '{"secret":"abc"}'"#, LONG).await, Ok("abc".to_owned()));
+        assert!(began.elapsed() < LONG);
+    }
+
+    #[tokio::test]
+    async fn what_it_says_has_an_end() {
+        assert_eq!(asked("yes", LONG).await, Err(HookError::TooLong));
+        let endless = r#"yes >&2 & sleep 0.2; kill $!; echo '{"secret":"abc"}'"#;
+        assert_eq!(asked(endless, LONG).await, Ok("abc".to_owned()));
+        let missing = HookOptions {
+            command: vec!["/nowhere".to_owned()],
+            timeout: LONG,
+            actions: Vec::new(),
+            environment: Vec::new(),
+        };
+        assert!(matches!(process::run(&missing, b"", LONG).await, Err(HookError::CannotStart { .. })));
+    }
+}
