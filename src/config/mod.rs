@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn what_the_sample_has_commented_out_is_the_default_or_an_example() {
         // Those without a default; the sample shows how they are written.
-        const EXAMPLES: [&str; 15] = [
+        const EXAMPLES: [&str; 16] = [
             "store.key-credential",
             "store.key-environment",
             "store.namespace",
@@ -296,6 +296,7 @@ mod tests {
             "admin.bind",
             "audit.path",
             "rotation.hook.command",
+            "upstream.own.app-passwords-max",
         ];
         for sample in samples() {
             let default = parse(&sample).unwrap();
@@ -333,6 +334,6 @@ mod tests {
             assert!(BASES.iter().any(is_default), "[{table}] {name}");
             checked += 1;
         }
-        assert_eq!(checked, 29);
+        assert_eq!(checked, 34);
     }
 }
