@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::rotate::crash;
 use super::{author, oauth, open_directory};
 use crate::app::{Problems, note, note_all};
 use crate::audit::Audit;
@@ -49,7 +50,8 @@ impl Desk {
     /// Rotates in the operator's name.
     pub(super) fn rotation(&self) -> Rotation {
         let (broker, upstreams) = (Arc::clone(&self.broker), Arc::clone(&self.upstreams));
-        Rotation::new(self.directory.clone(), broker, upstreams, self.audit.clone(), &author(), self.options.clone())
+        let (directory, audit, options) = (self.directory.clone(), self.audit.clone(), self.options.clone());
+        crash::watched(Rotation::new(directory, broker, upstreams, audit, &author(), options))
     }
 
     /// Does some work while access tokens can be had.

@@ -9,8 +9,8 @@ use crate::app::Problems;
 use crate::broker::DirectoryError;
 use crate::config::ConfigErrors;
 use crate::credential::CredentialError;
-use crate::rotation::RotationError;
 use crate::rotation::machine::StepError;
+use crate::rotation::{HookError, RotationError};
 use crate::store::{KeyError, OpenError, StoreError, migrate};
 
 /// Wrong arguments (`EX_USAGE`).
@@ -106,9 +106,10 @@ pub(super) fn of_rotation(error: &RotationError) -> u8 {
         RotationError::Missing(_) => NOT_FOUND,
         RotationError::Step(error) => match error {
             // Time alone ends these.
-            StepError::Applying { .. } | StepError::Overlap { .. } => TEMPORARY,
+            StepError::Applying { .. } | StepError::Asked { .. } | StepError::Overlap { .. } => TEMPORARY,
             StepError::UnderWay { .. }
             | StepError::Another
+            | StepError::NotSet
             | StepError::NotVerified
             | StepError::VerifiedLongAgo { .. }
             | StepError::Replaced
@@ -118,7 +119,12 @@ pub(super) fn of_rotation(error: &RotationError) -> u8 {
             }
             StepError::Same(_) | StepError::Failed { .. } | StepError::Miscounted { .. } => DATA,
         },
+        RotationError::Hook { error, .. } => match error {
+            HookError::NotConfigured | HookError::NotMeant(_) | HookError::CannotStart { .. } => CONFIG,
+            _ => DATA,
+        },
         RotationError::Reason(_)
+        | RotationError::SetInVain { .. }
         | RotationError::NothingToVerify { .. }
         | RotationError::OtherMailbox { .. }
         | RotationError::Refused { .. }

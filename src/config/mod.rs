@@ -10,6 +10,7 @@
 
 mod authority;
 mod errors;
+mod hook;
 mod listener;
 mod login;
 mod reader;
@@ -283,7 +284,7 @@ mod tests {
     #[test]
     fn what_the_sample_has_commented_out_is_the_default_or_an_example() {
         // Those without a default; the sample shows how they are written.
-        const EXAMPLES: [&str; 21] = [
+        const EXAMPLES: [&str; 22] = [
             "store.key-credential",
             "store.key-environment",
             "store.namespace",
@@ -305,6 +306,7 @@ mod tests {
             "rotation.webhook.url",
             "rotation.webhook.token-file",
             "audit.path",
+            "rotation.hook.command",
         ];
         for sample in samples() {
             let default = parse(&sample).unwrap();
@@ -347,6 +349,6 @@ mod tests {
             assert!(BASES.iter().any(is_default), "[{table}] {name}");
             checked += 1;
         }
-        assert_eq!(checked, 36);
+        assert_eq!(checked, 38);
     }
 }

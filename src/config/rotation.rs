@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::hook;
 use super::reader::Table;
 use super::sections::{mins, secs, set};
 use super::value::Value;
@@ -11,7 +12,6 @@ use super::vault::{host_and_port, is_loopback};
 use crate::model::CredentialKind;
 use crate::rotation::{Options, WebhookOptions};
 use crate::store;
-
 const DAY: u64 = 24 * 60;
 
 const URL: &str = "such as \"https://alerts.example.com/locum\"; \"http://\" to this machine only";
@@ -47,6 +47,7 @@ pub(super) fn rotation(mut table: Table<'_, '_>, store: Option<&store::Options>)
     let classes = table.section("class").into_named_tables();
     options.max_ages.classes = classes.into_iter().map(|(name, table)| (name, max_age(table))).collect();
     options.webhook = webhook(table.section("webhook"));
+    options.hook = hook::hook(table.section("hook"));
     table.finish();
     options
 }

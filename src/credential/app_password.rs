@@ -33,7 +33,10 @@ pub fn new(
 }
 
 /// The password to send. Checked again: a record may have been written by other hands.
-pub(super) fn secret(stored: &StoredCredential) -> Result<Secret, CredentialError> {
+///
+/// # Errors
+/// If it cannot be sent.
+pub fn secret(stored: &StoredCredential) -> Result<Secret, CredentialError> {
     let incomplete = CredentialError::Incomplete { kind: CredentialKind::AppPassword, part: PART };
     let secret = stored.material.part(PART).ok_or(incomplete)?;
     check(secret)?;

@@ -224,7 +224,7 @@ pub struct Leftover {
     pub by: String,
     /// How it came to be one.
     pub why: LeftoverReason,
-    /// Of one that a command was asked for: when that has given up for certain.
+    /// Until when a command may still be at work on it; nobody else has one made meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
     /// The upstream profile that it is at, where the account has moved to another one since.

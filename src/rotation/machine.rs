@@ -51,8 +51,16 @@ pub enum StepError {
     /// It is what logins use already, or used before.
     #[error("this secret is the {0} one already")]
     Same(Slot),
-    /// A command is making or setting it at the provider.
-    #[error("a command is at work at the provider, and has until {until:.0}; wait for it, then go on")]
+    /// A command is being asked for one.
+    #[error("{by} is having one made by a command that has until {until:.0}; wait for it, then run this again")]
+    Asked {
+        /// Who asked.
+        by: String,
+        /// When that has given up for certain.
+        until: Timestamp,
+    },
+    /// A command is setting it at the provider.
+    #[error("it is being set at the provider by a command that has until {until:.0}; wait for it, then go on")]
     Applying {
         /// When that has given up for certain.
         until: Timestamp,
@@ -63,6 +71,9 @@ pub enum StepError {
     /// Somebody staged another one meanwhile.
     #[error("somebody staged another one meanwhile; look at it with `locum rotate status`")]
     Another,
+    /// It is one that a command sets, and none has.
+    #[error("no command has set it at the provider yet: go on with `locum rotate run --by-hook`")]
+    NotSet,
     /// Nobody has logged in with it.
     #[error("nobody has logged in with it yet: verify it first, or say --no-verify")]
     NotVerified,
@@ -139,21 +150,38 @@ pub struct Promotion<'a> {
 /// whether the command knows what it made before.
 pub fn ask(slots: &mut Slots, op: &str, label: &str, until: Timestamp, actor: Actor<'_>) -> Result<Done, StepError> {
     free_for(slots, op)?;
-    if let Some(until) = slots.leftovers.iter().filter_map(|left| left.until).find(|until| actor.at < *until) {
-        return Err(StepError::Applying { until });
+    is_over(slots, actor)?;
+    let is_asked = |left: &&Leftover| left.why == LeftoverReason::Asked;
+    for Leftover { by, until, .. } in slots.leftovers.iter().filter(is_asked) {
+        if let Some(until) = until.filter(|until| actor.at < *until) {
+            return Err(StepError::Asked { by: by.clone(), until });
+        }
     }
-    let (label, by) = (label.to_owned(), actor.by.to_owned());
-    let why = LeftoverReason::Asked;
-    slots.leftovers.push(Leftover {
-        id: op.to_owned(),
-        label,
-        since: actor.at,
-        by,
-        why,
-        until: Some(until),
-        upstream: None,
-    });
+    let (id, label, by) = (op.to_owned(), label.to_owned(), actor.by.to_owned());
+    let (why, until) = (LeftoverReason::Asked, Some(until));
+    slots.leftovers.push(Leftover { id, label, since: actor.at, by, why, until, upstream: None });
     remember(slots, actor, "asked", op, None);
+    Ok(Done::Now)
+}
+
+/// The command that was asked until `until` gives no credential. `made_none`: it said so itself, so that there is nothing
+/// to look for.
+pub fn answered_not(
+    slots: &mut Slots,
+    op: &str,
+    until: Timestamp,
+    made_none: bool,
+    actor: Actor<'_>,
+) -> Result<Done, StepError> {
+    let Some(index) = slots.leftovers.iter().position(|left| left.id == op && left.until == Some(until)) else {
+        return Ok(Done::Before);
+    };
+    if made_none {
+        slots.leftovers.remove(index);
+    } else {
+        slots.leftovers[index].until = None;
+    }
+    remember(slots, actor, if made_none { "not made" } else { "not answered" }, op, None);
     Ok(Done::Now)
 }
 
@@ -163,9 +191,10 @@ pub fn stage(slots: &mut Slots, staging: Staging, actor: Actor<'_>) -> Result<Do
     if slots.next.as_ref().is_some_and(|next| next.op == op) || is_done(slots, &op) {
         return Ok(Done::Before);
     }
-    // The previous one, too: as a leftover it would be named for deletion, and it would be the current one.
     for slot in Slot::ALL {
-        if slots.in_slot(slot).is_some_and(|stored| stored.material == credential.material) {
+        // One that the provider has ended may become the next again.
+        let is_over = slot == Slot::Previous && slots.previous.as_ref().is_some_and(|previous| !previous.usable);
+        if !is_over && slots.in_slot(slot).is_some_and(|stored| stored.material == credential.material) {
             return Err(StepError::Same(slot));
         }
     }
@@ -180,6 +209,8 @@ pub fn stage(slots: &mut Slots, staging: Staging, actor: Actor<'_>) -> Result<Do
 
 /// Takes the right to set the next credential at the provider, until `until`. Whoever took it before had as long.
 pub fn apply(slots: &mut Slots, id: &str, until: Timestamp, actor: Actor<'_>) -> Result<Done, StepError> {
+    // The one that is set could not be promoted: logins would be refused with the current one all the time.
+    is_over(slots, actor)?;
     let next = next(slots, id)?;
     match next.state {
         NextState::Applied { .. } if next.refused.is_none() => return Ok(Done::Before),
@@ -193,16 +224,36 @@ pub fn apply(slots: &mut Slots, id: &str, until: Timestamp, actor: Actor<'_>) ->
     Ok(Done::Now)
 }
 
-/// The command has set it.
-pub fn applied(slots: &mut Slots, id: &str, actor: Actor<'_>) -> Result<Done, StepError> {
+/// The command has set it, whoever had the right to until `until`. Somebody who took it since may be setting it still.
+pub fn applied(slots: &mut Slots, id: &str, until: Timestamp, actor: Actor<'_>) -> Result<Done, StepError> {
     let next = next(slots, id)?;
     match next.state {
         NextState::Applied { .. } => return Ok(Done::Before),
         NextState::Failed { ref cause, .. } => return Err(StepError::Failed { cause: cause.clone() }),
-        NextState::Staged | NextState::Applying { .. } => {}
+        NextState::Staged => return Err(StepError::NotSet),
+        NextState::Applying { until: theirs } if theirs != until => return Err(StepError::Applying { until: theirs }),
+        NextState::Applying { .. } => {}
     }
     next.state = NextState::Applied { verified: None };
     remember(slots, actor, "applied", id, None);
+    Ok(Done::Now)
+}
+
+/// The command that had the right until `until` gave up: others need not wait. `set_none`: it has said itself that nothing
+/// was set, and none was at work on it before; else the provider may have it all the same.
+pub fn not_applied(
+    slots: &mut Slots,
+    id: &str,
+    until: Timestamp,
+    set_none: bool,
+    actor: Actor<'_>,
+) -> Result<Done, StepError> {
+    let next = next(slots, id)?;
+    if next.state != (NextState::Applying { until }) {
+        return Ok(Done::Before);
+    }
+    next.state = if set_none { NextState::Staged } else { NextState::Applying { until: actor.at } };
+    remember(slots, actor, if set_none { "not set" } else { "not answered" }, id, None);
     Ok(Done::Now)
 }
 
@@ -212,6 +263,12 @@ pub fn verified(slots: &mut Slots, id: &str, actor: Actor<'_>) -> Result<Done, S
         return Ok(Done::Before);
     }
     let next = next(slots, id)?;
+    // Whoever is setting it may still be at it: until then nothing else may be set in its place.
+    if let NextState::Applying { until } = next.state
+        && actor.at < until
+    {
+        return Err(StepError::Applying { until });
+    }
     next.state = NextState::Applied { verified: Some(actor.at) };
     next.credential.verified = Some(actor.at);
     next.refused = None;
@@ -223,8 +280,12 @@ pub fn verified(slots: &mut Slots, id: &str, actor: Actor<'_>) -> Result<Done, S
 /// there, where it may be the only one that is in force.
 pub fn refused(slots: &mut Slots, id: &str, cause: &str, actor: Actor<'_>) -> Result<Done, StepError> {
     let next = next(slots, id)?;
-    if matches!(next.state, NextState::Failed { .. }) {
-        return Ok(Done::Before);
+    match next.state {
+        NextState::Failed { .. } => return Ok(Done::Before),
+        // No wonder, and nothing against it.
+        NextState::Applying { until } if actor.at < until => return Err(StepError::Applying { until }),
+        NextState::Staged if next.replaces => return Err(StepError::NotSet),
+        NextState::Staged | NextState::Applying { .. } | NextState::Applied { .. } => {}
     }
     let times = next.refused.as_ref().map_or(0, |refused| refused.times) + 1;
     next.refused = Some(Refused { times, at: actor.at, cause: cause.to_owned() });
@@ -246,20 +307,22 @@ pub fn promote(slots: &mut Slots, how: Promotion<'_>, actor: Actor<'_>) -> Resul
     let next = next(slots, how.id)?;
     match (&next.state, how.verified_within) {
         (NextState::Failed { cause, .. }, _) => return Err(StepError::Failed { cause: cause.clone() }),
-        (NextState::Applying { until }, _) => return Err(StepError::Applying { until: *until }),
+        (NextState::Applying { until }, _) if actor.at < *until => return Err(StepError::Applying { until: *until }),
+        (NextState::Applying { .. }, _) => return Err(StepError::NotSet),
+        (NextState::Staged, _) if next.replaces => return Err(StepError::NotSet),
         (NextState::Staged | NextState::Applied { verified: None }, Some(_)) => return Err(StepError::NotVerified),
         (NextState::Applied { verified: Some(verified) }, Some(within)) if *verified + within < actor.at => {
             return Err(StepError::VerifiedLongAgo { verified: *verified });
         }
         (NextState::Staged | NextState::Applied { .. }, _) => {}
     }
-    if let Some(previous) = slots.previous.as_ref().filter(|it| it.usable && actor.at < it.retire_at) {
-        return Err(StepError::Overlap { until: previous.retire_at });
-    }
+    is_over(slots, actor)?;
     leave_previous(slots, actor);
+    // Where nobody has logged in with what a command is said to have set, the one before may be the one in force.
+    let is_verified = matches!(next_state(slots), Some(NextState::Applied { verified: Some(_) }));
     let Some(Next { credential, op, replaces, .. }) = slots.next.take() else { return Err(StepError::NothingStaged) };
     let before = slots.current.replace(credential);
-    slots.previous = before.map(|before| set_aside(before, op, how.grace, !replaces, actor));
+    slots.previous = before.map(|before| set_aside(before, op, how.grace, !(replaces && is_verified), actor));
     let reason = how.verified_within.is_none().then_some("not verified");
     remember(slots, actor, "promoted", how.id, reason);
     Ok(Done::Now)
@@ -395,6 +458,19 @@ fn free_for(slots: &Slots, op: &str) -> Result<(), StepError> {
             Err(StepError::UnderWay { by: by.clone(), since: *since, state: state_name(state) })
         }
         _ => Ok(()),
+    }
+}
+
+/// How far the next credential is, if there is one.
+fn next_state(slots: &Slots) -> Option<&NextState> {
+    slots.next.as_ref().map(|next| &next.state)
+}
+
+/// Whether no login may need the previous credential any more.
+fn is_over(slots: &Slots, actor: Actor<'_>) -> Result<(), StepError> {
+    match slots.previous.as_ref().filter(|it| it.usable && actor.at < it.retire_at) {
+        Some(previous) => Err(StepError::Overlap { until: previous.retire_at }),
+        None => Ok(()),
     }
 }
 

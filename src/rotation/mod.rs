@@ -2,6 +2,7 @@
 //!
 //! - [`machine`]: the steps, pure. [`Rotation`]: takes them for real, each durable before its effect is relied on.
 //! - [`schedule`]: what is due. [`Alerts`]: what somebody has to know. [`Keeper`]: what a node does by itself.
+//! - [`HookOptions`]: a program of the site's own that makes, sets or deletes credentials.
 //! - [`upkeep`]: what changes the places outside of a rotation, pure, too. [`Inventory`]: what exists at the provider.
 //! - [`UsageWriter`], [`Reports`]: who still uses the one before, as nodes tell it.
 //! - [`Subject`]: whose credential. [`Point`]: where a crash may happen, for those who try.
@@ -10,6 +11,8 @@
 //! be deleted there. **Invariant:** no step takes a working credential out of reach of a login.
 
 mod alerts;
+mod by_hook;
+mod hook;
 mod inventory;
 mod keeper;
 pub mod machine;
@@ -29,6 +32,8 @@ use crate::broker::{DirectoryError, Reason};
 use crate::model::Protocol;
 
 pub use alerts::{Alert, AlertKind, Alerts, Courier, Messenger, Undelivered};
+pub use by_hook::Revoked;
+pub use hook::{Action, HookError, HookOptions};
 pub use inventory::{Inventory, Room};
 pub use keeper::Keeper;
 pub use options::{KeeperOptions, MaxAges, Options, WebhookOptions};
@@ -97,6 +102,23 @@ pub enum RotationError {
         /// Through which nodes, and by whom.
         used: Vec<StillUsed>,
     },
+    /// The hook did not do what it was asked for.
+    #[error("{error}; {left}")]
+    Hook {
+        /// Why.
+        error: HookError,
+        /// What the record is like now, and what to do.
+        left: &'static str,
+    },
+    /// A command said that it has set it, and the provider refuses it.
+    #[error(
+        "a command set it at the provider, which refuses it ({cause}); it stays next, and logins try it after the \
+         current one: run this again to have it set again"
+    )]
+    SetInVain {
+        /// Where and how, in words for the operator.
+        cause: String,
+    },
     /// The new one was refused when it was already current.
     #[error("the provider refused it right after it became current ({cause}): rolled back")]
     RolledBack {
@@ -110,7 +132,9 @@ impl RotationError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Directory(error) => error.is_transient(),
-            Self::Step(machine::StepError::Applying { .. }) | Self::StillUsed { .. } => true,
+            Self::Step(machine::StepError::Applying { .. } | machine::StepError::Asked { .. })
+            | Self::StillUsed { .. } => true,
+            Self::Hook { error, .. } => error.is_transient(),
             Self::Unverified { passes, .. } => *passes,
             Self::Step(_)
             | Self::Missing(_)
@@ -118,6 +142,7 @@ impl RotationError {
             | Self::NothingToVerify { .. }
             | Self::OtherMailbox { .. }
             | Self::Refused { .. }
+            | Self::SetInVain { .. }
             | Self::RolledBack { .. } => false,
         }
     }

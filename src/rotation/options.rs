@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::HookOptions;
 use super::UsageOptions;
 use crate::model::CredentialKind;
 
@@ -28,6 +29,8 @@ pub struct Options {
     pub webhook: Option<WebhookOptions>,
     /// How a node tells who still uses the one before.
     pub usage: UsageOptions,
+    /// The program of the site's own, if there is one.
+    pub hook: Option<HookOptions>,
 }
 
 impl Default for Options {
@@ -41,6 +44,7 @@ impl Default for Options {
             keeper: KeeperOptions::default(),
             webhook: None,
             usage: UsageOptions::default(),
+            hook: None,
         }
     }
 }

@@ -173,7 +173,8 @@ impl Rotation {
         Ok(Retired { done, note })
     }
 
-    /// Gives the next credential up.
+    /// Gives the next credential up. One that a command may have set in the place of the current one only if the provider
+    /// takes the current one.
     ///
     /// # Errors
     /// See [`StepError`] and [`RotationError`].
@@ -228,10 +229,23 @@ impl Rotation {
             Given::New(credential) => self.stage(subject, &credential).await?,
             Given::Staged => self.staged(subject).await?,
         };
+        self.finish(subject, id, protocols).await
+    }
+
+    /// What follows once a credential is in the next place.
+    pub(super) async fn finish(
+        &self,
+        subject: &Subject,
+        id: String,
+        protocols: &[Protocol],
+    ) -> Result<Rotated, RotationError> {
         let before = self.slots(subject).await?;
         if before.current.as_ref().is_some_and(|current| current.id == id) {
+            // Whoever made it current may have ended before the look that follows.
+            self.look_again(subject, protocols).await?;
             return Ok(Rotated { id, was_done: true, notes: Vec::new() });
         }
+        let replaces = before.next.as_ref().is_some_and(|next| next.replaces);
         let failed = before.next.as_ref().and_then(|next| match &next.state {
             NextState::Failed { cause, .. } => Some(cause.clone()),
             NextState::Staged | NextState::Applying { .. } | NextState::Applied { .. } => None,
@@ -242,6 +256,8 @@ impl Rotation {
         };
         let notes = match verified {
             Ok(verification) => verification.notes,
+            // What a command has set may be the only one in force: it stays in reach of logins.
+            Err(RotationError::Refused { cause }) if replaces => return Err(RotationError::SetInVain { cause }),
             Err(RotationError::Refused { cause }) => {
                 self.discard(subject, Some(&cause)).await?;
                 return Err(RotationError::Refused { cause });
@@ -249,15 +265,30 @@ impl Rotation {
             Err(error) => return Err(error),
         };
         self.promote(subject, &id, false).await?;
-        match self.verify_current(subject, protocols).await {
-            Err(RotationError::Refused { cause }) => {
-                self.pass(Point::SeenBroken);
-                self.roll_back(subject, &cause).await?;
-                Err(RotationError::RolledBack { cause })
-            }
-            // It was verified a moment ago: what is in the way now is not about the credential.
-            Ok(_) | Err(_) => Ok(Rotated { id, was_done: false, notes }),
+        self.look_again(subject, protocols).await?;
+        Ok(Rotated { id, was_done: false, notes })
+    }
+
+    /// Logs in with what became current a moment ago, and rolls back if the provider refuses it by now.
+    ///
+    /// # Errors
+    /// [`RotationError::RolledBack`]; [`RotationError::Refused`] where there is none to go back to.
+    pub async fn look_again(&self, subject: &Subject, protocols: &[Protocol]) -> Result<(), RotationError> {
+        let cause = match self.verify_current(subject, protocols).await {
+            Err(RotationError::Refused { cause }) => cause,
+            // What else is in the way is not about the credential.
+            Ok(_) | Err(_) => return Ok(()),
+        };
+        let now = Timestamp::now();
+        let previous = self.slots(subject).await?.previous;
+        if !previous.is_some_and(|previous| previous.usable && now < previous.retire_at) {
+            return Err(RotationError::Refused {
+                cause: format!("it is current, and there is none before it; {cause}"),
+            });
         }
+        self.pass(Point::SeenBroken);
+        self.roll_back(subject, &cause).await?;
+        Err(RotationError::RolledBack { cause })
     }
 
     /// The id of what is staged.

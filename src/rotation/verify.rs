@@ -45,6 +45,7 @@ impl Rotation {
         id: &str,
         protocols: &[Protocol],
     ) -> Result<Verification, RotationError> {
+        let mut refusals = 0;
         loop {
             let slots = self.slots(subject).await?;
             let next = match slots.next {
@@ -52,8 +53,13 @@ impl Rotation {
                 Some(_) => return Err(StepError::Another.into()),
                 None => return Err(StepError::NothingStaged.into()),
             };
-            if let NextState::Failed { cause, .. } = next.state {
-                return Err(RotationError::Refused { cause });
+            match next.state {
+                NextState::Failed { cause, .. } => return Err(RotationError::Refused { cause }),
+                NextState::Applying { until } if Timestamp::now() < until => {
+                    return Err(StepError::Applying { until }.into());
+                }
+                NextState::Staged if next.replaces => return Err(StepError::NotSet.into()),
+                NextState::Staged | NextState::Applying { .. } | NextState::Applied { .. } => {}
             }
             if let Some(refused) = &next.refused {
                 let left = (refused.at + self.options.second_look).duration_since(Timestamp::now());
@@ -72,6 +78,11 @@ impl Rotation {
                     self.take(subject, "refused", Some(id), |slots, actor| machine::refused(slots, id, &cause, actor))
                         .await?;
                     self.pass(Point::Refused);
+                    refusals += 1;
+                    // One that a command has set never fails in the record.
+                    if refusals >= machine::REFUSALS_MAX {
+                        return Err(RotationError::Refused { cause });
+                    }
                 }
                 Err(error) => return Err(error),
             }
@@ -104,7 +115,7 @@ impl Rotation {
 
     /// One login by each protocol. The first definite refusal ends it: the others would be refused, too, and providers
     /// count.
-    async fn log_in(
+    pub(super) async fn log_in(
         &self,
         subject: &Subject,
         slot: Slot,

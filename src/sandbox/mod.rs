@@ -168,7 +168,35 @@ impl Sandbox {
 
     /// The provider now takes this password, and no other, for the account. Says whether there is such an account.
     pub fn set_password(&self, address: &str, password: Secret) -> bool {
-        self.state().account(address).map(|account| account.password = password).is_some()
+        self.state().account(address).map(|account| account.passwords = vec![password]).is_some()
+    }
+
+    /// The provider now takes this password, too, for the account. Says whether there is such an account.
+    pub fn add_password(&self, address: &str, password: Secret) -> bool {
+        self.state().account(address).map(|account| account.passwords.push(password)).is_some()
+    }
+
+    /// The same for so many logins, after which the provider takes it no more.
+    pub fn add_fleeting_password(&self, address: &str, password: Secret, logins: u32) -> bool {
+        let mut state = self.state();
+        let Some(account) = state.account(address) else { return false };
+        account.fleeting.push((password.clone(), logins));
+        account.passwords.push(password);
+        true
+    }
+
+    /// The provider takes this password no more for the account. Says whether it did.
+    pub fn remove_password(&self, address: &str, password: &Secret) -> bool {
+        let mut state = self.state();
+        let Some(account) = state.account(address) else { return false };
+        let before = account.passwords.len();
+        account.passwords.retain(|it| it != password);
+        account.passwords.len() < before
+    }
+
+    /// Every password that the provider takes for the account.
+    pub fn passwords(&self, address: &str) -> Vec<Secret> {
+        self.state().account(address).map(|account| account.passwords.clone()).unwrap_or_default()
     }
 
     /// From the next login or command on, this is wrong with the account. Says whether there is such an account.

@@ -1,4 +1,5 @@
-//! What the provider remembers: accounts, logins, sent mail. It must never give a password out again.
+//! What the provider remembers: accounts, logins, sent mail. It must never give a password out again, but to who asks the
+//! provider itself ([`super::Sandbox::passwords`]).
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -17,9 +18,24 @@ const SENT_MAX: usize = 1_000;
 
 /// An account and its mail.
 pub(super) struct Held {
-    pub(super) password: Secret,
+    /// All that are in force: app passwords live side by side.
+    pub(super) passwords: Vec<Secret>,
+    /// Of those, the ones that end by themselves, and after how many logins.
+    pub(super) fleeting: Vec<(Secret, u32)>,
     pub(super) behaviour: Behaviour,
     pub(super) folders: Folders,
+}
+
+impl Held {
+    /// That password logged in.
+    fn wear_out(&mut self, password: &Secret) {
+        let Some((_, left)) = self.fleeting.iter_mut().find(|(fleeting, _)| fleeting == password) else { return };
+        *left = left.saturating_sub(1);
+        if *left == 0 {
+            self.fleeting.retain(|(fleeting, _)| fleeting != password);
+            self.passwords.retain(|it| it != password);
+        }
+    }
 }
 
 pub(super) struct State {
@@ -48,7 +64,8 @@ impl State {
 
     pub(super) fn add(&mut self, account: Account, folders: Folders) {
         let Account { address, password, behaviour } = account;
-        self.accounts.insert(normalise(&address), Held { password, behaviour, folders });
+        self.accounts
+            .insert(normalise(&address), Held { passwords: vec![password], fleeting: Vec::new(), behaviour, folders });
     }
 
     pub(super) fn account(&mut self, address: &str) -> Option<&mut Held> {
@@ -85,6 +102,11 @@ impl State {
         {
             (account.behaviour, *connected) = (next, false);
         }
+        if let Verdict::Accept { address, token: None, .. } = &verdict
+            && let Some(account) = self.accounts.get_mut(address)
+        {
+            account.wear_out(&attempt.proof);
+        }
         let outcome = match verdict {
             Verdict::Accept { .. } => Outcome::Accepted,
             Verdict::Refuse(_) => Outcome::Refused,
@@ -105,7 +127,7 @@ impl State {
             return Verdict::Refuse(refusal);
         }
         let acts_for_another = attempt.authzid.as_ref().is_some_and(|authzid| *authzid != attempt.authcid);
-        if acts_for_another || account.password != attempt.proof {
+        if acts_for_another || !account.passwords.contains(&attempt.proof) {
             return wrong;
         }
         Verdict::Accept { address, connected: true, token: None }

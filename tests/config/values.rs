@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use locum::config::Config;
 use locum::model::{AppPasswordFormat, Authority, CredentialKind, Mechanism, Protocol, UpstreamTls, presets};
+use locum::rotation::Action;
 use locum::session::ListenerTls;
 use locum::store::vault::Login;
 use locum::store::{self, KeySource, cache, vault};
@@ -32,6 +33,18 @@ fn the_smallest_file_has_every_default() {
     assert_eq!(config.broker, broker::Options::default());
     assert_eq!((config.telemetry.log.as_str(), config.telemetry.format), ("info", LogFormat::Text));
     assert!(config.listeners.is_empty() && config.upstreams.is_empty() && config.admin.bind.is_empty());
+}
+
+#[test]
+fn a_hook_is_a_program_and_what_it_is_for() {
+    let hook = load("everything.toml").rotation.hook.unwrap();
+    assert_eq!(hook.command, ["/usr/local/bin/hook", "--for", "us"]);
+    assert_eq!((hook.timeout, hook.actions), (Duration::from_secs(90), vec![Action::Set, Action::Revoke]));
+    let named = ["PATH", "HOME", "LANG"];
+    assert!(hook.environment.iter().all(|(name, _)| named.contains(&name.as_str())), "it gets no more than that");
+    let hook = parse("[rotation.hook]\ncommand = \"/bin/true\"").rotation.hook.unwrap();
+    assert_eq!((hook.timeout, hook.actions), (Duration::from_secs(60), vec![Action::Make]));
+    assert_eq!(parse("[rotation.hook]").rotation.hook, None);
 }
 
 #[test]

@@ -90,6 +90,7 @@ const ROOMS: &[Room] = &[
                     "Reason",
                     "Versioned",
                     "account_of_domain",
+                    "client_secret",
                     "is_of_domain",
                 ],
             ),
@@ -98,7 +99,10 @@ const ROOMS: &[Room] = &[
                 "credential",
                 &[
                     "CredentialError",
+                    // What a hook made or is to set becomes a credential here.
+                    "app_password_of",
                     "is_to_be_deleted",
+                    "new_app_password",
                     "oauth2::FailureKind",
                     "oauth2::Grant",
                     "oauth2::OAuth2",
@@ -125,7 +129,7 @@ const ROOMS: &[Room] = &[
             ("net", &["TlsOptions"]),
             ("session", &["ListenerOptions", "ListenerTls", "Options"]),
             ("store", &["KeySource", "Options", "cache::Options", "sqlite::Options", "vault::Login", "vault::Options"]),
-            ("rotation", &["Options", "WebhookOptions"]),
+            ("rotation", &["Action", "HookOptions", "Options", "WebhookOptions"]),
             ("telemetry", &["LogFormat", "Options"]),
             ("upstream", &["Options"]),
         ],
@@ -279,6 +283,11 @@ const RESERVED: &[Reserved] = &[
         paths: &["tokio::sync::mpsc::unbounded_channel", "std::sync::mpsc::channel"],
         rooms: &[],
         why: "every queue has a bound",
+    },
+    Reserved {
+        paths: &["tokio::process", "std::process::Command"],
+        rooms: &["rotation::hook"],
+        why: "one place starts programs, in bounds",
     },
     Reserved { paths: &["std::time::SystemTime"], rooms: &[], why: "a time of day is a `jiff::Timestamp`" },
 ];

@@ -2,6 +2,7 @@
 //! all states of one record and one provider. In none of them may the provider take only what no login would try, or
 //! something that the record neither holds nor names.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
@@ -37,10 +38,10 @@ enum Worker {
     /// The command has answered with this.
     Answered(String),
     Staged,
-    /// The command that sets it is running.
-    Setting,
-    /// It has come to its end and done it.
-    Set,
+    /// The command that sets it is running, by a right that ends then.
+    Setting(u8),
+    /// It has come to its end and done it, by a right that ended then.
+    Set(u8),
     Verifying,
     Finished,
 }
@@ -176,9 +177,10 @@ impl World {
             later.orphans.retain(|(_, until)| *until > later.ticks);
             // A worker kills its command in time.
             for who in 0..2 {
-                let is_late = self.command_of(who).is_some_and(|(_, until)| until <= later.ticks);
-                if is_late || (self.is_waiting(who) && self.command_of(who).is_none()) {
+                let Some((_, until)) = self.command_of(who) else { continue };
+                if until <= later.ticks {
                     later.workers[who] = Worker::Begun;
+                    later.has_given_up(&self.name_of(who), until + 1);
                 }
             }
             found.push(("time passes".to_owned(), later));
@@ -186,23 +188,26 @@ impl World {
         found
     }
 
-    /// Whether that worker waits for a command.
-    fn is_waiting(&self, who: usize) -> bool {
-        matches!(self.workers[who], Worker::Asking | Worker::Setting)
-    }
-
-    /// The command that a worker waits for: what it makes, and until when it may.
+    /// The command that a worker waits for: what it makes, and until when it may. It has half the time of the claim.
     fn command_of(&self, who: usize) -> Option<(String, u8)> {
         let name = self.name_of(who);
         let until = match self.workers[who] {
-            Worker::Asking => self.slots.leftovers.iter().find(|left| left.id == name)?.until?,
-            Worker::Setting => match self.slots.next.as_ref()?.state {
-                NextState::Applying { until } => until,
-                NextState::Staged | NextState::Applied { .. } | NextState::Failed { .. } => return None,
-            },
+            Worker::Asking => ticks(self.slots.leftovers.iter().find(|left| left.id == name)?.until?),
+            Worker::Setting(until) => until,
             _ => return None,
         };
-        Some((name, ticks(until) - 1))
+        Some((name, until - 1))
+    }
+
+    /// A worker has killed its command, and puts down that whether it was done is not known.
+    fn has_given_up(&mut self, name: &str, until: u8) {
+        let actor = Actor { by: "x", at: at(self.ticks) };
+        let put_down = match self.kind {
+            Kind::ManyByCommand => machine::answered_not(&mut self.slots, name, at(until), false, actor),
+            Kind::One => machine::not_applied(&mut self.slots, name, at(until), false, actor),
+            Kind::ManyByHand => Ok(Done::Before),
+        };
+        drop(put_down); // what it is about may be gone
     }
 
     /// A command has come to its end.
@@ -277,6 +282,11 @@ impl World {
             (Worker::Asking, _) => {
                 let mut answered = self.clone();
                 answered.has_done(name);
+                let until = self.slots.leftovers.iter().find(|left| left.id == name).and_then(|left| left.until);
+                let none = |slots: &mut Slots, actor: Actor<'_>| {
+                    machine::answered_not(slots, name, until.unwrap_or(at(0)), true, actor)
+                };
+                push("is told that none is made", self.take(none).map(|world| world.with(who, Worker::Begun)));
                 push("is answered", Ok(answered.with(who, Worker::Answered(name.to_owned()))));
             }
             (Worker::Answered(id), _) => push("stages", stage(self, id).map(|it| it.with(who, Worker::Staged))),
@@ -287,18 +297,21 @@ impl World {
                     if matches!(self.slots.next.as_ref().map(|next| &next.state), Some(NextState::Applied { .. })) {
                         Worker::Verifying
                     } else {
-                        Worker::Setting
+                        Worker::Setting(self.ticks + 2)
                     };
                 push("takes the right to set it", applied.map(|world| world.with(who, next)));
             }
             (Worker::Staged, _) => push("verifies", Ok(self.clone().with(who, Worker::Verifying))),
-            (Worker::Setting, _) => {
+            (Worker::Setting(until), _) => {
                 let mut set = self.clone();
                 set.has_done(name);
-                push("has it set", Ok(set.with(who, Worker::Set)));
+                push("has it set", Ok(set.with(who, Worker::Set(*until))));
+                let in_doubt =
+                    |slots: &mut Slots, actor: Actor<'_>| machine::not_applied(slots, name, at(*until), false, actor);
+                push("is told that it failed", self.take(in_doubt).map(|world| world.with(who, Worker::Begun)));
             }
-            (Worker::Set, _) => {
-                let applied = self.take(|slots, actor| machine::applied(slots, name, actor));
+            (Worker::Set(until), _) => {
+                let applied = self.take(|slots, actor| machine::applied(slots, name, at(*until), actor));
                 push("puts down that it is set", applied.map(|world| world.with(who, Worker::Verifying)));
             }
             (Worker::Verifying, _) => {
@@ -381,11 +394,11 @@ fn search(kind: Kind) -> (usize, usize) {
             way.reverse();
             panic!("{kind:?}: {why}\n{}\n{world:#?}", way.join("\n"));
         }
+        let key = world.key();
         ends += usize::from(world.slots.leftovers.iter().any(|left| left.why == LeftoverReason::Retired));
         for (what, next) in world.steps() {
-            let key = next.key();
-            if !ways.contains_key(&key) {
-                ways.insert(key, Some((world.key(), what)));
+            if let Entry::Vacant(unseen) = ways.entry(next.key()) {
+                unseen.insert(Some((key.clone(), what)));
                 waiting.push_back(next);
             }
         }

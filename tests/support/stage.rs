@@ -40,7 +40,7 @@ path = "audit.jsonl"
 /// The program in a folder of its own, and its provider. Accounts and clients are called by their numbers.
 pub(crate) struct Stage {
     pub(crate) home: Home,
-    provider: Provider,
+    pub(crate) provider: Provider,
     /// For what an operator types.
     environment: Vec<(&'static str, String)>,
     trust: Arc<rustls::ClientConfig>,

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::stage::{New, Staged};
 use super::verify::{self, By};
-use super::{Target, hint, promote};
+use super::{Target, by_hook, hint, promote};
 use crate::cli::desk::Desk;
 use crate::cli::{output, places};
 use crate::model::Slots;
@@ -18,12 +18,18 @@ pub(in crate::cli) struct Arguments {
     target: Target,
     #[command(flatten)]
     by: By,
+    /// With an app password that the command in [rotation.hook] makes, or sets at the provider.
+    #[arg(long, conflicts_with_all = ["label", "secret_file", "secret_stdin"])]
+    by_hook: bool,
     #[command(flatten)]
     new: New,
 }
 
 pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
     let subject = arguments.target.subject()?;
+    if arguments.by_hook {
+        return by_hook::run(desk, &subject, &arguments.by.protocol).await;
+    }
     let rotation = desk.rotation().by_mailbox(arguments.by.mailbox.clone());
     let failed = |error| hint::failed(error, &subject);
     let before = rotation.slots(&subject).await.map_err(failed)?;
@@ -35,6 +41,9 @@ pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
             }
             Staged::Next => {}
             Staged::Current => {
+                // Whoever made it current may have ended before the look that follows.
+                let looked = desk.at_work(rotation.look_again(&subject, &arguments.by.protocol)).await;
+                looked.map_err(failed)?;
                 output::note(format!("{}: this is the current one already; nothing is done", subject.name()));
                 return Ok(());
             }

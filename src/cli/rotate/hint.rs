@@ -110,7 +110,8 @@ fn help(error: &RotationError, subject: &Subject) -> Option<String> {
         RotationError::Step(error) => match error {
             // One's own is given up without asking anybody.
             StepError::UnderWay { by, .. } if *by == author() => of("discard", ""),
-            StepError::UnderWay { .. } | StepError::Another | StepError::Applying { .. } => of("status", ""),
+            StepError::UnderWay { .. } | StepError::Another => of("status", ""),
+            StepError::Applying { .. } | StepError::Asked { .. } | StepError::NotSet => of("run", "--by-hook"),
             StepError::Same(crate::model::Slot::Previous) => of("rollback", ""),
             StepError::Same(_) | StepError::NoLeftover(_) | StepError::NoPrevious => of("status", ""),
             StepError::Replaced | StepError::Miscounted { .. } => of("status", ""),
@@ -126,8 +127,12 @@ fn help(error: &RotationError, subject: &Subject) -> Option<String> {
         RotationError::Unverified { .. } | RotationError::NothingToVerify { .. } => {
             format!("locum probe {}", probed(subject)?)
         }
+        RotationError::SetInVain { .. } => of("run", "--by-hook"),
         RotationError::Refused { .. } | RotationError::RolledBack { .. } => of("status", ""),
-        RotationError::OtherMailbox { .. } | RotationError::Reason(_) | RotationError::Directory(_) => return None,
+        RotationError::OtherMailbox { .. }
+        | RotationError::Reason(_)
+        | RotationError::Directory(_)
+        | RotationError::Hook { .. } => return None,
     })
 }
 

@@ -1,6 +1,8 @@
 //! `locum rotate …`: one credential takes the place of another, and no client is touched. Each verb says what it did and
 //! what to type next; none shows a secret.
 
+mod by_hook;
+pub(super) mod crash;
 mod due;
 mod go;
 pub(super) mod hint;

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 
-use super::{hint, subject};
+use super::{by_hook, hint, subject};
 use crate::cli::desk::Desk;
 use crate::cli::exit::{self, Failure};
 use crate::cli::output;
@@ -30,6 +30,9 @@ pub(in crate::cli) struct Retire {
     /// Before its grace is over.
     #[arg(long)]
     now: bool,
+    /// And have the command in [rotation.hook] delete at the provider what is used no more.
+    #[arg(long, conflicts_with = "due")]
+    by_hook: bool,
     /// Do not ask whether that is meant.
     #[arg(long, requires = "now")]
     yes: bool,
@@ -61,7 +64,12 @@ pub(super) async fn run(desk: &Desk, arguments: Retire) -> Result<()> {
     let total = meant.len();
     let mut errors = Vec::new();
     for meant in meant {
-        if let Err(error) = retire(&rotation, &meant, arguments.now).await {
+        let retired = if arguments.by_hook {
+            by_hook::retire(&rotation, &meant.subject, arguments.now).await
+        } else {
+            retire(&rotation, &meant, arguments.now).await
+        };
+        if let Err(error) = retired {
             errors.push((meant.subject, error));
         }
     }

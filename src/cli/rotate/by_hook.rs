@@ -1,0 +1,46 @@
+//! `locum rotate run --by-hook` and `locum rotate retire --by-hook`: the site's own program makes, sets or deletes at the
+//! provider.
+
+use anyhow::Result;
+
+use super::{hint, verify};
+use crate::cli::desk::Desk;
+use crate::cli::output;
+use crate::model::Protocol;
+use crate::rotation::{Rotation, RotationError, Subject};
+
+/// Has the hook make or set a new one, and takes it all the way.
+pub(super) async fn run(desk: &Desk, subject: &Subject, protocols: &[Protocol]) -> Result<()> {
+    let rotation = desk.rotation();
+    let rotated = {
+        let _waiting = verify::waiting(desk);
+        let run = desk.at_work(rotation.run_by_hook(subject, protocols)).await;
+        run.map_err(|error| hint::failed(error, subject))?
+    };
+    for note in &rotated.notes {
+        output::note(format!("note: {note}"));
+    }
+    let id = rotated.id;
+    output::note(format!("{}: rotated by the hook; logins use {id} from now on", subject.name()));
+    hint::next(&hint::command("retire", subject, "--by-hook"));
+    Ok(())
+}
+
+/// Gives up the one before, and has the hook delete what is used no more.
+pub(super) async fn retire(rotation: &Rotation, subject: &Subject, now: bool) -> Result<(), RotationError> {
+    let revoked = rotation.retire_by_hook(subject, now).await?;
+    for deleted in &revoked.deleted {
+        output::note(format!("{}: {} is deleted at the provider", subject.name(), deleted.label));
+    }
+    for left in &revoked.left {
+        let name = if left.label.is_empty() { &left.id } else { &left.label };
+        output::note(format!(
+            "{}: {name} is still to be deleted at the provider: the hook cannot tell it apart there, or may be making it",
+            subject.name()
+        ));
+    }
+    if revoked.deleted.is_empty() && revoked.left.is_empty() {
+        output::note(format!("{}: there is nothing to delete at the provider", subject.name()));
+    }
+    Ok(())
+}
