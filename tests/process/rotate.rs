@@ -186,7 +186,6 @@ fn one_step_after_the_other() {
     assert_said(
         &run,
         &[
-            "alice@x.test: after this there is no way back to \"locum old\" (ID)",
             "locum: alice@x.test: the one before may be used until TIME: wait, or retire it now with `locum rotate \
              retire --now`",
             "next: locum rotate retire alice@x.test --now",
@@ -357,7 +356,7 @@ fn of_two_operators_the_second_is_told() {
             "at provider 2 there, as far as is known",
             "history     TIME TIME UTC  labelled ID by carol",
             "            TIME TIME UTC  staged ID by carol",
-            "next        locum rotate verify alice@x.test",
+            "to type     locum rotate verify alice@x.test",
         ]
     );
 }

@@ -114,7 +114,7 @@ pub(super) async fn run(path: &Path, arguments: Arguments) -> Result<()> {
     if usage.omitted > 0 {
         output::note(format!("nodes tell of {} more uses than find room in their records", usage.omitted));
     }
-    rests.into_iter().map(Rest::tell).collect()
+    rests.into_iter().try_for_each(Rest::tell)
 }
 
 async fn of_one(directory: &Directory, name: &str, usage: &Usage) -> Result<Vec<Row>> {

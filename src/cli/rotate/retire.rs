@@ -52,8 +52,10 @@ pub(super) async fn run(desk: &Desk, arguments: Retire) -> Result<()> {
         output::note("nothing is due");
         return Ok(());
     }
+    let at = Timestamp::now();
     for Meant { subject, previous } in &meant {
-        if let Some(previous) = previous {
+        // Where it is refused, nothing is lost.
+        if let Some(previous) = previous.as_ref().filter(|it| arguments.now || it.retire_at <= at) {
             let (name, called) = (subject.name(), places::called(&previous.credential));
             output::note(format!("{name}: after this there is no way back to {called}"));
         }

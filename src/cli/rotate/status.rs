@@ -132,9 +132,9 @@ fn show(desk: &Desk, held: &Held, now: Timestamp) {
         line(if number == 0 { "history" } else { "" }, places::done(entry));
     }
     match hint::of_places(slots, subject, &desk.options, now) {
-        Some((command, Some(from))) => line("next", format!("{command}, after {}", output::minute(from))),
-        Some((command, None)) => line("next", command),
-        None => line("next", "nothing to be done".to_owned()),
+        Some((command, Some(from))) => line("to type", format!("{command}, after {}", output::minute(from))),
+        Some((command, None)) => line("to type", command),
+        None => line("to type", "nothing: all is done".to_owned()),
     }
 }
 
