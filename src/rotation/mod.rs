@@ -1,16 +1,19 @@
 //! Floor 3: rotation: one credential takes the place of another, and no client notices.
 //!
 //! - [`machine`]: the steps, pure. [`Rotation`]: takes them for real, each durable before its effect is relied on.
+//! - [`batch`]: many of them, a bounded number at once at each provider; [`Turns`] see to that.
 //! - [`Subject`]: whose credential. [`Point`]: where a crash may happen, for those who try.
 //!
 //! **Invariant:** a secret that may be alive at the provider is in the record, or the record says under which name it is to
 //! be deleted there. **Invariant:** no step takes a working credential out of reach of a login.
 
+pub mod batch;
 pub mod machine;
 mod options;
 mod point;
 mod runner;
 mod subject;
+mod turns;
 mod verify;
 
 use std::time::Duration;
@@ -22,6 +25,7 @@ pub use options::Options;
 pub use point::{Point, Unwatched, Witness};
 pub use runner::{Given, Rotated, Rotation};
 pub use subject::{Record, Subject};
+pub use turns::{Turn, Turns};
 pub use verify::Verification;
 
 /// Why a rotation does not go on. `Display` is for the operator; what was done before stays done.

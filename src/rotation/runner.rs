@@ -2,11 +2,12 @@
 //! start where somebody else wrote meanwhile.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::machine::{self, Actor, Done, Promotion, Staging, StepError};
-use super::{Options, Point, RotationError, Subject, Witness};
+use super::{Options, Point, RotationError, Subject, Turn, Witness};
 use crate::audit::{Audit, Event};
 use crate::broker::{Broker, Directory, DirectoryError};
 use crate::model::{NextState, Protocol, Slot, Slots, StoredCredential};
@@ -16,7 +17,7 @@ use crate::upstream::Upstreams;
 const TRIES_MAX: usize = 8;
 
 /// Rotates credentials.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Rotation {
     pub(super) directory: Directory,
     pub(super) broker: Arc<Broker>,
@@ -25,6 +26,7 @@ pub struct Rotation {
     audit: Audit,
     actor: String,
     witness: Arc<dyn Witness>,
+    turn: Option<Arc<Turn>>,
 }
 
 /// What is to become current.
@@ -58,7 +60,7 @@ impl Rotation {
         options: Options,
     ) -> Self {
         let witness = Arc::new(super::Unwatched);
-        Self { directory, broker, upstreams, options, audit, actor: actor.to_owned(), witness }
+        Self { directory, broker, upstreams, options, audit, actor: actor.to_owned(), witness, turn: None }
     }
 
     /// The same, with somebody who is told of each point that is passed.
@@ -66,6 +68,20 @@ impl Rotation {
     pub fn watched_by(mut self, witness: Arc<dyn Witness>) -> Self {
         self.witness = witness;
         self
+    }
+
+    /// The same for one of many: it logs in while it has its turn, and lets others pass while it waits.
+    #[must_use]
+    pub fn in_turn(&self, turn: Turn) -> Self {
+        Self { turn: Some(Arc::new(turn)), ..self.clone() }
+    }
+
+    /// Waits, and lets others pass meanwhile.
+    pub(super) async fn rest(&self, wait: Duration) {
+        match &self.turn {
+            Some(turn) => turn.rest(wait).await,
+            None => tokio::time::sleep(wait).await,
+        }
     }
 
     pub(super) fn pass(&self, point: Point) {

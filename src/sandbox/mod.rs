@@ -168,7 +168,21 @@ impl Sandbox {
 
     /// The provider now takes this password, and no other, for the account. Says whether there is such an account.
     pub fn set_password(&self, address: &str, password: Secret) -> bool {
-        self.state().account(address).map(|account| account.password = password).is_some()
+        self.state().account(address).map(|account| account.passwords = vec![password]).is_some()
+    }
+
+    /// The provider takes this password, too, for the account. Says whether there is such an account.
+    pub fn add_password(&self, address: &str, password: Secret) -> bool {
+        self.state().account(address).map(|account| account.passwords.push(password)).is_some()
+    }
+
+    /// The provider does not take this password any more for the account. Says whether it did.
+    pub fn delete_password(&self, address: &str, password: &Secret) -> bool {
+        let mut state = self.state();
+        let Some(account) = state.account(address) else { return false };
+        let before = account.passwords.len();
+        account.passwords.retain(|it| it != password);
+        account.passwords.len() < before
     }
 
     /// From the next login or command on, this is wrong with the account. Says whether there is such an account.
@@ -208,7 +222,12 @@ impl Sandbox {
 
     /// Whether this secret was ever presented as a password or token, in whatever login, let in or not.
     pub fn was_presented(&self, secret: &Secret) -> bool {
-        self.state().was_presented(secret)
+        self.times_presented(secret) > 0
+    }
+
+    /// How often this secret was presented.
+    pub fn times_presented(&self, secret: &Secret) -> usize {
+        self.state().times_presented(secret)
     }
 
     /// Serves a protocol on a listener until told to stop; returns when its connections are closed. Dropping the future

@@ -17,7 +17,8 @@ const SENT_MAX: usize = 1_000;
 
 /// An account and its mail.
 pub(super) struct Held {
-    pub(super) password: Secret,
+    /// Any of these lets in: a provider has many app passwords for one mailbox.
+    pub(super) passwords: Vec<Secret>,
     pub(super) behaviour: Behaviour,
     pub(super) folders: Folders,
 }
@@ -25,8 +26,8 @@ pub(super) struct Held {
 pub(super) struct State {
     accounts: HashMap<String, Held>,
     logins: VecDeque<Login>,
-    /// Every secret ever presented, once. Never forgotten: "was it ever presented?" must have an answer.
-    presented: Vec<Secret>,
+    /// Every secret ever presented, and how often. Never forgotten: "was it ever presented?" must have an answer.
+    presented: Vec<(Secret, usize)>,
     sent: VecDeque<Sent>,
     /// No password is taken any more, whoever's.
     pub(super) passwords_are_off: bool,
@@ -48,7 +49,7 @@ impl State {
 
     pub(super) fn add(&mut self, account: Account, folders: Folders) {
         let Account { address, password, behaviour } = account;
-        self.accounts.insert(normalise(&address), Held { password, behaviour, folders });
+        self.accounts.insert(normalise(&address), Held { passwords: vec![password], behaviour, folders });
     }
 
     pub(super) fn account(&mut self, address: &str) -> Option<&mut Held> {
@@ -68,8 +69,8 @@ impl State {
         self.sent.iter().cloned().collect()
     }
 
-    pub(super) fn was_presented(&self, secret: &Secret) -> bool {
-        self.presented.contains(secret)
+    pub(super) fn times_presented(&self, secret: &Secret) -> usize {
+        self.presented.iter().find(|(presented, _)| presented == secret).map_or(0, |(_, times)| *times)
     }
 
     /// Judges an attempt and remembers it.
@@ -105,7 +106,7 @@ impl State {
             return Verdict::Refuse(refusal);
         }
         let acts_for_another = attempt.authzid.as_ref().is_some_and(|authzid| *authzid != attempt.authcid);
-        if acts_for_another || account.password != attempt.proof {
+        if acts_for_another || !account.passwords.contains(&attempt.proof) {
             return wrong;
         }
         Verdict::Accept { address, connected: true, token: None }
@@ -134,8 +135,9 @@ impl State {
     }
 
     pub(super) fn record(&mut self, protocol: Protocol, attempt: &Attempt, outcome: Outcome) {
-        if !self.was_presented(&attempt.proof) {
-            self.presented.push(attempt.proof.clone());
+        match self.presented.iter_mut().find(|(presented, _)| *presented == attempt.proof) {
+            Some((_, times)) => *times += 1,
+            None => self.presented.push((attempt.proof.clone(), 1)),
         }
         if self.logins.len() == LOGINS_MAX {
             self.logins.pop_front();

@@ -72,7 +72,9 @@ const ROOMS: &[Room] = &[
             // A record is put back at the version it was read at.
             ("store", &["Version"]),
             ("audit", ALL),
-            ("broker", &["Broker", "Choice", "Directory", "DirectoryError", "Reason", "Versioned"]),
+            // What is handed in becomes a credential, of which nothing is seen here.
+            ("credential", &["new_app_password"]),
+            ("broker", &["Broker", "Choice", "Directory", "DirectoryError", "Reason", "Versioned", "client_secret"]),
             ("upstream", &["Cause", "Upstreams"]),
         ],
     },
