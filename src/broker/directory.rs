@@ -526,6 +526,7 @@ mod tests {
             id: "c1".into(),
             label: String::new(),
             created: Timestamp::UNIX_EPOCH,
+            verified: None,
             retries: 0,
             material: Material::of("secret", Secret::new("canary")),
         };

@@ -22,7 +22,14 @@ pub fn new(
 ) -> Result<StoredCredential, CredentialError> {
     let secret = normalise(pasted, format);
     check(&secret)?;
-    Ok(StoredCredential { id, label: label.to_owned(), created: now, retries: 0, material: Material::of(PART, secret) })
+    Ok(StoredCredential {
+        id,
+        label: label.to_owned(),
+        created: now,
+        verified: None,
+        retries: 0,
+        material: Material::of(PART, secret),
+    })
 }
 
 /// The password to send. Checked again: a record may have been written by other hands.

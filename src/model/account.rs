@@ -166,6 +166,9 @@ pub struct StoredCredential {
     pub label: String,
     /// When it was put here.
     pub created: Timestamp,
+    /// When somebody last logged in with it before it became current.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Timestamp>,
     /// How often an operator said that it is to be tried again, though the provider refused it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub retries: u32,
@@ -215,6 +218,7 @@ mod tests {
             id: "c1".into(),
             label: "locum".into(),
             created: Timestamp::UNIX_EPOCH,
+            verified: None,
             retries: 0,
             material: Material::of("secret", Secret::new("canary-7f3a")),
         };

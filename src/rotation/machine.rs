@@ -89,6 +89,9 @@ pub enum StepError {
     /// Going back would lead nowhere.
     #[error("the provider has one password only, and it is the current one: going back would lock every client out")]
     Replaced,
+    /// A command was to set it at the provider, in the place of the current one, and nobody knows whether it did.
+    #[error("it may be the only one that the provider takes: run it again, or verify it until it is refused twice")]
+    MayBeInForce,
     /// Nobody ever gave it one.
     #[error("there is no current one")]
     NoCurrent,
@@ -187,6 +190,7 @@ pub fn verified(slots: &mut Slots, id: &str, actor: Actor<'_>) -> Result<Done, S
     }
     let next = next(slots, id)?;
     next.state = NextState::Applied { verified: Some(actor.at) };
+    next.credential.verified = Some(actor.at);
     next.refused = None;
     remember(slots, actor, "verified", id, None);
     Ok(Done::Now)
@@ -238,15 +242,34 @@ pub fn promote(slots: &mut Slots, how: Promotion<'_>, actor: Actor<'_>) -> Resul
     Ok(Done::Now)
 }
 
-/// Stages and promotes in one write, unverified: what is next is discarded, and what is previous retired. For whoever
-/// knows that the current one is dead.
-pub fn replace(slots: &mut Slots, credential: StoredCredential, op: String, grace: Duration, actor: Actor<'_>) {
+/// Stages and promotes in one write, unverified: what is next is discarded. For whoever knows that the current one is dead.
+/// One of those before stays as the previous: the current one, unless nobody ever verified it and there is one before it
+/// that may be used still. So a wrong paste that follows a wrong paste takes nothing away.
+pub fn replace(
+    slots: &mut Slots,
+    credential: StoredCredential,
+    op: String,
+    grace: Duration,
+    actor: Actor<'_>,
+) -> Result<Done, StepError> {
+    if let Some(next) = &slots.next {
+        may_be_given_up(next, actor)?;
+    }
     leave_next(slots, actor);
-    leave_previous(slots, actor);
     let id = credential.id.clone();
     let before = slots.current.replace(credential);
-    slots.previous = before.map(|before| set_aside(before, op, grace, true, actor));
+    let has_previous = slots.previous.as_ref().is_some_and(|it| it.usable && actor.at < it.retire_at);
+    match before {
+        Some(before) if has_previous && before.verified.is_none() => {
+            leave(slots, before, LeftoverReason::Discarded, actor);
+        }
+        before => {
+            leave_previous(slots, actor);
+            slots.previous = before.map(|before| set_aside(before, op, grace, true, actor));
+        }
+    }
     remember(slots, actor, "replaced", &id, None);
+    Ok(Done::Now)
 }
 
 /// Makes the previous credential the current one again, and the current one the previous: one write.
@@ -274,18 +297,11 @@ pub fn retire(slots: &mut Slots, now: bool, actor: Actor<'_>) -> Result<Done, St
 }
 
 /// Gives the next credential up; it is to be deleted at the provider. One that a command set there in the place of the
-/// current one is kept as the previous one: it may be the only one that is in force.
-pub fn discard(slots: &mut Slots, reason: Option<&str>, grace: Duration, actor: Actor<'_>) -> Result<Done, StepError> {
+/// current one may be the only one in force: it is given up only once the provider has refused it.
+pub fn discard(slots: &mut Slots, reason: Option<&str>, actor: Actor<'_>) -> Result<Done, StepError> {
     let Some(next) = &slots.next else { return Ok(Done::Before) };
-    match next.state {
-        NextState::Applying { until } if actor.at < until => return Err(StepError::Applying { until }),
-        NextState::Staged | NextState::Applying { .. } | NextState::Applied { .. } | NextState::Failed { .. } => {}
-    }
+    may_be_given_up(next, actor)?;
     let id = next.credential.id.clone();
-    if next.replaces && next.may_be_in_force() {
-        leave_previous(slots, actor);
-        slots.previous = slots.next.take().map(|next| set_aside(next.credential, next.op, grace, true, actor));
-    }
     leave_next(slots, actor);
     remember(slots, actor, "discarded", &id, reason);
     Ok(Done::Now)
@@ -320,6 +336,18 @@ pub fn try_again(slots: &mut Slots, actor: Actor<'_>) -> Result<Done, StepError>
 fn next<'s>(slots: &'s mut Slots, id: &str) -> Result<&'s mut Next, StepError> {
     let next = slots.next.as_mut().ok_or(StepError::NothingStaged)?;
     if next.credential.id == id { Ok(next) } else { Err(StepError::Another) }
+}
+
+/// Whether a next credential may be given up.
+fn may_be_given_up(next: &Next, actor: Actor<'_>) -> Result<(), StepError> {
+    let is_refused = next.refused.as_ref().is_some_and(|refused| refused.times >= REFUSALS_MAX);
+    match next.state {
+        NextState::Applying { until } if actor.at < until => Err(StepError::Applying { until }),
+        NextState::Applying { .. } | NextState::Applied { .. } if next.replaces && !is_refused => {
+            Err(StepError::MayBeInForce)
+        }
+        NextState::Staged | NextState::Applying { .. } | NextState::Applied { .. } | NextState::Failed { .. } => Ok(()),
+    }
 }
 
 /// Whether the next place is free, or that operation's own.

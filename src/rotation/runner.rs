@@ -156,9 +156,7 @@ impl Rotation {
     /// # Errors
     /// See [`StepError`] and [`RotationError`].
     pub async fn discard(&self, subject: &Subject, reason: Option<&str>) -> Result<Done, RotationError> {
-        let grace = self.options.grace;
-        let step = |slots: &mut Slots, actor: Actor<'_>| machine::discard(slots, reason, grace, actor);
-        let done = self.take(subject, "discarded", None, step).await?;
+        let done = self.take(subject, "discarded", None, |slots, actor| machine::discard(slots, reason, actor)).await?;
         self.pass(Point::Discarded);
         Ok(done)
     }

@@ -286,6 +286,7 @@ mod tests {
             id: "c1".to_owned(),
             label: String::new(),
             created: jiff::Timestamp::UNIX_EPOCH,
+            verified: None,
             retries: 0,
             material: Material::of("secret", Secret::new("x")),
         };

@@ -57,6 +57,7 @@ impl OAuth2 {
             id,
             label: label.to_owned(),
             created: now,
+            verified: None,
             retries: 0,
             material: Material::of_parts(parts),
         })
