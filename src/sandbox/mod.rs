@@ -171,18 +171,23 @@ impl Sandbox {
         self.state().account(address).map(|account| account.passwords = vec![password]).is_some()
     }
 
-    /// The provider takes this password, too, for the account. Says whether there is such an account.
+    /// The provider now takes this password, too, for the account. Says whether there is such an account.
     pub fn add_password(&self, address: &str, password: Secret) -> bool {
         self.state().account(address).map(|account| account.passwords.push(password)).is_some()
     }
 
-    /// The provider does not take this password any more for the account. Says whether it did.
-    pub fn delete_password(&self, address: &str, password: &Secret) -> bool {
+    /// The provider takes this password no more for the account. Says whether it did.
+    pub fn remove_password(&self, address: &str, password: &Secret) -> bool {
         let mut state = self.state();
         let Some(account) = state.account(address) else { return false };
         let before = account.passwords.len();
         account.passwords.retain(|it| it != password);
         account.passwords.len() < before
+    }
+
+    /// Every password that the provider takes for the account.
+    pub fn passwords(&self, address: &str) -> Vec<Secret> {
+        self.state().account(address).map(|account| account.passwords.clone()).unwrap_or_default()
     }
 
     /// From the next login or command on, this is wrong with the account. Says whether there is such an account.

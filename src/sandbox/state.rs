@@ -1,4 +1,5 @@
-//! What the provider remembers: accounts, logins, sent mail. It must never give a password out again.
+//! What the provider remembers: accounts, logins, sent mail. It must never give a password out again, but to who asks the
+//! provider itself ([`super::Sandbox::passwords`]).
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -17,7 +18,7 @@ const SENT_MAX: usize = 1_000;
 
 /// An account and its mail.
 pub(super) struct Held {
-    /// Any of these lets in: a provider has many app passwords for one mailbox.
+    /// All that are in force: app passwords live side by side.
     pub(super) passwords: Vec<Secret>,
     pub(super) behaviour: Behaviour,
     pub(super) folders: Folders,

@@ -169,7 +169,7 @@ mod tests {
         let account = format!("a{line}");
         let material = Material::of("secret", Secret::new(format!("s{line}")));
         let created = Timestamp::UNIX_EPOCH;
-        let credential = StoredCredential { id: format!("c{line}"), label: String::new(), created, retries: 0, material };
+        let credential = StoredCredential { id: format!("c{line}"), label: String::new(), created, verified: None, retries: 0, material };
         let subject = Subject::app_password(&account);
         let (label, id) = (String::new(), Some(credential.id.clone()));
         let ticket = Ticket { line, account, label, credential: id, before: None };

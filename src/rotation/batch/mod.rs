@@ -218,6 +218,7 @@ impl Ticket {
             RotationError::Unverified { .. } => Outcome::Unverified,
             RotationError::RolledBack { .. } => Outcome::RolledBack,
         };
-        self.finished(outcome, error.to_string(), error.is_transient())
+        let passes = error.is_transient() || outcome == Outcome::Overlap;
+        self.finished(outcome, error.to_string(), passes)
     }
 }
