@@ -9,6 +9,8 @@ use crate::app::Problems;
 use crate::broker::DirectoryError;
 use crate::config::ConfigErrors;
 use crate::credential::CredentialError;
+use crate::rotation::RotationError;
+use crate::rotation::machine::StepError;
 use crate::store::{KeyError, OpenError, StoreError, migrate};
 
 /// Wrong arguments (`EX_USAGE`).
@@ -77,13 +79,47 @@ pub(super) fn code_of(error: &Error) -> ExitCode {
         DATA
     } else if error.is::<KeyError>() {
         CANNOT_CREATE // one that is read is an `OpenError`
+    } else if let Some(error) = error.downcast_ref::<RotationError>() {
+        of_rotation(error)
     } else {
-        match error.downcast_ref::<DirectoryError>() {
-            Some(error) if error.is_transient() => TEMPORARY,
-            Some(DirectoryError::Store(StoreError::Config(_))) => CONFIG,
-            Some(_) => DATA,
-            None => SOFTWARE,
-        }
+        error.downcast_ref::<DirectoryError>().map_or(SOFTWARE, of_directory)
     };
     ExitCode::from(code)
+}
+
+fn of_directory(error: &DirectoryError) -> u8 {
+    match error {
+        error if error.is_transient() => TEMPORARY,
+        DirectoryError::Store(StoreError::Config(_)) => CONFIG,
+        _ => DATA,
+    }
+}
+
+/// The exit code for a rotation that does not go on. [`TEMPORARY`]: the same, run again later, may succeed.
+/// [`CANNOT_CREATE`]: something has to be done before; which, the message says. [`NOT_FOUND`]: there is nothing to do it
+/// with. [`DATA`]: the provider refuses the credential, or does not take it.
+pub(super) fn of_rotation(error: &RotationError) -> u8 {
+    match error {
+        RotationError::Directory(error) => of_directory(error),
+        error if error.is_transient() => TEMPORARY,
+        RotationError::Missing(_) => NOT_FOUND,
+        RotationError::Step(error) => match error {
+            // Time alone ends these.
+            StepError::Applying { .. } | StepError::Overlap { .. } => TEMPORARY,
+            StepError::UnderWay { .. }
+            | StepError::Another
+            | StepError::NotVerified
+            | StepError::VerifiedLongAgo { .. }
+            | StepError::Replaced => CANNOT_CREATE,
+            StepError::NothingStaged | StepError::NoPrevious | StepError::NoCurrent | StepError::NoLeftover(_) => {
+                NOT_FOUND
+            }
+            StepError::Same(_) | StepError::Failed { .. } => DATA,
+        },
+        RotationError::Reason(_)
+        | RotationError::NothingToVerify { .. }
+        | RotationError::Refused { .. }
+        | RotationError::Unverified { .. }
+        | RotationError::RolledBack { .. } => DATA,
+    }
 }

@@ -16,6 +16,7 @@ mod oauth;
 mod output;
 mod probe;
 mod progress;
+mod rotate;
 mod secret_input;
 mod serve;
 mod store;
@@ -66,6 +67,9 @@ enum Command {
     Client(client::Command),
     /// Log in to mailboxes as clients would, look whether they open, and say what is wrong with those that do not.
     Probe(probe::Arguments),
+    /// Rotation: replace a credential at the provider, with no client touched.
+    #[command(subcommand)]
+    Rotate(rotate::Command),
     /// OAuth2: what access tokens are got with, for accounts and for whole domains.
     #[command(subcommand)]
     Oauth(oauth::Command),
@@ -133,6 +137,7 @@ async fn run(arguments: Arguments) -> Result<()> {
         Command::Account(command) => account::run(config, command).await,
         Command::Client(command) => client::run(config, command).await,
         Command::Probe(arguments) => probe::run(config, &arguments).await,
+        Command::Rotate(command) => rotate::run(config, command).await,
         Command::Oauth(command) => oauth::run(config, command).await,
         Command::Store(command) => store::run(config, command).await,
     }

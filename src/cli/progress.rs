@@ -1,5 +1,6 @@
 //! How far long work has come: a bar on a terminal, a line now and then elsewhere.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
@@ -54,7 +55,7 @@ pub(super) struct Waiting(Option<ProgressBar>);
 
 impl Waiting {
     /// `what` is waited for.
-    pub(super) fn begin(what: &'static str) -> Self {
+    pub(super) fn begin(what: impl Into<Cow<'static, str>>) -> Self {
         Self(io::stderr().is_terminal().then(|| {
             let wheel = ProgressBar::new_spinner().with_message(what);
             wheel.enable_steady_tick(Duration::from_millis(100));

@@ -129,6 +129,11 @@ impl CredentialKind {
     /// changes for an account that is given the newer one beside it.
     pub const ALL: [Self; 2] = [Self::AppPassword, Self::OAuth2];
 
+    /// Whether it is the one that is meant where none is named.
+    pub fn is_usual(self) -> bool {
+        self == Self::AppPassword
+    }
+
     /// The name used on the command line and in records.
     pub fn name(self) -> &'static str {
         match self {
