@@ -44,7 +44,7 @@ fn help(error: &RotationError, subject: &Subject) -> Option<String> {
             StepError::UnderWay { .. } | StepError::Another | StepError::Applying { .. } => command("status"),
             StepError::Same(_) | StepError::NoLeftover(_) | StepError::NoPrevious => command("status"),
             StepError::NothingStaged | StepError::NoCurrent => command("stage"),
-            StepError::NotVerified | StepError::VerifiedLongAgo { .. } => command("verify"),
+            StepError::NotVerified | StepError::VerifiedLongAgo { .. } | StepError::MayBeInForce => command("verify"),
             StepError::Failed { .. } => command("discard"),
             StepError::Overlap { .. } => command("status"),
             StepError::Replaced => command("status"),

@@ -2,6 +2,7 @@
 //! what to type next; none shows a secret.
 
 mod hint;
+mod import;
 mod promote;
 mod retire;
 mod stage;
@@ -34,6 +35,8 @@ pub(super) enum Command {
     Deleted(retire::Deleted),
     /// Let nodes try again what the provider refused.
     Retry(Target),
+    /// Rotate the app passwords of many accounts, with the new ones from a CSV file: each is staged, verified and promoted.
+    Import(import::Import),
 }
 
 /// Whose credential it is.
@@ -69,5 +72,6 @@ pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
         Command::Discard(arguments) => retire::discard(&desk, arguments).await,
         Command::Deleted(arguments) => retire::deleted(&desk, arguments).await,
         Command::Retry(target) => retire::retry(&desk, target).await,
+        Command::Import(arguments) => import::run(&desk, arguments).await,
     }
 }

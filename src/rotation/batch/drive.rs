@@ -104,8 +104,11 @@ async fn drive(
         }
         // Asked for anew each time: a turn that is granted and not taken would keep those waiting that rest.
         let open = begins && running.len() < bounds.under_way_max;
-        let waiting: FuturesUnordered<_> =
-            queues.keys().filter(|_| open).map(async |upstream| (upstream.clone(), turns.take(upstream).await)).collect();
+        let waiting: FuturesUnordered<_> = queues
+            .keys()
+            .filter(|_| open)
+            .map(async |upstream| (upstream.clone(), turns.take(upstream).await))
+            .collect();
         let mut waiting = waiting;
         let mut why = None;
         let mut granted = None;
@@ -169,7 +172,14 @@ mod tests {
         let account = format!("a{line}");
         let material = Material::of("secret", Secret::new(format!("s{line}")));
         let created = Timestamp::UNIX_EPOCH;
-        let credential = StoredCredential { id: format!("c{line}"), label: String::new(), created, verified: None, retries: 0, material };
+        let credential = StoredCredential {
+            id: format!("c{line}"),
+            label: String::new(),
+            created,
+            verified: None,
+            retries: 0,
+            material,
+        };
         let subject = Subject::app_password(&account);
         let (label, id) = (String::new(), Some(credential.id.clone()));
         let ticket = Ticket { line, account, label, credential: id, before: None };

@@ -234,7 +234,14 @@ mod tests {
 
     fn stored(secret: &str) -> StoredCredential {
         let material = Material::of("secret", Secret::new(secret));
-        StoredCredential { id: format!("id-{secret}"), label: String::new(), created: NOW, verified: None, retries: 0, material }
+        StoredCredential {
+            id: format!("id-{secret}"),
+            label: String::new(),
+            created: NOW,
+            verified: None,
+            retries: 0,
+            material,
+        }
     }
 
     fn staged(slots: &mut Slots, secret: &str) {
