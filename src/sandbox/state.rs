@@ -13,7 +13,7 @@ use super::{Account, Behaviour, Face, Login, Outcome, Sent};
 use crate::model::{Attempt, CredentialKind, Protocol, Secret, normalise};
 
 /// Logins and messages that are remembered; older ones are forgotten.
-const LOGINS_MAX: usize = 10_000;
+const LOGINS_MAX: usize = 100_000;
 const SENT_MAX: usize = 1_000;
 
 /// An account and its mail.
