@@ -22,6 +22,8 @@ const CLIENTS: usize = 200;
 /// to themselves.
 const AWAY: Duration = Duration::from_secs(2);
 
+const MOMENT: Duration = Duration::from_secs(1);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_accounts_are_rotated_and_no_client_notices() {
     let lab = lab().await;
@@ -42,8 +44,9 @@ async fn rotate_under_load(lab: &Lab, turned: &[Turned], code: i32) {
     let began = Instant::now();
     let run = import(lab, &["new.csv", "--protocol", "submission", "--at-once", "16"]).await;
     let took = began.elapsed();
-    let logins = clients.end().await;
-    println!("{} rows in {took:.1?}, {logins} logins of clients meanwhile", turned.len());
+    let begun = clients.end().await;
+    let logins: usize = begun.values().map(Vec::len).sum();
+    println!("{} rows in {took:.1?}, {logins} logins of clients before, meanwhile and behind", turned.len());
     let wrong = turned.iter().filter(|it| !it.is_right).count();
     let run = run.ended(code).said(&format!("{} rows: {} rotated", turned.len(), turned.len() - wrong));
     assert!(!format!("{}{}", run.stdout, run.stderr).contains("new-"), "a secret was said");
@@ -70,45 +73,48 @@ async fn rotate_under_load(lab: &Lab, turned: &[Turned], code: i32) {
         }
     }
     assert_eq!(presented, lab.gmail.logins().len(), "no other password reached the provider");
-    tell_the_story(lab, turned);
+    tell_the_story(lab, turned, &begun);
 }
 
-/// Before its promotion an account's logins use the old password, behind it the new one. By the audit, to which both the
-/// node and the operator write.
-fn tell_the_story(lab: &Lab, turned: &[Turned]) {
+/// Before its promotion an account's logins use the old password, and those that begin behind it the new one. By the audit,
+/// to which both the node and the operator write, and by when the clients came.
+fn tell_the_story(lab: &Lab, turned: &[Turned], begun: &Begun) {
     let time = |event: &Value| event["time"].as_str().unwrap().parse::<Timestamp>().unwrap();
-    let (mut promoted, mut logins) = (HashMap::new(), Vec::new());
+    let (mut promoted, mut logins) = (HashMap::new(), HashMap::<String, Vec<Value>>::new());
     for event in lab.audit() {
         match event["event"].as_str().unwrap() {
             "rotation" if event["step"] == "promoted" => {
                 let id = event["credential"].as_str().unwrap().to_owned();
                 promoted.insert(event["subject"].as_str().unwrap().to_owned(), (time(&event), id));
             }
-            "upstream" => logins.push(event),
+            "upstream" => logins.entry(event["account"].as_str().unwrap().to_owned()).or_default().push(event),
             _ => {}
         }
     }
     assert_eq!(promoted.len(), turned.iter().filter(|it| it.is_right).count());
     let mut by_age = [0, 0];
-    for login in logins {
-        assert_eq!(login["outcome"], "accepted", "{login}");
-        let account = login["account"].as_str().unwrap();
-        let Some((at, new)) = promoted.get(account) else { continue };
-        let is_new = login["credential"] == **new;
-        by_age[usize::from(is_new)] += 1;
-        // The event is written when the step is: what was decided before that may still be on its way.
-        let (ended, took) = (time(&login), Duration::from_millis(login["duration_ms"].as_u64().unwrap() + 1));
-        let began = ended - took;
-        assert!(is_new || began <= *at, "promoted at {at}, and then: {login}");
-        // The other clock reading is of after the write, by as long as a process may be held up.
-        assert!(!is_new || ended + Duration::from_secs(1) >= *at, "promoted at {at}, and before: {login}");
+    for (account, logins) in logins {
+        assert_eq!(logins.len(), begun[&account].len(), "{account}");
+        // An account has one client, which comes again when it has left.
+        for (login, begun) in logins.iter().zip(&begun[&account]) {
+            assert_eq!(login["outcome"], "accepted", "{login}");
+            let Some((at, new)) = promoted.get(&account) else { continue };
+            let is_new = login["credential"] == **new;
+            by_age[usize::from(is_new)] += 1;
+            assert!(is_new || begun <= at, "promoted at {at}, and begun at {begun}: {login}");
+            // The event of a step is written when it is taken, later by as long as a process may be held up.
+            assert!(!is_new || time(login) + MOMENT >= *at, "promoted at {at}, and before: {login}");
+        }
     }
     assert!(by_age.iter().all(|logins| *logins >= turned.len() / 2), "clients came before and after: {by_age:?}");
 }
 
+/// When each account's client came.
+type Begun = HashMap<String, Vec<Timestamp>>;
+
 /// Clients that log in and out until they are told to end, each by several names.
 struct Clients {
-    running: JoinSet<()>,
+    running: JoinSet<Begun>,
     is_over: Arc<AtomicBool>,
     logins: Arc<AtomicUsize>,
 }
@@ -127,23 +133,26 @@ impl Clients {
         clients
     }
 
-    /// Lets each of them come once more by each name, and says how often they came.
-    async fn end(mut self) -> usize {
+    /// Lets each of them come once more by each name, and says when they came.
+    async fn end(mut self) -> Begun {
         self.is_over.store(true, Ordering::Relaxed);
+        let mut begun = Begun::new();
         while let Some(ended) = self.running.join_next().await {
-            ended.expect("a client was turned away");
+            begun.extend(ended.expect("a client was turned away"));
         }
-        self.logins.load(Ordering::Relaxed)
+        begun
     }
 }
 
-async fn come_and_go(doors: Doors, actors: Vec<Actor>, is_over: Arc<AtomicBool>, logins: Arc<AtomicUsize>) {
+async fn come_and_go(doors: Doors, actors: Vec<Actor>, is_over: Arc<AtomicBool>, logins: Arc<AtomicUsize>) -> Begun {
+    let mut begun = Begun::new();
     for round in 0.. {
         let is_last = is_over.load(Ordering::Relaxed);
         for actor in &actors {
             if round > 0 && !is_over.load(Ordering::Relaxed) {
                 sleep(AWAY).await;
             }
+            begun.entry(actor.address.clone()).or_default().push(Timestamp::now());
             let mut wire = doors.connect(Protocol::Submission, Door::Plain).await;
             wire.ehlo().await;
             let answer = present(&mut wire, Protocol::Submission, &actor.login, &actor.secret).await;
@@ -153,7 +162,8 @@ async fn come_and_go(doors: Doors, actors: Vec<Actor>, is_over: Arc<AtomicBool>,
             logins.fetch_add(1, Ordering::Relaxed);
         }
         if is_last {
-            return;
+            break;
         }
     }
+    begun
 }
