@@ -100,7 +100,10 @@ pub enum Event {
         credential: String,
         /// Its kind.
         kind: &'static str,
-        /// Why no credential of a kind that is preferred was presented.
+        /// The place that it has in its record, unless it is the current one: `"next"` or `"previous"`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        slot: Option<&'static str>,
+        /// Why no better credential was presented, if there is one.
         #[serde(skip_serializing_if = "Option::is_none")]
         fell_back: Option<String>,
         /// Time since the attempt, milliseconds.
@@ -124,6 +127,23 @@ pub enum Event {
         /// The id of the credential.
         #[serde(skip_serializing_if = "Option::is_none")]
         credential: Option<String>,
+    },
+    /// Something that somebody has to know.
+    Alert {
+        /// What kind of thing: `"refused"`, `"rolled-back"` …
+        kind: &'static str,
+        /// An account, or `@` and a domain.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        subject: Option<String>,
+        /// The id of the credential.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        credential: Option<String>,
+        /// What happened, in words for the operator.
+        cause: String,
+        /// What to do.
+        remedy: String,
+        /// Since when.
+        since: Timestamp,
     },
     /// A session that was logged in ended.
     End {

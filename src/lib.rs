@@ -9,7 +9,7 @@
 //! |---|---|
 //! | 4 surfaces | [`cli`], [`app`], [`admin`], [`config`] |
 //! | 3 use cases | [`session`], [`rotation`], [`broker`], [`upstream`] |
-//! | 2 edges | [`net`], [`store`], [`credential`], [`audit`], [`telemetry`], [`sandbox`] |
+//! | 2 edges | [`net`], [`store`], [`credential`], [`audit`], [`telemetry`], [`usage`], [`sandbox`] |
 //! | 1 pure | [`proto`], [`sasl`] |
 //! | 0 nouns | [`model`] |
 //!
@@ -26,6 +26,7 @@ pub mod net;
 pub mod sandbox;
 pub mod store;
 pub mod telemetry;
+pub mod usage;
 
 pub mod broker;
 pub mod rotation;

@@ -1,8 +1,10 @@
 //! Floor 4: the process. Config in, everything built and bound, then running until it is told to stop. Nothing else
 //! spawns tasks.
 
+mod keeping;
 mod limits;
 mod problems;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,23 +19,30 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, Admin, Phase, Stage, Watched, WatchedStore};
 use crate::audit::Audit;
-use crate::broker::{self, Broker, Directory};
+use crate::broker::{self, Broker, Directory, client_secret};
 use crate::config::Config;
 use crate::credential::oauth2::Tokens;
 use crate::model::{Profile, Protocol};
 use crate::net::{self, HttpOptions, Https, accept_loop, tls};
+use crate::rotation::{Rotation, UsageWriter};
 use crate::session::{Listener, ListenerTls, Sessions};
 use crate::store::{self, Health, OpenError, Upkeep};
 use crate::telemetry::{self, Metrics};
 use crate::upstream::Upstreams;
+use crate::usage::Ledger;
 
+use keeping::Keeping;
 pub use limits::forbid_core_dumps;
 pub use problems::Problems;
 pub(crate) use problems::{explain, note, note_all};
+pub use webhook::Webhook;
 
 /// Time that the first probes of upstreams may take before clients are served: what is offered to the first client
 /// should be true, but a dead upstream must not hold up the others.
 const FIRST_PROBE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What a node is called in what it changes.
+const NODE: &str = "locum";
 
 /// Time that sessions have to notice that they are over.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -47,6 +56,8 @@ pub struct App {
     upstreams: Arc<Upstreams>,
     upkeep: Upkeep,
     tokens: Arc<Tokens>,
+    usage: UsageWriter,
+    keeping: Keeping,
     admin: Option<Face>,
     stage: watch::Sender<Stage>,
     sessions_max: usize,
@@ -78,24 +89,35 @@ impl App {
         let https = client_tls.as_ref().and_then(|tls| note(&mut problems, Https::new(tls, HttpOptions::default())));
         let listeners = bind_all(&config, &mut problems);
         let admin_sockets = bind_each("admin", &config.admin.bind, &mut problems);
+        let node = note(&mut problems, client_secret::random_id());
         limits::check_descriptors(config.session.sessions_max, &mut problems);
         Problems::none_in(problems, passes)?;
         if let Some(warning) = tls::name_warning(&config.tls, &config.name) {
             tracing::warn!("{warning}");
         }
-        let ready = served.zip(audit).zip(client_tls.zip(https));
-        let ((served, audit), (client_tls, https)) = ready.expect("what is missing left a problem");
+        let ready = served.zip(audit).zip(client_tls.zip(https)).zip(node);
+        let (((served, audit), (client_tls, https)), node) = ready.expect("what is missing left a problem");
 
         let live = TaskTracker::new();
         let (stage, watched) = watch::channel(Stage::from(Phase::Starting));
         let admin = face(admin_sockets, watched, watched_store(&config.store, served.health), &live);
         let (drain, kill) = (CancellationToken::new(), CancellationToken::new());
         let upstreams = Arc::new(Upstreams::new(client_tls, config.upstream));
-        let directory = Directory::new(served.store);
-        let tokens = Arc::new(broker::tokens(directory.clone(), https, config.tokens));
+        let directory = Directory::new(Arc::clone(&served.store));
+        let tokens = Arc::new(broker::tokens(directory.clone(), https.clone(), config.tokens));
+        let ledger = Ledger::default();
+        let usage =
+            UsageWriter::new(directory.clone(), ledger.clone(), node, &host_name(), config.rotation.usage.clone());
+        // What is to be changed is read as of the last write.
+        let latest = Directory::of_operator(served.store, NODE);
         let broker = Broker::new(directory, Arc::clone(&tokens), config.upstreams, audit.clone(), config.broker);
+        let broker = Arc::new(broker);
+        let webhook = config.rotation.webhook.clone().map(|options| (https, options));
+        let rotation =
+            Rotation::new(latest, Arc::clone(&broker), Arc::clone(&upstreams), audit.clone(), NODE, config.rotation);
+        let keeping = Keeping::new(rotation, ledger.clone(), audit.clone(), webhook, &config.name);
         let (sessions_max, drain_timeout) = (config.session.sessions_max, config.session.drain_timeout);
-        let sessions = Arc::new(Sessions::new(
+        let sessions = Sessions::new(
             config.name,
             config.session,
             broker,
@@ -103,7 +125,8 @@ impl App {
             audit,
             drain.clone(),
             kill.clone(),
-        ));
+        );
+        let sessions = Arc::new(sessions.counted_in(ledger));
         let upkeep = served.upkeep;
         Ok(Self {
             listeners,
@@ -112,6 +135,8 @@ impl App {
             upstreams,
             upkeep,
             tokens,
+            usage,
+            keeping,
             admin,
             stage,
             sessions_max,
@@ -149,7 +174,8 @@ impl App {
     /// time for the others to end by themselves.
     pub async fn run(self, stop: CancellationToken) {
         let served = self.served();
-        let background = spawn_background(self.upkeep, self.tokens, self.admin, &self.kill);
+        let background = spawn_background(self.upkeep, self.tokens, self.usage, self.admin, &self.kill);
+        self.keeping.spawn(&background, &self.drain, &self.kill);
         let probing = tokio::time::timeout(FIRST_PROBE_TIMEOUT, self.upstreams.probe_all(&served));
         let _ = stop.run_until_cancelled(probing).await; // late or not, what is known by then is offered
 
@@ -207,10 +233,17 @@ impl App {
 
 /// Begins what lasts until sessions are gone: sessions that end need the store, those that begin need tokens, and whoever
 /// waits for the end of the drain wants to be told of it.
-fn spawn_background(upkeep: Upkeep, tokens: Arc<Tokens>, admin: Option<Face>, kill: &CancellationToken) -> TaskTracker {
+fn spawn_background(
+    upkeep: Upkeep,
+    tokens: Arc<Tokens>,
+    usage: UsageWriter,
+    admin: Option<Face>,
+    kill: &CancellationToken,
+) -> TaskTracker {
     let background = TaskTracker::new();
     let stop = kill.clone();
     background.spawn(async move { tokens.run(stop).await });
+    background.spawn(usage.run(kill.clone()));
     background.spawn(upkeep.run(kill.clone()));
     if let Some(Face { sockets, admin, metrics }) = admin {
         let stop = kill.clone();
@@ -255,6 +288,11 @@ fn face(
     let (live, metrics) = (live.clone(), telemetry::metrics());
     let watched = Watched { stage, store, sessions: Box::new(move || live.len()) };
     Some(Face { sockets, admin: Arc::new(Admin::new(watched, metrics.clone())), metrics })
+}
+
+/// The name of this host, for those who read what its nodes tell.
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Binds the addresses of every listener, and prepares its TLS.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Account, Client, KeptToken, RecordId, RecordKind, Secret, Tenant};
+use crate::model::{Account, Client, KeptToken, RecordId, RecordKind, Secret, Tenant, UsageReport};
 use crate::store::{Expected, Record, Store, StoreError, Version};
 
 /// Time for the store to hand out one record: a login must not hang with it.
@@ -255,6 +255,42 @@ impl Directory {
         self.remove(RecordKind::Token, credential, found).await
     }
 
+    /// What the node of that id told last.
+    ///
+    /// # Errors
+    /// See [`DirectoryError`].
+    pub async fn usage(&self, node: &str) -> Result<Option<Versioned<UsageReport>>, DirectoryError> {
+        self.read(&RecordId::new(RecordKind::Usage, node), true).await
+    }
+
+    /// Writes what a node tells, new (`found` is `None`) or in place of the version that was read.
+    ///
+    /// # Errors
+    /// As for [`Directory::put_account`].
+    pub async fn put_usage(&self, report: &UsageReport, found: Option<Version>) -> Result<Version, DirectoryError> {
+        self.write(RecordKind::Usage, &report.node, report, found).await
+    }
+
+    /// Removes what was read at that version of a node.
+    ///
+    /// # Errors
+    /// As for [`Directory::put_account`].
+    pub async fn remove_usage(&self, node: &str, found: Version) -> Result<(), DirectoryError> {
+        self.remove(RecordKind::Usage, node, found).await
+    }
+
+    /// What up to `limit` nodes told, beginning behind `after`.
+    ///
+    /// # Errors
+    /// As for [`Directory::accounts_page`].
+    pub async fn usage_page(
+        &self,
+        after: Option<&RecordId>,
+        limit: usize,
+    ) -> Result<Page<UsageReport>, DirectoryError> {
+        self.page(RecordKind::Usage, after, limit).await
+    }
+
     /// Removes the account that was read at that version.
     ///
     /// # Errors
@@ -280,6 +316,7 @@ impl Directory {
             RecordKind::Account => self.read::<Account>(id, true).await.map(|found| found.is_some()),
             RecordKind::Client => self.read::<Client>(id, true).await.map(|found| found.is_some()),
             RecordKind::Tenant => self.read::<Tenant>(id, true).await.map(|found| found.is_some()),
+            RecordKind::Usage => self.read::<UsageReport>(id, true).await.map(|found| found.is_some()),
             RecordKind::Token => self.fetch(id, true).await.map(|found| found.is_some()).map_err(Into::into),
         };
         let version = match read {
@@ -430,6 +467,7 @@ fn describe(kind: RecordKind, name: &str) -> String {
         RecordKind::Client => "client",
         RecordKind::Tenant => "tenant",
         RecordKind::Token => "token",
+        RecordKind::Usage => "report of the node",
     };
     format!("the {kind} {name}")
 }

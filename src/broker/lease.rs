@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::keyring::Found;
+use super::keyring::{Found, Spent};
 use crate::credential::{CredentialVersion, Ready};
-use crate::model::{CredentialKind, Endpoint, Profile, Protocol, Slot};
+use crate::model::{CredentialKind, Endpoint, Holder, Profile, Protocol, Slot};
 use crate::sasl::Credentials;
 
 /// A session's right to an account's credential. Only the broker makes one, and no upstream can be logged in to without
@@ -19,8 +19,10 @@ pub struct Lease {
     protocol: Protocol,
     credential: Ready,
     slot: Slot,
+    holder: Holder,
+    passed_over: Option<String>,
     fell_back: Option<String>,
-    spent: Vec<CredentialVersion>,
+    spent: Spent,
 }
 
 impl Lease {
@@ -34,16 +36,43 @@ impl Lease {
         found: Found,
     ) -> Self {
         let (login, account, served) = (login.to_owned(), account.to_owned(), served.to_owned());
-        let Found { ready: credential, slot, fell_back } = found;
-        Self { login, account, profile, served, endpoint, protocol, credential, slot, fell_back, spent: Vec::new() }
+        let Found { ready: credential, slot, holder, passed_over, fell_back } = found;
+        Self {
+            login,
+            account,
+            profile,
+            served,
+            endpoint,
+            protocol,
+            credential,
+            slot,
+            holder,
+            passed_over,
+            fell_back,
+            spent: Spent::default(),
+        }
     }
 
     /// The same for another credential. None of `spent` is to be used again.
-    pub(super) fn with(&self, found: Found, spent: Vec<CredentialVersion>) -> Self {
-        let Found { ready: credential, slot, fell_back } = found;
+    pub(super) fn with(&self, found: Found, spent: Spent) -> Self {
+        let Found { ready: credential, slot, holder, passed_over, fell_back } = found;
         let (login, account, served) = (self.login.clone(), self.account.clone(), self.served.clone());
         let (profile, endpoint) = (Arc::clone(&self.profile), self.endpoint.clone());
-        Self { login, account, profile, served, endpoint, protocol: self.protocol, credential, slot, fell_back, spent }
+        let protocol = self.protocol;
+        Self {
+            login,
+            account,
+            profile,
+            served,
+            endpoint,
+            protocol,
+            credential,
+            slot,
+            holder,
+            passed_over,
+            fell_back,
+            spent,
+        }
     }
 
     /// The credential, for the broker.
@@ -51,12 +80,12 @@ impl Lease {
         &self.credential
     }
 
-    /// The versions that were refused before this one was tried.
-    pub(super) fn spent(&self) -> &[CredentialVersion] {
+    /// What was refused before this one was tried.
+    pub(super) fn spent(&self) -> &Spent {
         &self.spent
     }
 
-    /// Why a kind of credential that is preferred was not used, if so.
+    /// Why a better credential was not used, if there is one: of a kind that is preferred, or the current one of its kind.
     pub fn fell_back(&self) -> Option<&str> {
         self.fell_back.as_deref()
     }
@@ -74,6 +103,16 @@ impl Lease {
     /// The account's name.
     pub fn account(&self) -> &str {
         &self.account
+    }
+
+    /// Whose record the credential is in.
+    pub fn holder(&self) -> &Holder {
+        &self.holder
+    }
+
+    /// The id of the credential that is current there, where this one is used in its place because that is refused.
+    pub fn passed_over(&self) -> Option<&str> {
+        self.passed_over.as_deref()
     }
 
     /// The upstream profile's name.

@@ -10,11 +10,13 @@ pub mod client_secret;
 mod directory;
 mod keyring;
 mod lease;
+mod objection;
 mod options;
 mod policy;
 mod reason;
 mod refresh_tokens;
 mod throttle;
+mod trial;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,19 +28,19 @@ use tokio::time::{Instant, sleep_until};
 use crate::audit::{self, Audit, Event, Origin};
 use crate::credential::oauth2::{TokenOptions, Tokens};
 use crate::credential::{Issued, Ready};
-use crate::model::{
-    Account, Attempt, Client, ClientSecret, CredentialKind, Preference, Profile, Protocol, Slot, Slots,
-};
+use crate::model::{Account, Attempt, Client, ClientSecret, CredentialKind, Preference, Profile, Protocol, Slot};
 use crate::net::Https;
-use keyring::{Door, Found, Freshness, Keyring};
+use keyring::{Door, Found, Freshness, Keyring, Search, Spent};
 use throttle::{Admission, Throttle};
 
 pub use authority::Authorities;
 pub use directory::{Change, Damage, Directory, DirectoryError, Page, Versioned};
 pub use lease::Lease;
+pub use objection::Objection;
 pub use options::Options;
 pub use reason::Reason;
 pub use refresh_tokens::KeptTokens;
+pub use trial::{account_of_domain, is_of_domain};
 
 /// Access tokens by HTTPS, with the refresh tokens that are kept among these records. They come while [`Tokens::run`] runs.
 pub fn tokens(directory: Directory, https: Https, options: TokenOptions) -> Tokens {
@@ -54,7 +56,8 @@ const REFUSAL_TIME: Duration = Duration::from_millis(250);
 pub struct Choice {
     /// One kind of credential, whatever is preferred.
     pub kind: Option<CredentialKind>,
-    /// The account's own credential in that place, and no other.
+    /// The credential in that place, whatever its state, and no other: the account's own, or its domain's where it has none
+    /// of its own there.
     pub slot: Option<Slot>,
 }
 
@@ -117,49 +120,55 @@ impl Broker {
         if let Some(kind) = choice.kind {
             account.preference = Preference { all: vec![kind], ..Preference::default() };
         }
-        if let Some(slot) = choice.slot {
-            for slots in account.credentials.values_mut() {
-                *slots = Slots { current: slots.in_slot(slot).cloned(), ..Slots::default() };
-            }
-        }
         let served = [account.upstream.clone()];
-        self.lease("", account, protocol, &served, Freshness::Latest).await
+        let search = Search { fresh: Freshness::Latest, only: choice.slot, spent: &Spent::default() };
+        self.lease("", account, protocol, &served, search).await
     }
 
     /// Another lease, after an upstream refused the credential of `refused`: with what the store itself holds now, whatever
-    /// this node remembers; or with another access token, if it was one that was refused (`token_refused`); or with the
-    /// next kind of credential, if an operator named one. `None` if there is no other.
+    /// this node remembers. Was the credential refused for its own sake, that is the best one of those that were not: the one
+    /// that is current by now; else the next one of its kind that may be used; else one of the next kind, if an operator
+    /// named one. Was it an access token, another one; was it the kind, the next kind. `None` if there is no other.
     ///
     /// # Errors
     /// If the account is gone, or its new credential cannot be used, or the store is out of reach.
-    pub async fn renew(&self, refused: &Lease, token_refused: bool) -> Result<Option<Lease>, Reason> {
+    pub async fn renew(&self, refused: &Lease, objection: Objection) -> Result<Option<Lease>, Reason> {
         let account = self.account(refused.account(), Freshness::Latest).await?;
         let (_, door) = self.door(&account, refused.protocol(), refused.served())?;
-        let mut spent = refused.spent().to_vec();
-        let now = self.keyring.credential(&account, door, Freshness::Latest, &spent).await?;
-        // Stored anew, or an access token that another login got meanwhile.
-        if now.ready.version != refused.ready().version {
-            return Ok(Some(refused.with(now, spent)));
-        }
+        let mut spent = refused.spent().clone();
         let mut failed = None;
-        if let Some(issued) = refused.ready().issued.as_ref().filter(|_| token_refused) {
-            match self.keyring.another_token(issued).await {
-                Ok(Some(token)) => {
-                    let issued = Issued { wanted: Arc::clone(&issued.wanted), token };
-                    let ready = Ready::of_token(account.identity(refused.protocol()), issued);
-                    return Ok(Some(refused.with(Found { ready, slot: now.slot, fell_back: now.fell_back }, spent)));
+        match objection {
+            Objection::Credential => spent.versions.push(refused.ready().stored_version().clone()),
+            Objection::Token | Objection::Kind => {
+                let now = self.keyring.credential(&account, door, Search::latest(&spent)).await?;
+                // Stored anew, or an access token that another login got meanwhile.
+                if now.ready.version != refused.ready().version {
+                    return Ok(Some(refused.with(now, spent)));
                 }
-                Ok(None) => {}
-                Err(error) => failed = Some(Reason::from(error)),
+                if objection == Objection::Token {
+                    match self.another_token(refused, &account, now).await {
+                        Ok(Some(found)) => return Ok(Some(refused.with(found, spent))),
+                        Ok(None) => {}
+                        Err(error) => failed = Some(error),
+                    }
+                }
+                spent.kinds.push(refused.credential_kind());
             }
         }
-        spent.push(refused.ready().stored_version().clone());
-        match (self.keyring.credential(&account, door, Freshness::Latest, &spent).await, failed) {
+        match (self.keyring.credential(&account, door, Search::latest(&spent)).await, failed) {
             (Ok(next), _) => Ok(Some(refused.with(next, spent))),
             (Err(_), Some(failed)) => Err(failed),
             (Err(Reason::Credential(_)), None) => Ok(None),
             (Err(error), None) => Err(error),
         }
+    }
+
+    /// The same credential with another access token than the one that was refused; `None` if none would be better.
+    async fn another_token(&self, refused: &Lease, account: &Account, now: Found) -> Result<Option<Found>, Reason> {
+        let Some(issued) = &refused.ready().issued else { return Ok(None) };
+        let Some(token) = self.keyring.another_token(issued).await? else { return Ok(None) };
+        let issued = Issued { wanted: Arc::clone(&issued.wanted), token };
+        Ok(Some(Found { ready: Ready::of_token(account.identity(refused.protocol()), issued), ..now }))
     }
 
     fn record(
@@ -192,7 +201,8 @@ impl Broker {
         policy::check(&client, origin)?;
         let name = policy::account_for(&client, attempt.authzid.as_deref())?.to_owned();
         let account = self.account(&name, Freshness::Remembered).await?;
-        self.lease(&client.login, account, origin.protocol, served, Freshness::Remembered).await
+        let search = Search { fresh: Freshness::Remembered, only: None, spent: &Spent::default() };
+        self.lease(&client.login, account, origin.protocol, served, search).await
     }
 
     /// Who it is. An unknown login is looked up and hashed like a known one.
@@ -224,10 +234,10 @@ impl Broker {
         account: Account,
         protocol: Protocol,
         served: &[String],
-        fresh: Freshness,
+        search: Search<'_>,
     ) -> Result<Lease, Reason> {
         let (profile, door) = self.door(&account, protocol, served)?;
-        let found = self.keyring.credential(&account, door, fresh, &[]).await?;
+        let found = self.keyring.credential(&account, door, search).await?;
         Ok(Lease::new(login, &account.name, Arc::clone(profile), served, door.endpoint.clone(), protocol, found))
     }
 
@@ -383,8 +393,8 @@ mod tests {
         let attempt = Attempt { authcid: "scan".into(), authzid: None, proof, method: "test" };
         let lease = broker.decide(&attempt, &origin, &["gmail".to_owned()]).await.unwrap();
         assert_eq!(lease.credential_id(), "old");
-        let renewed = broker.renew(&lease, false).await.unwrap().unwrap();
+        let renewed = broker.renew(&lease, Objection::Credential).await.unwrap().unwrap();
         assert_eq!(renewed.credential_id(), "new");
-        assert!(broker.renew(&renewed, false).await.unwrap().is_none());
+        assert!(broker.renew(&renewed, Objection::Credential).await.unwrap().is_none());
     }
 }

@@ -5,8 +5,11 @@ use jiff::Timestamp;
 
 use super::{Directory, DirectoryError, Versioned};
 use crate::credential::oauth2::{KeptError, RefreshTokens, Replaced};
-use crate::model::{KeptToken, Secret};
+use crate::model::{KeptToken, RecordId, RecordKind, Secret};
 use crate::store::StoreError;
+
+/// A node may be writing a token that is to go: so often is it tried.
+const FORGET_TRIES_MAX: usize = 5;
 
 /// Attempts to write over a record that others write, too, without changing the token in it.
 const ATTEMPTS_MAX: usize = 3;
@@ -19,6 +22,31 @@ impl KeptTokens {
     /// The refresh tokens of that directory.
     pub fn new(directory: Directory) -> Self {
         Self(directory)
+    }
+
+    /// Removes the refresh token that is kept under that id, if there is one.
+    ///
+    /// # Errors
+    /// [`KeptError`]: it is still there, though nobody uses it.
+    pub async fn forget(&self, credential: &str) -> Result<(), KeptError> {
+        let failed = |error: DirectoryError| KeptError(error.to_string());
+        for _ in 0..FORGET_TRIES_MAX {
+            let removed = match self.0.token(credential, true).await {
+                Ok(None) => return Ok(()),
+                Ok(Some(found)) => self.0.remove_token(credential, found.version).await,
+                Err(DirectoryError::Malformed { .. }) => {
+                    let id = RecordId::new(RecordKind::Token, credential);
+                    self.0.remove_damaged(&id).await.map(drop)
+                }
+                Err(error) => Err(error),
+            };
+            match removed {
+                Ok(()) => return Ok(()),
+                Err(DirectoryError::Changed { .. } | DirectoryError::Removed { .. }) => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Err(KeptError("it is being changed again and again".to_owned()))
     }
 
     async fn found(&self, credential: &str, latest: bool) -> Result<Option<Versioned<KeptToken>>, KeptError> {

@@ -104,6 +104,7 @@ pub(super) fn of_rotation(error: &RotationError) -> u8 {
     match error {
         RotationError::Directory(error) => of_directory(error),
         error if error.is_transient() => TEMPORARY,
+        RotationError::StillUsed { .. } => TEMPORARY,
         RotationError::Missing(_) => NOT_FOUND,
         RotationError::Step(error) => match error {
             // Time alone ends these.
@@ -117,10 +118,11 @@ pub(super) fn of_rotation(error: &RotationError) -> u8 {
             StepError::NothingStaged | StepError::NoPrevious | StepError::NoCurrent | StepError::NoLeftover(_) => {
                 NOT_FOUND
             }
-            StepError::Same(_) | StepError::Failed { .. } => DATA,
+            StepError::Same(_) | StepError::Failed { .. } | StepError::Miscounted { .. } => DATA,
         },
         RotationError::Reason(_)
         | RotationError::NothingToVerify { .. }
+        | RotationError::OtherMailbox { .. }
         | RotationError::Refused { .. }
         | RotationError::Unverified { .. }
         | RotationError::RolledBack { .. } => DATA,

@@ -15,6 +15,7 @@ mod kinds;
 mod list;
 mod oauth;
 mod output;
+mod places;
 mod probe;
 mod progress;
 mod rotate;

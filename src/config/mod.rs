@@ -102,7 +102,7 @@ fn read_root(mut root: Table<'_, '_>) -> Option<Config> {
     let limits = sections::limits(root.section("limits"), &name);
     let admin = sections::admin(root.section("admin"), &mut bound);
     let audit = sections::audit(root.section("audit"));
-    let rotation = rotation::rotation(root.section("rotation"));
+    let rotation = rotation::rotation(root.section("rotation"), store.as_ref());
     let telemetry = sections::telemetry(root.section("telemetry"));
     root.finish();
 
@@ -188,6 +188,9 @@ mod tests {
         if parts[0] == "upstream" && parts.len() > 1 {
             parts[1] = "<name>";
             parts.iter_mut().skip(2).for_each(|protocol| *protocol = "<protocol>");
+        }
+        if parts.starts_with(&["rotation", "class"]) && parts.len() > 2 {
+            parts[2] = "<name>";
         }
         format!("{}.{key}", parts.join("."))
     }
@@ -280,7 +283,7 @@ mod tests {
     #[test]
     fn what_the_sample_has_commented_out_is_the_default_or_an_example() {
         // Those without a default; the sample shows how they are written.
-        const EXAMPLES: [&str; 14] = [
+        const EXAMPLES: [&str; 20] = [
             "store.key-credential",
             "store.key-environment",
             "store.namespace",
@@ -294,6 +297,12 @@ mod tests {
             "store.login.role",
             "listener.upstream",
             "admin.bind",
+            "rotation.max-age.app-password",
+            "rotation.max-age.oauth2",
+            "rotation.class.printers.app-password",
+            "rotation.class.printers.oauth2",
+            "rotation.webhook.url",
+            "rotation.webhook.token-file",
             "audit.path",
         ];
         for sample in samples() {
@@ -305,8 +314,13 @@ mod tests {
                 if let Some(secret) = name.strip_suffix("-credential").or(name.strip_suffix("-environment")) {
                     lines.retain(|line| !line.starts_with(&format!("{secret}-file")));
                 }
+                // A token is for somebody.
+                if (table, name) == ("rotation.webhook", "token-file") {
+                    lines.insert(number, "url = \"https://alerts.example.com/locum\"");
+                }
                 let config = parse(&lines.join("\n")).unwrap_or_else(|errors| panic!("[{table}] {name}: {errors}"));
-                let is_example = EXAMPLES.contains(&format!("{table}.{name}").as_str());
+                let is_default_elsewhere = name == "keeper" && matches!(config.store, crate::store::Options::Vault(_));
+                let is_example = EXAMPLES.contains(&format!("{table}.{name}").as_str()) || is_default_elsewhere;
                 assert_eq!(config == default, !is_example || name == "upstream", "[{table}] {name}");
             }
         }
@@ -332,6 +346,6 @@ mod tests {
             assert!(BASES.iter().any(is_default), "[{table}] {name}");
             checked += 1;
         }
-        assert_eq!(checked, 29);
+        assert_eq!(checked, 36);
     }
 }

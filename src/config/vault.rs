@@ -150,7 +150,7 @@ pub(super) fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
 }
 
 /// Whether what is sent to this host stays on this machine.
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.parse().is_ok_and(|host: Ipv4Addr| host.is_loopback())
         || host.trim_matches(['[', ']']).parse().is_ok_and(|host: Ipv6Addr| host.is_loopback())

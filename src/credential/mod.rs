@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 use crate::model::{Account, Authority, CredentialKind, Endpoint, Profile, Protocol, Secret, StoredCredential};
 use crate::sasl::Credentials;
 
-use oauth2::{AccessToken, OAuth2, TokenFailure, Wanted};
+use oauth2::{AccessToken, Authentication, OAuth2, TokenFailure, Wanted};
 
 pub use app_password::new as new_app_password;
 
@@ -139,14 +139,13 @@ impl Ready {
 /// The account's app password, for an endpoint that takes it.
 ///
 /// # Errors
-/// If there is none, or the endpoint takes none, or it is unusable.
+/// If the endpoint takes none, or it is unusable.
 pub fn app_password(
     account: &Account,
-    stored: Option<&StoredCredential>,
+    stored: &StoredCredential,
     protocol: Protocol,
     endpoint: &Endpoint,
 ) -> Result<Ready, CredentialError> {
-    let stored = stored.ok_or(CredentialError::None)?;
     if !endpoint.takes(CredentialKind::AppPassword) {
         return Err(CredentialError::PasswordsNotTaken { upstream: account.upstream.clone(), protocol });
     }
@@ -171,6 +170,13 @@ pub fn authority<'a>(
     profile.authority.as_ref().filter(|_| takes_tokens).ok_or_else(not_taken)
 }
 
+/// Whether something exists at the provider for the sake of that version alone, to be deleted there when it is used no more:
+/// not where it shows nothing to the authority, nor where one of `others` shows the same.
+pub fn is_to_be_deleted<'o>(stored: &StoredCredential, others: impl IntoIterator<Item = &'o StoredCredential>) -> bool {
+    let Some(proof) = oauth2::proof(stored) else { return true };
+    proof != Authentication::Public && others.into_iter().all(|other| oauth2::proof(other).as_ref() != Some(&proof))
+}
+
 /// The request for an access token with which to enter the mailbox of that name.
 ///
 /// # Errors
@@ -178,5 +184,6 @@ pub fn authority<'a>(
 pub fn wanted(stored: &StoredCredential, authority: &Authority, identity: &str) -> Result<Wanted, CredentialError> {
     let credential = OAuth2::from_stored(stored)?;
     let version = credential.version(&stored.id).after_retries(stored.retries);
-    Ok(Wanted { version, credential, authority: authority.clone(), subject: identity.to_owned() })
+    let kept_under = oauth2::kept_under(stored).unwrap_or(&stored.id).to_owned();
+    Ok(Wanted { version, kept_under, credential, authority: authority.clone(), subject: identity.to_owned() })
 }

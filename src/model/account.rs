@@ -129,11 +129,6 @@ impl CredentialKind {
     /// changes for an account that is given the newer one beside it.
     pub const ALL: [Self; 2] = [Self::AppPassword, Self::OAuth2];
 
-    /// Whether it is the one that is meant where none is named.
-    pub fn is_usual(self) -> bool {
-        self == Self::AppPassword
-    }
-
     /// The name used on the command line and in records.
     pub fn name(self) -> &'static str {
         match self {
@@ -200,6 +195,13 @@ impl Material {
     /// Material of one part.
     pub fn of(name: &str, value: Secret) -> Self {
         Self(BTreeMap::from([(name.to_owned(), Part(value))]))
+    }
+
+    /// The same with one more part, or with another one of that name.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: Secret) -> Self {
+        self.0.insert(name.to_owned(), Part(value));
+        self
     }
 
     /// The part of that name.

@@ -14,14 +14,20 @@ pub enum RecordKind {
     Client,
     /// One credential for a whole domain ([`Tenant`](super::Tenant)).
     Tenant,
-    /// What a node itself obtains from a provider and must keep, such as a refresh token: the only records that a node
-    /// writes.
+    /// What a node itself obtains from a provider and must keep, such as a refresh token. A node writes these, and its
+    /// [`Usage`](Self::Usage), and nothing else.
     Token,
+    /// What one node tells of who uses which credential ([`UsageReport`](super::UsageReport)).
+    Usage,
 }
 
 impl RecordKind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::Account, Self::Client, Self::Tenant, Self::Token];
+    pub const ALL: [Self; 5] = [Self::Account, Self::Client, Self::Tenant, Self::Token, Self::Usage];
+
+    /// Those that another store needs to take the place of this one. What nodes tell of themselves is of this store alone:
+    /// they tell it anew wherever they are.
+    pub const MOVED: [Self; 4] = [Self::Account, Self::Client, Self::Tenant, Self::Token];
 
     /// The folder's name.
     pub fn folder(self) -> &'static str {
@@ -30,6 +36,7 @@ impl RecordKind {
             Self::Client => "clients",
             Self::Tenant => "tenants",
             Self::Token => "tokens",
+            Self::Usage => "usage",
         }
     }
 }

@@ -4,6 +4,7 @@
 //! - [`Client`]: the record of one login name. [`Account`]: the record of one mailbox at a provider. [`Tenant`]: the
 //!   record of one credential for all mailboxes of a domain. [`KeptToken`]: the record of a refresh token.
 //! - [`Slots`]: the places that a credential can have in a record while it is rotated.
+//! - [`UsageReport`]: the record in which a node tells who still uses another credential than the current one.
 //! - [`Profile`]: what Locum knows of a provider. [`presets`]: the providers it knows by name.
 //! - [`Secret`]: bytes that must never be seen.
 
@@ -18,6 +19,7 @@ mod protocol;
 mod refusal;
 pub mod secret;
 mod slots;
+mod usage;
 
 pub use account::{Account, CredentialKind, Identity, KeptToken, Material, Preference, StoredCredential, Tenant};
 pub use attempt::Attempt;
@@ -29,3 +31,4 @@ pub use protocol::{Mechanism, Protocol};
 pub use refusal::Refusal;
 pub use secret::Secret;
 pub use slots::{HistoryEntry, Leftover, LeftoverReason, Next, NextState, Previous, Refused, Slot, Slots};
+pub use usage::{Holder, UsageEntry, UsageLogin, UsagePlace, UsageReport};

@@ -2,6 +2,7 @@
 //! change is the business of `rotation/`.
 
 use std::fmt;
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -60,10 +61,23 @@ impl Slots {
         }
     }
 
+    /// How many of ours exist at the provider, as far as is known. Where it has one password only, one that is to take the
+    /// place of another does not add to them, and one whose place was taken is there no more.
+    pub fn known_at_provider(&self) -> usize {
+        let next = self.next.as_ref().filter(|next| !next.replaces);
+        let previous = self.previous.as_ref().filter(|previous| previous.usable);
+        let placed = [self.current.is_some(), next.is_some(), previous.is_some()].into_iter().filter(|it| *it).count();
+        placed + self.to_delete().count()
+    }
+
     /// How many exist at the provider, as far as is known.
     pub fn at_provider(&self) -> usize {
-        let placed = Slot::ALL.into_iter().filter(|slot| self.in_slot(*slot).is_some()).count();
-        placed + self.leftovers.len() + self.elsewhere as usize
+        self.known_at_provider() + self.elsewhere as usize
+    }
+
+    /// What is to be deleted at the provider that the account lives at now.
+    pub fn to_delete(&self) -> impl Iterator<Item = &Leftover> {
+        self.leftovers.iter().filter(|left| left.upstream.is_none())
     }
 }
 
@@ -90,6 +104,15 @@ impl Slot {
             Self::Next => "next",
             Self::Previous => "previous",
         }
+    }
+}
+
+impl FromStr for Slot {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let known = Self::ALL.into_iter().find(|slot| slot.name() == text);
+        known.ok_or_else(|| "expected \"current\", \"next\" or \"previous\"".to_owned())
     }
 }
 
@@ -201,6 +224,12 @@ pub struct Leftover {
     pub by: String,
     /// How it came to be one.
     pub why: LeftoverReason,
+    /// Of one that a command was asked for: when that has given up for certain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// The upstream profile that it is at, where the account has moved to another one since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
 }
 
 /// How a credential came to be a leftover.
@@ -211,6 +240,8 @@ pub enum LeftoverReason {
     Retired,
     /// It was staged and never used.
     Discarded,
+    /// Its account moved to another provider.
+    Moved,
     /// A command was asked to make one, and its answer was never put down: it may exist or not.
     Asked,
 }

@@ -1,12 +1,13 @@
-//! The HTTP client towards authorities. It must never follow a redirect (what is posted would go along), take a setting
-//! from the environment (a proxy would see it), speak without TLS, or read without end.
+//! The HTTP client towards authorities and webhooks. It must never follow a redirect (what is posted would go along), take a
+//! setting from the environment (a proxy would see it), speak without TLS but to this machine where a URL says so, or read
+//! without end.
 
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Client;
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderName, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use rustls::ClientConfig;
 use zeroize::Zeroizing;
@@ -78,6 +79,8 @@ pub struct Reply {
 #[derive(Debug, Clone)]
 pub struct Https {
     client: Client,
+    /// The same, also without TLS.
+    plain: Client,
     options: HttpOptions,
 }
 
@@ -87,20 +90,22 @@ impl Https {
     /// # Errors
     /// If the library cannot be set up so.
     pub fn new(tls: &Arc<ClientConfig>, options: HttpOptions) -> Result<Self, HttpsError> {
-        let client = Client::builder()
-            .redirect(Policy::none())
-            .no_proxy()
-            .referer(false)
-            .https_only(true)
-            .http1_only()
-            .connect_timeout(options.connect_timeout.min(options.request_timeout))
-            .timeout(options.request_timeout)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(IDLE_MAX)
-            .tls_backend_preconfigured(ClientConfig::clone(tls))
-            .build()
-            .map_err(|error| HttpsError::Unreachable(plain(&error.to_string())))?;
-        Ok(Self { client, options })
+        let client = |https_only| {
+            Client::builder()
+                .redirect(Policy::none())
+                .no_proxy()
+                .referer(false)
+                .https_only(https_only)
+                .http1_only()
+                .connect_timeout(options.connect_timeout.min(options.request_timeout))
+                .timeout(options.request_timeout)
+                .pool_idle_timeout(IDLE_TIMEOUT)
+                .pool_max_idle_per_host(IDLE_MAX)
+                .tls_backend_preconfigured(ClientConfig::clone(tls))
+                .build()
+                .map_err(|error| HttpsError::Unreachable(plain(&error.to_string())))
+        };
+        Ok(Self { client: client(true)?, plain: client(false)?, options })
     }
 
     /// Posts a form (`application/x-www-form-urlencoded`).
@@ -112,9 +117,30 @@ impl Https {
             .client
             .post(url)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(reqwest::header::ACCEPT, "application/json")
+            .header(ACCEPT, "application/json")
             // The library takes the buffer over; the allocator of the program wipes it when it is freed.
             .body(std::mem::take(&mut *encode(form)));
+        self.send(request).await
+    }
+
+    /// Posts JSON, with a bearer token if there is one. A URL of this machine may do without TLS (`http://127.0.0.1/`).
+    ///
+    /// # Errors
+    /// If there is no answer. A refusal is one.
+    pub async fn post_json(&self, url: &str, token: Option<&Secret>, json: &str) -> Result<Reply, HttpsError> {
+        let client = if is_loopback(url) { &self.plain } else { &self.client };
+        let mut request = client.post(url).header(CONTENT_TYPE, "application/json").body(json.to_owned());
+        if let Some(token) = token {
+            let text = [b"Bearer ".as_slice(), token.expose()].concat();
+            let value = HeaderValue::from_bytes(&Zeroizing::new(text));
+            let mut value = value.map_err(|_| HttpsError::Unreachable("the token fits into no header".into()))?;
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
+        }
+        self.send(request).await
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Reply, HttpsError> {
         let mut response = request.send().await.map_err(|error| self.failed(&error))?;
         let header = |name: HeaderName| {
             let value = response.headers().get(name)?;
@@ -167,6 +193,14 @@ fn cause_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'st
         Some(inner) => Some(inner),
         None => error.source(),
     }
+}
+
+/// Whether that URL is of this machine, by what it says and not by what a name leads to.
+fn is_loopback(url: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else { return false };
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// A library's text, fit for one line of ours.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::credential;
 use crate::model::{
     HistoryEntry, Leftover, LeftoverReason, Next, NextState, Previous, Refused, Slot, Slots, StoredCredential,
 };
@@ -50,8 +51,8 @@ pub enum StepError {
     /// It is what logins use already, or used before.
     #[error("this secret is the {0} one already")]
     Same(Slot),
-    /// A command is setting it at the provider.
-    #[error("it is being set at the provider by a command that has until {until:.0}; wait for it, then go on")]
+    /// A command is making or setting it at the provider.
+    #[error("a command is at work at the provider, and has until {until:.0}; wait for it, then go on")]
     Applying {
         /// When that has given up for certain.
         until: Timestamp,
@@ -95,6 +96,17 @@ pub enum StepError {
     /// Nobody ever gave it one.
     #[error("there is no current one")]
     NoCurrent,
+    /// Fewer were counted at the provider than there are of ours alone.
+    #[error(
+        "{counted} were counted at the provider, and there are {known} of ours alone: tick off what was deleted there, \
+         then count again"
+    )]
+    Miscounted {
+        /// What was counted.
+        counted: u32,
+        /// What is known.
+        known: usize,
+    },
     /// There is no leftover of that name.
     #[error("there is none called {0} that is to be deleted at the provider")]
     NoLeftover(String),
@@ -122,15 +134,25 @@ pub struct Promotion<'a> {
     pub verified_within: Option<Duration>,
 }
 
-/// Puts down that a command is asked for a credential: if its answer is never put down, somebody has to look for it.
-pub fn ask(slots: &mut Slots, op: &str, label: &str, actor: Actor<'_>) -> Result<Done, StepError> {
+/// Puts down that a command is asked for a credential, and will have given up by `until`: if its answer is never put down,
+/// somebody has to look for that label. Each run is an operation with a label of its own, so that nothing depends on
+/// whether the command knows what it made before.
+pub fn ask(slots: &mut Slots, op: &str, label: &str, until: Timestamp, actor: Actor<'_>) -> Result<Done, StepError> {
     free_for(slots, op)?;
-    if slots.leftovers.iter().any(|left| left.id == op) {
-        return Ok(Done::Before);
+    if let Some(until) = slots.leftovers.iter().filter_map(|left| left.until).find(|until| actor.at < *until) {
+        return Err(StepError::Applying { until });
     }
     let (label, by) = (label.to_owned(), actor.by.to_owned());
     let why = LeftoverReason::Asked;
-    slots.leftovers.push(Leftover { id: op.to_owned(), label, since: actor.at, by, why });
+    slots.leftovers.push(Leftover {
+        id: op.to_owned(),
+        label,
+        since: actor.at,
+        by,
+        why,
+        until: Some(until),
+        upstream: None,
+    });
     remember(slots, actor, "asked", op, None);
     Ok(Done::Now)
 }
@@ -141,7 +163,8 @@ pub fn stage(slots: &mut Slots, staging: Staging, actor: Actor<'_>) -> Result<Do
     if slots.next.as_ref().is_some_and(|next| next.op == op) || is_done(slots, &op) {
         return Ok(Done::Before);
     }
-    for slot in [Slot::Current, Slot::Next] {
+    // The previous one, too: as a leftover it would be named for deletion, and it would be the current one.
+    for slot in Slot::ALL {
         if slots.in_slot(slot).is_some_and(|stored| stored.material == credential.material) {
             return Err(StepError::Same(slot));
         }
@@ -272,6 +295,18 @@ pub fn replace(
     Ok(Done::Now)
 }
 
+/// Puts a credential in the place of all there are, where these are for something else than it is and none of them could
+/// take its place: they are to be deleted at the provider.
+pub fn supersede(slots: &mut Slots, credential: StoredCredential, actor: Actor<'_>) {
+    leave_next(slots, actor);
+    leave_previous(slots, actor);
+    let id = credential.id.clone();
+    if let Some(before) = slots.current.replace(credential) {
+        leave(slots, before, LeftoverReason::Retired, actor);
+    }
+    remember(slots, actor, "replaced", &id, Some("by one for something else"));
+}
+
 /// Makes the previous credential the current one again, and the current one the previous: one write.
 pub fn roll_back(slots: &mut Slots, reason: &str, grace: Duration, actor: Actor<'_>) -> Result<Done, StepError> {
     let previous = slots.previous.take().ok_or(StepError::NoPrevious)?;
@@ -311,6 +346,9 @@ pub fn discard(slots: &mut Slots, reason: Option<&str>, actor: Actor<'_>) -> Res
 pub fn deleted(slots: &mut Slots, name: &str, actor: Actor<'_>) -> Result<Done, StepError> {
     let is_meant = |left: &Leftover| left.id == name || (!left.label.is_empty() && left.label == name);
     let index = slots.leftovers.iter().position(is_meant).ok_or_else(|| StepError::NoLeftover(name.to_owned()))?;
+    if let Some(until) = slots.leftovers[index].until.filter(|until| actor.at < *until) {
+        return Err(StepError::Applying { until });
+    }
     let left = slots.leftovers.remove(index);
     remember(slots, actor, "deleted", &left.id, None);
     Ok(Done::Now)
@@ -397,12 +435,18 @@ fn leave_next(slots: &mut Slots, actor: Actor<'_>) {
     }
 }
 
-fn leave(slots: &mut Slots, credential: StoredCredential, why: LeftoverReason, actor: Actor<'_>) {
+/// What shows nothing at the provider, or the same as another one that stays, is not to be deleted there.
+pub(super) fn leave(slots: &mut Slots, credential: StoredCredential, why: LeftoverReason, actor: Actor<'_>) {
+    let others = Slot::ALL.into_iter().filter_map(|slot| slots.in_slot(slot));
+    if !credential::is_to_be_deleted(&credential, others) {
+        return;
+    }
     let StoredCredential { id, label, .. } = credential;
-    slots.leftovers.push(Leftover { id, label, since: actor.at, by: actor.by.to_owned(), why });
+    let by = actor.by.to_owned();
+    slots.leftovers.push(Leftover { id, label, since: actor.at, by, why, until: None, upstream: None });
 }
 
-fn remember(slots: &mut Slots, actor: Actor<'_>, step: &str, id: &str, reason: Option<&str>) {
+pub(super) fn remember(slots: &mut Slots, actor: Actor<'_>, step: &str, id: &str, reason: Option<&str>) {
     let (by, step, id) = (actor.by.to_owned(), step.to_owned(), id.to_owned());
     slots.history.push(HistoryEntry { at: actor.at, by, step, id, reason: reason.map(str::to_owned) });
     let surplus = slots.history.len().saturating_sub(HISTORY_MAX);

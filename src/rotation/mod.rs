@@ -2,18 +2,28 @@
 //!
 //! - [`machine`]: the steps, pure. [`Rotation`]: takes them for real, each durable before its effect is relied on.
 //! - [`batch`]: many of them, a bounded number at once at each provider; [`Turns`] see to that.
+//! - [`schedule`]: what is due. [`Alerts`]: what somebody has to know. [`Keeper`]: what a node does by itself.
+//! - [`upkeep`]: what changes the places outside of a rotation, pure, too. [`Inventory`]: what exists at the provider.
+//! - [`UsageWriter`], [`Reports`]: who still uses the one before, as nodes tell it.
 //! - [`Subject`]: whose credential. [`Point`]: where a crash may happen, for those who try.
 //!
 //! **Invariant:** a secret that may be alive at the provider is in the record, or the record says under which name it is to
 //! be deleted there. **Invariant:** no step takes a working credential out of reach of a login.
 
+mod alerts;
 pub mod batch;
+mod inventory;
+mod keeper;
 pub mod machine;
 mod options;
 mod point;
 mod runner;
+pub mod schedule;
 mod subject;
+mod token;
 mod turns;
+pub mod upkeep;
+mod usage;
 mod verify;
 
 use std::time::Duration;
@@ -21,11 +31,15 @@ use std::time::Duration;
 use crate::broker::{DirectoryError, Reason};
 use crate::model::Protocol;
 
-pub use options::Options;
+pub use alerts::{Alert, AlertKind, Alerts, Courier, Messenger, Undelivered};
+pub use inventory::{Inventory, Room};
+pub use keeper::Keeper;
+pub use options::{KeeperOptions, MaxAges, Options, WebhookOptions};
 pub use point::{Point, Unwatched, Witness};
 pub use runner::{Given, Rotated, Rotation};
 pub use subject::{Record, Subject};
 pub use turns::{Turn, Turns};
+pub use usage::{LIVE_FOR, Reports, Retired, StillUsed, UsageOptions, UsageWriter, still_used};
 pub use verify::Verification;
 
 /// Why a rotation does not go on. `Display` is for the operator; what was done before stays done.
@@ -53,6 +67,16 @@ pub enum RotationError {
         /// What was asked for.
         protocols: String,
     },
+    /// The mailbox that was named is not entered by that domain's credential.
+    #[error(
+        "{mailbox} is not entered by the credential of {domain}: name an address of that domain without OAuth2 of its own"
+    )]
+    OtherMailbox {
+        /// The address.
+        mailbox: String,
+        /// The domain.
+        domain: String,
+    },
     /// The provider refused the credential for its own sake, twice.
     #[error("the provider refuses it: {cause}")]
     Refused {
@@ -67,6 +91,16 @@ pub enum RotationError {
         /// Whether it passes without anybody's doing.
         passes: bool,
     },
+    /// Sessions are open that were logged in with it.
+    #[error(
+        "the one before is still in use: {}; wait until those sessions are over, or retire it now with `locum rotate \
+         retire --now`",
+        usage::listed(used)
+    )]
+    StillUsed {
+        /// Through which nodes, and by whom.
+        used: Vec<StillUsed>,
+    },
     /// The new one was refused when it was already current.
     #[error("the provider refused it right after it became current ({cause}): rolled back")]
     RolledBack {
@@ -80,12 +114,13 @@ impl RotationError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Directory(error) => error.is_transient(),
-            Self::Step(machine::StepError::Applying { .. }) => true,
+            Self::Step(machine::StepError::Applying { .. }) | Self::StillUsed { .. } => true,
             Self::Unverified { passes, .. } => *passes,
             Self::Step(_)
             | Self::Missing(_)
             | Self::Reason(_)
             | Self::NothingToVerify { .. }
+            | Self::OtherMailbox { .. }
             | Self::Refused { .. }
             | Self::RolledBack { .. } => false,
         }

@@ -1,6 +1,11 @@
-//! How rotations are made.
+//! How rotations are made, and what a node does by itself.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
+
+use super::UsageOptions;
+use crate::model::CredentialKind;
 
 /// Bounds of a rotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +20,14 @@ pub struct Options {
     pub verified_within: Duration,
     /// How long a verification goes on where the provider gives no verdict.
     pub patience: Duration,
+    /// How old credentials may become.
+    pub max_ages: MaxAges,
+    /// What a node does by itself.
+    pub keeper: KeeperOptions,
+    /// Whom to tell what somebody has to know.
+    pub webhook: Option<WebhookOptions>,
+    /// How a node tells who still uses the one before.
+    pub usage: UsageOptions,
 }
 
 impl Default for Options {
@@ -24,6 +37,66 @@ impl Default for Options {
             second_look: Duration::from_secs(30),
             verified_within: Duration::from_secs(10 * 60),
             patience: Duration::from_secs(2 * 60),
+            max_ages: MaxAges::default(),
+            keeper: KeeperOptions::default(),
+            webhook: None,
+            usage: UsageOptions::default(),
         }
     }
+}
+
+/// How old credentials may become, by kind. What is not named may become as old as it will.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MaxAges {
+    /// Those of accounts of no class, and of a class that says nothing of the kind.
+    pub all: BTreeMap<CredentialKind, Duration>,
+    /// Those of a class of account, by its name.
+    pub classes: BTreeMap<String, BTreeMap<CredentialKind, Duration>>,
+}
+
+impl MaxAges {
+    /// How old a credential of that kind may become in an account of that class.
+    pub fn of(&self, kind: CredentialKind, class: Option<&str>) -> Option<Duration> {
+        let own = class.and_then(|class| self.classes.get(class)).and_then(|ages| ages.get(&kind));
+        own.or_else(|| self.all.get(&kind)).copied()
+    }
+}
+
+/// What a node does by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeeperOptions {
+    /// Whether it looks after credentials at all: it needs the right to list accounts, and to write them.
+    pub keeps: bool,
+    /// How often each account's credential is logged in with if no client did. `None`: never.
+    pub verify_every: Option<Duration>,
+    /// Definite refusals of a credential since it became current, after which the one before becomes current again. 0: never.
+    pub rollback_after: u32,
+    /// Whether what was current before is taken out of use when its grace is over and nobody uses it.
+    pub retires: bool,
+    /// How often all records are looked through. A Vault with 10,000 of them is busy with that for some seconds.
+    pub round_every: Duration,
+    /// How often the logins of clients are looked at.
+    pub look_every: Duration,
+}
+
+impl Default for KeeperOptions {
+    fn default() -> Self {
+        Self {
+            keeps: true,
+            verify_every: Some(Duration::from_secs(24 * 60 * 60)),
+            rollback_after: 2,
+            retires: true,
+            round_every: Duration::from_secs(10 * 60),
+            look_every: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Where alerts are posted to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookOptions {
+    /// By HTTPS, or by HTTP to this machine.
+    pub url: String,
+    /// A file with the bearer token that is shown there. It is read anew each time.
+    pub token_file: Option<PathBuf>,
 }

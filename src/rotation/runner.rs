@@ -1,15 +1,17 @@
 //! Takes the steps of [`machine`] on records in the store: each is one compare-and-set, audited, and repeated from the
 //! start where somebody else wrote meanwhile.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::machine::{self, Actor, Done, Promotion, Staging, StepError};
-use super::{Options, Point, RotationError, Subject, Turn, Witness};
+use super::{Options, Point, Retired, RotationError, Subject, Turn, Witness, upkeep};
 use crate::audit::{Audit, Event};
-use crate::broker::{Broker, Directory, DirectoryError};
+use crate::broker::{Broker, Directory, DirectoryError, KeptTokens};
+use crate::credential::oauth2::kept_in;
 use crate::model::{NextState, Protocol, Slot, Slots, StoredCredential};
 use crate::upstream::Upstreams;
 
@@ -27,6 +29,7 @@ pub struct Rotation {
     actor: String,
     witness: Arc<dyn Witness>,
     turn: Option<Arc<Turn>>,
+    pub(super) mailbox: Option<String>,
 }
 
 /// What is to become current.
@@ -60,7 +63,15 @@ impl Rotation {
         options: Options,
     ) -> Self {
         let witness = Arc::new(super::Unwatched);
-        Self { directory, broker, upstreams, options, audit, actor: actor.to_owned(), witness, turn: None }
+        let actor = actor.to_owned();
+        Self { directory, broker, upstreams, options, audit, actor, witness, turn: None, mailbox: None }
+    }
+
+    /// The same, with a mailbox by which the credentials of whole domains are verified.
+    #[must_use]
+    pub fn by_mailbox(mut self, address: Option<String>) -> Self {
+        self.mailbox = address;
+        self
     }
 
     /// The same, with somebody who is told of each point that is passed.
@@ -141,14 +152,42 @@ impl Rotation {
         Ok(())
     }
 
-    /// Takes the previous credential out of use; before its grace is over only with `now`.
+    /// The same, if it still takes the place of `current` with `previous`: for those who judged by what they saw, and are not
+    /// to undo what somebody else did meanwhile.
     ///
     /// # Errors
     /// See [`StepError`] and [`RotationError`].
-    pub async fn retire(&self, subject: &Subject, now: bool) -> Result<Done, RotationError> {
+    pub async fn roll_back_from(
+        &self,
+        subject: &Subject,
+        current: &str,
+        previous: &str,
+        reason: &str,
+    ) -> Result<Done, RotationError> {
+        let grace = self.options.grace;
+        let step = |slots: &mut Slots, actor: Actor<'_>| {
+            let is = |slot, id: &str| slots.in_slot(slot).is_some_and(|stored: &StoredCredential| stored.id == id);
+            if !is(Slot::Current, current) || !is(Slot::Previous, previous) {
+                return Ok(Done::Before);
+            }
+            machine::roll_back(slots, reason, grace, actor)
+        };
+        let done = self.take(subject, "rolled back", Some(previous), step).await?;
+        if done == Done::Now {
+            self.pass(Point::RolledBack);
+        }
+        Ok(done)
+    }
+
+    /// Takes the previous credential out of use; before its grace is over, and while sessions use it, only with `now`.
+    ///
+    /// # Errors
+    /// [`RotationError::StillUsed`]; see [`StepError`] and [`RotationError`].
+    pub async fn retire(&self, subject: &Subject, now: bool) -> Result<Retired, RotationError> {
+        let note = self.note_use(subject, now).await?;
         let done = self.take(subject, "retired", None, |slots, actor| machine::retire(slots, now, actor)).await?;
         self.pass(Point::Retired);
-        Ok(done)
+        Ok(Retired { done, note })
     }
 
     /// Gives the next credential up.
@@ -177,6 +216,22 @@ impl Rotation {
     /// See [`StepError`] and [`RotationError`].
     pub async fn try_again(&self, subject: &Subject) -> Result<(), RotationError> {
         self.take(subject, "to be tried again", None, machine::try_again).await.map(drop)
+    }
+
+    /// Puts down how many exist at the provider in all, as somebody counted them there.
+    ///
+    /// # Errors
+    /// [`StepError::Miscounted`] if there are more of ours alone; see [`RotationError`].
+    pub async fn count(&self, subject: &Subject, counted: u32) -> Result<Done, RotationError> {
+        self.take(subject, "counted", None, |slots, actor| upkeep::count(slots, counted, actor)).await
+    }
+
+    /// Puts down the name that the one in a place bears at the provider.
+    ///
+    /// # Errors
+    /// See [`StepError`] and [`RotationError`].
+    pub async fn label(&self, subject: &Subject, slot: Slot, label: &str) -> Result<Done, RotationError> {
+        self.take(subject, "labelled", None, |slots, actor| upkeep::label(slots, slot, label, actor)).await
     }
 
     /// The whole sequence: stage, verify, promote, and a login with what is current then. Whatever was done of it before is
@@ -253,6 +308,7 @@ impl Rotation {
         let done = loop {
             let found = subject.read(&self.directory).await?.ok_or_else(|| RotationError::Missing(subject.clone()))?;
             let mut record = found.record;
+            let needed: BTreeSet<String> = subject.slots(&record).map(kept_in).unwrap_or_default();
             let actor = Actor { by: &self.actor, at: Timestamp::now() };
             match change(subject.slots_mut(&mut record), actor) {
                 Ok(Done::Now) => {}
@@ -260,13 +316,31 @@ impl Rotation {
                 Err(error) => break Err(error.into()),
             }
             match record.put(&self.directory, found.version).await {
-                Ok(_) => break Ok(Done::Now),
+                Ok(_) => {
+                    let now = subject.slots(&record).map(kept_in).unwrap_or_default();
+                    self.forget_tokens(needed.difference(&now)).await;
+                    break Ok(Done::Now);
+                }
                 Err(DirectoryError::Changed { .. }) if tries < TRIES_MAX => tries += 1,
                 Err(error) => break Err(error.into()),
             }
         };
         self.record(subject, step, id, done.as_ref().err().map(RotationError::to_string));
         done
+    }
+
+    /// Removes refresh tokens that no version needs any more. The step is taken: what cannot be removed is told.
+    async fn forget_tokens(&self, ids: impl Iterator<Item = &String>) {
+        let kept = KeptTokens::new(self.directory.clone());
+        for id in ids {
+            if let Err(error) = kept.forget(id).await {
+                tracing::warn!(
+                    credential = id,
+                    %error,
+                    "a refresh token that nobody uses any more is still in the store: revoke it in the provider's portal"
+                );
+            }
+        }
     }
 
     /// One audit event.

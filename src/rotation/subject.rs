@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::broker::{Directory, DirectoryError, Versioned};
-use crate::model::{Account, CredentialKind, Slots, Tenant};
+use crate::model::{Account, CredentialKind, Holder, Slots, Tenant};
 use crate::store::Version;
 
 /// Whose credential is rotated.
@@ -42,6 +42,14 @@ impl Subject {
         match self {
             Self::Account { kind, .. } => *kind,
             Self::Tenant { .. } => CredentialKind::OAuth2,
+        }
+    }
+
+    /// Whose record it is in.
+    pub fn holder(&self) -> Holder {
+        match self {
+            Self::Account { name, .. } => Holder::Account(name.clone()),
+            Self::Tenant { domain } => Holder::Tenant(domain.clone()),
         }
     }
 

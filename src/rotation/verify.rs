@@ -8,10 +8,11 @@ use tokio::time::Instant;
 use super::machine::{self, StepError};
 use super::{Point, Rotation, RotationError, Subject, backoff, listed};
 use crate::broker::{Choice, Reason};
-use crate::model::{NextState, Protocol, Slot};
+use crate::model::{CredentialKind, NextState, Protocol, Slot};
 use crate::upstream::Cause;
 
-/// What logins with a credential came to: at least one protocol took it.
+/// What logins with a credential came to: at least one protocol took it; or, of a domain's in which no mailbox is known, the
+/// authority granted a token for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verification {
     /// By which it logged in.
@@ -21,7 +22,7 @@ pub struct Verification {
 }
 
 /// What one login came to.
-enum Login {
+pub(super) enum Login {
     Accepted,
     /// For the credential's own sake.
     Refused(String),
@@ -89,6 +90,18 @@ impl Rotation {
         self.log_in(subject, Slot::Current, protocols).await
     }
 
+    /// Logs in with what was current before.
+    ///
+    /// # Errors
+    /// As for [`Rotation::verify`]; nothing is written.
+    pub async fn verify_previous(
+        &self,
+        subject: &Subject,
+        protocols: &[Protocol],
+    ) -> Result<Verification, RotationError> {
+        self.log_in(subject, Slot::Previous, protocols).await
+    }
+
     /// One login by each protocol. The first definite refusal ends it: the others would be refused, too, and providers
     /// count.
     async fn log_in(
@@ -100,10 +113,17 @@ impl Rotation {
         let mut meant = self.protocols(subject, protocols).await?;
         let until = Instant::now() + self.options.patience;
         let (mut accepted, mut notes, mut tries) = (Vec::new(), Vec::new(), 0);
+        let account = match self.mailbox_of(subject).await? {
+            Some(account) => account,
+            None => return self.token_alone(subject, slot, until).await,
+        };
+        if subject.kind() == CredentialKind::OAuth2 {
+            self.token(subject, slot, Some(&account), until).await?;
+        }
         while !meant.is_empty() {
             let (mut again, mut why) = (Vec::new(), String::new());
             for protocol in meant {
-                match self.log_in_by(subject, slot, protocol).await {
+                match self.log_in_by(subject, &account, slot, protocol).await {
                     Login::Accepted => accepted.push(protocol),
                     Login::Refused(cause) => {
                         return Err(RotationError::Refused { cause: format!("{protocol}: {cause}") });
@@ -131,9 +151,9 @@ impl Rotation {
         Ok(Verification { protocols: accepted, notes })
     }
 
-    async fn log_in_by(&self, subject: &Subject, slot: Slot, protocol: Protocol) -> Login {
+    async fn log_in_by(&self, subject: &Subject, account: &str, slot: Slot, protocol: Protocol) -> Login {
         let choice = Choice { kind: Some(subject.kind()), slot: Some(slot) };
-        let lease = match self.broker.lease_for(subject.name(), protocol, choice).await {
+        let lease = match self.broker.lease_for(account, protocol, choice).await {
             Ok(lease) => lease,
             Err(Reason::Directory(error)) if error.is_transient() => return Login::NoVerdict(error.to_string()),
             Err(reason) => return Login::Hindered(reason.to_string()),

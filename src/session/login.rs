@@ -1,14 +1,25 @@
 //! From an attempt to an upstream that is logged in.
 
+use std::time::Duration;
+
 use crate::audit::{Event, Origin};
-use crate::broker::Lease;
-use crate::model::{Attempt, Refusal};
+use crate::broker::{Lease, Objection};
+use crate::model::{Attempt, Refusal, Slot};
 use crate::net::Stream;
 use crate::proto::UpstreamReady;
 use crate::upstream::{Cause, LoggedIn, Place, UpstreamError};
+use crate::usage::{Entered, Use};
 use tokio::time::Instant;
 
 use super::{Listener, Sessions};
+
+/// Logins at the provider for one client's. As many as a rotation can make worth while: with what was current, with what
+/// became so meanwhile, with the one before. Providers count, and clients wait.
+const TRIES_MAX: usize = 3;
+
+/// Leases for one client's login, with those that the breaker held back, which cost a read of the store each: three places
+/// of two kinds, one that was stored meanwhile, and one access token more.
+const LEASES_MAX: usize = 8;
 
 /// A login that was let in, with its upstream.
 pub(super) struct Login {
@@ -18,6 +29,8 @@ pub(super) struct Login {
     pub(super) ready: UpstreamReady,
     /// Held until the session ends.
     _place: Place,
+    /// The same.
+    _use: Use,
 }
 
 /// A client that is logged in and an upstream that is, too.
@@ -46,21 +59,42 @@ impl Sessions {
 
     /// Logs in upstream, with another credential where the first was refused and there is one.
     async fn enter_persistently(&self, mut lease: Lease, origin: &Origin) -> Result<Login, Refusal> {
-        /// What the account has and what the store has by now, or another access token; and the kind to fall back to.
-        const TRIES_MAX: usize = 3;
-        let mut tries = 1;
+        let (mut tries, mut leases) = (0, 1);
         loop {
-            let error = match self.enter(&lease, origin).await {
-                Ok(login) => return Ok(login),
+            if let Some(reason) = lease.fell_back().filter(|_| lease.slot() == Slot::Current) {
+                let kind = lease.credential_kind();
+                tracing::warn!(account = lease.account(), %kind, reason, "fell back to another kind of credential");
+            }
+            let began = Instant::now();
+            let result = self.upstreams.log_in(&lease).await;
+            let took = began.elapsed();
+            let error = match result {
+                Ok(logged_in) => {
+                    self.record_upstream(origin, &lease, None, took);
+                    self.overlap.entered(&lease);
+                    return Ok(Login::new(&lease, logged_in, self.ledger.entered(entered(&lease))));
+                }
                 Err(error) => error,
             };
-            if !error.cause().is_about_the_credential() || tries == TRIES_MAX {
-                return Err(error.refusal());
+            if error.was_tried() {
+                tries += 1;
+                if error.cause() == Cause::AuthBad {
+                    self.ledger.refused(lease.holder(), lease.credential_kind(), lease.credential_id(), lease.slot());
+                }
+                self.record_upstream(origin, &lease, Some(&error), took);
             }
-            tries += 1;
-            // Perhaps to another login, and this one was not tried: then that one may have asked for the next already.
-            let token_refused = error.cause() == Cause::Token;
-            lease = match self.broker.renew(&lease, token_refused).await {
+            let renewed = match objection(error.cause()) {
+                // Perhaps to another login, and this one was not tried: then that one may have asked for the next already.
+                Some(objection) if tries < TRIES_MAX && leases < LEASES_MAX => {
+                    self.broker.renew(&lease, objection).await
+                }
+                _ => Ok(None),
+            };
+            // What the breaker holds back is told where nothing else is tried in its place.
+            if !error.was_tried() && !matches!(renewed, Ok(Some(_))) {
+                self.record_upstream(origin, &lease, Some(&error), took);
+            }
+            lease = match renewed {
                 Ok(Some(renewed)) => renewed,
                 Ok(None) => return Err(error.refusal()),
                 Err(reason) => {
@@ -68,35 +102,64 @@ impl Sessions {
                     return Err(reason.refusal());
                 }
             };
+            leases += 1;
         }
     }
 
-    async fn enter(&self, lease: &Lease, origin: &Origin) -> Result<Login, UpstreamError> {
-        if let Some(reason) = lease.fell_back() {
-            let kind = lease.credential_kind();
-            tracing::warn!(account = lease.account(), %kind, reason, "fell back to another kind of credential");
-        }
-        let began = Instant::now();
-        let result = self.upstreams.log_in(lease).await;
-        if let Err(error) = &result {
+    fn record_upstream(&self, origin: &Origin, lease: &Lease, failed: Option<&UpstreamError>, took: Duration) {
+        if let Some(error) = failed {
             tracing::warn!(account = lease.account(), %error, "the upstream login failed");
         }
         self.audit.record(
             origin,
             &Event::Upstream {
-                outcome: if result.is_ok() { "accepted" } else { "failed" },
-                reason: result.as_ref().err().map(ToString::to_string),
+                outcome: if failed.is_none() { "accepted" } else { "failed" },
+                reason: failed.map(ToString::to_string),
                 login: lease.login().to_owned(),
                 account: lease.account().to_owned(),
                 upstream: lease.upstream().to_owned(),
                 credential: lease.credential_id().to_owned(),
                 kind: lease.credential_kind().name(),
+                slot: (lease.slot() != Slot::Current).then(|| lease.slot().name()),
                 fell_back: lease.fell_back().map(str::to_owned),
-                duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+                duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             },
         );
-        let LoggedIn { stream, ready, place } = result?;
+    }
+}
+
+impl Login {
+    fn new(lease: &Lease, logged_in: LoggedIn, in_use: Use) -> Self {
+        let LoggedIn { stream, ready, place } = logged_in;
         let (login, account) = (lease.login().to_owned(), lease.account().to_owned());
-        Ok(Login { login, account, stream, ready, _place: place })
+        Self { login, account, stream, ready, _place: place, _use: in_use }
+    }
+}
+
+/// What a failure says against the credential, if it is about that: then another one might do better.
+fn objection(cause: Cause) -> Option<Objection> {
+    match cause {
+        Cause::AuthBad => Some(Objection::Credential),
+        Cause::Token => Some(Objection::Token),
+        Cause::AuthPolicy => Some(Objection::Kind),
+        Cause::ProtocolOff
+        | Cause::MailboxMap
+        | Cause::Limited
+        | Cause::Refused
+        | Cause::Untrusted
+        | Cause::Unavailable => None,
+    }
+}
+
+/// What is used, for the ledger.
+fn entered(lease: &Lease) -> Entered {
+    Entered {
+        holder: lease.holder().clone(),
+        kind: lease.credential_kind(),
+        credential: lease.credential_id().to_owned(),
+        slot: lease.slot(),
+        passed_over: lease.passed_over().map(str::to_owned),
+        login: lease.login().to_owned(),
+        protocol: lease.protocol(),
     }
 }

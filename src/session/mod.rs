@@ -6,6 +6,7 @@
 mod error;
 mod login;
 mod options;
+mod overlap;
 mod strangers;
 
 use std::net::SocketAddr;
@@ -27,8 +28,10 @@ use crate::model::{Attempt, Profile};
 use crate::net::{RelayOptions, Stream, relay};
 use crate::proto::{self, Goodbye, Server, ServerAction, ServerLimits, ServerOptions, ServerTls};
 use crate::upstream::Upstreams;
+use crate::usage::Ledger;
 use error::SessionError;
 use login::{Established, Login};
+use overlap::Overlap;
 use strangers::Strangers;
 
 pub use options::{ListenerOptions, ListenerTls, Options};
@@ -44,11 +47,13 @@ const LINGER: Duration = Duration::from_secs(2);
 pub struct Sessions {
     name: String,
     options: Options,
-    broker: Broker,
+    broker: Arc<Broker>,
     upstreams: Arc<Upstreams>,
     audit: Audit,
+    ledger: Ledger,
     next: AtomicU64,
     strangers: Strangers,
+    overlap: Overlap,
     drain: CancellationToken,
     kill: CancellationToken,
 }
@@ -70,7 +75,7 @@ impl Sessions {
     pub fn new(
         name: String,
         options: Options,
-        broker: Broker,
+        broker: Arc<Broker>,
         upstreams: Arc<Upstreams>,
         audit: Audit,
         drain: CancellationToken,
@@ -78,7 +83,26 @@ impl Sessions {
     ) -> Self {
         // However few the places are: half of them are for others.
         let strangers = Strangers::new(options.unproven_per_address_max.min(options.sessions_max.div_ceil(2)));
-        Self { name, options, broker, upstreams, audit, next: AtomicU64::new(1), strangers, drain, kill }
+        Self {
+            name,
+            options,
+            broker,
+            upstreams,
+            audit,
+            ledger: Ledger::default(),
+            next: AtomicU64::new(1),
+            strangers,
+            overlap: Overlap::new(),
+            drain,
+            kill,
+        }
+    }
+
+    /// The same, with who uses which credential put down in that ledger.
+    #[must_use]
+    pub fn counted_in(mut self, ledger: Ledger) -> Self {
+        self.ledger = ledger;
+        self
     }
 
     /// Serves one connection until it is closed.

@@ -54,6 +54,11 @@ impl UpstreamError {
         self.state
     }
 
+    /// Whether the provider was asked, or the breaker answered for it.
+    pub fn was_tried(&self) -> bool {
+        self.state != NOT_TRIED
+    }
+
     /// What the provider said, or what went wrong on the way to it: made printable, and bounded.
     pub fn detail(&self) -> &str {
         &self.detail

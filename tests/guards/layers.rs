@@ -28,6 +28,11 @@ const ROOMS: &[Room] = &[
     Room { name: "store", grants: &[("model", &["RecordId", "RecordKind", "Secret"])] },
     Room { name: "credential", grants: &[("model", ALL), ("sasl", &["Credentials"])] },
     Room { name: "audit", grants: &[("model", &["Protocol"])] },
+    // Who uses what is counted in the words of records; no record is read.
+    Room {
+        name: "usage",
+        grants: &[("model", &["CredentialKind", "Holder", "Protocol", "Slot", "UsageLogin", "UsagePlace"])],
+    },
     Room { name: "sandbox", grants: &[("model", ALL), ("sasl", ALL)] },
     // 3: use cases
     Room {
@@ -57,25 +62,27 @@ const ROOMS: &[Room] = &[
     Room {
         name: "session",
         grants: &[
-            ("model", &["Attempt", "Profile", "Protocol", "Refusal", "network"]),
+            ("model", &["Attempt", "Profile", "Protocol", "Refusal", "Slot", "network"]),
             ("proto", ALL),
             ("net", ALL),
             ("audit", ALL),
-            ("broker", &["Broker", "Lease"]),
+            ("broker", &["Broker", "Lease", "Objection"]),
             ("upstream", ALL),
+            ("usage", &["Entered", "Ledger", "Use"]),
         ],
     },
     Room {
         name: "rotation",
         grants: &[
             ("model", ALL),
-            // A record is put back at the version it was read at.
-            ("store", &["Version"]),
+            // A record is put back at the version it was read at; a node may lack the right to tell who uses what.
+            ("store", &["StoreError", "Version"]),
             ("audit", ALL),
             // What is handed in becomes a credential, of which nothing is seen here.
             ("credential", &["new_app_password"]),
             ("broker", &["Broker", "Choice", "Directory", "DirectoryError", "Reason", "Versioned", "client_secret"]),
             ("upstream", &["Cause", "Upstreams"]),
+            ("usage", &["Ledger", "Used"]),
         ],
     },
     // 4: surfaces
@@ -92,7 +99,7 @@ const ROOMS: &[Room] = &[
             ("net", &["TlsOptions"]),
             ("session", &["ListenerOptions", "ListenerTls", "Options"]),
             ("store", &["KeySource", "Options", "cache::Options", "sqlite::Options", "vault::Login", "vault::Options"]),
-            ("rotation", &["Options"]),
+            ("rotation", &["Options", "WebhookOptions"]),
             ("telemetry", &["LogFormat", "Options"]),
             ("upstream", &["Options"]),
         ],
@@ -108,6 +115,8 @@ const ROOMS: &[Room] = &[
             ("broker", ALL),
             ("upstream", ALL),
             ("session", ALL),
+            ("rotation", &["UsageWriter"]),
+            ("usage", &["Ledger"]),
             ("telemetry", &["Metrics", "metrics"]),
             ("admin", ALL),
             ("config", ALL),

@@ -9,14 +9,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use locum::broker::{Directory, client_secret};
 use locum::config::Config;
 use locum::credential;
 use locum::credential::oauth2::OAuth2;
 use locum::model::{
-    Account, AppPasswordFormat, Binding, Client, CredentialKind, Identity as Names, Policy, Preference, Protocol,
-    Secret, Slots, StoredCredential,
+    Account, AppPasswordFormat, Binding, Client, CredentialKind, Identity as Names, Next, NextState, Policy,
+    Preference, Previous, Protocol, Secret, Slots, StoredCredential,
 };
 use locum::sandbox::{Behaviour, Face, Start};
 use locum::store::{self, Store};
@@ -211,9 +211,21 @@ async fn enrol(directory: &Directory, login: &str, upstream: &str, address: &str
 }
 
 /// A new version of a credential.
-fn credential(app_password: &str) -> StoredCredential {
+pub(crate) fn credential(app_password: &str) -> StoredCredential {
     let (id, format) = (client_secret::random_id().unwrap(), AppPasswordFormat::Verbatim);
     credential::new_app_password(&Secret::new(app_password), format, id, "lab", Timestamp::now()).unwrap()
+}
+
+/// In the next place, brought as far as that.
+pub(crate) fn next(credential: StoredCredential, state: NextState) -> Next {
+    let (op, by) = (credential.id.clone(), "operator@test".to_owned());
+    Next { credential, op, by, since: Timestamp::now(), state, replaces: false, refused: None }
+}
+
+/// In the previous place, with that much of its grace left.
+pub(crate) fn previous(credential: StoredCredential, left: SignedDuration) -> Previous {
+    let (op, now) = (credential.id.clone(), Timestamp::now());
+    Previous { credential, op, since: now, retire_at: now + left, usable: true }
 }
 
 impl Lab {
@@ -232,6 +244,11 @@ impl Lab {
         let slots = Slots::of(credential(app_password));
         found.record.credentials.insert(CredentialKind::AppPassword, slots);
         self.directory.put_account(&found.record, Some(found.version)).await.unwrap();
+    }
+
+    /// Changes the places of its credentials of a kind.
+    pub(crate) async fn place(&self, actor: &Actor, kind: CredentialKind, change: impl FnOnce(&mut Slots)) {
+        self.alter_account(actor, |account| change(account.credentials.entry(kind).or_default())).await;
     }
 
     /// Changes the record of an account.

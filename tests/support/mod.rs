@@ -19,7 +19,7 @@ mod wire;
 pub(crate) use certificates::Identity;
 pub(crate) use doors::{Door, Doors, Node, present};
 pub(crate) use fake::{Fake, Step, reveals};
-pub(crate) use lab::{Actor, Lab, Plan};
+pub(crate) use lab::{Actor, Lab, Plan, credential, next, previous};
 pub(crate) use provider::Provider;
 pub(crate) use rsa::RSA;
 pub(crate) use wire::{Wire, base64, plain};

@@ -124,6 +124,37 @@ async fn a_node_writes_no_app_password_and_sees_no_more_than_it_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_keeper_lists_and_writes_accounts_and_domains_and_makes_or_forgets_none() {
+    let (_dev, keeper) = as_holder_of("locum-keeper").await;
+    for folder in ["accounts", "tenants"] {
+        let listed = keeper.ok("LIST", &format!("locum/metadata/{folder}"), Value::Null).await;
+        assert_eq!(listed["data"]["keys"], json!([HASH]));
+        let path = format!("locum/data/{folder}/{HASH}");
+        assert_eq!(keeper.ok("GET", &path, Value::Null).await["data"]["data"]["record"], SECRET);
+        keeper.ok("POST", &path, write(1)).await;
+        assert_eq!(keeper.status("POST", &path, write(1)).await, 400, "that version is gone");
+    }
+    for path in feed() {
+        keeper.ok("POST", &path, write(1)).await;
+    }
+    let mut calls = Vec::new();
+    for folder in ["accounts", "tenants"] {
+        calls.push(("POST", format!("locum/data/{folder}/{}", HASH.replace('7', "2")), write(0)));
+    }
+    for folder in ["clients", "tokens"] {
+        calls.push(("GET", format!("locum/data/{folder}/{HASH}"), Value::Null));
+        calls.push(("POST", format!("locum/data/{folder}/{HASH}"), write(1)));
+        calls.push(("LIST", format!("locum/metadata/{folder}"), Value::Null));
+    }
+    for folder in FOLDERS {
+        calls.push(("DELETE", format!("locum/metadata/{folder}/{HASH}"), Value::Null));
+        calls.push(("POST", format!("locum/destroy/{folder}/{HASH}"), json!({"versions": [1]})));
+    }
+    refuses(&keeper, &calls).await;
+    keeps_to_the_records(&keeper).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_operator_writes_lists_and_destroys_records_and_nothing_else() {
     let (_dev, operator) = as_holder_of("locum-operator").await;
     for path in records() {

@@ -40,6 +40,9 @@ pub(in crate::cli) struct Set {
     /// The upstream that it lives at from now on.
     #[arg(long, conflicts_with_all = ["csv", "domain"])]
     upstream: Option<String>,
+    /// The class that it is of, as [rotation.class.<name>] in the configuration; empty: of none.
+    #[arg(long, value_name = "CLASS", conflicts_with_all = ["csv", "domain"])]
+    class: Option<String>,
     #[command(flatten)]
     prefer: Prefer,
     #[command(flatten)]
@@ -115,7 +118,7 @@ pub(in crate::cli) fn empty(name: String, upstream: String) -> Account {
 }
 
 pub(super) async fn set(config: &Config, directory: &Directory, set: Set) -> Result<()> {
-    let Set { name, upstream, prefer, many, details } = set;
+    let Set { name, upstream, class, prefer, many, details } = set;
     let name = match many.whose(name) {
         Whose::One(name) => name,
         Whose::Csv(_) | Whose::Domain(_) if details.names_any() || details.secret.is_given() => {
@@ -129,7 +132,7 @@ pub(super) async fn set(config: &Config, directory: &Directory, set: Set) -> Res
     let Versioned { record: mut account, version, .. } = find(directory, &name).await?;
     let moves = upstream.as_ref().is_some_and(|upstream| *upstream != account.upstream);
     // A password is for one provider and must not be shown to another. Nothing named: it is the password that changes.
-    let names_any = upstream.is_some() || details.names_any() || prefer.names_any();
+    let names_any = upstream.is_some() || class.is_some() || details.names_any() || prefer.names_any();
     let takes_secret = details.secret.is_given() || moves || !names_any;
     let mut left_behind = None;
     if let Some(upstream) = upstream.filter(|_| moves) {
@@ -137,7 +140,7 @@ pub(super) async fn set(config: &Config, directory: &Directory, set: Set) -> Res
         account.identity = Identity::default(); // those were its names at the other provider
         account.preference = Preference::default();
         // An application's secret must not be shown to another authority either.
-        left_behind = account.credentials.remove(&CredentialKind::OAuth2).and_then(|slots| slots.current);
+        left_behind = account.credentials.remove(&CredentialKind::OAuth2);
     }
     let profile = profile(config, &account.upstream)?;
     if takes_secret {
@@ -146,6 +149,9 @@ pub(super) async fn set(config: &Config, directory: &Directory, set: Set) -> Res
         relabel(&mut account, label)?;
     }
     set_identity(&mut account, &details)?;
+    if let Some(class) = class {
+        account.class = if class.is_empty() { None } else { Some(known_class(config, class)?) };
+    }
     let tenant = prefer::has_tenant(directory, &account).await?;
     if prefer.names_any() {
         prefer.check(&account, tenant).map_err(|why| Failure::new(exit::DATA, why))?;
@@ -164,9 +170,9 @@ pub(super) async fn set(config: &Config, directory: &Directory, set: Set) -> Res
     if moves {
         warn_of_protocols_without_passwords(profile);
     }
-    if let Some(stored) = left_behind {
+    if left_behind.is_some() {
         output::note("note: its OAuth2 credential was for the other provider and is removed");
-        kept::forget(directory, &stored.id).await?;
+        kept::forget_all(directory, left_behind.as_ref()).await?;
     }
     Ok(())
 }
@@ -203,6 +209,18 @@ fn set_identity(account: &mut Account, details: &Details) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A class that the configuration does not have would mean nothing.
+fn known_class(config: &Config, class: String) -> Result<String> {
+    let classes = &config.rotation.max_ages.classes;
+    if classes.contains_key(&class) {
+        return Ok(class);
+    }
+    let known: Vec<&str> = classes.keys().map(String::as_str).collect();
+    let known = if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
+    let message = format!("the configuration has no [rotation.class.{class}]; {known}");
+    Err(Failure::new(exit::NOT_FOUND, message).into())
 }
 
 fn warn_of_protocols_without_passwords(profile: &Profile) {

@@ -6,8 +6,9 @@ mod many;
 mod prefer;
 mod view;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Result;
 
@@ -122,10 +123,7 @@ async fn remove(directory: &Directory, name: &str) -> Result<()> {
         (None, Some(_)) => "revoke the application's right to it in the provider's portal, too",
         _ => "delete its app password in the provider's portal, too, and revoke the application's right to it",
     };
-    let kept = match slots(CredentialKind::OAuth2) {
-        Some(stored) => kept::forget(directory, &stored.id).await,
-        None => Ok(()),
-    };
+    let kept = kept::forget_all(directory, account.credentials.get(&CredentialKind::OAuth2)).await;
     output::note(format!("{}: removed; {left}", account.name));
     if let Some(domain) = prefer::tenant_of(directory, &account).await? {
         output::note(format!(
@@ -155,8 +153,13 @@ pub(super) async fn find(directory: &Directory, name: &str) -> Result<Versioned<
 
 /// The upstream of that name.
 pub(super) fn profile<'a>(config: &'a Config, upstream: &str) -> Result<&'a Profile> {
-    config.upstreams.get(upstream).map(|profile| &**profile).ok_or_else(|| {
-        let known: Vec<&str> = config.upstreams.keys().map(String::as_str).collect();
+    profile_of(&config.upstreams, upstream)
+}
+
+/// The upstream of that name, among these.
+pub(super) fn profile_of<'a>(upstreams: &'a BTreeMap<String, Arc<Profile>>, upstream: &str) -> Result<&'a Profile> {
+    upstreams.get(upstream).map(|profile| &**profile).ok_or_else(|| {
+        let known: Vec<&str> = upstreams.keys().map(String::as_str).collect();
         let message = format!("the configuration has no upstream {upstream}; it has: {}", known.join(", "));
         Failure::new(exit::USAGE, message).into()
     })
@@ -168,4 +171,15 @@ pub(super) fn check_name(name: &str) -> Result<&str> {
         return Err(Failure::new(exit::DATA, "a name must not be empty or contain control characters").into());
     }
     Ok(name.trim())
+}
+
+/// What it is called in a portal, without the blanks around it. It goes onto terminals.
+pub(super) fn check_label(label: &str) -> Result<&str> {
+    const CHARS_MAX: usize = 200;
+    let label = label.trim();
+    if label.is_empty() || label.chars().any(char::is_control) || label.chars().count() > CHARS_MAX {
+        let message = format!("a label must have 1 to {CHARS_MAX} characters, and no control characters");
+        return Err(Failure::new(exit::DATA, message).into());
+    }
+    Ok(label)
 }

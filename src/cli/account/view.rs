@@ -18,6 +18,8 @@ pub(super) struct View {
     #[serde(skip_serializing_if = "Preference::is_empty")]
     pub(super) preference: Preference,
     #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     changed: Option<Change>,
 }
 
@@ -51,6 +53,7 @@ impl View {
             identity: account.identity,
             credentials: current.map(|(kind, stored)| CredentialView::of(kind, &stored)).collect(),
             preference: account.preference,
+            class: account.class,
             changed,
         }
     }
@@ -74,6 +77,9 @@ impl View {
         }
         if !self.preference.is_empty() {
             output::line(format!("prefers     {}", kinds::described(&self.preference)));
+        }
+        if let Some(class) = &self.class {
+            output::line(format!("class       {class}"));
         }
         if let Some(Change { by, at }) = &self.changed {
             output::line(format!("changed     {} by {by}", output::minute(*at)));

@@ -73,16 +73,7 @@ impl Registration {
                 None => Ok(Authentication::Public),
             };
         }
-        if let Some(end) = self.secret_expires.filter(|end| *end <= Timestamp::now()) {
-            let message = format!("a secret that ended on {} does not work: make a new one", output::day(end));
-            return Err(Failure::new(exit::DATA, message).into());
-        }
-        let pasted = self.secret.read("secret of the application")?;
-        let secret = Secret::new(pasted.expose().trim_ascii());
-        if has_tenants(profile) && is_guid(&secret) {
-            output::note("note: this looks like the id of a secret; what is needed stands in the column \"Value\"");
-        }
-        Ok(Authentication::Secret { secret, expires: self.secret_expires })
+        by_secret(&self.secret, self.secret_expires, profile)
     }
 
     /// What is stored already, if it is the same application by the same right.
@@ -118,20 +109,46 @@ impl Application {
     pub(super) fn read(&self, profile: &Profile, before: Option<&StoredCredential>) -> Result<OAuth2> {
         authority(profile)?;
         if let Some(file) = &self.service_account {
-            return Ok(OAuth2::service_account(&private_file(file)?)?);
+            return service_account(file);
         }
         let before = self.registration.before(before, Grant::ClientCredentials);
         let (tenant, client_id) = self.registration.names(before.as_ref(), profile)?;
         let authentication = match (&self.certificate, &self.key) {
-            (Some(certificate), Some(key)) => {
-                let certificate = read(certificate, |_, _| Ok(()))?;
-                let certificate = certificate.expose_text().unwrap_or_default().to_owned(); // no PEM is not UTF-8
-                Authentication::Certificate { certificate, key: private_file(key)? }
-            }
+            (Some(certificate), Some(key)) => by_certificate(certificate, key)?,
             _ => self.registration.authentication(true, profile)?,
         };
         Ok(OAuth2 { tenant, client_id, authentication, grant: Grant::ClientCredentials })
     }
+}
+
+/// A secret that is typed or read now.
+pub(in crate::cli) fn by_secret(
+    input: &SecretInput,
+    expires: Option<Timestamp>,
+    profile: &Profile,
+) -> Result<Authentication> {
+    if let Some(end) = expires.filter(|end| *end <= Timestamp::now()) {
+        let message = format!("a secret that ended on {} does not work: make a new one", output::day(end));
+        return Err(Failure::new(exit::DATA, message).into());
+    }
+    let pasted = input.read("secret of the application")?;
+    let secret = Secret::new(pasted.expose().trim_ascii());
+    if has_tenants(profile) && is_guid(&secret) {
+        output::note("note: this looks like the id of a secret; what is needed stands in the column \"Value\"");
+    }
+    Ok(Authentication::Secret { secret, expires })
+}
+
+/// A certificate and its key in files.
+pub(in crate::cli) fn by_certificate(certificate: &Path, key: &Path) -> Result<Authentication> {
+    let certificate = read(certificate, |_, _| Ok(()))?;
+    let certificate = certificate.expose_text().unwrap_or_default().to_owned(); // no PEM is not UTF-8
+    Ok(Authentication::Certificate { certificate, key: private_file(key)? })
+}
+
+/// The key in the file that Google makes for a service account.
+pub(in crate::cli) fn service_account(file: &Path) -> Result<OAuth2> {
+    Ok(OAuth2::service_account(&private_file(file)?)?)
 }
 
 /// A new version of a credential.
@@ -140,7 +157,7 @@ pub(super) fn stored(credential: OAuth2, label: &str) -> Result<StoredCredential
 }
 
 /// Says when a credential ends, or that nobody will know.
-pub(super) fn tell_end(credential: &OAuth2) {
+pub(in crate::cli) fn tell_end(credential: &OAuth2) {
     match (&credential.authentication, credential.expires()) {
         (_, Some(end)) => output::note(format!("  ends {}, {}", output::minute(end), until(end, Timestamp::now()))),
         (Authentication::Secret { .. }, None) => output::note(
@@ -204,7 +221,7 @@ fn read(path: &Path, check: fn(&Path, &fs::Metadata) -> Result<(), store::NotPri
     Ok(Secret::new(bytes.as_slice()))
 }
 
-fn parse_day(text: &str) -> Result<Timestamp, &'static str> {
+pub(in crate::cli) fn parse_day(text: &str) -> Result<Timestamp, &'static str> {
     let day = text.parse::<Date>().ok().filter(|_| text.len() == "2027-01-31".len());
     let midnight = day.and_then(|day| day.to_zoned(TimeZone::UTC).ok());
     midnight.map(|midnight| midnight.timestamp()).ok_or("expected a day such as 2027-01-31")

@@ -1,40 +1,37 @@
 //! Refresh tokens that are no longer needed.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
-use crate::broker::{Directory, DirectoryError};
+use crate::broker::{Directory, KeptTokens};
 use crate::cli::exit::{self, Failure};
-use crate::model::{RecordId, RecordKind};
+use crate::credential::oauth2::kept_in;
+use crate::model::Slots;
 
-/// A node may be writing the token just then: so often is it tried.
-const TRIES: usize = 5;
-
-/// Removes the refresh token of a credential that is used no more, if it has one.
+/// Removes the refresh tokens of places that are no more.
 ///
 /// # Errors
-/// If it is still there: what it was for has been done by then, and the error says what is left to do.
-pub(in crate::cli) async fn forget(directory: &Directory, credential: &str) -> Result<()> {
-    let mut last = None;
-    for _ in 0..TRIES {
-        let removed = match directory.token(credential, true).await {
-            Ok(None) => return Ok(()),
-            Ok(Some(found)) => directory.remove_token(credential, found.version).await,
-            Err(DirectoryError::Malformed { .. }) => {
-                let id = RecordId::new(RecordKind::Token, credential);
-                directory.remove_damaged(&id).await.map(|_| ())
-            }
-            Err(error) => Err(error),
-        };
-        match removed {
-            Ok(()) => return Ok(()),
-            Err(DirectoryError::Changed { .. } | DirectoryError::Removed { .. }) => {}
-            Err(error) => {
-                last = Some(error);
-                break;
-            }
-        }
+/// As for [`forget`].
+pub(in crate::cli) async fn forget_all(directory: &Directory, slots: Option<&Slots>) -> Result<()> {
+    forget(directory, &slots.map(kept_in).unwrap_or_default(), &BTreeSet::new()).await
+}
+
+/// Removes the refresh tokens that were needed before and are not needed now.
+///
+/// # Errors
+/// If one is still there: what it was for has been done by then, and the error says what is left to do.
+pub(in crate::cli) async fn forget(
+    directory: &Directory,
+    before: &BTreeSet<String>,
+    now: &BTreeSet<String>,
+) -> Result<()> {
+    let kept = KeptTokens::new(directory.clone());
+    let mut failed = None;
+    for id in before.difference(now) {
+        failed = kept.forget(id).await.err().or(failed);
     }
-    let why = last.map_or_else(|| "it is being changed again and again".to_owned(), |error| error.to_string());
+    let Some(why) = failed else { return Ok(()) };
     let message = format!(
         "its refresh token is still in the store ({why}); nobody uses it, but revoke it in the provider's portal"
     );

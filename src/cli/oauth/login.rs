@@ -8,15 +8,15 @@ use jiff::Timestamp;
 
 use super::application::{self, Registration};
 use super::loopback::{self, Loopback};
-use super::{authority, https, kept, refused, set};
+use super::{authority, https, kept, place, refused, set};
 use crate::broker::{Authorities, Directory, DirectoryError, Versioned};
 use crate::cli::account;
 use crate::cli::exit::{self, Failure};
 use crate::cli::output;
 use crate::cli::progress::Waiting;
 use crate::config::Config;
-use crate::credential::oauth2::{AuthorizationCode, DeviceCode, Grant, OAuth2, TokenEndpoint, TokenFailure};
-use crate::model::{Account, Authority, CredentialKind, KeptToken, Profile, Protocol, Secret, StoredCredential};
+use crate::credential::oauth2::{AuthorizationCode, DeviceCode, Grant, OAuth2, TokenEndpoint, TokenFailure, kept_in};
+use crate::model::{Account, Authority, CredentialKind, KeptToken, Profile, Protocol, Secret, Slots, StoredCredential};
 
 /// A consent costs a person's time: where others change something else of the account meanwhile, it is read again and
 /// written so often.
@@ -65,14 +65,14 @@ pub(super) async fn run(config: &Config, directory: &Directory, login: Login) ->
 
     let token = KeptToken { credential: stored.id.clone(), refresh_token, obtained: Timestamp::now() };
     directory.put_token(&token, None).await?;
-    let written = write(directory, account, &stored, before.as_ref()).await;
-    let account = match written {
-        Ok(account) => account,
+    let written = write(config, directory, account, &stored, before.as_ref()).await;
+    let Written { account, before: slots_before } = match written {
+        Ok(written) => written,
         Err(error) => {
             // A store that failed may have written the account all the same: then the token is needed. Else nobody will use
             // it; the error that led here is the one to tell of.
             if !matches!(error.downcast_ref(), Some(DirectoryError::Store(_))) {
-                let _ = kept::forget(directory, &stored.id).await;
+                let _ = kept::forget_all(directory, Some(&Slots::of(stored))).await;
             }
             return Err(error);
         }
@@ -84,13 +84,19 @@ pub(super) async fn run(config: &Config, directory: &Directory, login: Login) ->
         if before.is_some() { "changed" } else { "added" }
     ));
     application::tell_end(&credential);
+    let slots = account.credentials.get(&CredentialKind::OAuth2).cloned().unwrap_or_default();
+    place::tell(&slots_before, &slots);
     set::tell_used(directory, &account, profile).await?;
     output::note("the provider does not say who consented; see that it was the right person:");
     output::note(format!("  locum probe {}", account.name));
-    match before {
-        Some(before) => kept::forget(directory, &before.id).await,
-        None => Ok(()),
-    }
+    kept::forget(directory, &kept_in(&slots_before), &kept_in(&slots)).await
+}
+
+/// What was written.
+struct Written {
+    account: Account,
+    /// The places of its OAuth2 credentials as they were.
+    before: Slots,
 }
 
 /// The account as it is, or as it will be made.
@@ -182,11 +188,12 @@ fn minutes(time: Duration) -> String {
 
 /// Puts the credential into the account as it is by now.
 async fn write(
+    config: &Config,
     directory: &Directory,
     to_be: Account,
     stored: &StoredCredential,
     before: Option<&StoredCredential>,
-) -> Result<Account> {
+) -> Result<Written> {
     let mut tries = 0;
     loop {
         let (mut account, version) = match directory.account(&to_be.name).await? {
@@ -202,10 +209,12 @@ async fn write(
             );
             return Err(Failure::new(exit::TEMPORARY, message).into());
         }
-        account.credentials.entry(CredentialKind::OAuth2).or_default().current = Some(stored.clone());
+        let slots = account.credentials.entry(CredentialKind::OAuth2).or_default();
+        let before = slots.clone();
+        place::place(slots, stored.clone(), config, true)?;
         tries += 1;
         match directory.put_account(&account, version).await {
-            Ok(_) => return Ok(account),
+            Ok(_) => return Ok(Written { account, before }),
             Err(DirectoryError::Changed { .. } | DirectoryError::Removed { .. }) if tries < TRIES => {}
             Err(error) => return Err(error.into()),
         }

@@ -1,9 +1,10 @@
 //! `locum oauth …`: what access tokens are got with.
 
-mod application;
+pub(super) mod application;
 pub(super) mod kept;
 mod login;
 mod loopback;
+mod place;
 mod set;
 mod status;
 mod tenant;

@@ -3,12 +3,13 @@
 use anyhow::Result;
 
 use super::application::{self, Application};
-use super::kept;
+use super::{kept, place};
 use crate::broker::{Directory, Versioned};
 use crate::cli::account;
 use crate::cli::kinds;
 use crate::cli::output;
 use crate::config::Config;
+use crate::credential::oauth2::kept_in;
 use crate::model::{Account, CredentialKind, Profile};
 
 #[derive(Debug, clap::Args)]
@@ -25,18 +26,19 @@ pub(super) async fn run(config: &Config, directory: &Directory, set: Set) -> Res
     let before = account.credentials.get(&CredentialKind::OAuth2).and_then(|slots| slots.current.as_ref());
     let credential = set.application.read(profile, before)?;
     let stored = application::stored(credential.clone(), &set.application.registration.label)?;
-    let old = account.credentials.entry(CredentialKind::OAuth2).or_default().current.replace(stored);
+    let slots = account.credentials.entry(CredentialKind::OAuth2).or_default();
+    let before = slots.clone();
+    place::place(slots, stored, config, true)?;
+    let now = slots.clone();
     directory.put_account(&account, Some(version)).await?;
-    let what = if old.is_some() { "changed" } else { "added" };
+    let what = if before.current.is_some() { "changed" } else { "added" };
     output::note(format!("{}: OAuth2 by {} {what}", account.name, credential.grant));
     application::tell_end(&credential);
+    place::tell(&before, &now);
     tell_used(directory, &account, profile).await?;
     output::note("see whether the authority takes it:");
     output::note(format!("  locum oauth status {} --try", account.name));
-    match old {
-        Some(old) => kept::forget(directory, &old.id).await,
-        None => Ok(()),
-    }
+    kept::forget(directory, &kept_in(&before), &kept_in(&now)).await
 }
 
 /// Says which kind each protocol uses now, and how to have OAuth2 used.

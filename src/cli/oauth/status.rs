@@ -14,7 +14,7 @@ use crate::cli::list::{Found, Listing, Rest};
 use crate::cli::output;
 use crate::cli::progress::Progress;
 use crate::config::Config;
-use crate::credential::oauth2::{Authentication, FailureKind, Grant, OAuth2, Tokens, Wanted};
+use crate::credential::oauth2::{self, Authentication, FailureKind, Grant, OAuth2, Tokens, Wanted};
 use crate::model::{Account, CredentialKind, Protocol, RecordId, RecordKind, StoredCredential, Tenant};
 
 /// What ends within so many days is told of: time enough to have a secret made by somebody else.
@@ -73,6 +73,9 @@ struct Row {
     mailbox: Option<String>,
     #[serde(skip)]
     credential: Option<OAuth2>,
+    /// Under which id its refresh token is kept.
+    #[serde(skip)]
+    kept_under: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -218,6 +221,7 @@ impl Row {
             notes: Vec::new(),
             mailbox,
             credential: None,
+            kept_under: oauth2::kept_under(stored).unwrap_or(&stored.id).to_owned(),
         };
         let credential = match credential {
             Ok(credential) => credential,
@@ -289,7 +293,7 @@ async fn add_refresh_tokens(directory: &Directory, rows: &mut [Row]) -> Result<(
         .iter_mut()
         .filter(|row| row.credential.as_ref().is_some_and(|credential| credential.grant == Grant::RefreshToken));
     let reads = reads.map(|row| async move {
-        match directory.token(&row.id, true).await {
+        match directory.token(&row.kept_under, true).await {
             Ok(Some(found)) => row.refresh_token_since = Some(found.record.obtained),
             Ok(None) => {
                 row.state = State::Unusable;
@@ -342,8 +346,8 @@ async fn try_one(config: &Config, tokens: &Tokens, row: &mut Row) {
             return;
         }
     };
-    let (version, credential) = (credential.version(&row.id), credential.clone());
-    match tokens.access_token(&Wanted { version, credential, authority, subject }).await {
+    let (version, kept_under, credential) = (credential.version(&row.id), row.kept_under.clone(), credential.clone());
+    match tokens.access_token(&Wanted { version, kept_under, credential, authority, subject }).await {
         Ok(_) => row.token = Some(Token::Granted),
         Err(failure) => {
             let passes = failure.kind() == FailureKind::Transient;

@@ -3,13 +3,14 @@
 use anyhow::Result;
 
 use super::application::{self, Application};
+use super::place;
 use crate::broker::{Directory, Versioned};
 use crate::cli::account;
 use crate::cli::exit::{self, Failure};
 use crate::cli::list;
 use crate::cli::output;
 use crate::config::Config;
-use crate::model::{RecordKind, Slots, Tenant};
+use crate::model::{RecordKind, Slot, Slots, Tenant};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Add {
@@ -42,14 +43,18 @@ pub(super) async fn add(config: &Config, directory: &Directory, add: Add) -> Res
     };
     let profile = account::profile(config, &upstream)?;
     // An application is known to one authority.
-    let before = before.filter(|before| before.upstream == upstream).and_then(|before| before.oauth2.current.as_ref());
-    let credential = add.application.read(profile, before)?;
+    let same_place = before.is_none_or(|before| before.upstream == upstream);
+    let current = before.filter(|_| same_place).and_then(|before| before.oauth2.current.as_ref());
+    let credential = add.application.read(profile, current)?;
     let stored = application::stored(credential.clone(), &add.application.registration.label)?;
-    let tenant = Tenant { domain: domain.to_owned(), upstream, oauth2: Slots::of(stored) };
+    let places = before.map(|before| before.oauth2.clone()).unwrap_or_default();
+    let mut tenant = Tenant { domain: domain.to_owned(), upstream, oauth2: places.clone() };
+    place::place(&mut tenant.oauth2, stored, config, same_place)?;
     directory.put_tenant(&tenant, found.as_ref().map(|found| found.version)).await?;
     let what = if found.is_some() { "changed" } else { "added" };
     output::note(format!("{domain}: OAuth2 by {} {what}", credential.grant));
     application::tell_end(&credential);
+    place::tell(&places, &tenant.oauth2);
     if let Some(Versioned { record: before, .. }) = found.filter(|found| found.record.upstream != tenant.upstream) {
         output::note(format!(
             "note: it is for accounts at {} now, no longer for those at {}",
@@ -80,8 +85,16 @@ pub(super) async fn remove(directory: &Directory, remove: Remove) -> Result<()> 
     directory.remove_tenant(domain, found.version).await?;
     output::note(format!("{}: removed", found.record.domain));
     output::note("its accounts without a credential of their own can log in no more");
-    output::note("delete the secret, certificate or key in the provider's portal, too");
+    tell_left(&found.record.oauth2);
     Ok(())
+}
+
+/// Says what is still there at the provider.
+fn tell_left(slots: &Slots) {
+    let placed = Slot::ALL.into_iter().filter_map(|slot| slots.in_slot(slot)).map(place::called);
+    let left = slots.leftovers.iter().map(|left| if left.label.is_empty() { &left.id } else { &left.label }.as_str());
+    let all: Vec<&str> = placed.chain(left).collect();
+    output::note(format!("delete the secret, certificate or key in the provider's portal, too: {}", all.join(", ")));
 }
 
 /// A domain as it stands behind an `@`; the `@` may be there, too.

@@ -1,19 +1,27 @@
 //! What to type next: behind what was done, and behind what could not be done.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+
 use crate::cli::exit::{self, Failure};
-use crate::cli::output;
+use crate::cli::{author, output};
+use crate::model::{CredentialKind, Next, NextState, Slots};
 use crate::rotation::machine::StepError;
-use crate::rotation::{RotationError, Subject};
+use crate::rotation::{Options, RotationError, Subject};
 
 /// The command of that verb for a subject, as it is typed. `rest` is what comes behind.
 pub(in crate::cli) fn command(verb: &str, subject: &Subject, rest: &str) -> String {
-    let (name, kind) = match subject {
-        Subject::Account { name, kind } if kind.is_usual() => (quoted(name), String::new()),
-        Subject::Account { name, kind } => (quoted(name), format!(" --kind {}", kind.name())),
-        Subject::Tenant { domain } => (quoted(&format!("@{domain}")), String::new()),
-    };
     let rest = if rest.is_empty() { String::new() } else { format!(" {rest}") };
-    format!("locum rotate {verb} {name}{kind}{rest}")
+    format!("locum rotate {verb} {}{rest}", target(subject))
+}
+
+fn target(subject: &Subject) -> String {
+    match subject {
+        Subject::Account { name, kind: CredentialKind::AppPassword } => quoted(name),
+        Subject::Account { name, kind } => format!("{} --kind {}", quoted(name), kind.name()),
+        Subject::Tenant { domain } => quoted(&format!("@{domain}")),
+    }
 }
 
 /// A word as a shell takes it for one.
@@ -30,31 +38,100 @@ pub(in crate::cli) fn next(command: &str) {
     output::note(format!("next: {command}"));
 }
 
+/// The next command for places as they are, and from when on it is of use if that is not now; `None` if there is nothing to
+/// be done.
+pub(in crate::cli) fn of_places(
+    slots: &Slots,
+    subject: &Subject,
+    options: &Options,
+    now: Timestamp,
+) -> Option<(String, Option<Timestamp>)> {
+    let command = |verb, rest| command(verb, subject, rest);
+    let in_grace = slots.previous.as_ref().is_some_and(|previous| previous.usable && now < previous.retire_at);
+    if let Some(next) = &slots.next {
+        return Some(match &next.state {
+            NextState::Failed { .. } => (command("discard", ""), None),
+            NextState::Applying { until } if now < *until => (command("verify", ""), Some(*until)),
+            NextState::Applied { verified: Some(at) } if is_fresh(*at, now, options.verified_within) => {
+                // Two before the current one cannot be kept.
+                let (verb, rest) = if in_grace { ("retire", "--now") } else { ("promote", "") };
+                (command(verb, rest), None)
+            }
+            NextState::Staged | NextState::Applying { .. } | NextState::Applied { .. } => (command("verify", ""), None),
+        });
+    }
+    if let Some(previous) = &slots.previous {
+        return Some((command("retire", ""), (now < previous.retire_at).then_some(previous.retire_at)));
+    }
+    if let Some(left) = slots.leftovers.first() {
+        return Some((deleted(subject, &left.label, &left.id), None));
+    }
+    slots.current.is_none().then(|| (command("stage", ""), None))
+}
+
+fn is_fresh(verified: Timestamp, now: Timestamp, within: Duration) -> bool {
+    now <= verified + within
+}
+
+/// The command that ticks off one that was deleted in the portal.
+pub(in crate::cli) fn deleted(subject: &Subject, label: &str, id: &str) -> String {
+    command("deleted", subject, &quoted(if label.is_empty() { id } else { label }))
+}
+
 /// An error with the command that helps.
 pub(in crate::cli) fn failed(error: RotationError, subject: &Subject) -> anyhow::Error {
     let Some(help) = help(&error, subject) else { return error.into() };
-    Failure::new(exit::of_rotation(&error), format!("{}: {error}\nnext: {help}", subject.name())).into()
+    let message = match &error {
+        // It begins with the name already.
+        RotationError::Missing(_) => format!("{error}; see `{help}`"),
+        error => format!("{}: {error}\nnext: {help}", subject.name()),
+    };
+    Failure::new(exit::of_rotation(&error), message).into()
+}
+
+/// An error, what it means for logins, and the command that helps.
+pub(in crate::cli) fn failed_with(error: &RotationError, subject: &Subject, what: &str, next: &str) -> anyhow::Error {
+    let message = format!("{}: {error}; {what}\nnext: {next}", subject.name());
+    Failure::new(exit::of_rotation(error), message).into()
 }
 
 /// The command that helps where a rotation does not go on.
 fn help(error: &RotationError, subject: &Subject) -> Option<String> {
-    let command = |verb| command(verb, subject, "");
+    let of = |verb, rest| command(verb, subject, rest);
     Some(match error {
         RotationError::Step(error) => match error {
-            StepError::UnderWay { .. } | StepError::Another | StepError::Applying { .. } => command("status"),
-            StepError::Same(_) | StepError::NoLeftover(_) | StepError::NoPrevious => command("status"),
-            StepError::NothingStaged | StepError::NoCurrent => command("stage"),
-            StepError::NotVerified | StepError::VerifiedLongAgo { .. } | StepError::MayBeInForce => command("verify"),
-            StepError::Failed { .. } => command("discard"),
-            StepError::Overlap { .. } => command("status"),
-            StepError::Replaced => command("status"),
+            // One's own is given up without asking anybody.
+            StepError::UnderWay { by, .. } if *by == author() => of("discard", ""),
+            StepError::UnderWay { .. } | StepError::Another | StepError::Applying { .. } => of("status", ""),
+            StepError::Same(crate::model::Slot::Previous) => of("rollback", ""),
+            StepError::Same(_) | StepError::NoLeftover(_) | StepError::NoPrevious => of("status", ""),
+            StepError::Replaced | StepError::Miscounted { .. } => of("status", ""),
+            StepError::NothingStaged | StepError::NoCurrent => of("stage", ""),
+            StepError::NotVerified | StepError::VerifiedLongAgo { .. } | StepError::MayBeInForce => of("verify", ""),
+            StepError::Failed { .. } => of("discard", ""),
+            StepError::Overlap { .. } => of("retire", "--now"),
         },
         RotationError::Missing(Subject::Account { .. }) => "locum account list".to_owned(),
-        RotationError::Missing(Subject::Tenant { .. }) => "locum oauth status".to_owned(),
-        RotationError::Unverified { .. } => command("verify"),
-        RotationError::Refused { .. } | RotationError::RolledBack { .. } | RotationError::NothingToVerify { .. } => {
-            command("status")
+        RotationError::Missing(Subject::Tenant { .. }) => "locum oauth status --all".to_owned(),
+        RotationError::StillUsed { .. } => of("status", ""),
+        RotationError::Unverified { passes: true, .. } => of("verify", ""),
+        RotationError::Unverified { .. } | RotationError::NothingToVerify { .. } => {
+            format!("locum probe {}", probed(subject)?)
         }
-        RotationError::Reason(_) | RotationError::Directory(_) => return None,
+        RotationError::Refused { .. } | RotationError::RolledBack { .. } => of("status", ""),
+        RotationError::OtherMailbox { .. } | RotationError::Reason(_) | RotationError::Directory(_) => return None,
     })
+}
+
+fn probed(subject: &Subject) -> Option<String> {
+    match subject {
+        Subject::Account { .. } => Some(target(subject)),
+        Subject::Tenant { .. } => None,
+    }
+}
+
+/// How long a rotation that is under way has got.
+pub(in crate::cli) fn how_far(next: &Next) -> String {
+    let state = crate::rotation::machine::state_name(&next.state);
+    format!("staged {} by {} ({state})", output::minute(next.since), next.by)
 }

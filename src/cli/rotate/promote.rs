@@ -1,10 +1,12 @@
-//! `locum rotate promote` and `locum rotate rollback`.
+//! `locum rotate promote` and `locum rotate rollback`: which credential logins use.
 
 use anyhow::Result;
 
-use super::{Target, hint};
+use super::{Target, hint, verify};
 use crate::cli::desk::Desk;
-use crate::cli::output;
+use crate::cli::{output, places};
+use crate::model::Slots;
+use crate::rotation::{RotationError, Subject};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Promote {
@@ -20,9 +22,9 @@ pub(in crate::cli) struct Rollback {
     #[command(flatten)]
     target: Target,
     /// Why, for those who read the history.
-    #[arg(long, default_value = "asked for")]
+    #[arg(long, value_name = "TEXT", default_value = "by hand")]
     reason: String,
-    /// Without a login with it before.
+    /// Without a login with it before. If the provider does not take it any more, every client is locked out.
     #[arg(long)]
     no_verify: bool,
 }
@@ -33,15 +35,63 @@ pub(super) async fn promote(desk: &Desk, arguments: Promote) -> Result<()> {
     let failed = |error| hint::failed(error, &subject);
     let id = rotation.staged(&subject).await.map_err(failed)?;
     rotation.promote(&subject, &id, arguments.no_verify).await.map_err(failed)?;
-    output::note(format!("{}: promoted", subject.name()));
+    tell_promoted(&rotation.slots(&subject).await.map_err(failed)?, &subject);
+    if arguments.no_verify {
+        output::note("note: nobody has logged in with it; look whether it works before clients find out");
+        hint::next(&format!("locum probe {}", hint::quoted(subject.name())));
+    }
     Ok(())
+}
+
+/// What logins use now, and what there is to go back to.
+pub(super) fn tell_promoted(slots: &Slots, subject: &Subject) {
+    let name = subject.name();
+    let current = slots.current.as_ref().map(places::called).unwrap_or_default();
+    output::note(format!("{name}: promoted: logins use {current} from now on; open sessions stay as they are"));
+    let Some(previous) = &slots.previous else { return };
+    let (called, until) = (places::called(&previous.credential), output::minute(previous.retire_at));
+    if previous.usable {
+        output::note(format!("{called} may be used until {until}, where the new one is refused"));
+        output::note(format!("to go back to it: {}", hint::command("rollback", subject, "")));
+        hint::next(&format!("{}, after {until}", hint::command("retire", subject, "")));
+    } else {
+        output::note(format!("{called} is not taken by the provider any more: there is no way back"));
+    }
 }
 
 pub(super) async fn roll_back(desk: &Desk, arguments: Rollback) -> Result<()> {
     let subject = arguments.target.subject()?;
     let rotation = desk.rotation();
     let failed = |error| hint::failed(error, &subject);
+    let before = rotation.slots(&subject).await.map_err(failed)?;
+    // Where there is none to go back to, that is said by the step.
+    if !arguments.no_verify && before.previous.as_ref().is_some_and(|previous| previous.usable) {
+        let verified = {
+            let _waiting = verify::waiting_once();
+            desk.at_work(rotation.verify_previous(&subject, &[])).await
+        };
+        match verified {
+            Ok(verified) => verify::tell(&verified),
+            Err(error @ RotationError::Refused { .. }) => {
+                let what = "nothing is rolled back: clients would be locked out; stage another one";
+                return Err(hint::failed_with(&error, &subject, what, &hint::command("stage", &subject, "")));
+            }
+            Err(error @ RotationError::Unverified { .. }) => {
+                let what = "nothing is rolled back";
+                return Err(hint::failed_with(&error, &subject, what, &hint::command("rollback", &subject, "")));
+            }
+            Err(error) => return Err(failed(error)),
+        }
+    }
     rotation.roll_back(&subject, &arguments.reason).await.map_err(failed)?;
-    output::note(format!("{}: rolled back", subject.name()));
+    let after = rotation.slots(&subject).await.map_err(failed)?;
+    let name = subject.name();
+    let current = after.current.as_ref().map(places::called).unwrap_or_default();
+    output::note(format!("{name}: rolled back: logins use {current} again; open sessions stay as they are"));
+    if let Some(previous) = &after.previous {
+        let (called, until) = (places::called(&previous.credential), output::minute(previous.retire_at));
+        output::note(format!("{called} may be used until {until}, where the other one is refused"));
+        hint::next(&format!("{}, if it is of no use", hint::command("retire", &subject, "--now")));
+    }
     Ok(())
 }

@@ -7,28 +7,47 @@ use crate::cli::desk::Desk;
 use crate::cli::output;
 use crate::cli::progress::Waiting;
 use crate::model::Protocol;
-use crate::rotation::Verification;
+use crate::rotation::{RotationError, Verification};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Arguments {
     #[command(flatten)]
     target: Target,
-    /// By this protocol only: imap, pop3 or submission. May be given more than once; without it, by all that take it.
+    #[command(flatten)]
+    by: By,
+}
+
+/// By which protocols to log in.
+#[derive(Debug, clap::Args)]
+pub(super) struct By {
+    /// Log in by this protocol only: imap, pop3 or submission. May be given more than once; without it, by all that take
+    /// the credential.
     #[arg(long)]
-    protocol: Vec<Protocol>,
+    pub(super) protocol: Vec<Protocol>,
+    /// For a domain: log in to this mailbox of it. Without it, to that of an account that uses the domain's credential.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) mailbox: Option<String>,
 }
 
 pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
     let subject = arguments.target.subject()?;
-    let rotation = desk.rotation();
+    let rotation = desk.rotation().by_mailbox(arguments.by.mailbox.clone());
     let failed = |error| hint::failed(error, &subject);
     let id = rotation.staged(&subject).await.map_err(failed)?;
     let verified = {
         let _waiting = waiting(desk);
-        desk.at_work(rotation.verify(&subject, &id, &arguments.protocol)).await.map_err(failed)?
+        desk.at_work(rotation.verify(&subject, &id, &arguments.by.protocol)).await
+    };
+    let verified = match verified {
+        // It has failed now: it is of no use any more.
+        Err(error @ RotationError::Refused { .. }) => {
+            let next = hint::command("discard", &subject, "");
+            return Err(hint::failed_with(&error, &subject, "logins go on with the current one", &next));
+        }
+        verified => verified.map_err(failed)?,
     };
     tell(&verified);
-    output::note(format!("{}: verified; logins still use the current one", subject.name()));
+    output::note(format!("{}: verified; logins do not use it before it is promoted", subject.name()));
     hint::next(&hint::command("promote", &subject, ""));
     Ok(())
 }
@@ -36,7 +55,12 @@ pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
 /// Shows that the provider is waited for, and why that may take a while.
 pub(super) fn waiting(desk: &Desk) -> Waiting {
     let second = desk.options.second_look.as_secs();
-    Waiting::begin(format!("logging in at the provider; a refusal is looked at again after {second} s"))
+    Waiting::begin(format!("logging in at the provider; what it refuses is tried once more after {second} s"))
+}
+
+/// Shows that the provider is waited for, where one look is enough.
+pub(super) fn waiting_once() -> Waiting {
+    Waiting::begin("logging in at the provider with the one before")
 }
 
 /// A line for each protocol.
@@ -44,7 +68,12 @@ pub(super) fn tell(verified: &Verification) {
     for protocol in &verified.protocols {
         output::line(format!("  {:<10}  logged in", protocol.name()));
     }
-    for note in &verified.notes {
-        output::line(format!("  {note}"));
+    tell_notes(&verified.notes);
+}
+
+/// What stands in the way by some protocol, though not because of the credential.
+pub(super) fn tell_notes(notes: &[String]) {
+    for note in notes {
+        output::line(format!("  not because of it: {note}"));
     }
 }

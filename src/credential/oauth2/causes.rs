@@ -32,7 +32,27 @@ pub(super) fn of_number(number: u64) -> Option<Meaning> {
     NUMBERS.iter().find(|(known, _)| *known == number).map(|(_, meaning)| *meaning)
 }
 
-/// Of a sentence that Google says. It decides over nothing but the words for the operator.
+/// Whether that error word, or the number where there is one that says more, is about the application's own id, secret or
+/// key. Clocks that disagree are no fault of these.
+pub(super) fn is_about_the_application(word: Option<&str>, number: Option<u64>) -> bool {
+    match number {
+        Some(number) if APPLICATION_NUMBERS.contains(&number) => true,
+        Some(number) if of_number(number).is_some() => false,
+        _ => word.is_some_and(|word| APPLICATION_WORDS.contains(&word)),
+    }
+}
+
+/// Whether that sentence of Google's is about a service account's key, which it knows no better word for than
+/// `invalid_grant`.
+pub(super) fn is_about_the_key(text: &str) -> bool {
+    text.contains(KEY_SENTENCE)
+}
+
+const APPLICATION_WORDS: [&str; 2] = ["invalid_client", "deleted_client"];
+const APPLICATION_NUMBERS: [u64; 8] = [70002, 700_011, 700_016, 700_025, 700_027, 7_000_215, 7_000_218, 7_000_222];
+const KEY_SENTENCE: &str = "Invalid JWT Signature";
+
+/// Of a sentence that Google says. It decides over the words for the operator, and no more than [`is_about_the_key`].
 pub(super) fn of_sentence(text: &str) -> Option<Meaning> {
     SENTENCES.iter().find(|(part, _)| text.contains(part)).map(|(_, meaning)| *meaning)
 }
@@ -133,7 +153,7 @@ const SENTENCES: &[(&str, Meaning)] = &[
         ),
     ),
     (
-        "Invalid JWT Signature",
+        KEY_SENTENCE,
         meaning(
             Permanent,
             "Google does not know the service account's key",

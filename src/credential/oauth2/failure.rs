@@ -58,6 +58,7 @@ struct Told {
     clock: Option<SignedDuration>,
     /// Nothing but another refresh token helps.
     wants_other_token: bool,
+    about_the_application: bool,
 }
 
 impl TokenFailure {
@@ -139,6 +140,12 @@ impl TokenFailure {
         self.0.wants_other_token
     }
 
+    /// Whether the authority definitely does not take the application for the one it says it is: what it showed (secret, key
+    /// or id) is wrong, has expired, or is not known there. Another secret of the application may do better, and nothing else.
+    pub fn is_about_the_application(&self) -> bool {
+        self.0.about_the_application
+    }
+
     /// How far the authority's clock is ahead of ours, if the signature was refused for that.
     pub(super) fn clock(&self) -> Option<SignedDuration> {
         self.0.clock
@@ -159,6 +166,7 @@ impl Told {
             retry_after: None,
             clock: None,
             wants_other_token: false,
+            about_the_application: false,
         }
     }
 }
@@ -247,6 +255,9 @@ fn of_error(answer: &HttpAnswer, form: &[(&str, Secret)], members: Members) -> T
         wants_other_token: error.as_deref() == Some("invalid_grant")
             && sent("refresh_token")
             && kind != FailureKind::Transient,
+        about_the_application: kind == FailureKind::Permanent
+            && (causes::is_about_the_application(error.as_deref(), number)
+                || sent("assertion") && causes::is_about_the_key(&text)),
         text: if is_known { String::new() } else { text },
         ..Told::new(kind, cause.to_owned(), remedy)
     }

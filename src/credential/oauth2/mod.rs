@@ -5,6 +5,7 @@
 //! - [`Tokens`]: access tokens, ready when they are wanted. [`TokenFailure`]: why there is none.
 //! - [`Request`], [`Granted`]: one exchange with a token endpoint, for those who have a grant of their own.
 //! - [`DeviceCode`], [`AuthorizationCode`]: the two ways to a refresh token, for a person at a browser.
+//! - [`successor`]: the next version, with another proof; [`new_key`]: a proof that is made here.
 //! - [`TokenEndpoint`]: the HTTP that is handed in. [`RefreshTokens`]: where refresh tokens are kept, handed in, too.
 
 mod answer;
@@ -15,8 +16,10 @@ mod device_code;
 mod failure;
 mod keys;
 mod member;
+mod new_key;
 mod record;
 mod request;
+mod succession;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -33,7 +36,9 @@ pub use answer::Granted;
 pub use authorization_code::{AuthorizationCode, Redirected};
 pub use device_code::DeviceCode;
 pub use failure::{FailureKind, TokenFailure};
+pub use new_key::{KEY_BITS, new_key, thumbprint};
 pub use request::Request;
+pub use succession::{is_made_here, kept_in, kept_under, proof, successor, with_key_made_here};
 pub use tokens::{AccessToken, TokenOptions, Tokens, Wanted};
 
 /// An OAuth2 credential.
@@ -84,8 +89,8 @@ pub enum Authentication {
 pub enum Grant {
     /// The application's own (RFC 6749 section 4.4): it may act as the mailboxes that an administrator gave it.
     ClientCredentials,
-    /// A person's, by a refresh token (RFC 6749 section 6). The token is no part of this: it is kept under the
-    /// credential's id, since it changes.
+    /// A person's, by a refresh token (RFC 6749 section 6). The token is no part of this, since it changes: it is kept under
+    /// the id of the version that the person consented to ([`kept_under`]).
     RefreshToken,
     /// A service account's with domain-wide delegation (RFC 7523 section 2.1; Google, "Using OAuth 2.0 for Server to Server
     /// Applications"): `client_id` is its address, and its key signs for one mailbox at a time.
@@ -143,7 +148,7 @@ pub enum HttpError {
     TooLong(usize),
 }
 
-/// Where refresh tokens are kept, each under the id of its credential. All nodes share it.
+/// Where refresh tokens are kept, each under the id of the credential that a person consented to. All nodes share it.
 #[async_trait]
 pub trait RefreshTokens: Send + Sync + fmt::Debug {
     /// The token as it is kept now; as of the last write anywhere if `latest`.

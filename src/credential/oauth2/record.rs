@@ -11,7 +11,7 @@ use super::{Authentication, Grant, OAuth2};
 use crate::credential::{CredentialError, CredentialVersion};
 use crate::model::{CredentialKind, Material, Secret, StoredCredential, secret};
 
-const GRANT: &str = "grant";
+pub(super) const GRANT: &str = "grant";
 const TENANT: &str = "tenant";
 const CLIENT_ID: &str = "client-id";
 const CLIENT_SECRET: &str = "client-secret";
@@ -19,6 +19,8 @@ const CLIENT_SECRET_EXPIRES: &str = "client-secret-expires";
 const CERTIFICATE: &str = "certificate";
 const PRIVATE_KEY: &str = "private-key";
 const KEY_ID: &str = "key-id";
+/// Under which id the refresh token is kept; its own, where it is not said.
+pub(super) const REFRESH_TOKEN: &str = "refresh-token-of";
 
 /// The most bytes that an application's secret may have; Microsoft's have 40.
 const CLIENT_SECRET_BYTES_MAX: usize = 4096;

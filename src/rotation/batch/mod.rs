@@ -212,9 +212,11 @@ impl Ticket {
             RotationError::Directory(_) => Outcome::Store,
             RotationError::Step(StepError::Overlap { .. }) => Outcome::Overlap,
             RotationError::Step(StepError::Failed { .. }) | RotationError::Refused { .. } => Outcome::Refused,
-            RotationError::Step(_) => Outcome::Conflict,
+            RotationError::Step(_) | RotationError::StillUsed { .. } => Outcome::Conflict,
             RotationError::Missing(_) => Outcome::Missing,
-            RotationError::Reason(_) | RotationError::NothingToVerify { .. } => Outcome::Unusable,
+            RotationError::Reason(_) | RotationError::NothingToVerify { .. } | RotationError::OtherMailbox { .. } => {
+                Outcome::Unusable
+            }
             RotationError::Unverified { .. } => Outcome::Unverified,
             RotationError::RolledBack { .. } => Outcome::RolledBack,
         };

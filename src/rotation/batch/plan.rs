@@ -207,9 +207,8 @@ impl Batch {
 
 fn at_limit(slots: &Slots, count: usize, max: u32) -> String {
     let named = |label: &String, id: &String| if label.is_empty() { id.clone() } else { format!("{label:?}") };
-    let mut labels: Vec<String> =
-        slots.leftovers.iter().take(LABELS_MAX).map(|left| named(&left.label, &left.id)).collect();
-    let more = slots.leftovers.len().saturating_sub(LABELS_MAX);
+    let mut labels: Vec<String> = slots.to_delete().take(LABELS_MAX).map(|left| named(&left.label, &left.id)).collect();
+    let more = slots.to_delete().count().saturating_sub(LABELS_MAX);
     if more > 0 {
         labels.push(format!("{more} more"));
     }
@@ -278,7 +277,15 @@ mod tests {
     fn at_the_provider_s_limit_nothing_is_begun_and_what_is_begun_goes_on() {
         let mut slots = Slots::of(stored("old"));
         let (id, label, by) = ("l1".to_owned(), "scanner 2024".to_owned(), "alice@desk".to_owned());
-        slots.leftovers.push(Leftover { id, label, since: NOW, by, why: LeftoverReason::Retired });
+        slots.leftovers.push(Leftover {
+            id,
+            label,
+            since: NOW,
+            by,
+            why: LeftoverReason::Retired,
+            until: None,
+            upstream: None,
+        });
         slots.elsewhere = 1;
         assert_eq!(seen(&slots, "new", Some(4), NOW), Prospect::Rotate);
         assert_eq!(seen(&slots, "new", Some(3), NOW), Prospect::Limit { count: 3, max: 3 });

@@ -119,6 +119,8 @@ pub(super) enum Answered {
 
 struct Registered {
     application: Application,
+    /// What it may prove itself by besides.
+    more: Vec<ApplicationProof>,
     secret_is_over: bool,
 }
 
@@ -215,14 +217,37 @@ impl Book {
 impl Book {
     pub(super) fn register(&mut self, application: Application) {
         let id = application.client_id.clone();
-        self.applications.insert(id, Registered { application, secret_is_over: false });
+        self.applications.insert(id, Registered { application, more: Vec::new(), secret_is_over: false });
     }
 
     pub(super) fn set_secret(&mut self, client_id: &str, secret: Secret) -> bool {
         let Some(registered) = self.applications.get_mut(client_id) else { return false };
         registered.application.authentication = ApplicationProof::Secret(secret);
+        registered.more.clear();
         registered.secret_is_over = false;
         true
+    }
+
+    pub(super) fn add_proof(&mut self, client_id: &str, proof: ApplicationProof) -> bool {
+        self.applications.get_mut(client_id).map(|registered| registered.more.push(proof)).is_some()
+    }
+
+    pub(super) fn remove_proof(&mut self, client_id: &str, proof: &ApplicationProof) -> bool {
+        let Some(registered) = self.applications.get_mut(client_id) else { return false };
+        if let Some(index) = registered.more.iter().position(|other| other.is(proof)) {
+            registered.more.remove(index);
+            return true;
+        }
+        let is_first = registered.application.authentication.is(proof) && !registered.more.is_empty();
+        if is_first {
+            registered.application.authentication = registered.more.remove(0);
+        }
+        is_first
+    }
+
+    /// What an application may prove itself by besides what it was registered with.
+    pub(super) fn more_proofs(&self, client_id: &str) -> &[ApplicationProof] {
+        self.applications.get(client_id).map_or(&[], |registered| &registered.more)
     }
 
     pub(super) fn expire_secret(&mut self, client_id: &str) -> bool {

@@ -54,6 +54,17 @@ pub enum ApplicationProof {
     Certificate(String),
 }
 
+impl ApplicationProof {
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Public, Self::Public) => true,
+            (Self::Secret(one), Self::Secret(other)) => one == other,
+            (Self::Certificate(one), Self::Certificate(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
 /// A set of mailboxes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mailboxes {
@@ -144,6 +155,16 @@ impl Sandbox {
     /// The application now has this secret, and no other. Says whether it is registered.
     pub fn set_application_secret(&self, client_id: &str, secret: Secret) -> bool {
         self.state().book.set_secret(client_id, secret)
+    }
+
+    /// The application may prove itself by this, too, as by a second secret or certificate. Says whether it is registered.
+    pub fn add_application_proof(&self, client_id: &str, proof: ApplicationProof) -> bool {
+        self.state().book.add_proof(client_id, proof)
+    }
+
+    /// The application may prove itself by this no more; by the last one it always may. Says whether it could.
+    pub fn remove_application_proof(&self, client_id: &str, proof: &ApplicationProof) -> bool {
+        self.state().book.remove_proof(client_id, proof)
     }
 
     /// The application's secret has ended. Says whether it is registered.

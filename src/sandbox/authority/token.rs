@@ -88,10 +88,19 @@ impl Book {
         }
     }
 
-    /// Whether the application is who it says it is (RFC 6749 section 2.3, RFC 7523 section 2.2).
+    /// Whether the application is who it says it is, by any of its proofs (RFC 6749 section 2.3, RFC 7523 section 2.2).
     fn check_proof(&self, application: &Application, wish: &Wish<'_>) -> Result<(), Denial> {
+        let denied = self.check_one(application, &application.authentication, wish);
+        let others = self.more_proofs(&application.client_id);
+        denied.or_else(|denial| {
+            let mut others = others.iter();
+            others.find_map(|proof| self.check_one(application, proof, wish).ok()).ok_or(denial)
+        })
+    }
+
+    fn check_one(&self, application: &Application, proof: &ApplicationProof, wish: &Wish<'_>) -> Result<(), Denial> {
         let (secret, assertion) = (wish.form.secret("client_secret"), wish.form.text("client_assertion"));
-        match (&application.authentication, secret, assertion) {
+        match (proof, secret, assertion) {
             (ApplicationProof::Public, None, None) => Ok(()),
             (ApplicationProof::Public, ..) => Err(Denial::ProofOfPublicClient),
             (_, None, None) => Err(Denial::NoProof),
@@ -210,10 +219,14 @@ impl Book {
         let assertion = Assertion::parse(wish.text("assertion")?)?;
         let account = self.application(assertion.claim("iss").unwrap_or_default());
         let account = account.ok_or(Denial::AssertionSubject)?.clone();
-        let ApplicationProof::Certificate(certificate) = &account.authentication else {
-            return Err(Denial::AssertionSignature);
-        };
-        assertion.prove_service_account(certificate, wish.url, self.now())?;
+        let proofs = std::iter::once(&account.authentication).chain(self.more_proofs(&account.client_id));
+        let checks = proofs.map(|proof| match proof {
+            ApplicationProof::Certificate(certificate) => {
+                assertion.prove_service_account(certificate, wish.url, self.now())
+            }
+            ApplicationProof::Public | ApplicationProof::Secret(_) => Err(Denial::AssertionSignature),
+        });
+        checks.reduce(|one, other| one.or_else(|denial| other.map_err(|_| denial))).unwrap_or(Ok(()))?;
         let protocols = protocols(self.face, assertion.claim("scope").unwrap_or_default())?;
         // Without a subject it is nobody's mailbox: a token, and good for none.
         let Some(subject) = assertion.claim("sub") else {

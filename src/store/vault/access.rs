@@ -16,7 +16,7 @@ use super::super::StoreError;
 use super::Vault;
 use super::failure::Failure;
 use super::requests::Plain;
-use super::servers::{READ_FEED, Reach};
+use super::servers::{READ_FEED, Reach, WRITE_USAGE};
 use crate::model::Secret;
 
 /// Between two logins, where the token that the first one obtained was refused as well.
@@ -125,6 +125,8 @@ impl Vault {
             Err(Trouble::Login(error)) => self.health.failed(error),
             // Records are what clients wait for, and whether these are denied, too, is not known yet.
             Err(Trouble::Denied(_)) if operation == READ_FEED => {}
+            // No client waits for what a node tells of itself: one whose policy is an older one serves as well as before.
+            Err(Trouble::Denied(_)) if operation == WRITE_USAGE => {}
             // Where nothing is granted, or mounted, a node is as badly off as without a server.
             Err(Trouble::Denied(advice)) => self.health.failed(&StoreError::Config(advice.clone())),
             Err(Trouble::Request(failure)) if failure.is_of_one_server() || *failure == Failure::NotMounted => {

@@ -78,11 +78,12 @@ impl Announcements {
 }
 
 impl Vault {
-    /// Tells the feed and the peers that a record was written. Not so of a token, which a node may write and the feed not:
-    /// whoever needs another node's asks for the latest.
+    /// Tells the feed and the peers that a record was written. Not so of what a node may write, who may not write the feed:
+    /// whoever needs another node's token asks for the latest, and what a node tells of itself no other node reads.
     pub(super) async fn announce(&self, id: &RecordId, version: Version) {
-        if id.kind() == RecordKind::Token {
-            return;
+        match id.kind() {
+            RecordKind::Account | RecordKind::Client | RecordKind::Tenant => {}
+            RecordKind::Token | RecordKind::Usage => return,
         }
         match timeout(ANNOUNCE_TIMEOUT, self.announced(id, version)).await {
             Ok(Ok(())) => {}

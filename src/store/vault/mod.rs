@@ -39,7 +39,7 @@ use self::feed::Announcements;
 use self::kv::{Attempt, Entry};
 use self::login::Tokens;
 use self::requests::Plain;
-use self::servers::{Reach, Servers};
+use self::servers::{Reach, Servers, WRITE_USAGE};
 use super::{Expected, Health, OpenError, Record, Store, StoreError, Version, check_size};
 use crate::model::{RecordId, RecordKind, Secret};
 
@@ -137,10 +137,11 @@ impl Vault {
             Expected::Absent => 0,
             Expected::Version(Version(version)) => version,
         };
+        let operation = if id.kind() == RecordKind::Usage { WRITE_USAGE } else { "write" };
         let mut doubt = "";
         let (deadline, mut pause) = (Instant::now() + WRITE_TIMEOUT, PAUSE_MIN);
         loop {
-            let outcome = match self.set("write", &id.to_string(), attempt.fields(value), version).await {
+            let outcome = match self.set(operation, &id.to_string(), attempt.fields(value), version).await {
                 Ok(version) => return Ok(Version(version)),
                 Err(Trouble::Request(Failure::Conflict)) => self.entry_in_place_of(version, id).await,
                 Err(Trouble::Request(Failure::TooLarge)) => {

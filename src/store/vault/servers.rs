@@ -30,6 +30,9 @@ const HEDGE_AFTER: Duration = Duration::from_millis(300);
 /// A look at the feed: made often, and what it is answered is no secret.
 pub(super) const READ_FEED: &str = "read_feed";
 
+/// The operation that tells who uses what: no client waits for it.
+pub(super) const WRITE_USAGE: &str = "write_usage";
+
 /// The time of each request, by operation: a histogram.
 const SECONDS: &str = "locum_store_request_seconds";
 /// Requests that failed, by operation and cause.

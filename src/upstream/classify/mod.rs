@@ -48,19 +48,6 @@ impl Cause {
         }
     }
 
-    /// Whether another credential might do better.
-    pub fn is_about_the_credential(self) -> bool {
-        match self {
-            Self::AuthBad | Self::Token | Self::AuthPolicy => true,
-            Self::ProtocolOff
-            | Self::MailboxMap
-            | Self::Limited
-            | Self::Refused
-            | Self::Untrusted
-            | Self::Unavailable => false,
-        }
-    }
-
     /// Whether it passes without anybody's doing.
     pub fn is_transient(self) -> bool {
         match self {

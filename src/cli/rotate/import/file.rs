@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::path::Path;
 
-use crate::cli::account::check_name;
+use crate::cli::account::{check_label, check_name};
 use crate::cli::csv_file::{self, Record, Table};
 use crate::cli::exit::{self, Failure};
 use crate::credential;
@@ -20,9 +20,6 @@ const STDIN: &str = "-";
 
 /// What a column of secrets may be called.
 const SECRET: &[&str] = &["secret", "app-password", "password"];
-
-/// No portal shows more of a label.
-const LABEL_CHARS_MAX: usize = 200;
 
 /// What a file says.
 #[derive(Debug, Default)]
@@ -115,10 +112,9 @@ impl Columns {
         credential::new_app_password(&secret, format, String::new(), "", Timestamp::UNIX_EPOCH)
             .map_err(|error| error.to_string())?;
         let optional = |column: Option<usize>| column.map(|column| record.text(column)).transpose();
-        let label = optional(self.label)?.unwrap_or_default().to_owned();
-        if label.chars().any(char::is_control) || label.chars().count() > LABEL_CHARS_MAX {
-            return Err(format!("its label has a control character, or more than {LABEL_CHARS_MAX} characters"));
-        }
+        let label = optional(self.label)?.filter(|label| !label.is_empty());
+        let label = label.map(check_label).transpose().map_err(|error| error.to_string())?.unwrap_or_default();
+        let label = label.to_owned();
         let upstream = optional(self.upstream)?.filter(|upstream| !upstream.is_empty()).map(str::to_owned);
         Ok(Some(Row { line: record.line, account, secret, label, upstream }))
     }
@@ -181,7 +177,7 @@ mod tests {
                 (6, "it has 4 values where the first line has 3"),
                 (7, "a quote is opened and not closed"),
                 (8, "the app password contains a control character or a line break"),
-                (9, "its label has a control character"),
+                (9, "a label must have 1 to 200 characters"),
                 (10, "the app password is empty"),
                 (11, "it is not in UTF-8"),
                 (12, "a quote is opened and not closed"),

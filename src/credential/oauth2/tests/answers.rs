@@ -251,6 +251,30 @@ fn a_refresh_token_is_dead_by_invalid_grant_alone() {
 }
 
 #[test]
+fn what_is_about_the_application_itself_is_told_apart() {
+    let about = |status: u16, body: &str, field| {
+        Granted::from_answer(&answer(status, body), &form(field)).unwrap_err().is_about_the_application()
+    };
+    for code in [70002, 700_011, 700_016, 700_025, 700_027, 7_000_215, 7_000_218, 7_000_222] {
+        assert!(
+            about(401, &format!(r#"{{"error":"invalid_client","error_codes":[{code}]}}"#), "client_secret"),
+            "{code}"
+        );
+    }
+    for code in [50057, 65001, 700_024, 7_000_112] {
+        let body = format!(r#"{{"error":"invalid_client","error_codes":[{code}]}}"#);
+        assert!(!about(401, &body, "client_secret"), "{code}");
+    }
+    assert!(about(401, r#"{"error":"invalid_client"}"#, "client_secret"));
+    assert!(about(401, r#"{"error":"invalid_client","error_codes":[1]}"#, "client_secret"));
+    assert!(!about(503, r#"{"error":"invalid_client"}"#, "client_secret"), "an authority in trouble is not definite");
+    let of_key = r#"{"error":"invalid_grant","error_description":"Invalid JWT Signature."}"#;
+    assert!(about(400, of_key, "assertion"));
+    assert!(!about(400, of_key, "refresh_token"));
+    assert!(!about(400, r#"{"error":"invalid_grant"}"#, "assertion"));
+}
+
+#[test]
 fn nothing_that_was_sent_is_repeated() {
     for field in ["client_secret", "client_assertion", "assertion", "refresh_token", "code", "device_code"] {
         for said in ["canary-7f3a~Secret", "CANARY-7F3A~SECRET", "x canary-7f3a...", "'nary-7f3a~Secret'"] {

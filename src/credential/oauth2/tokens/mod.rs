@@ -28,6 +28,7 @@ use tokio::time::{Instant, timeout};
 use self::flights::Order;
 use self::life::Age;
 use self::shelf::{Entry, Key, Shelf};
+use self::trouble::Trouble;
 use super::failure::FailureKind;
 use super::{OAuth2, RefreshTokens, TokenEndpoint, TokenFailure};
 use crate::credential::CredentialVersion;
@@ -78,8 +79,10 @@ impl Default for TokenOptions {
 /// For what a token is wanted.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// Which version of the credential it is; its id is what its refresh token is kept under.
+    /// Which version of the credential it is.
     pub version: CredentialVersion,
+    /// Under which id its refresh token is kept, if it needs one: versions that differ in their proof alone share one.
+    pub kept_under: String,
     /// The credential.
     pub credential: OAuth2,
     /// Who issues the token.
@@ -156,6 +159,14 @@ impl Tokens {
         }
         let asked = self.ask(wanted, Some(refused))?;
         self.wait(asked).await.map(Some)
+    }
+
+    /// Forgets why there was no token, if it was for something that somebody may have mended: whoever asks next asks the
+    /// authority. What the authority asked to wait for stands.
+    pub fn forgive(&self, wanted: &Wanted) {
+        if let Some(entry) = self.shelf().get_mut(&Key::of(wanted)) {
+            entry.trouble = entry.trouble.take().filter(Trouble::passes);
+        }
     }
 
     /// What there is now, with a request ordered if it takes one. `refused` is as good as none.

@@ -23,7 +23,7 @@ const LOOKS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(500), Durati
 impl Tokens {
     pub(super) async fn refresh(&self, key: &Key, wanted: &Wanted) -> Result<Granted, TokenFailure> {
         self.save(key).await?;
-        let id = &wanted.version.id;
+        let id = &wanted.kept_under;
         let mut token = self.kept(key, id).await?;
         let mut answered = self.present(key, wanted, &token).await;
         if answered.granted.as_ref().is_err_and(TokenFailure::wants_other_token) {

@@ -51,6 +51,11 @@ impl Trouble {
         (now < self.until).then_some(&self.failure)
     }
 
+    /// Whether time alone may end it.
+    pub(super) fn passes(&self) -> bool {
+        self.failure.kind() == FailureKind::Transient
+    }
+
     /// Whether it is the same trouble: nobody needs to hear of it again.
     pub(super) fn is_like(&self, failure: &TokenFailure) -> bool {
         self.failure.kind() == failure.kind()

@@ -171,6 +171,7 @@ fn wanted(grant: Grant, id: &str) -> Wanted {
     let credential = OAuth2 { tenant: Some("contoso.com".into()), client_id: "app".into(), authentication, grant };
     Wanted {
         version: credential.version(id),
+        kept_under: id.to_owned(),
         credential,
         authority: authority("https://login.example.com/{tenant}/token"),
         subject: "alice@contoso.com".into(),

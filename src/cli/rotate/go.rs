@@ -1,0 +1,75 @@
+//! `locum rotate run`: the whole sequence for one account.
+
+use std::io::{self, IsTerminal};
+
+use anyhow::Result;
+
+use super::stage::{New, Staged};
+use super::verify::{self, By};
+use super::{Target, hint, promote};
+use crate::cli::desk::Desk;
+use crate::cli::{output, places};
+use crate::model::Slots;
+use crate::rotation::{Given, Rotated, RotationError, Subject};
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Arguments {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    by: By,
+    #[command(flatten)]
+    new: New,
+}
+
+pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
+    let subject = arguments.target.subject()?;
+    let rotation = desk.rotation().by_mailbox(arguments.by.mailbox.clone());
+    let failed = |error| hint::failed(error, &subject);
+    let before = rotation.slots(&subject).await.map_err(failed)?;
+    if arguments.new.is_given() || (before.next.is_none() && io::stdin().is_terminal()) {
+        match arguments.new.stage(desk, &rotation, &subject).await? {
+            Staged::Next(_) if arguments.new.is_to_be_uploaded() => {
+                hint::next(&hint::command("run", &subject, ""));
+                return Ok(());
+            }
+            Staged::Next(_) => {}
+            Staged::Current => {
+                output::note(format!("{}: this is the current one already; nothing is done", subject.name()));
+                return Ok(());
+            }
+        }
+    } else if let Some(next) = &before.next {
+        let called = places::called(&next.credential);
+        output::note(format!("{}: goes on with {called}, {}", subject.name(), hint::how_far(next)));
+    }
+    let staged = rotation.slots(&subject).await.map_err(failed)?;
+    let done = {
+        let _waiting = verify::waiting(desk);
+        desk.at_work(rotation.run(&subject, Given::Staged, &arguments.by.protocol)).await
+    };
+    match done {
+        Ok(Rotated { notes, .. }) => {
+            verify::tell_notes(&notes);
+            promote::tell_promoted(&rotation.slots(&subject).await.map_err(failed)?, &subject);
+            Ok(())
+        }
+        Err(error @ RotationError::Refused { .. }) => {
+            let what = "it is discarded, and logins go on with the one before; delete it in the provider's portal";
+            Err(hint::failed_with(&error, &subject, what, &tick_off(&staged, &subject)))
+        }
+        Err(error @ RotationError::RolledBack { .. }) => {
+            let what = "logins go on with the one before";
+            Err(hint::failed_with(&error, &subject, what, &hint::command("status", &subject, "")))
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// The command that ticks off what was staged, once it is deleted in the portal.
+fn tick_off(staged: &Slots, subject: &Subject) -> String {
+    match &staged.next {
+        Some(next) => hint::deleted(subject, &next.credential.label, &next.credential.id),
+        None => hint::command("status", subject, ""),
+    }
+}

@@ -1,0 +1,167 @@
+//! `locum rotate status`: how far rotations are, who began them, and what to type next.
+
+use anyhow::Result;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::hint;
+use crate::cli::desk::Desk;
+use crate::cli::exit::{self, Failure};
+use crate::cli::output;
+use crate::cli::places::{self, Held, Places};
+use crate::model::{CredentialKind, HistoryEntry};
+use crate::rotation::{Inventory, Subject};
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Arguments {
+    /// The account; or a domain with an @ before it.
+    #[arg(value_name = "ACCOUNT", required_unless_present_any = ["all", "domain"])]
+    name: Option<String>,
+    /// This kind of credential only: app-password or oauth2.
+    #[arg(long)]
+    kind: Option<CredentialKind>,
+    /// All accounts and domains.
+    #[arg(long, conflicts_with_all = ["name", "domain"])]
+    all: bool,
+    /// All accounts of a domain.
+    #[arg(long, conflicts_with = "name")]
+    domain: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One rotation as JSON has it.
+#[derive(Debug, Serialize)]
+struct View<'h> {
+    /// The account, or `@` and a domain.
+    name: String,
+    upstream: &'h str,
+    state: String,
+    #[serde(flatten)]
+    places: Places,
+    at_provider: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at_provider_max: Option<u32>,
+    elsewhere: u32,
+    history: &'h [HistoryEntry],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_command: Option<String>,
+    /// From when on that is of use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_command_from: Option<Timestamp>,
+}
+
+pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> Result<()> {
+    let (mut held, unread) = match &arguments.name {
+        Some(name) => (places::of_one(&desk.directory, name).await?, 0),
+        None => places::of_all(&desk.directory, arguments.domain.as_deref()).await?,
+    };
+    held.retain(|held| arguments.kind.is_none_or(|kind| kind == held.subject.kind()));
+    let now = Timestamp::now();
+    if arguments.json {
+        output::json(&held.iter().map(|held| view(desk, held, now)).collect::<Vec<_>>())?;
+    } else if let Some(name) = &arguments.name {
+        show_all(desk, &held, name, now);
+    } else {
+        table(desk, &held, now);
+    }
+    if unread > 0 {
+        return Err(Failure::new(exit::DATA, format!("{unread} records cannot be read")).into());
+    }
+    Ok(())
+}
+
+fn view<'h>(desk: &Desk, held: &'h Held, now: Timestamp) -> View<'h> {
+    let Held { subject, upstream, slots } = held;
+    let inventory = inventory(desk, held);
+    let next = hint::of_places(slots, subject, &desk.options, now);
+    let (next_command, next_command_from) = next.map_or((None, None), |(command, from)| (Some(command), from));
+    View {
+        name: places::typed(subject),
+        upstream,
+        state: places::state(slots, now),
+        places: Places::of(subject.kind(), slots),
+        at_provider: inventory.count,
+        at_provider_max: inventory.max,
+        elsewhere: inventory.elsewhere,
+        history: &slots.history,
+        next_command,
+        next_command_from,
+    }
+}
+
+fn inventory<'h>(desk: &Desk, held: &'h Held) -> Inventory<'h> {
+    let profile = desk.profiles.get(&held.upstream).map(|profile| &**profile);
+    Inventory::of(&held.slots, held.subject.kind(), profile)
+}
+
+fn show_all(desk: &Desk, held: &[Held], name: &str, now: Timestamp) {
+    if held.is_empty() {
+        output::note(format!("{} has no such credential of its own", name.trim()));
+        let subject = Subject::app_password(name.trim());
+        return hint::next(&hint::command("stage", &subject, ""));
+    }
+    for (number, held) in held.iter().enumerate() {
+        if number > 0 {
+            output::line("");
+        }
+        show(desk, held, now);
+    }
+}
+
+fn show(desk: &Desk, held: &Held, now: Timestamp) {
+    let Held { subject, upstream, slots } = held;
+    let line = |what: &str, text: String| output::line(format!("{what:<12}{text}"));
+    line("account", format!("{} at {upstream}, {}", places::typed(subject), subject.kind()));
+    match &slots.current {
+        Some(current) => {
+            let verified = current.verified.map(|at| format!(", verified {}", output::minute(at))).unwrap_or_default();
+            line(
+                "current",
+                format!("{}, since {}{verified}", places::called(current), output::minute(current.created)),
+            );
+        }
+        None => line("current", "none".to_owned()),
+    }
+    for (what, text) in places::lines(slots) {
+        line(what, text);
+    }
+    line("at provider", places::counted(&inventory(desk, held)));
+    for (number, entry) in slots.history.iter().rev().enumerate() {
+        line(if number == 0 { "history" } else { "" }, places::done(entry));
+    }
+    match hint::of_places(slots, subject, &desk.options, now) {
+        Some((command, Some(from))) => line("next", format!("{command}, after {}", output::minute(from))),
+        Some((command, None)) => line("next", command),
+        None => line("next", "nothing to be done".to_owned()),
+    }
+}
+
+fn table(desk: &Desk, held: &[Held], now: Timestamp) {
+    let row = |held: &Held| {
+        let Held { subject, slots, .. } = held;
+        let began = slots.next.as_ref().map(|next| (next.since, next.by.clone()));
+        let began = began.or_else(|| slots.history.last().map(|entry| (entry.at, entry.by.clone())));
+        let (since, by) = began.map(|(at, by)| (output::minute(at).to_string(), by)).unwrap_or_default();
+        let inventory = inventory(desk, held);
+        let max = inventory.max.map(|max| format!(" of {max}")).unwrap_or_default();
+        let next = hint::of_places(slots, subject, &desk.options, now);
+        let next = next.map(|(command, from)| match from {
+            Some(from) => format!("{command}, after {}", output::minute(from)),
+            None => command,
+        });
+        [
+            places::typed(subject),
+            subject.kind().to_string(),
+            places::state(slots, now),
+            since,
+            by,
+            format!("{}{max}", inventory.count),
+            next.unwrap_or_default(),
+        ]
+    };
+    let rows = held.iter().map(row).collect();
+    let header = ["ACCOUNT", "KIND", "STATE", "LAST STEP", "BY", "AT PROVIDER", "NEXT"];
+    output::table(header, rows, "there is no such account; see `locum account list`");
+}
