@@ -33,6 +33,8 @@ pub(super) const TEMPORARY: u8 = 75;
 pub(super) const DENIED: u8 = 77;
 /// The configuration, or a file it names, is wrong (`EX_CONFIG`).
 pub(super) const CONFIG: u8 = 78;
+/// Part of it is done, and the rest failed for good. `sysexits.h` has no word for that, and ends one below.
+pub(super) const PARTIAL: u8 = 79;
 
 /// An error of the command line itself, with the exit code that it asks for.
 #[derive(Debug)]

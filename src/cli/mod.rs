@@ -6,6 +6,7 @@
 mod account;
 mod check;
 mod client;
+mod csv_file;
 mod demo;
 mod desk;
 mod exit;

@@ -1,6 +1,7 @@
 //! Floor 3: rotation: one credential takes the place of another, and no client notices.
 //!
 //! - [`machine`]: the steps, pure. [`Rotation`]: takes them for real, each durable before its effect is relied on.
+//! - [`batch`]: many of them, a bounded number at once at each provider; [`Turns`] see to that.
 //! - [`schedule`]: what is due. [`Alerts`]: what somebody has to know. [`Keeper`]: what a node does by itself.
 //! - [`HookOptions`]: a program of the site's own that makes, sets or deletes credentials.
 //! - [`upkeep`]: what changes the places outside of a rotation, pure, too. [`Inventory`]: what exists at the provider.
@@ -11,6 +12,7 @@
 //! be deleted there. **Invariant:** no step takes a working credential out of reach of a login.
 
 mod alerts;
+pub mod batch;
 mod by_hook;
 mod hook;
 mod inventory;
@@ -22,6 +24,7 @@ mod runner;
 pub mod schedule;
 mod subject;
 mod token;
+mod turns;
 pub mod upkeep;
 mod usage;
 mod verify;
@@ -40,6 +43,7 @@ pub use options::{KeeperOptions, MaxAges, Options, WebhookOptions};
 pub use point::{Point, Unwatched, Witness};
 pub use runner::{Given, Rotated, Rotation};
 pub use subject::{Record, Subject};
+pub use turns::{Turn, Turns};
 pub use usage::{LIVE_FOR, Reports, Retired, StillUsed, UsageOptions, UsageWriter, clear_old_reports, still_used};
 pub use verify::Verification;
 

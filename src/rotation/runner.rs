@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::machine::{self, Actor, Done, Promotion, Staging, StepError};
-use super::{Options, Point, Retired, RotationError, Subject, Witness, upkeep};
+use super::{Options, Point, Retired, RotationError, Subject, Turn, Witness, upkeep};
 use crate::audit::{Audit, Event};
 use crate::broker::{Broker, Directory, DirectoryError, KeptTokens};
 use crate::credential::oauth2::kept_in;
@@ -18,7 +19,7 @@ use crate::upstream::Upstreams;
 const TRIES_MAX: usize = 8;
 
 /// Rotates credentials.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Rotation {
     pub(super) directory: Directory,
     pub(super) broker: Arc<Broker>,
@@ -27,6 +28,7 @@ pub struct Rotation {
     audit: Audit,
     actor: String,
     witness: Arc<dyn Witness>,
+    turn: Option<Arc<Turn>>,
     pub(super) mailbox: Option<String>,
 }
 
@@ -61,7 +63,8 @@ impl Rotation {
         options: Options,
     ) -> Self {
         let witness = Arc::new(super::Unwatched);
-        Self { directory, broker, upstreams, options, audit, actor: actor.to_owned(), witness, mailbox: None }
+        let actor = actor.to_owned();
+        Self { directory, broker, upstreams, options, audit, actor, witness, turn: None, mailbox: None }
     }
 
     /// The same, with a mailbox by which the credentials of whole domains are verified.
@@ -76,6 +79,20 @@ impl Rotation {
     pub fn watched_by(mut self, witness: Arc<dyn Witness>) -> Self {
         self.witness = witness;
         self
+    }
+
+    /// The same for one of many: it logs in while it has its turn, and lets others pass while it waits.
+    #[must_use]
+    pub fn in_turn(&self, turn: Turn) -> Self {
+        Self { turn: Some(Arc::new(turn)), ..self.clone() }
+    }
+
+    /// Waits, and lets others pass meanwhile.
+    pub(super) async fn rest(&self, wait: Duration) {
+        match &self.turn {
+            Some(turn) => turn.rest(wait).await,
+            None => tokio::time::sleep(wait).await,
+        }
     }
 
     pub(super) fn pass(&self, point: Point) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::machine::{self, StepError};
 use super::{Point, Rotation, RotationError, Subject, backoff, listed};
@@ -63,7 +63,7 @@ impl Rotation {
             }
             if let Some(refused) = &next.refused {
                 let left = (refused.at + self.options.second_look).duration_since(Timestamp::now());
-                sleep(Duration::try_from(left).unwrap_or_default()).await;
+                self.rest(Duration::try_from(left).unwrap_or_default()).await;
             }
             match self.log_in(subject, Slot::Next, protocols).await {
                 Ok(verification) => {
@@ -152,7 +152,7 @@ impl Rotation {
                 return Err(RotationError::Unverified { cause: why, passes: true });
             }
             if !meant.is_empty() {
-                sleep(wait).await;
+                self.rest(wait).await;
             }
             tries += 1;
         }

@@ -236,7 +236,12 @@ impl Sandbox {
 
     /// Whether this secret was ever presented as a password or token, in whatever login, let in or not.
     pub fn was_presented(&self, secret: &Secret) -> bool {
-        self.state().was_presented(secret)
+        self.times_presented(secret) > 0
+    }
+
+    /// How often this secret was presented.
+    pub fn times_presented(&self, secret: &Secret) -> usize {
+        self.state().times_presented(secret)
     }
 
     /// Serves a protocol on a listener until told to stop; returns when its connections are closed. Dropping the future

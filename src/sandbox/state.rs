@@ -13,7 +13,7 @@ use super::{Account, Behaviour, Face, Login, Outcome, Sent};
 use crate::model::{Attempt, CredentialKind, Protocol, Secret, normalise};
 
 /// Logins and messages that are remembered; older ones are forgotten.
-const LOGINS_MAX: usize = 10_000;
+const LOGINS_MAX: usize = 100_000;
 const SENT_MAX: usize = 1_000;
 
 /// An account and its mail.
@@ -41,8 +41,8 @@ impl Held {
 pub(super) struct State {
     accounts: HashMap<String, Held>,
     logins: VecDeque<Login>,
-    /// Every secret ever presented, once. Never forgotten: "was it ever presented?" must have an answer.
-    presented: Vec<Secret>,
+    /// Every secret ever presented, and how often. Never forgotten: "was it ever presented?" must have an answer.
+    presented: Vec<(Secret, usize)>,
     sent: VecDeque<Sent>,
     /// No password is taken any more, whoever's.
     pub(super) passwords_are_off: bool,
@@ -85,8 +85,8 @@ impl State {
         self.sent.iter().cloned().collect()
     }
 
-    pub(super) fn was_presented(&self, secret: &Secret) -> bool {
-        self.presented.contains(secret)
+    pub(super) fn times_presented(&self, secret: &Secret) -> usize {
+        self.presented.iter().find(|(presented, _)| presented == secret).map_or(0, |(_, times)| *times)
     }
 
     /// Judges an attempt and remembers it.
@@ -156,8 +156,9 @@ impl State {
     }
 
     pub(super) fn record(&mut self, protocol: Protocol, attempt: &Attempt, outcome: Outcome) {
-        if !self.was_presented(&attempt.proof) {
-            self.presented.push(attempt.proof.clone());
+        match self.presented.iter_mut().find(|(presented, _)| *presented == attempt.proof) {
+            Some((_, times)) => *times += 1,
+            None => self.presented.push((attempt.proof.clone(), 1)),
         }
         if self.logins.len() == LOGINS_MAX {
             self.logins.pop_front();

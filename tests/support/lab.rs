@@ -125,6 +125,7 @@ impl Plan {
         write(&path.join("upstreams.crt"), &self.trusted.concat());
 
         let text = format!("name = \"{NAME}\"\n{}{REST}{}{}", self.store, listeners(), self.toml);
+        write(&path.join("locum.toml"), &text);
         let mut config = Config::parse(&text, &path.join("locum.toml")).unwrap();
         self.tune.into_iter().for_each(|tune| tune(&mut config));
         let store = match self.writer {
@@ -289,6 +290,11 @@ impl Lab {
         config.audit.path = None;
         tune(&mut config);
         Node::start(config, Arc::clone(&self.client_tls)).await
+    }
+
+    /// What an operator would run by.
+    pub(crate) fn toml(&self) -> String {
+        fs::read_to_string(self.path("locum.toml")).unwrap()
     }
 
     /// A file of Locum's.

@@ -1,21 +1,15 @@
-//! A list of accounts in a CSV file (RFC 4180), as spreadsheets and directories write them: quoted or not, with commas,
-//! semicolons or tabs, with a byte order mark. What is wrong with one line costs no other.
+//! A list of accounts in a CSV file, and what is preferred for them. What is wrong with one line costs no other.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
-use csv::{ByteRecord, ReaderBuilder};
-
 use crate::cli::account::check_name;
+use crate::cli::csv_file::{self, Record, Table};
 use crate::cli::exit::{self, Failure};
 use crate::cli::kinds::Kinds;
 use crate::model::normalise;
-
-/// Some hundred thousand accounts with all that a directory says of them.
-const BYTES_MAX: u64 = 64 << 20;
 
 /// What a file says.
 #[derive(Debug, Default)]
@@ -40,34 +34,19 @@ pub(super) struct Row {
 /// # Errors
 /// If the file is none.
 pub(super) fn read(path: &Path) -> Result<List, Failure> {
-    let failed =
-        |error: std::io::Error| Failure::new(exit::NOT_FOUND, format!("cannot read {}: {error}", path.display()));
-    let mut bytes = Vec::new();
-    File::open(path).map_err(failed)?.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > BYTES_MAX {
-        let message = format!("{} is longer than {} MiB: cut it into parts", path.display(), BYTES_MAX >> 20);
-        return Err(Failure::new(exit::DATA, message));
-    }
+    let file = File::open(path)
+        .map_err(|error| Failure::new(exit::NOT_FOUND, format!("cannot read {}: {error}", path.display())))?;
+    let bytes = csv_file::read(file, &path.display())?;
     parse(&bytes).map_err(|why| Failure::new(exit::DATA, format!("{}: {why}", path.display())))
 }
 
 fn parse(bytes: &[u8]) -> Result<List, String> {
-    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
-        return Err("it is in UTF-16: save it as CSV in UTF-8".to_owned());
-    }
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let head = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let delimiter = [b',', b';', b'\t'].into_iter().max_by_key(|it| (count(head, *it), *it == b','));
-    let delimiter = delimiter.unwrap_or(b',');
-    let mut records = Records { bytes, delimiter, account: None, at: 0, line: 1 };
-    let header = records.next().map(|record| record.fields).unwrap_or_default();
-    let column = |name: &str| header.iter().position(|field| field.trim_ascii().eq_ignore_ascii_case(name.as_bytes()));
-    let account = column("account").ok_or("its first line must name the columns, one of them \"account\"")?;
-    let columns = Columns { account, prefer: column("prefer"), count: header.len() };
-    records.account = Some(account);
+    let table = Table::of(bytes)?;
+    let account = table.column(&["account"])?.ok_or("its first line must name the columns, one of them \"account\"")?;
+    let columns = Columns { account, prefer: table.column(&["prefer"])? };
 
     let (mut list, mut seen) = (List::default(), HashMap::new());
-    for record in records {
+    for record in table.records(&[account]) {
         let line = record.line;
         match columns.row(&record) {
             Ok(None) => {}
@@ -88,91 +67,26 @@ fn parse(bytes: &[u8]) -> Result<List, String> {
     Ok(list)
 }
 
-fn count(text: &[u8], byte: u8) -> usize {
-    text.iter().filter(|it| **it == byte).count()
-}
-
 /// Where what is wanted stands.
 struct Columns {
     account: usize,
     prefer: Option<usize>,
-    count: usize,
 }
 
 impl Columns {
     /// What a record says; `None` if nothing.
     fn row(&self, record: &Record) -> Result<Option<Row>, String> {
-        let fields = &record.fields;
-        if record.is_open {
-            return Err("a quote is opened and not closed".to_owned());
-        }
-        if fields.iter().all(|field| field.trim_ascii().is_empty()) {
+        if record.is_blank()? {
             return Ok(None);
         }
-        if fields.iter().skip(self.count).any(|field| !field.trim_ascii().is_empty()) {
-            let (count, expected) = (fields.len(), self.count);
-            return Err(format!("it has {count} values where the first line has {expected}; put quotes around a list"));
-        }
-        let text = |column: usize| {
-            let field = fields.get(column).unwrap_or_default();
-            std::str::from_utf8(field).map(str::trim).map_err(|_| "it is not in UTF-8".to_owned())
-        };
-        let account = text(self.account)?;
+        let account = record.text(self.account)?;
         if account.is_empty() {
             return Err("it names no account".to_owned());
         }
         let account = check_name(account).map_err(|error| error.to_string())?.to_owned();
-        let prefer = self.prefer.map(text).transpose()?.filter(|prefer| !prefer.is_empty());
+        let prefer = self.prefer.map(|column| record.text(column)).transpose()?.filter(|prefer| !prefer.is_empty());
         let prefer = prefer.map(str::parse).transpose().map_err(|why| format!("what is preferred: {why}"))?;
         Ok(Some(Row { line: record.line, account, prefer }))
-    }
-}
-
-/// The records of a file.
-struct Records<'b> {
-    bytes: &'b [u8],
-    delimiter: u8,
-    /// The column in which no line can end.
-    account: Option<usize>,
-    at: usize,
-    line: u64,
-}
-
-struct Record {
-    line: u64,
-    fields: ByteRecord,
-    /// Whether its first line opens a quote by mistake. Such a quote would eat up the lines behind it, to the next one or
-    /// the end, so the record ends with that line.
-    is_open: bool,
-}
-
-impl Iterator for Records<'_> {
-    type Item = Record;
-
-    fn next(&mut self) -> Option<Record> {
-        // Blank lines are passed over by the reader, which then counts them as the record's.
-        while let [b'\n' | b'\r', ..] = &self.bytes[self.at..] {
-            self.line += u64::from(self.bytes[self.at] == b'\n');
-            self.at += 1;
-        }
-        let rest = &self.bytes[self.at..];
-        let mut reader = ReaderBuilder::new();
-        reader.has_headers(false).flexible(true).delimiter(self.delimiter).buffer_capacity(1 << 10);
-        let (mut reader, mut fields) = (reader.from_reader(rest), ByteRecord::new());
-        // Reading from memory does not fail, and a record may have any length.
-        if rest.is_empty() || !reader.read_byte_record(&mut fields).unwrap_or(false) {
-            return None;
-        }
-        let end = usize::try_from(reader.position().byte()).unwrap_or(usize::MAX).min(rest.len());
-        let first = rest[..end].iter().position(|byte| *byte == b'\n').map_or(end, |at| at + 1);
-        let account = self.account.and_then(|column| fields.get(column)).unwrap_or_default();
-        let goes_on = first < end || end == rest.len() && !rest.ends_with(b"\n");
-        let is_open = goes_on && (count(&rest[..end], b'"') % 2 == 1 || account.contains(&b'\n'));
-        let end = if is_open { first } else { end };
-        let line = self.line;
-        self.line += count(&rest[..end], b'\n') as u64;
-        self.at += end;
-        Some(Record { line, fields, is_open })
     }
 }
 

@@ -6,6 +6,7 @@ pub(super) mod crash;
 mod due;
 mod go;
 pub(super) mod hint;
+mod import;
 mod leave;
 mod oauth2;
 mod promote;
@@ -47,6 +48,8 @@ pub(super) enum Command {
     Export(oauth2::Export),
     /// Let nodes try again what the provider refused.
     Retry(Target),
+    /// Rotate the app passwords of many accounts, with the new ones from a CSV file: each is staged, verified and promoted.
+    Import(import::Import),
     /// Show what is due: what is too old, ends, was begun and not ended, or is to be deleted at the provider.
     Due(due::Arguments),
     /// Say how many app passwords the portal shows in all, those that are none of ours among them.
@@ -96,6 +99,7 @@ pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
         Command::Verify(arguments) => verify::run(&desk, arguments).await,
         Command::Promote(arguments) => promote::promote(&desk, arguments).await,
         Command::Rollback(arguments) => promote::roll_back(&desk, arguments).await,
+        Command::Import(arguments) => import::run(&desk, arguments).await,
         Command::Retire(arguments) => retire::run(&desk, arguments).await,
         Command::Discard(arguments) => leave::discard(&desk, arguments).await,
         Command::Deleted(arguments) => leave::deleted(&desk, arguments).await,

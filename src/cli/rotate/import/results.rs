@@ -1,0 +1,95 @@
+//! The result file: a line for each row, written when the row is done with, so that whatever ends the program leaves what
+//! was done. It must never hold a secret, nor take the place of a file that is something else.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::cli::exit::{self, Failure};
+use crate::rotation::batch::Finished;
+
+/// The names of the columns, by which such a file is known again.
+const HEADER: [&str; 9] =
+    ["line", "account", "outcome", "cause", "credential", "previous", "previous-label", "label", "time"];
+
+/// It names accounts: those are for nobody else.
+const OWNER_ONLY: u32 = 0o600;
+
+/// The file, open.
+#[derive(Debug)]
+pub(super) struct Results {
+    file: File,
+    path: PathBuf,
+}
+
+impl Results {
+    /// Begins it, in place of an older one.
+    ///
+    /// # Errors
+    /// If there is another file in its place, or it cannot be made.
+    pub(super) fn create(path: &Path, input: Option<&Path>) -> Result<Self, Failure> {
+        let cannot = |why: String| {
+            Failure::new(exit::CANNOT_CREATE, format!("cannot make the result file {}: {why}", path.display()))
+        };
+        let failed = |error: io::Error| cannot(error.to_string());
+        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(OWNER_ONLY).open(path);
+        let mut file = open.map_err(failed)?;
+        let found = file.metadata().map_err(failed)?;
+        let place = |metadata: &std::fs::Metadata| (metadata.dev(), metadata.ino());
+        if input.and_then(|input| input.metadata().ok()).is_some_and(|input| place(&input) == place(&found)) {
+            return Err(cannot("it is the file that is imported; name another with --result".to_owned()));
+        }
+        if found.is_file() && found.len() > 0 && !is_one(&file) {
+            return Err(cannot("there is another file; move it away, or name another with --result".to_owned()));
+        }
+        if found.is_file() {
+            file.set_len(0).map_err(failed)?;
+            io::Seek::rewind(&mut file).map_err(failed)?;
+        }
+        let mut results = Self { file, path: path.to_owned() };
+        results.write(HEADER).map_err(failed)?;
+        Ok(results)
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// One row, all of it or nothing.
+    pub(super) fn add(&mut self, finished: &Finished) -> io::Result<()> {
+        let Finished { ticket, outcome, cause, at, .. } = finished;
+        let (line, at) = (ticket.line.to_string(), format!("{at:.0}"));
+        let (before, before_label) =
+            ticket.before.as_ref().map_or(("", ""), |before| (before.id.as_str(), before.label.as_str()));
+        let credential = ticket.credential.as_deref().unwrap_or_default();
+        self.write([
+            &line,
+            &ticket.account,
+            outcome.name(),
+            cause,
+            credential,
+            before,
+            before_label,
+            &ticket.label,
+            &at,
+        ])
+    }
+
+    fn write(&mut self, fields: [&str; HEADER.len()]) -> io::Result<()> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(fields)?;
+        let bytes = writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
+        self.file.write_all(&bytes)?;
+        self.file.flush()
+    }
+}
+
+/// Whether a file begins as these do.
+fn is_one(file: &File) -> bool {
+    let header = HEADER.join(",");
+    let mut first = String::new();
+    let read = BufReader::new(file.take(header.len() as u64 + 1)).read_line(&mut first);
+    read.is_ok() && first.trim_end() == header
+}
