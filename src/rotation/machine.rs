@@ -479,6 +479,13 @@ fn is_done(slots: &Slots, op: &str) -> bool {
     slots.previous.as_ref().is_some_and(|previous| previous.op == op)
 }
 
+/// Whether the last change of what is current was to go back.
+pub fn is_rolled_back(slots: &Slots) -> bool {
+    let changes = ["promoted", "replaced", "rolled back"];
+    let last = slots.history.iter().rev().find(|entry| changes.contains(&entry.step.as_str()));
+    last.is_some_and(|entry| entry.step == "rolled back")
+}
+
 /// How far a next credential is, in one word.
 pub fn state_name(state: &NextState) -> &'static str {
     match state {

@@ -89,10 +89,8 @@ impl Keeper {
         let mut told = HashSet::new();
         loop {
             tokio::time::sleep(self.rotation.options.keeper.round_every).await;
-            let until = self.began.elapsed();
-            match self.round(from, until).await {
+            match self.round(&mut from).await {
                 Ok(found) => {
-                    from = until;
                     self.tell(&found.due, &mut told);
                     let now = Timestamp::now().as_millisecond() as f64 / 1000.0;
                     metrics::gauge!("locum_keeper_round_timestamp_seconds").set(now);
@@ -103,8 +101,10 @@ impl Keeper {
         }
     }
 
-    /// One look through all records, a page at a time. Those accounts are logged in to whose time comes within these times.
-    async fn round(&self, from: Duration, until: Duration) -> Result<Found, DirectoryError> {
+    /// One look through all records, a page at a time. Those are logged in to whose time has come since `from`, which is moved
+    /// on once each of them was: what ails the rest of the records is no reason to log in again.
+    async fn round(&self, from: &mut Duration) -> Result<Found, DirectoryError> {
+        let (began, until) = (*from, self.began.elapsed());
         let mut found = Found::default();
         let mut after = None;
         loop {
@@ -117,7 +117,7 @@ impl Keeper {
                 self.see_account(account, &mut found).await;
             }
             // All are named before any is begun: what is asked of the ledger is not asked across a login.
-            let meant = |account: &&Account| self.comes_up(&account.name, from, until) && !self.is_used(account);
+            let meant = |account: &&Account| self.comes_up(&account.name, began, until) && !self.is_used(account);
             let looks: Vec<_> = accounts.iter().filter(meant).map(|account| self.look_slowly(account)).collect();
             stream::iter(looks).buffer_unordered(LOOKS_AT_ONCE).collect::<()>().await;
             after = page.next;
@@ -125,10 +125,14 @@ impl Keeper {
                 break;
             }
         }
+        *from = until;
         loop {
             let page = self.rotation.directory.tenants_page(after.as_ref(), PAGE).await?;
             for tenant in page.records {
                 self.see_tenant(&tenant.record, &mut found).await;
+                if self.comes_up(&tenant.record.domain, began, until) {
+                    self.look_at_tenant(&tenant.record).await;
+                }
             }
             after = page.next;
             if after.is_none() {
@@ -232,7 +236,7 @@ impl Keeper {
         times(until, position, every) > times(from, position, every)
     }
 
-    /// Whether clients logged in with all that is current there, within the interval.
+    /// Whether a client logged in with what is current there, of whichever kind, within the interval.
     fn is_used(&self, account: &Account) -> bool {
         let Some(every) = self.rotation.options.keeper.verify_every else { return true };
         let since = Timestamp::now() - every;
