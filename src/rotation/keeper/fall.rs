@@ -114,6 +114,7 @@ impl Keeper {
     async fn roll_back(&self, subject: &Subject, fall: &Fall, cause: &str) {
         let Fall { current, previous, refusals, at } = fall;
         let reason = format!("the provider refused it {refusals} times and takes the one before: {cause}");
+        let _step = self.step.lock().await;
         match self.rotation.roll_back_from(subject, current, previous, &reason).await {
             Ok(Done::Before) => tracing::debug!(%subject, "somebody else saw to it"),
             Ok(Done::Now) => {

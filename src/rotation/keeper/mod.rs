@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +45,8 @@ pub struct Keeper {
     rotation: Rotation,
     ledger: Ledger,
     alerts: Alerts,
+    /// Held while a step is taken.
+    step: Mutex<()>,
     /// Other in each process, so that two nodes do not log in at the same moment.
     spread: RandomState,
     began: Instant,
@@ -68,10 +71,11 @@ impl Keeper {
             metrics::Unit::Seconds,
             "When all records were last looked through, by the clock of this node."
         );
-        Self { rotation, ledger, alerts, spread: RandomState::new(), began: Instant::now() }
+        Self { rotation, ledger, alerts, step: Mutex::default(), spread: RandomState::new(), began: Instant::now() }
     }
 
-    /// Does so until `stop`. Where it may not change records it tells what clients meet with, and no more.
+    /// Does so until `stop`, but for a step that is being taken: it may be written already, and its audit event is not. Where
+    /// it may not change records it tells what clients meet with, and no more.
     pub async fn run(self, stop: CancellationToken) {
         let keeping = async {
             tokio::join!(self.watch(), async {
@@ -80,7 +84,14 @@ impl Keeper {
                 }
             })
         };
-        let _: Option<((), ())> = stop.run_until_cancelled(keeping).await;
+        let mut keeping = std::pin::pin!(keeping);
+        if stop.run_until_cancelled(&mut keeping).await.is_none() {
+            tokio::select! {
+                biased;
+                _ = self.step.lock() => {}
+                _ = &mut keeping => {}
+            }
+        }
     }
 
     /// Looks through all records again and again.
@@ -172,6 +183,7 @@ impl Keeper {
         if used.iter().any(|used| used.credential == *id && used.live > 0) {
             return tracing::debug!(%subject, %id, "the one before is still in use");
         }
+        let _step = self.step.lock().await;
         match self.rotation.retire(subject, false).await {
             Ok(_) => tracing::info!(%subject, %id, "the one before is retired"),
             Err(error) if error.is_transient() => tracing::debug!(%subject, %error, "retired later"),
