@@ -370,16 +370,19 @@ pub fn supersede(slots: &mut Slots, credential: StoredCredential, actor: Actor<'
     remember(slots, actor, "replaced", &id, Some("by one for something else"));
 }
 
-/// Makes the previous credential the current one again, and the current one the previous: one write.
+/// Makes the previous credential the current one again, and the current one the previous: one write. Nodes try it anew,
+/// whatever they know against it: the one that is gone back to may be the one that was gone back from before.
 pub fn roll_back(slots: &mut Slots, reason: &str, grace: Duration, actor: Actor<'_>) -> Result<Done, StepError> {
     let previous = slots.previous.take().ok_or(StepError::NoPrevious)?;
     if !previous.usable {
         slots.previous = Some(previous);
         return Err(StepError::Replaced);
     }
-    let id = previous.credential.id.clone();
-    let before = slots.current.replace(previous.credential);
-    slots.previous = before.map(|before| set_aside(before, previous.op, grace, true, actor));
+    let Previous { mut credential, op, .. } = previous;
+    credential.retries += 1;
+    let id = credential.id.clone();
+    let before = slots.current.replace(credential);
+    slots.previous = before.map(|before| set_aside(before, op, grace, true, actor));
     remember(slots, actor, "rolled back", &id, Some(reason));
     Ok(Done::Now)
 }

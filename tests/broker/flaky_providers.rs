@@ -3,10 +3,12 @@
 
 use jiff::SignedDuration;
 use locum::model::{Protocol, Secret};
+use locum::rotation::Subject;
 use locum::sandbox::Behaviour;
 
 use crate::keeper::{OTHER, THIRD, alerts, current, enter, events, hasty, promote, slots, until};
 use crate::support::{Doors, Lab, Plan};
+use crate::usage::operator;
 
 const FIRST: &str = "zxcvbnmlkjhgfdsa";
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -79,4 +81,23 @@ async fn what_one_node_went_back_to_another_one_does_not_go_back_from() {
     assert_eq!(ids, (old.clone(), new), "clients are let in, and an operator decides");
     let told = events(&lab, "alert").into_iter().filter(|it| it["kind"] == "fell-back" && it["credential"] == *old);
     assert_eq!(told.count(), 1);
+}
+
+#[tokio::test]
+async fn what_an_operator_goes_back_to_is_tried_though_it_was_refused_twice() {
+    let lab = Plan::new().tune(hasty).start().await;
+    let alice = &lab.alice;
+    let (new, old) = promote(&lab, alice, OTHER, HOUR).await;
+    for _ in 0..2 {
+        enter(&lab, alice).await;
+    }
+    until("it is rolled back", async || current(&lab, alice).await == old).await;
+
+    // The provider knows it by now.
+    lab.gmail.sandbox.add_password(&alice.address, Secret::new(OTHER));
+    let (_, operator) = operator(&lab);
+    operator.roll_back(&Subject::app_password(&alice.address), "it was right").await.unwrap();
+    enter(&lab, alice).await;
+    let used = events(&lab, "upstream").pop().unwrap();
+    assert_eq!((&used["credential"], &used["slot"]), (&new.into(), &serde_json::Value::Null), "{used}");
 }
