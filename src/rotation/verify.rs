@@ -55,7 +55,7 @@ impl Rotation {
             };
             match next.state {
                 NextState::Failed { cause, .. } => return Err(RotationError::Refused { cause }),
-                NextState::Applying { until } if Timestamp::now() < until => {
+                NextState::Applying { until } if machine::is_at_work(until, Timestamp::now()) => {
                     return Err(StepError::Applying { until }.into());
                 }
                 NextState::Staged if next.replaces => return Err(StepError::NotSet.into()),
@@ -63,7 +63,8 @@ impl Rotation {
             }
             if let Some(refused) = &next.refused {
                 let left = (refused.at + self.options.second_look).duration_since(Timestamp::now());
-                self.rest(Duration::try_from(left).unwrap_or_default()).await;
+                // No longer than that, whatever the clock was when it was put down.
+                self.rest(Duration::try_from(left).unwrap_or_default().min(self.options.second_look)).await;
             }
             match self.log_in(subject, Slot::Next, protocols).await {
                 Ok(verification) => {

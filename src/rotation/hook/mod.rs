@@ -296,7 +296,20 @@ mod tests {
         assert!(matches!(&hung, HookError::TimedOut { stderr, .. } if stderr == "working"), "{hung}");
         // One in the background that holds our pipe does not hold us.
         assert_eq!(asked(r#"sleep 50 & echo '{"secret":"abc"}'"#, LONG).await, Ok("abc".to_owned()));
+        // Nor does one that has left its group, as the shared connection of an ssh does.
+        assert_eq!(asked(r#"setsid sleep 5 & echo '{"secret":"abc"}'"#, LONG).await, Ok("abc".to_owned()));
         assert!(began.elapsed() < LONG);
+    }
+
+    #[tokio::test]
+    async fn one_that_does_not_listen_holds_up_nobody() {
+        // More than a pipe takes, to a program that neither reads it nor keeps it open.
+        let command = ["/bin/sh", "-c", "exec 0<&-; sleep 0.2"].map(str::to_owned).to_vec();
+        let options = HookOptions { command, timeout: LONG, actions: Vec::new(), environment: Vec::new() };
+        let ended = process::run(&options, &[b'x'; 1 << 20], LONG).await.unwrap();
+        assert!(ended.status.success() && ended.stdout.is_empty());
+        let early = asked(r#"echo '{"secret":"abc"}'; exec 1>&- 2>&-; sleep 0.2"#, LONG).await;
+        assert_eq!(early, Ok("abc".to_owned()));
     }
 
     #[tokio::test]
