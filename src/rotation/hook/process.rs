@@ -94,7 +94,8 @@ pub(super) async fn run(options: &HookOptions, input: &[u8], left: Duration) -> 
         if !were_closed && let Ok(closed) = timeout(PIPES_TIME_MAX, pipes).await {
             closed?;
         }
-        status.map_err(|error| HookError::CannotStart { program: program.clone(), cause: error.to_string() })
+        // It was at work, whatever became of it.
+        status.map_err(|error| HookError::Exited { how: error.to_string(), stderr: String::new() })
     };
     let worked = timeout(left, work).await;
     match worked {

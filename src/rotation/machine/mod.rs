@@ -395,6 +395,11 @@ pub(super) fn leave(slots: &mut Slots, credential: StoredCredential, why: Leftov
     }
     let StoredCredential { id, label, .. } = credential;
     let by = actor.by.to_owned();
+    // Handed in again and given up again, it has one name in the portal, and is to be looked for once.
+    let is_alike = |left: &Leftover| left.label == label && left.why == why && left.upstream.is_none();
+    if why == LeftoverReason::Discarded && !label.is_empty() {
+        slots.leftovers.retain(|left| !is_alike(left));
+    }
     slots.leftovers.push(Leftover { id, label, since: actor.at, by, why, until: None, upstream: None });
 }
 

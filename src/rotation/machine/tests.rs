@@ -94,6 +94,18 @@ fn a_cause_is_put_down_once_and_nothing_in_it_is_long() {
 }
 
 #[test]
+fn what_is_given_up_again_and_again_is_to_be_deleted_once() {
+    let mut slots = Slots::of(stored("a"));
+    for (id, label) in [("b", "x"), ("c", "x"), ("d", "y"), ("e", ""), ("f", "")] {
+        let credential = StoredCredential { label: label.to_owned(), ..stored(id) };
+        stage(&mut slots, Staging { credential, op: id.to_owned(), replaces: false }, ALICE).unwrap();
+        discard(&mut slots, id, None, ALICE).unwrap();
+    }
+    let left: Vec<_> = slots.leftovers.iter().map(|left| (&*left.id, &*left.label)).collect();
+    assert_eq!(left, [("c", "x"), ("d", "y"), ("e", ""), ("f", "")]);
+}
+
+#[test]
 fn a_claim_of_a_clock_that_was_wrong_holds_up_nobody() {
     let mut slots = Slots::of(stored("a"));
     staged(&mut slots, "b", "hook-b", true).unwrap();
