@@ -143,7 +143,7 @@ impl Case<'_> {
             let run = self.run_all();
             self.holds(None);
             let slots = self.scene.slots(self.number);
-            if self.is_done(&slots) {
+            if self.is_done(&slots, point) {
                 // What is done is not done once more: no way back that goes forward, no other password in its place.
                 if matches!(point, Point::Promoted | Point::RolledBack) && self.flow != Broken {
                     assert_eq!((run.code, &slots.current), (Some(0), &ended.current), "{:?} {run:#?}", self.flow);
@@ -226,7 +226,7 @@ impl Case<'_> {
     }
 
     /// Whether all is as it has to be in the end.
-    fn is_done(&self, slots: &Slots) -> bool {
+    fn is_done(&self, slots: &Slots, point: Point) -> bool {
         let secret_of = |stored: &locum::model::StoredCredential| stored.material.part("secret").unwrap().clone();
         let current = secret_of(slots.current.as_ref().unwrap());
         let (old, new) = (Secret::new(OLD), Secret::new(self.new_password()));
@@ -238,8 +238,15 @@ impl Case<'_> {
             Broken | RolledBack => current == old && is_alone && slots.previous.is_some(),
             Made => {
                 let previous = slots.previous.as_ref().map(|previous| secret_of(&previous.credential));
-                let one = current != old && live.contains(&current) && live.len() == 2;
-                one && is_alone && previous == Some(old) && slots.leftovers.is_empty()
+                // Of one that was asked for and never put down it is known by which label to look for it, whether it was
+                // made or not.
+                let (made, named) = match point {
+                    Point::Asked => (2, 1),
+                    Point::Answered => (3, 1),
+                    _ => (2, 0),
+                };
+                let all = current != old && live.contains(&current) && live.len() == made;
+                all && is_alone && previous == Some(old) && slots.leftovers.len() == named
             }
             Set => {
                 let ends = slots.previous.as_ref().is_some_and(|previous| !previous.usable);

@@ -177,7 +177,7 @@ mod tests {
                 (6, "it has 4 values where the first line has 3"),
                 (7, "a quote is opened and not closed"),
                 (8, "the app password contains a control character or a line break"),
-                (9, "a label must have 1 to 200 characters"),
+                (9, "a label must not be longer than 200 characters or contain control characters"),
                 (10, "the app password is empty"),
                 (11, "it is not in UTF-8"),
                 (12, "a quote is opened and not closed"),
