@@ -44,11 +44,10 @@ struct Text(#[serde(with = "secret::in_record")] Secret);
 pub(super) fn read(request: &Request<'_>, ended: Ended) -> Result<Option<Made>, HookError> {
     let Ended { status, stdout, stderr } = ended;
     let answer: Result<Answer, _> = serde_json::from_slice(&stdout);
-    let mut secrets: Vec<Secret> = request.secret.into_iter().cloned().collect();
-    match &answer {
-        Ok(answer) => secrets.extend(answer.secret.iter().map(|Text(secret)| secret.clone())),
-        Err(_) => secrets.extend(words_in(&stdout).map(Secret::new)),
-    }
+    let secrets = match &answer {
+        Ok(answer) => request.secret.into_iter().chain(answer.secret.iter().map(|Text(it)| it)).cloned().collect(),
+        Err(_) => secrets_in(request.secret, &stdout),
+    };
     let words = || shown(&stderr, &secrets);
     match answer {
         Ok(Answer { error: Some(message), secret: None, retry, .. }) => {
@@ -90,6 +89,11 @@ fn fit(label: &str, secret: &Secret) -> Option<String> {
     let label = label.trim();
     let tells = secret.expose_text().is_some_and(|secret| !secret.is_empty() && label.contains(secret));
     (!label.is_empty() && !tells).then(|| label.to_owned())
+}
+
+/// What was sent, and what may be secret in an answer that cannot be read.
+pub(super) fn secrets_in(sent: Option<&Secret>, answer: &[u8]) -> Vec<Secret> {
+    sent.cloned().into_iter().chain(words_in(answer).map(Secret::new)).collect()
 }
 
 /// What may be secret in an answer that cannot be read.

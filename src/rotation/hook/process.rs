@@ -11,8 +11,9 @@ use tokio::process::Command;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::answer::shown;
+use super::answer::{secrets_in, shown};
 use super::{HookError, HookOptions};
+use crate::model::Secret;
 
 /// The most that an answer may have: a secret and a label have a hundredth of it.
 pub(super) const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -51,7 +52,13 @@ impl Drop for Group {
     }
 }
 
-pub(super) async fn run(options: &HookOptions, input: &[u8], left: Duration) -> Result<Ended, HookError> {
+/// `secret` is what the input has of them: it is in nothing that is shown.
+pub(super) async fn run(
+    options: &HookOptions,
+    input: &[u8],
+    secret: Option<&Secret>,
+    left: Duration,
+) -> Result<Ended, HookError> {
     let (program, arguments) = options.command.split_first().ok_or(HookError::NotConfigured)?;
     let mut command = Command::new(program);
     command.args(arguments).env_clear().envs(options.environment.iter().map(|(name, value)| (name, value)));
@@ -105,7 +112,10 @@ pub(super) async fn run(options: &HookOptions, input: &[u8], left: Duration) -> 
             let _ = timeout(END_TIME_MAX, child.wait()).await;
             Err(match failed {
                 Ok(Err(error)) => error,
-                _ => HookError::TimedOut { after: options.timeout, stderr: shown(&said, &[]) },
+                _ => {
+                    let stderr = shown(&said, &secrets_in(secret, &answered));
+                    HookError::TimedOut { after: options.timeout, stderr }
+                }
             })
         }
     }
