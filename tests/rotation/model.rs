@@ -14,8 +14,8 @@ use locum::rotation::machine::{self, Actor, Done, Promotion, Staging, StepError,
 /// The clock moves by this. A grace is three of these, the time that a command has is one, and its claim two.
 const TICK: Duration = Duration::from_secs(60);
 
-/// How often the clock moves.
-const TICKS_MAX: u8 = 4;
+/// How often the clock moves: often enough for a grace to end.
+const TICKS_MAX: u8 = 3;
 
 /// What the provider is like, and how its passwords are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
