@@ -96,7 +96,7 @@ async fn what_an_operator_goes_back_to_is_tried_though_it_was_refused_twice() {
     // The provider knows it by now.
     lab.gmail.sandbox.add_password(&alice.address, Secret::new(OTHER));
     let (_, operator) = operator(&lab);
-    operator.roll_back(&Subject::app_password(&alice.address), "it was right").await.unwrap();
+    operator.roll_back(&Subject::app_password(&alice.address), &new, "it was right").await.unwrap();
     enter(&lab, alice).await;
     let used = events(&lab, "upstream").pop().unwrap();
     assert_eq!((&used["credential"], &used["slot"]), (&new.into(), &serde_json::Value::Null), "{used}");

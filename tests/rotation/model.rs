@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use locum::credential;
 use locum::model::{AppPasswordFormat, LeftoverReason, NextState, Secret, Slots, StoredCredential};
-use locum::rotation::machine::{self, Actor, Done, Promotion, Staging, StepError};
+use locum::rotation::machine::{self, Actor, Done, Promotion, Staging, StepError, Unstaged};
 
 /// The clock moves by this. A grace is three of these, the time that a command has is one, and its claim two.
 const TICK: Duration = Duration::from_secs(60);
@@ -203,7 +203,7 @@ impl World {
     fn has_given_up(&mut self, name: &str, until: u8) {
         let actor = Actor { by: "x", at: at(self.ticks) };
         let put_down = match self.kind {
-            Kind::ManyByCommand => machine::answered_not(&mut self.slots, name, at(until), false, actor),
+            Kind::ManyByCommand => machine::answered_not(&mut self.slots, name, at(until), Unstaged::Perhaps, actor),
             Kind::One => machine::not_applied(&mut self.slots, name, at(until), false, actor),
             Kind::ManyByHand => Ok(Done::Before),
         };
@@ -284,7 +284,7 @@ impl World {
                 answered.has_done(name);
                 let until = self.slots.leftovers.iter().find(|left| left.id == name).and_then(|left| left.until);
                 let none = |slots: &mut Slots, actor: Actor<'_>| {
-                    machine::answered_not(slots, name, until.unwrap_or(at(0)), true, actor)
+                    machine::answered_not(slots, name, until.unwrap_or(at(0)), Unstaged::None, actor)
                 };
                 push("is told that none is made", self.take(none).map(|world| world.with(who, Worker::Begun)));
                 push("is answered", Ok(answered.with(who, Worker::Answered(name.to_owned()))));
@@ -337,12 +337,17 @@ impl World {
                 found.push((format!("the operator {what}"), world));
             }
         };
-        push("retires", self.take(|slots, actor| machine::retire(slots, false, actor)));
-        push("discards", self.take(|slots, actor| machine::discard(slots, None, actor)));
+        if let Some(id) = self.slots.previous.as_ref().map(|previous| previous.credential.id.clone()) {
+            push("retires", self.take(|slots, actor| machine::retire(slots, &id, false, actor)));
+        }
+        if let Some(id) = self.slots.next.as_ref().map(|next| next.credential.id.clone()) {
+            push("discards", self.take(|slots, actor| machine::discard(slots, &id, None, actor)));
+        }
         push("lets it be tried again", self.try_again());
         // Nobody rolls back to what the provider does not take: the runner looks first.
-        if self.slots.previous.as_ref().is_some_and(|previous| self.alive.contains(&previous.credential.id)) {
-            let back = self.take(|slots, actor| machine::roll_back(slots, "so", TICK * 3, actor));
+        let previous = self.slots.previous.as_ref().map(|previous| previous.credential.id.clone());
+        if let Some(id) = previous.filter(|id| self.alive.contains(id)) {
+            let back = self.take(|slots, actor| machine::roll_back(slots, &id, "so", TICK * 3, actor));
             push("rolls back", back);
         }
         for left in &self.slots.leftovers {
