@@ -48,7 +48,9 @@ pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<()> {
         output::note(format!("note: {warning}"));
     }
     let (listeners, upstreams) = (config.listeners.len(), config.upstreams.len());
-    output::line(format!("{}: good ({listeners} listeners, {upstreams} upstreams)", path.display()));
+    let counted = |count: usize, what| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let (listeners, upstreams) = (counted(listeners, "listener"), counted(upstreams, "upstream"));
+    output::line(format!("{}: good ({listeners}, {upstreams})", path.display()));
     Ok(())
 }
 

@@ -12,6 +12,9 @@ use crate::cli::places::{self, Held, Places};
 use crate::model::{CredentialKind, HistoryEntry};
 use crate::rotation::{Inventory, Subject};
 
+/// Steps of the past that people are shown; JSON has all that are kept.
+const SHOWN_MAX: usize = 8;
+
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Arguments {
     /// The account; or a domain with an @ before it.
@@ -128,14 +131,30 @@ fn show(desk: &Desk, held: &Held, now: Timestamp) {
         line(what, text);
     }
     line("at provider", places::counted(&inventory(desk, held)));
-    for (number, entry) in slots.history.iter().rev().enumerate() {
-        line(if number == 0 { "history" } else { "" }, places::done(entry));
+    for (number, text) in history(&slots.history).into_iter().enumerate() {
+        line(if number == 0 { "history" } else { "" }, text);
     }
     match hint::of_places(slots, subject, &desk.options, now) {
         Some((command, Some(from))) => line("to type", format!("{command}, after {}", output::minute(from))),
         Some((command, None)) => line("to type", command),
         None => line("to type", "nothing: all is done".to_owned()),
     }
+}
+
+/// The latest steps in lines, the last one first. Of several for one reason the first has it.
+fn history(entries: &[HistoryEntry]) -> Vec<String> {
+    let is_told = |at: usize| at > 0 && entries[at].reason.is_some() && entries[at - 1].reason == entries[at].reason;
+    let shown = entries.iter().enumerate().rev().take(SHOWN_MAX);
+    let mut lines: Vec<String> = shown
+        .map(|(at, entry)| {
+            places::done(&HistoryEntry { reason: entry.reason.clone().filter(|_| !is_told(at)), ..entry.clone() })
+        })
+        .collect();
+    let more = entries.len().saturating_sub(SHOWN_MAX);
+    if more > 0 {
+        lines.push(format!("and {more} before, with --json"));
+    }
+    lines
 }
 
 fn table(desk: &Desk, held: &[Held], now: Timestamp) {
