@@ -27,7 +27,7 @@ pub struct Account {
     /// Which kind of credential to use.
     #[serde(default, skip_serializing_if = "Preference::is_empty")]
     pub preference: Preference,
-    /// The class of account that it is of, as [rotation.class.<name>] in the configuration.
+    /// The class of account that it is of, as `[rotation.class.<name>]` in the configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
 }

@@ -1,5 +1,5 @@
 //! Changes of the places outside of a rotation: a password that is pasted over the current one, a move to another
-//! provider, a count, a name. As pure as the steps of [`machine`](super::machine), and on the same invariants.
+//! provider, a count, a name. As pure as the steps of `machine`, and on the same invariants.
 
 use std::time::Duration;
 

@@ -30,7 +30,7 @@ fn what_becomes_due_is_shown_with_the_command_for_it() {
     home.run(&["rotate", "due"]).succeeded().said("nothing is due");
     assert_eq!(due(&home, &[]), []);
     let printer = ("printer@two.test".to_owned(), "too-old".to_owned());
-    assert_eq!(due(&home, &["--within", "30d"]), [printer.clone()]);
+    assert_eq!(due(&home, &["--within", "30d"]), std::slice::from_ref(&printer));
     assert_eq!(due(&home, &["--within", "200d", "--domain", "TWO.test"]), [printer]);
     assert_eq!(due(&home, &["--within", "200d"]).len(), 2);
     let table = home.run(&["rotate", "due", "--within", "30d"]).succeeded().stdout;
