@@ -431,6 +431,11 @@ fn a_count_is_of_what_the_portal_shows() {
 #[test]
 fn what_is_in_use_is_not_ticked_off() {
     let scene = Scene::set();
+    scene.stage(NEW, "locum new").succeeded();
+    scene.rotate("deleted", &["locum new"]).ended(DATA).said("next: locum rotate discard alice@x.test");
+    scene.rotate("promote", &["--no-verify"]).succeeded();
+    scene.rotate("deleted", &["locum old"]).ended(DATA).said("next: locum rotate retire alice@x.test --now");
+    let scene = Scene::set();
     let run = scene.rotate("deleted", &["locum old"]).ended(DATA);
     run.said("locum old is the current one, and logins may use it").said("next: locum rotate run alice@x.test");
     scene.rotate("deleted", &["nope"]).ended(NOT_FOUND).said("there is none called nope");
