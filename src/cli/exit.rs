@@ -111,6 +111,8 @@ pub(super) fn of_rotation(error: &RotationError) -> u8 {
             StepError::Applying { .. } | StepError::Asked { .. } | StepError::Overlap { .. } => TEMPORARY,
             StepError::UnderWay { .. }
             | StepError::Another
+            | StepError::OtherPrevious
+            | StepError::Full { .. }
             | StepError::NotSet
             | StepError::NotVerified
             | StepError::VerifiedLongAgo { .. }
@@ -130,6 +132,7 @@ pub(super) fn of_rotation(error: &RotationError) -> u8 {
         | RotationError::NothingToVerify { .. }
         | RotationError::OtherMailbox { .. }
         | RotationError::Refused { .. }
+        | RotationError::Broken { .. }
         | RotationError::Unverified { .. }
         | RotationError::RolledBack { .. } => DATA,
     }

@@ -9,7 +9,7 @@ use super::exit::{self, Failure};
 use super::output;
 use crate::broker::Directory;
 use crate::model::{
-    Account, CredentialKind, HistoryEntry, Leftover, LeftoverReason, NextState, Refused, Slots, StoredCredential,
+    Account, CredentialKind, HistoryEntry, Leftover, LeftoverReason, NextState, Refused, Slot, Slots, StoredCredential,
     normalise,
 };
 use crate::rotation::{Inventory, Subject, machine};
@@ -216,6 +216,12 @@ pub(super) fn lines(slots: &Slots) -> Vec<(&'static str, String)> {
     }
     for left in &slots.leftovers {
         lines.push(("to delete", described(left)));
+        // It may be the same one, given up once and handed in again.
+        let is_alike = |stored: &&StoredCredential| !left.label.is_empty() && stored.label == left.label;
+        let mut placed = Slot::ALL.into_iter().filter_map(|slot| slots.in_slot(slot));
+        if left.upstream.is_none() && placed.any(|stored| is_alike(&stored)) {
+            lines.push(("mind", format!("one that logins may use is called {:?}, too: look which it is", left.label)));
+        }
     }
     lines
 }

@@ -30,5 +30,5 @@ pub use profile::{AppPasswordFormat, Authority, Endpoint, Profile, UpstreamTls};
 pub use protocol::{Mechanism, Protocol};
 pub use refusal::Refusal;
 pub use secret::Secret;
-pub use slots::{HistoryEntry, Leftover, LeftoverReason, Next, NextState, Previous, Refused, Slot, Slots};
+pub use slots::{COMMAND_OP, HistoryEntry, Leftover, LeftoverReason, Next, NextState, Previous, Refused, Slot, Slots};
 pub use usage::{Holder, UsageEntry, UsageLogin, UsagePlace, UsageReport};

@@ -206,6 +206,27 @@ pub struct Previous {
     pub usable: bool,
 }
 
+/// How the operations of a command begin that makes or sets credentials: by it one that is under way is known.
+pub const COMMAND_OP: &str = "hook-";
+
+impl Previous {
+    /// Whether that operation brought the credential of that id.
+    fn is_by(&self, id: &str) -> bool {
+        self.op == id || self.op.strip_prefix(COMMAND_OP) == Some(id)
+    }
+
+    /// Whether it was given up for the one before it: going back once more would be going forward. Both know the operation
+    /// that parted them, and it is its own.
+    pub fn was_rolled_back(&self) -> bool {
+        self.is_by(&self.credential.id)
+    }
+
+    /// Whether a command made or set the one that took its place.
+    pub fn gave_way_to_a_command_s(&self, current: &str) -> bool {
+        self.op.starts_with(COMMAND_OP) && self.is_by(current)
+    }
+}
+
 fn yes() -> bool {
     true
 }

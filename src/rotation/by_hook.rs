@@ -3,19 +3,18 @@
 
 use jiff::Timestamp;
 use ring::rand::{SecureRandom, SystemRandom};
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::hook::{self, Made, Request};
 use super::machine::{self, Actor, Done, Staging, StepError};
-use super::{Action, HookError, HookOptions, Point, Record, Rotated, Rotation, RotationError, Subject};
+use super::{Action, HookError, HookOptions, Point, Record, Rotated, Rotation, RotationError, Subject, backoff};
 use crate::broker::{Reason, client_secret};
 use crate::credential;
 use crate::model::{
-    AppPasswordFormat, CredentialKind, Leftover, LeftoverReason, Next, NextState, Protocol, Secret, Slot, Slots,
+    AppPasswordFormat, COMMAND_OP as OP, CredentialKind, Leftover, LeftoverReason, Next, NextState, Protocol, Secret,
+    Slot, Slots,
 };
-
-/// How the operations of a hook begin: by it one that is under way is known.
-const OP: &str = "hook-";
 
 /// The characters of a secret that is to be set: 190 random bits, and no character that a form, a shell or a URL minds.
 const SECRET_CHARS: usize = 32;
@@ -55,7 +54,16 @@ impl Rotation {
         let hook = self.hook()?;
         let errand = self.errand(subject).await?;
         self.pass(Point::Begun);
-        let id = match self.slots(subject).await?.next {
+        let slots = self.slots(subject).await?;
+        if let Some(id) = self.promoted_just_now(&slots) {
+            match self.look_again(subject, protocols).await {
+                Ok(()) => return Ok(Rotated { id, was_done: true, notes: Vec::new() }),
+                // Nobody can log in: another one is what helps.
+                Err(RotationError::Broken { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let id = match slots.next {
             Some(Next { op, by, since, state, .. }) if !op.starts_with(OP) => {
                 let state = machine::state_name(&state);
                 return Err(StepError::UnderWay { by, since, state }.into());
@@ -70,6 +78,15 @@ impl Rotation {
             None => return Err(failed(HookError::NotMeant("make or set"), AS_IT_WAS)),
         };
         self.finish(subject, id, protocols).await
+    }
+
+    /// The id of the hook's own that became current a moment ago, if one did: whoever made it so may have ended before the look
+    /// that follows, and it is typed again. To have yet another one made needs that the one before it is retired.
+    fn promoted_just_now(&self, slots: &Slots) -> Option<String> {
+        let (Some(current), Some(previous), None) = (&slots.current, &slots.previous, &slots.next) else { return None };
+        let age = Timestamp::now().duration_since(previous.since).unsigned_abs();
+        let is_own = previous.gave_way_to_a_command_s(&current.id);
+        (is_own && age < self.options.verified_within).then(|| current.id.clone())
     }
 
     /// Has the hook make one, and stages it. Its id.
@@ -114,7 +131,20 @@ impl Rotation {
         let credential = credential::new_app_password(&made.secret, errand.format, id.clone(), &label, now)
             .map_err(|error| failed(error.into(), ASKED))?;
         let staging = Staging { credential, op: op.to_owned(), replaces: false };
-        self.take(subject, "staged", Some(&id), |slots, actor| machine::stage(slots, staging.clone(), actor)).await?;
+        let (until, mut tries) = (Instant::now() + self.options.patience, 0);
+        loop {
+            let step = |slots: &mut Slots, actor: Actor<'_>| machine::stage(slots, staging.clone(), actor);
+            match self.take(subject, "staged", Some(&id), step).await {
+                // Nobody else has what was made: a store that is away for a moment must not cost it.
+                Err(RotationError::Directory(error))
+                    if error.is_transient() && Instant::now() + backoff(tries) < until =>
+                {
+                    self.rest(backoff(tries)).await;
+                    tries += 1;
+                }
+                done => break done.map(drop)?,
+            }
+        }
         self.pass(Point::Staged);
         Ok(id)
     }
@@ -186,7 +216,7 @@ impl Rotation {
     async fn is_set(&self, subject: &Subject, next: &Next, protocols: &[Protocol]) -> Result<bool, RotationError> {
         let id = &next.credential.id;
         match next.state {
-            NextState::Applying { until } if Timestamp::now() < until => {
+            NextState::Applying { until } if machine::is_at_work(until, Timestamp::now()) => {
                 return Err(StepError::Applying { until }.into());
             }
             NextState::Applied { .. } if next.refused.is_none() => return Ok(true),
@@ -205,17 +235,25 @@ impl Rotation {
         }
     }
 
-    /// Retires the previous credential, and has the hook delete at the provider what is to be deleted there.
+    /// Retires the previous credential, if there is one, which has that id; and has the hook delete at the provider what is to
+    /// be deleted there.
     ///
     /// # Errors
     /// As for [`Rotation::retire`]; [`RotationError::Hook`] if the hook does not do it.
-    pub async fn retire_by_hook(&self, subject: &Subject, now: bool) -> Result<Revoked, RotationError> {
+    pub async fn retire_by_hook(
+        &self,
+        subject: &Subject,
+        id: Option<&str>,
+        now: bool,
+    ) -> Result<Revoked, RotationError> {
         let hook = self.hook()?;
         let errand = self.errand(subject).await?;
         if !hook.actions.contains(&Action::Revoke) {
             return Err(failed(HookError::NotMeant(Action::Revoke.name()), AS_IT_WAS));
         }
-        self.retire(subject, now).await?;
+        if let Some(id) = id {
+            self.retire(subject, id, now).await?;
+        }
         let mut revoked = Revoked::default();
         let slots = self.slots(subject).await?;
         for leftover in &slots.leftovers {
@@ -294,7 +332,7 @@ fn failed(error: HookError, left: &'static str) -> RotationError {
 
 /// Whether it can be told apart at the provider, and nobody is having it made.
 fn may_be_revoked(slots: &Slots, leftover: &Leftover) -> bool {
-    let is_free = leftover.until.is_none_or(|until| until <= Timestamp::now());
+    let is_free = leftover.until.is_none_or(|until| !machine::is_at_work(until, Timestamp::now()));
     let mut used = Slot::ALL.into_iter().filter_map(|slot| slots.in_slot(slot));
     is_free
         && leftover.upstream.is_none()

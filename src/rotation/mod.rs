@@ -123,6 +123,15 @@ pub enum RotationError {
         /// Where and how, in words for the operator.
         cause: String,
     },
+    /// The current one is refused, and there is none to go back to.
+    #[error(
+        "the provider refuses the current one ({cause}), and there is none before it that it takes: clients cannot log in; \
+         give it another one"
+    )]
+    Broken {
+        /// Where and how, in words for the operator.
+        cause: String,
+    },
     /// The new one was refused when it was already current.
     #[error("the provider refused it right after it became current ({cause}): rolled back")]
     RolledBack {
@@ -147,6 +156,7 @@ impl RotationError {
             | Self::OtherMailbox { .. }
             | Self::Refused { .. }
             | Self::SetInVain { .. }
+            | Self::Broken { .. }
             | Self::RolledBack { .. } => false,
         }
     }

@@ -12,7 +12,7 @@ use super::{Options, Point, Retired, RotationError, Subject, Turn, Witness, upke
 use crate::audit::{Audit, Event};
 use crate::broker::{Broker, Directory, DirectoryError, KeptTokens};
 use crate::credential::oauth2::kept_in;
-use crate::model::{NextState, Protocol, Slot, Slots, StoredCredential};
+use crate::model::{CredentialKind, NextState, Protocol, Slot, Slots, StoredCredential};
 use crate::upstream::Upstreams;
 
 /// Tries of one step against others who write the same record.
@@ -141,19 +141,20 @@ impl Rotation {
         Ok(())
     }
 
-    /// Makes the previous credential the current one again.
+    /// Makes the previous credential, which has that id, the current one again. Where it is already, nothing is done.
     ///
     /// # Errors
-    /// See [`StepError`] and [`RotationError`].
-    pub async fn roll_back(&self, subject: &Subject, reason: &str) -> Result<(), RotationError> {
+    /// [`StepError::OtherPrevious`] if another one is in its place by now; see [`StepError`] and [`RotationError`].
+    pub async fn roll_back(&self, subject: &Subject, to: &str, reason: &str) -> Result<Done, RotationError> {
         let grace = self.options.grace;
-        self.take(subject, "rolled back", None, |slots, actor| machine::roll_back(slots, reason, grace, actor)).await?;
+        let step = |slots: &mut Slots, actor: Actor<'_>| machine::roll_back(slots, to, reason, grace, actor);
+        let done = self.take(subject, "rolled back", Some(to), step).await?;
         self.pass(Point::RolledBack);
-        Ok(())
+        Ok(done)
     }
 
-    /// The same, if it still takes the place of `current` with `previous`: for those who judged by what they saw, and are not
-    /// to undo what somebody else did meanwhile.
+    /// The same, if it takes the place of that very `current` one: for those who judged by what they saw, and are not to undo
+    /// what somebody else did meanwhile.
     ///
     /// # Errors
     /// See [`StepError`] and [`RotationError`].
@@ -170,7 +171,7 @@ impl Rotation {
             if !is(Slot::Current, current) || !is(Slot::Previous, previous) {
                 return Ok(Done::Before);
             }
-            machine::roll_back(slots, reason, grace, actor)
+            machine::roll_back(slots, previous, reason, grace, actor)
         };
         let done = self.take(subject, "rolled back", Some(previous), step).await?;
         if done == Done::Now {
@@ -179,24 +180,28 @@ impl Rotation {
         Ok(done)
     }
 
-    /// Takes the previous credential out of use; before its grace is over, and while sessions use it, only with `now`.
+    /// Takes the previous credential, which has that id, out of use; before its grace is over, and while sessions use it, only
+    /// with `now`.
     ///
     /// # Errors
-    /// [`RotationError::StillUsed`]; see [`StepError`] and [`RotationError`].
-    pub async fn retire(&self, subject: &Subject, now: bool) -> Result<Retired, RotationError> {
-        let note = self.note_use(subject, now).await?;
-        let done = self.take(subject, "retired", None, |slots, actor| machine::retire(slots, now, actor)).await?;
+    /// [`RotationError::StillUsed`]; [`StepError::OtherPrevious`] if another one is in its place by now; see [`StepError`] and
+    /// [`RotationError`].
+    pub async fn retire(&self, subject: &Subject, id: &str, now: bool) -> Result<Retired, RotationError> {
+        let note = self.note_use(subject, id, now).await?;
+        let step = |slots: &mut Slots, actor: Actor<'_>| machine::retire(slots, id, now, actor);
+        let done = self.take(subject, "retired", Some(id), step).await?;
         self.pass(Point::Retired);
         Ok(Retired { done, note })
     }
 
-    /// Gives the next credential up. One that a command may have set in the place of the current one only if the provider
-    /// takes the current one.
+    /// Gives the next credential, which has that id, up. One that a command may have set in the place of the current one only
+    /// once the provider has refused it.
     ///
     /// # Errors
-    /// See [`StepError`] and [`RotationError`].
-    pub async fn discard(&self, subject: &Subject, reason: Option<&str>) -> Result<Done, RotationError> {
-        let done = self.take(subject, "discarded", None, |slots, actor| machine::discard(slots, reason, actor)).await?;
+    /// [`StepError::Another`] if another one is in its place by now; see [`StepError`] and [`RotationError`].
+    pub async fn discard(&self, subject: &Subject, id: &str, reason: Option<&str>) -> Result<Done, RotationError> {
+        let step = |slots: &mut Slots, actor: Actor<'_>| machine::discard(slots, id, reason, actor);
+        let done = self.take(subject, "discarded", Some(id), step).await?;
         self.pass(Point::Discarded);
         Ok(done)
     }
@@ -276,7 +281,7 @@ impl Rotation {
             // What a command has set may be the only one in force: it stays in reach of logins.
             Err(RotationError::Refused { cause }) if replaces => return Err(RotationError::SetInVain { cause }),
             Err(RotationError::Refused { cause }) => {
-                self.discard(subject, Some(&cause)).await?;
+                self.discard(subject, &id, Some("refused")).await?;
                 return Err(RotationError::Refused { cause });
             }
             Err(error) => return Err(error),
@@ -286,25 +291,34 @@ impl Rotation {
         Ok(Rotated { id, was_done: false, notes })
     }
 
-    /// Logs in with what became current a moment ago, and rolls back if the provider refuses it by now.
+    /// Logs in with what became current a moment ago, and rolls back if the provider refuses it by now and does not refuse
+    /// the one before.
     ///
     /// # Errors
-    /// [`RotationError::RolledBack`]; [`RotationError::Refused`] where there is none to go back to.
+    /// [`RotationError::RolledBack`]; [`RotationError::Broken`] where there is none to go back to.
     pub async fn look_again(&self, subject: &Subject, protocols: &[Protocol]) -> Result<(), RotationError> {
+        let seen = self.slots(subject).await?;
+        let Some(current) = seen.current else { return Ok(()) };
         let cause = match self.verify_current(subject, protocols).await {
             Err(RotationError::Refused { cause }) => cause,
             // What else is in the way is not about the credential.
             Ok(_) | Err(_) => return Ok(()),
         };
         let now = Timestamp::now();
-        let previous = self.slots(subject).await?.previous;
-        if !previous.is_some_and(|previous| previous.usable && now < previous.retire_at) {
-            return Err(RotationError::Refused {
-                cause: format!("it is current, and there is none before it; {cause}"),
-            });
+        let Some(previous) = seen.previous.filter(|previous| previous.usable && now < previous.retire_at) else {
+            return Err(RotationError::Broken { cause });
+        };
+        if let Err(RotationError::Refused { cause: before }) = self.verify_previous(subject, protocols).await {
+            return Err(RotationError::Broken { cause: format!("{cause}; and the one before: {before}") });
         }
         self.pass(Point::SeenBroken);
-        self.roll_back(subject, &cause).await?;
+        let to = previous.credential.id.as_str();
+        let done = self.roll_back_from(subject, &current.id, to, &cause).await?;
+        // A node may have seen to it. Whoever put another one there is not undone.
+        let is_back = |slots: Slots| slots.current.is_some_and(|current| current.id == to);
+        if done == Done::Before && !is_back(self.slots(subject).await?) {
+            return Err(StepError::OtherPrevious.into());
+        }
         Err(RotationError::RolledBack { cause })
     }
 
@@ -341,7 +355,13 @@ impl Rotation {
             let mut record = found.record;
             let needed: BTreeSet<String> = subject.slots(&record).map(kept_in).unwrap_or_default();
             let actor = Actor { by: &self.actor, at: Timestamp::now() };
-            match change(subject.slots_mut(&mut record), actor) {
+            let profile = self.broker.upstream(record.upstream());
+            let max = profile.and_then(|profile| profile.app_passwords_max);
+            let max = max.filter(|_| subject.kind() == CredentialKind::AppPassword);
+            let slots = subject.slots_mut(&mut record);
+            let before = slots.clone();
+            let changed = change(slots, actor).and_then(|done| machine::has_room(&before, slots, max).map(|()| done));
+            match changed {
                 Ok(Done::Now) => {}
                 Ok(Done::Before) => return Ok(Done::Before),
                 Err(error) => break Err(error.into()),

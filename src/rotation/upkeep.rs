@@ -37,8 +37,9 @@ pub fn paste(
     if is_it(Slot::Next) {
         return Err(StepError::Same(Slot::Next));
     }
-    if is_it(Slot::Previous) && slots.previous.as_ref().is_some_and(|previous| previous.usable) {
-        machine::roll_back(slots, "pasted again", grace, actor)?;
+    let previous = slots.previous.as_ref().filter(|previous| is_it(Slot::Previous) && previous.usable);
+    if let Some(id) = previous.map(|previous| previous.credential.id.clone()) {
+        machine::roll_back(slots, &id, "pasted again", grace, actor)?;
         return Ok(Pasted::RolledBack);
     }
     if let Some(next) = &slots.next {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::machine::{self, StepError};
+use super::machine::{self, Actor, Done, StepError};
 use super::{Point, Rotation, RotationError, Subject, backoff, listed};
 use crate::broker::{Choice, Reason};
-use crate::model::{CredentialKind, NextState, Protocol, Slot};
+use crate::model::{CredentialKind, Next, NextState, Protocol, Slot, Slots};
 use crate::upstream::Cause;
 
 /// What logins with a credential came to: at least one protocol took it; or, of a domain's in which no mailbox is known, the
@@ -55,15 +55,17 @@ impl Rotation {
             };
             match next.state {
                 NextState::Failed { cause, .. } => return Err(RotationError::Refused { cause }),
-                NextState::Applying { until } if Timestamp::now() < until => {
+                NextState::Applying { until } if machine::is_at_work(until, Timestamp::now()) => {
                     return Err(StepError::Applying { until }.into());
                 }
                 NextState::Staged if next.replaces => return Err(StepError::NotSet.into()),
                 NextState::Staged | NextState::Applying { .. } | NextState::Applied { .. } => {}
             }
-            if let Some(refused) = &next.refused {
+            let next_refused = next.refused;
+            if let Some(refused) = &next_refused {
                 let left = (refused.at + self.options.second_look).duration_since(Timestamp::now());
-                self.rest(Duration::try_from(left).unwrap_or_default()).await;
+                // No longer than that, whatever the clock was when it was put down.
+                self.rest(Duration::try_from(left).unwrap_or_default().min(self.options.second_look)).await;
             }
             match self.log_in(subject, Slot::Next, protocols).await {
                 Ok(verification) => {
@@ -75,8 +77,15 @@ impl Rotation {
                 }
                 Err(RotationError::Refused { cause }) => {
                     self.pass(Point::SeenRefused);
-                    self.take(subject, "refused", Some(id), |slots, actor| machine::refused(slots, id, &cause, actor))
-                        .await?;
+                    let step = |slots: &mut Slots, actor: Actor<'_>| {
+                        // Somebody else looked at the same time: two looks at once are not two, some time apart.
+                        let is_told = |next: &Next| next.credential.id == id && next.refused != next_refused;
+                        if slots.next.as_ref().is_some_and(is_told) {
+                            return Ok(Done::Before);
+                        }
+                        machine::refused(slots, id, &cause, actor)
+                    };
+                    self.take(subject, "refused", Some(id), step).await?;
                     self.pass(Point::Refused);
                     refusals += 1;
                     // One that a command has set never fails in the record.

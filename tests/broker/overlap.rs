@@ -224,14 +224,16 @@ async fn sessions_stay_through_promotion_rollback_and_retirement_and_new_ones_us
         open.push(assert_in(&lab, protocol, alice).await);
 
         lab.place(alice, AppPassword, |slots| {
-            machine::roll_back(slots, "a test", GRACE, operator()).unwrap();
+            let to = slots.previous.as_ref().unwrap().credential.id.clone();
+            machine::roll_back(slots, &to, "a test", GRACE, operator()).unwrap();
         })
         .await;
         lab.gmail.sandbox.set_password(&alice.address, Secret::new(alice.app_password.as_str()));
         open.push(assert_in(&lab, protocol, alice).await);
 
         lab.place(alice, AppPassword, |slots| {
-            machine::retire(slots, true, operator()).unwrap();
+            let id = slots.previous.as_ref().unwrap().credential.id.clone();
+            machine::retire(slots, &id, true, operator()).unwrap();
         })
         .await;
         open.push(assert_in(&lab, protocol, alice).await);

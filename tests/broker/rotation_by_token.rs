@@ -65,6 +65,11 @@ impl Scene {
         self.rotation.slots(subject).await.unwrap()
     }
 
+    /// The id of the one before.
+    async fn previous(&self, subject: &Subject) -> String {
+        self.slots(subject).await.previous.unwrap().credential.id
+    }
+
     /// The next version, with that proof.
     async fn successor(&self, subject: &Subject, authentication: Authentication) -> StoredCredential {
         let before = self.slots(subject).await.current.unwrap();
@@ -169,7 +174,7 @@ async fn a_secret_is_rotated_and_no_client_notices() {
     scene.provider.sandbox.add_application_proof(CLIENT_ID, proof(NEW));
     let rotated = scene.run(&scene.subject(), by_secret(NEW)).await.unwrap();
     crowd.after(6).await;
-    scene.rotation.retire(&scene.subject(), true).await.unwrap();
+    scene.rotation.retire(&scene.subject(), &scene.previous(&scene.subject()).await, true).await.unwrap();
     scene.provider.sandbox.remove_application_proof(CLIENT_ID, &proof(OLD));
     crowd.after(6).await;
     assert_eq!(crowd.ends().await, Vec::<String>::new());
@@ -344,7 +349,7 @@ async fn versions_share_the_refresh_token_through_promotion_and_back() {
     assert_eq!(slots.current.unwrap().id, rotated.id);
 
     // Back to the old secret, with every access token over: it goes on with what the new one was handed out.
-    scene.rotation.roll_back(&subject, "a test").await.unwrap();
+    scene.rotation.roll_back(&subject, &scene.previous(&subject).await, "a test").await.unwrap();
     scene.provider.sandbox.remove_application_proof(CLIENT_ID, &proof(NEW));
     crowd.after(3).await;
     assert_eq!(crowd.ends().await, Vec::<String>::new());
@@ -353,7 +358,7 @@ async fn versions_share_the_refresh_token_through_promotion_and_back() {
     assert_ne!(token().await, by_nodes, "and was handed out another one");
 
     // It is needed while any version needs it, and no longer.
-    scene.rotation.retire(&subject, true).await.unwrap();
+    scene.rotation.retire(&subject, &scene.previous(&subject).await, true).await.unwrap();
     assert!(token().await.is_some());
 }
 
@@ -376,7 +381,7 @@ async fn the_refresh_token_of_a_consent_that_is_used_no_more_is_forgotten() {
         .await;
     let kept = KeptTokens::new(scene.lab.directory.clone());
     assert!(kept.read(&first, true).await.unwrap().is_some(), "there is a way back to it");
-    scene.rotation.retire(&subject, true).await.unwrap();
+    scene.rotation.retire(&subject, &scene.previous(&subject).await, true).await.unwrap();
     assert_eq!(kept.read(&first, true).await.unwrap(), None);
     assert_eq!(kept.read("c2", true).await.unwrap(), Some(Secret::new("r2")));
     assert_eq!(scene.slots(&subject).await.leftovers, [], "the secret is the current one's, too");

@@ -106,7 +106,7 @@ async fn a_session_of_the_one_before_is_told_by_its_node_and_holds_up_retirement
     let [told] = &told[..] else { panic!("the other node has nothing to tell: {told:?}") };
     assert_eq!((&told.node, told.entries.len(), told.entries[0].place), (&used.node, 1, UsagePlace::Previous));
 
-    let refused = rotation.retire(&subject, false).await.unwrap_err();
+    let refused = rotation.retire(&subject, &before, false).await.unwrap_err();
     assert!(matches!(&refused, RotationError::StillUsed { used } if used[0].live == 2) && refused.is_transient());
     assert!(refused.to_string().contains(&format!("2 sessions on {} ({}, last seen ", used.host, lab.alice.login)));
 
@@ -114,7 +114,7 @@ async fn a_session_of_the_one_before_is_told_by_its_node_and_holds_up_retirement
     leave(also).await;
     let used = used_when(&directory, &subject, &before, |used| used.iter().all(|it| it.live == 0)).await;
     assert_eq!((used.len(), used[0].logins[0].live), (1, 0), "who it was is told still");
-    let retired = rotation.retire(&subject, false).await.unwrap();
+    let retired = rotation.retire(&subject, &before, false).await.unwrap();
     assert_eq!((retired.done, retired.note), (Done::Now, None));
     leave(of_now).await;
 }
@@ -127,7 +127,7 @@ async fn who_insists_retires_it_all_the_same_and_is_told_who_stays() {
     let mut open = lab.log_in(Protocol::Imap, &lab.alice).await;
     let before = promote(&lab, &lab.alice).await;
     used_when(&directory, &subject, &before, |used| used.iter().any(|it| it.live == 1)).await;
-    let retired = rotation.retire(&subject, true).await.unwrap();
+    let retired = rotation.retire(&subject, &before, true).await.unwrap();
     let note = retired.note.unwrap();
     assert!(note.contains("1 session on ") && note.contains(&lab.alice.login), "{note}");
     assert!(open.ask("n NOOP").await.starts_with("n OK"), "a session does not end for it");

@@ -323,8 +323,28 @@ fn going_back_is_tried_first() {
     let entry = &scene.status()["history"].as_array().unwrap().last().unwrap().clone();
     assert_eq!((&entry["step"], &entry["reason"]), (&"rolled back".into(), &"mails are missing".into()));
     let before = scene.logins();
-    scene.rotate("rollback", &["--no-verify"]).succeeded();
+    // Typed again by somebody who is not sure that it was done.
+    for again in [&[][..], &["--no-verify"], &["--to", "locum old"]] {
+        let run = scene.rotate("rollback", again).succeeded();
+        run.said("alice@x.test: logins use \"locum old\" (").said("; nothing is done\nto let them use \"locum new\" (");
+        run.said(" after all: locum rotate rollback alice@x.test --to ");
+        assert_eq!(scene.places(), places("locum old", "-", "locum new", &[]));
+    }
+    scene.rotate("rollback", &["--to", "nobody"]).ended(CANNOT_CREATE).said("changed meanwhile");
+    scene.rotate("rollback", &["--to", "locum new", "--no-verify"]).succeeded();
+    assert_eq!(scene.places(), places("locum new", "-", "locum old", &[]));
     assert_eq!(scene.logins(), before);
+}
+
+#[test]
+fn a_promotion_that_is_typed_again_says_that_it_was_made() {
+    let scene = Scene::set();
+    scene.stage(NEW, "locum new").succeeded();
+    scene.rotate("promote", &["--no-verify"]).succeeded();
+    for verb in ["promote", "run"] {
+        let run = scene.rotate(verb, &[]).ended(NOT_FOUND);
+        run.said("nothing is staged").said("logins use \"locum new\"").said("next: locum rotate status alice@x.test");
+    }
 }
 
 #[test]

@@ -270,7 +270,7 @@ fn never_changed_at_the_server_the_new_one_fails_and_no_client_notices() {
     clients.get_in();
     submits(&locum, &mailbox);
 
-    operator.runtime.block_on(operator.rotation.discard(&operator.subject, None)).unwrap();
+    operator.runtime.block_on(operator.rotation.discard(&operator.subject, &id, None)).unwrap();
     clients.get_in();
     submits(&locum, &mailbox);
     clients.have_got_in_since(began);

@@ -8,6 +8,7 @@ mod crash;
 mod hook;
 mod hung;
 mod import;
+mod limit;
 mod model;
 #[path = "../support/openbao/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "some of it is for the store alone")]

@@ -337,12 +337,17 @@ impl World {
                 found.push((format!("the operator {what}"), world));
             }
         };
-        push("retires", self.take(|slots, actor| machine::retire(slots, false, actor)));
-        push("discards", self.take(|slots, actor| machine::discard(slots, None, actor)));
+        if let Some(id) = self.slots.previous.as_ref().map(|previous| previous.credential.id.clone()) {
+            push("retires", self.take(|slots, actor| machine::retire(slots, &id, false, actor)));
+        }
+        if let Some(id) = self.slots.next.as_ref().map(|next| next.credential.id.clone()) {
+            push("discards", self.take(|slots, actor| machine::discard(slots, &id, None, actor)));
+        }
         push("lets it be tried again", self.try_again());
         // Nobody rolls back to what the provider does not take: the runner looks first.
-        if self.slots.previous.as_ref().is_some_and(|previous| self.alive.contains(&previous.credential.id)) {
-            let back = self.take(|slots, actor| machine::roll_back(slots, "so", TICK * 3, actor));
+        let previous = self.slots.previous.as_ref().map(|previous| previous.credential.id.clone());
+        if let Some(id) = previous.filter(|id| self.alive.contains(id)) {
+            let back = self.take(|slots, actor| machine::roll_back(slots, &id, "so", TICK * 3, actor));
             push("rolls back", back);
         }
         for left in &self.slots.leftovers {

@@ -146,7 +146,7 @@ impl Scene {
         self.change(number, |slots| {
             let before = slots.current.replace(stored(current, label)).unwrap();
             let retire_at = now + Duration::from_secs(3600);
-            let (op, since) = ("before".to_owned(), now);
+            let (op, since) = (format!("id-{label}"), now); // what brought the current one
             slots.previous = Some(Previous { credential: before, op, since, retire_at, usable: true });
         });
     }

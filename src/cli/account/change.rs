@@ -13,7 +13,7 @@ use crate::audit::{Audit, Event};
 use crate::broker::{Directory, Versioned, client_secret};
 use crate::cli::exit::{self, Failure};
 use crate::cli::oauth::{self, kept};
-use crate::cli::rotate::hint;
+use crate::cli::rotate::{hint, promote};
 use crate::cli::secret_input::SecretInput;
 use crate::cli::{author, kinds, output, places};
 use crate::config::Config;
@@ -254,7 +254,10 @@ fn tell_pasted(account: &Account, pasted: Pasted) {
     let Some(slots) = account.credentials.get(&CredentialKind::AppPassword) else { return };
     if let (Some(previous), Pasted::Anew | Pasted::RolledBack) = (&slots.previous, pasted) {
         let (called, until) = (places::called(&previous.credential), output::minute(previous.retire_at));
-        let back = hint::command("rollback", &subject, "");
+        let back = match previous.was_rolled_back() {
+            true => promote::back_to(&previous.credential, &subject),
+            false => hint::command("rollback", &subject, ""),
+        };
         output::note(format!("{called} is kept, and may be used until {until} where the new one is refused"));
         output::note(format!("to go back to it: {back}"));
     }

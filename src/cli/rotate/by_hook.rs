@@ -20,6 +20,15 @@ pub(super) async fn run(desk: &Desk, subject: &Subject, protocols: &[Protocol]) 
     for note in &rotated.notes {
         output::note(format!("note: {note}"));
     }
+    let id = rotated.id;
+    if rotated.was_done {
+        output::note(format!("{}: the hook's {id} became current a moment ago; nothing is done", subject.name()));
+        output::note(format!(
+            "to have another one at once, give up the one before first: {}",
+            hint::command("retire", subject, "--now")
+        ));
+        return Ok(());
+    }
     let slots = rotation.slots(subject).await.map_err(|error| hint::failed(error, subject))?;
     promote::tell_promoted(&slots, subject);
     let revokes = desk.options.hook.as_ref().is_some_and(|hook| hook.actions.contains(&Action::Revoke));
@@ -28,8 +37,13 @@ pub(super) async fn run(desk: &Desk, subject: &Subject, protocols: &[Protocol]) 
 }
 
 /// Gives up the one before, and has the hook delete what is used no more.
-pub(super) async fn retire(rotation: &Rotation, subject: &Subject, now: bool) -> Result<(), RotationError> {
-    let revoked = rotation.retire_by_hook(subject, now).await?;
+pub(super) async fn retire(
+    rotation: &Rotation,
+    subject: &Subject,
+    id: Option<&str>,
+    now: bool,
+) -> Result<(), RotationError> {
+    let revoked = rotation.retire_by_hook(subject, id, now).await?;
     for deleted in &revoked.deleted {
         output::note(format!("{}: {} is deleted at the provider", subject.name(), deleted.label));
     }

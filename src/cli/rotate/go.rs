@@ -58,6 +58,9 @@ pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
         output::note(format!("{}: goes on with {called}, {}", subject.name(), hint::how_far(next)));
     }
     let staged = rotation.slots(&subject).await.map_err(failed)?;
+    if staged.next.is_none() {
+        return Err(promote::nothing_staged(&staged, &subject));
+    }
     let done = {
         let _waiting = verify::waiting(desk);
         desk.at_work(rotation.run(&subject, Given::Staged, &arguments.by.protocol)).await

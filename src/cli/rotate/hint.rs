@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::cli::exit::{self, Failure};
 use crate::cli::{author, output};
 use crate::model::{CredentialKind, Next, NextState, Slots};
-use crate::rotation::machine::StepError;
+use crate::rotation::machine::{self, StepError};
 use crate::rotation::{Options, RotationError, Subject};
 
 /// The command of that verb for a subject, as it is typed. `rest` is what comes behind.
@@ -53,7 +53,7 @@ pub(in crate::cli) fn of_places(
     if let Some(next) = &slots.next {
         return Some(match &next.state {
             NextState::Failed { .. } => (command("discard", ""), None),
-            NextState::Applying { until } => return by_hook((now < *until).then_some(*until)),
+            NextState::Applying { until } => return by_hook(machine::is_at_work(*until, now).then_some(*until)),
             NextState::Staged if next.replaces => return by_hook(None),
             NextState::Applied { verified: Some(at) } if is_fresh(*at, now, options.verified_within) => {
                 // Two before the current one cannot be kept.
@@ -67,7 +67,7 @@ pub(in crate::cli) fn of_places(
         return Some((command("retire", ""), (now < previous.retire_at).then_some(previous.retire_at)));
     }
     if let Some(left) = slots.leftovers.first() {
-        if let Some(until) = left.until.filter(|until| now < *until) {
+        if let Some(until) = left.until.filter(|until| machine::is_at_work(*until, now)) {
             return by_hook(Some(until));
         }
         return Some((deleted(subject, &left.label, &left.id), None));
@@ -116,11 +116,11 @@ fn help(error: &RotationError, subject: &Subject) -> Option<String> {
         RotationError::Step(error) => match error {
             // One's own is given up without asking anybody.
             StepError::UnderWay { by, .. } if *by == author() => of("discard", ""),
-            StepError::UnderWay { .. } | StepError::Another => of("status", ""),
+            StepError::UnderWay { .. } | StepError::Another | StepError::OtherPrevious => of("status", ""),
             StepError::Applying { .. } | StepError::Asked { .. } | StepError::NotSet => of("run", "--by-hook"),
             StepError::Same(crate::model::Slot::Previous) => of("rollback", ""),
             StepError::Same(_) | StepError::NoLeftover(_) | StepError::NoPrevious => of("status", ""),
-            StepError::Replaced | StepError::Miscounted { .. } => of("status", ""),
+            StepError::Replaced | StepError::Miscounted { .. } | StepError::Full { .. } => of("status", ""),
             StepError::NothingStaged | StepError::NoCurrent => of("stage", ""),
             StepError::NotVerified | StepError::VerifiedLongAgo { .. } | StepError::MayBeInForce => of("verify", ""),
             StepError::Failed { .. } => of("discard", ""),
@@ -134,6 +134,7 @@ fn help(error: &RotationError, subject: &Subject) -> Option<String> {
             format!("locum probe {}", probed(subject)?)
         }
         RotationError::SetInVain { .. } => of("run", "--by-hook"),
+        RotationError::Broken { .. } => of("stage", ""),
         RotationError::Refused { .. } | RotationError::RolledBack { .. } => of("status", ""),
         RotationError::OtherMailbox { .. }
         | RotationError::Reason(_)
@@ -151,6 +152,6 @@ fn probed(subject: &Subject) -> Option<String> {
 
 /// How long a rotation that is under way has got.
 pub(in crate::cli) fn how_far(next: &Next) -> String {
-    let state = crate::rotation::machine::state_name(&next.state);
+    let state = machine::state_name(&next.state);
     format!("staged {} by {} ({state})", output::minute(next.since), next.by)
 }

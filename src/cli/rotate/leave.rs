@@ -40,7 +40,7 @@ pub(super) async fn discard(desk: &Desk, arguments: Discard) -> Result<()> {
         output::note(format!("{name}: nothing is staged, so there is nothing to discard"));
         return Ok(());
     };
-    rotation.discard(&subject, arguments.reason.as_deref()).await.map_err(failed)?;
+    rotation.discard(&subject, &next.credential.id, arguments.reason.as_deref()).await.map_err(failed)?;
     let called = places::called(&next.credential);
     if next.replaces {
         output::note(format!("{name}: discarded {called}; logins go on with the current one"));

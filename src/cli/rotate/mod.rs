@@ -9,7 +9,7 @@ pub(super) mod hint;
 mod import;
 mod leave;
 mod oauth2;
-mod promote;
+pub(super) mod promote;
 mod retire;
 mod stage;
 mod status;

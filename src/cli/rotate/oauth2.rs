@@ -17,18 +17,12 @@ use crate::cli::oauth::application;
 use crate::cli::output;
 use crate::cli::secret_input::SecretInput;
 use crate::credential::oauth2::{self, Authentication, Grant, KEY_BITS, OAuth2};
-use crate::model::{Profile, Secret, Slot, StoredCredential};
+use crate::model::{Profile, Slot, StoredCredential};
 use crate::rotation::machine::StepError;
 use crate::rotation::{Rotation, RotationError, Subject};
 
 /// The days that a certificate made here is good for, unless it is said: two years, as portals suggest.
 const DAYS: u16 = 730;
-
-/// What portals show of a secret that has no name: its first characters.
-const HINT_CHARS: usize = 3;
-
-/// A secret of which so few characters may be shown has at least so many; Microsoft's have 40.
-const HINTED_CHARS_MIN: usize = 30;
 
 /// Another proof of the same application, for --kind oauth2 and for domains.
 #[derive(Debug, Default, clap::Args)]
@@ -222,22 +216,16 @@ fn write_certificate(certificate: &str, file: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
-/// By what a portal shows something that has no name there.
+/// By what a portal shows something that has no name there. Of a secret that would be its first characters, and no part of a
+/// secret is put down or shown: its end and the day that it was given in tell it from others.
 fn hint_of(authentication: &Authentication) -> String {
     match authentication {
-        Authentication::Public => String::new(),
-        Authentication::Secret { secret, .. } => hint_of_secret(secret),
+        Authentication::Public | Authentication::Secret { .. } => String::new(),
         Authentication::Certificate { certificate, .. } => {
             oauth2::thumbprint(certificate).map(|digest| format!("thumbprint {digest}")).unwrap_or_default()
         }
         Authentication::Key { id, .. } => id.as_ref().map(|id| format!("key {id}")).unwrap_or_default(),
     }
-}
-
-/// The first characters, which Microsoft's portal shows of each secret for good, to tell it from others.
-fn hint_of_secret(secret: &Secret) -> String {
-    let text = secret.expose_text().filter(|text| text.chars().count() >= HINTED_CHARS_MIN).unwrap_or_default();
-    if text.is_empty() { String::new() } else { format!("hint {}", text.chars().take(HINT_CHARS).collect::<String>()) }
 }
 
 fn parse_bits(text: &str) -> Result<usize, &'static str> {

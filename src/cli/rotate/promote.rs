@@ -5,7 +5,8 @@ use anyhow::Result;
 use super::{Target, hint, verify};
 use crate::cli::desk::Desk;
 use crate::cli::{output, places};
-use crate::model::Slots;
+use crate::model::{Slots, StoredCredential};
+use crate::rotation::machine::StepError;
 use crate::rotation::{RotationError, Subject};
 
 #[derive(Debug, clap::Args)]
@@ -21,6 +22,10 @@ pub(in crate::cli) struct Promote {
 pub(in crate::cli) struct Rollback {
     #[command(flatten)]
     target: Target,
+    /// The one to go back to, by its label or id. Without it, the one before; but what was rolled back already is not brought
+    /// back again.
+    #[arg(long, value_name = "LABEL|ID")]
+    to: Option<String>,
     /// Why, for those who read the history.
     #[arg(long, value_name = "TEXT", default_value = "by hand")]
     reason: String,
@@ -33,7 +38,10 @@ pub(super) async fn promote(desk: &Desk, arguments: Promote) -> Result<()> {
     let subject = arguments.target.subject()?;
     let rotation = desk.rotation();
     let failed = |error| hint::failed(error, &subject);
-    let id = rotation.staged(&subject).await.map_err(failed)?;
+    let slots = rotation.slots(&subject).await.map_err(failed)?;
+    let Some(id) = slots.next.as_ref().map(|next| next.credential.id.clone()) else {
+        return Err(nothing_staged(&slots, &subject));
+    };
     rotation.promote(&subject, &id, arguments.no_verify).await.map_err(failed)?;
     let slots = rotation.slots(&subject).await.map_err(failed)?;
     tell_promoted(&slots, &subject);
@@ -44,6 +52,18 @@ pub(super) async fn promote(desk: &Desk, arguments: Promote) -> Result<()> {
         tell_next(&slots, &subject, "");
     }
     Ok(())
+}
+
+/// That there is nothing to go on with, and what logins use: whoever types a promotion again sees that it was made.
+pub(super) fn nothing_staged(slots: &Slots, subject: &Subject) -> anyhow::Error {
+    let error = StepError::NothingStaged.into();
+    match (&slots.current, &slots.previous) {
+        (Some(current), Some(previous)) => {
+            let what = format!("logins use {}, since {}", places::called(current), output::minute(previous.since));
+            hint::failed_with(&error, subject, &what, &hint::command("status", subject, ""))
+        }
+        _ => hint::failed(error, subject),
+    }
 }
 
 /// What logins use now, and what there is to go back to.
@@ -69,11 +89,67 @@ pub(super) fn tell_next(slots: &Slots, subject: &Subject, rest: &str) {
     }
 }
 
+/// What is to be current again.
+enum To {
+    /// The one before, which has this id.
+    Previous(String),
+    /// What is current already.
+    Current,
+}
+
+/// The one that is named; or the one before, unless it is the one that was given up: a rollback that is typed again must not
+/// go forward.
+fn meant(slots: &Slots, subject: &Subject, named: Option<&str>) -> Result<To> {
+    let is_it = |stored: &StoredCredential, name: &str| stored.id == name || stored.label == name;
+    let Some(previous) = &slots.previous else {
+        return match (&slots.current, named) {
+            (Some(current), Some(name)) if is_it(current, name) => Ok(To::Current),
+            _ => Err(hint::failed(StepError::NoPrevious.into(), subject)),
+        };
+    };
+    match named {
+        None if previous.was_rolled_back() => Ok(To::Current),
+        // Of two of one name it is the one that is not current.
+        Some(name) if !is_it(&previous.credential, name) => match &slots.current {
+            Some(current) if is_it(current, name) => Ok(To::Current),
+            _ => Err(hint::failed(StepError::OtherPrevious.into(), subject)),
+        },
+        None | Some(_) => Ok(To::Previous(previous.credential.id.clone())),
+    }
+}
+
+/// That nothing is to be done, and what would be.
+fn tell_before(slots: &Slots, subject: &Subject) {
+    let current = slots.current.as_ref().map(places::called).unwrap_or_default();
+    let name = subject.name();
+    let Some(previous) = &slots.previous else {
+        return output::note(format!("{name}: logins use {current} already; nothing is done"));
+    };
+    let since = output::minute(previous.since);
+    output::note(format!("{name}: logins use {current} already, since {since}; nothing is done"));
+    if previous.usable && previous.was_rolled_back() {
+        let called = places::called(&previous.credential);
+        output::note(format!("to let them use {called} after all: {}", back_to(&previous.credential, subject)));
+    }
+}
+
+/// The command that makes that one current again.
+pub(in crate::cli) fn back_to(stored: &StoredCredential, subject: &Subject) -> String {
+    hint::command("rollback", subject, &format!("--to {}", hint::quoted(&stored.id)))
+}
+
 pub(super) async fn roll_back(desk: &Desk, arguments: Rollback) -> Result<()> {
     let subject = arguments.target.subject()?;
     let rotation = desk.rotation();
     let failed = |error| hint::failed(error, &subject);
     let before = rotation.slots(&subject).await.map_err(failed)?;
+    let to = match meant(&before, &subject, arguments.to.as_deref())? {
+        To::Previous(to) => to,
+        To::Current => {
+            tell_before(&before, &subject);
+            return Ok(());
+        }
+    };
     // Where there is none to go back to, that is said by the step.
     if !arguments.no_verify && before.previous.as_ref().is_some_and(|previous| previous.usable) {
         let verified = {
@@ -93,7 +169,7 @@ pub(super) async fn roll_back(desk: &Desk, arguments: Rollback) -> Result<()> {
             Err(error) => return Err(failed(error)),
         }
     }
-    rotation.roll_back(&subject, &arguments.reason).await.map_err(failed)?;
+    rotation.roll_back(&subject, &to, &arguments.reason).await.map_err(failed)?;
     let after = rotation.slots(&subject).await.map_err(failed)?;
     let name = subject.name();
     let current = after.current.as_ref().map(places::called).unwrap_or_default();

@@ -67,7 +67,8 @@ pub(super) async fn run(desk: &Desk, arguments: Retire) -> Result<()> {
     let mut errors = Vec::new();
     for meant in meant {
         let retired = if arguments.by_hook {
-            by_hook::retire(&rotation, &meant.subject, arguments.now).await
+            let id = meant.previous.as_ref().map(|previous| previous.credential.id.as_str());
+            by_hook::retire(&rotation, &meant.subject, id, arguments.now).await
         } else {
             retire(&rotation, &meant, arguments.now).await
         };
@@ -126,7 +127,7 @@ async fn retire(rotation: &Rotation, meant: &Meant, now: bool) -> Result<(), Rot
         output::note(format!("{name}: there is no previous one, so there is nothing to retire"));
         return Ok(());
     };
-    let retired = rotation.retire(subject, now).await?;
+    let retired = rotation.retire(subject, &previous.credential.id, now).await?;
     if let Some(note) = retired.note {
         output::note(format!("{name}: {note}"));
     }

@@ -141,15 +141,9 @@ fn show(desk: &Desk, held: &Held, now: Timestamp) {
     }
 }
 
-/// The latest steps in lines, the last one first. Of several for one reason the first has it.
+/// The latest steps in lines, the last one first.
 fn history(entries: &[HistoryEntry]) -> Vec<String> {
-    let is_told = |at: usize| at > 0 && entries[at].reason.is_some() && entries[at - 1].reason == entries[at].reason;
-    let shown = entries.iter().enumerate().rev().take(SHOWN_MAX);
-    let mut lines: Vec<String> = shown
-        .map(|(at, entry)| {
-            places::done(&HistoryEntry { reason: entry.reason.clone().filter(|_| !is_told(at)), ..entry.clone() })
-        })
-        .collect();
+    let mut lines: Vec<String> = entries.iter().rev().take(SHOWN_MAX).map(places::done).collect();
     let more = entries.len().saturating_sub(SHOWN_MAX);
     if more > 0 {
         lines.push(format!("and {more} before, with --json"));

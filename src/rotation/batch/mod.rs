@@ -75,6 +75,8 @@ pub enum Outcome {
     Refused,
     /// The provider refused it when it was current; logins use the one before again.
     RolledBack,
+    /// The provider refused it when it was current, and there is none that logins could use.
+    Broken,
     /// The provider gives no verdict; it stays staged, and logins use the one before.
     Unverified,
     /// Somebody else rotates the account, or changed it meanwhile.
@@ -97,11 +99,12 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them, best first.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Rotated,
         Self::Already,
         Self::Refused,
         Self::RolledBack,
+        Self::Broken,
         Self::Unverified,
         Self::Conflict,
         Self::Overlap,
@@ -120,6 +123,7 @@ impl Outcome {
             Self::Already => "already",
             Self::Refused => "refused",
             Self::RolledBack => "rolled-back",
+            Self::Broken => "broken",
             Self::Unverified => "unverified",
             Self::Conflict => "conflict",
             Self::Overlap => "overlap",
@@ -139,7 +143,7 @@ impl Outcome {
 
     /// Whether the provider did not take it.
     fn is_failure(self) -> bool {
-        matches!(self, Self::Refused | Self::RolledBack | Self::Unverified)
+        matches!(self, Self::Refused | Self::RolledBack | Self::Broken | Self::Unverified)
     }
 }
 
@@ -211,7 +215,9 @@ impl Ticket {
             }
             RotationError::Directory(_) => Outcome::Store,
             RotationError::Step(StepError::Overlap { .. }) => Outcome::Overlap,
+            RotationError::Step(StepError::Full { .. }) => Outcome::Limit,
             RotationError::Step(StepError::Failed { .. }) | RotationError::Refused { .. } => Outcome::Refused,
+            RotationError::Broken { .. } => Outcome::Broken,
             RotationError::Step(_) | RotationError::StillUsed { .. } => Outcome::Conflict,
             RotationError::Missing(_) => Outcome::Missing,
             RotationError::Reason(_)

@@ -146,7 +146,16 @@ impl Batch {
         let subject = Subject::app_password(&row.account);
         let found = match subject.read(&self.rotation.directory).await {
             Ok(Some(found)) => found.record,
-            Ok(None) => return Ok(Planned::Settled(ticket.failed(&RotationError::Missing(subject)))),
+            Ok(None) if row.account.contains('@') => {
+                return Ok(Planned::Settled(ticket.failed(&RotationError::Missing(subject))));
+            }
+            // In a row that has its columns the wrong way round, that would be the password.
+            Ok(None) => {
+                ticket.account = String::new();
+                let cause =
+                    "there is no account of that name, which is not shown: it is no address, and may be a secret";
+                return settled(ticket, Outcome::Missing, cause.to_owned());
+            }
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => return Ok(Planned::Settled(ticket.failed(&error.into()))),
         };

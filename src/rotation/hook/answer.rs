@@ -44,11 +44,10 @@ struct Text(#[serde(with = "secret::in_record")] Secret);
 pub(super) fn read(request: &Request<'_>, ended: Ended) -> Result<Option<Made>, HookError> {
     let Ended { status, stdout, stderr } = ended;
     let answer: Result<Answer, _> = serde_json::from_slice(&stdout);
-    let mut secrets: Vec<Secret> = request.secret.into_iter().cloned().collect();
-    match &answer {
-        Ok(answer) => secrets.extend(answer.secret.iter().map(|Text(secret)| secret.clone())),
-        Err(_) => secrets.extend(words_in(&stdout).map(Secret::new)),
-    }
+    let secrets = match &answer {
+        Ok(answer) => request.secret.into_iter().chain(answer.secret.iter().map(|Text(it)| it)).cloned().collect(),
+        Err(_) => secrets_in(request.secret, &stdout),
+    };
     let words = || shown(&stderr, &secrets);
     match answer {
         Ok(Answer { error: Some(message), secret: None, retry, .. }) => {
@@ -74,13 +73,27 @@ pub(super) fn read(request: &Request<'_>, ended: Ended) -> Result<Option<Made>, 
             Err(HookError::Garbage { what: "it has both an error and a secret".to_owned(), stderr: words() })
         }
         Ok(Answer { secret: Some(Text(secret)), label, .. }) if request.action == Action::Make => {
-            let label = label.map(|label| label.chars().filter(|c| !c.is_control()).take(LABEL_CHARS_MAX).collect());
+            let label = label.and_then(|label| fit(&label, &secret));
             Ok(Some(Made { secret, label }))
         }
         Ok(_) if request.action == Action::Make => Err(HookError::MissingSecret { stderr: words() }),
         Ok(Answer { ok: true, .. }) => Ok(None),
         Ok(_) => Err(HookError::Garbage { what: "it says neither ok nor error".to_owned(), stderr: words() }),
     }
+}
+
+/// A label as it may be shown. `None` if nothing is left of it: one that nobody can find in the portal is none. Nor is one that
+/// has the secret in it, which would be told to everybody.
+fn fit(label: &str, secret: &Secret) -> Option<String> {
+    let label: String = label.chars().filter(|c| !c.is_control()).take(LABEL_CHARS_MAX).collect();
+    let label = label.trim();
+    let tells = secret.expose_text().is_some_and(|secret| !secret.is_empty() && label.contains(secret));
+    (!label.is_empty() && !tells).then(|| label.to_owned())
+}
+
+/// What was sent, and what may be secret in an answer that cannot be read.
+pub(super) fn secrets_in(sent: Option<&Secret>, answer: &[u8]) -> Vec<Secret> {
+    sent.cloned().into_iter().chain(words_in(answer).map(Secret::new)).collect()
 }
 
 /// What may be secret in an answer that cannot be read.
@@ -161,10 +174,21 @@ mod tests {
         let make = |stdout| answered(Action::Make, None, 0, stdout, "");
         assert_eq!(make(r#"{"secret":"abc","label":"phone\n2"}"#), Ok("abc/phone2".to_owned()));
         assert_eq!(make(r#"{"secret":"abc","more":1}"#), Ok("abc/".to_owned()));
+        for label in [r"\u0007", "  ", "", "the abc one"] {
+            let answer = format!(r#"{{"secret":"abc","label":"{label}"}}"#);
+            assert_eq!(answered(Action::Make, None, 0, &answer, ""), Ok("abc/".to_owned()), "{label}");
+        }
         assert_eq!(make(r#"{"ok":true}"#), Err(HookError::MissingSecret { stderr: String::new() }));
         let refused = HookError::Refused { message: "too many".to_owned(), retry: true };
         assert_eq!(make(r#"{"error":"too\nmany","retry":true}"#), Err(refused));
-        for garbage in ["", "abc", r#"{"secret":"a"} x"#, r#"{"secret":7}"#, r#"{"secret":"a","error":"b"}"#] {
+        for garbage in [
+            "",
+            "abc",
+            r#"{"secret":"a"} x"#,
+            r#"{"secret":7}"#,
+            r#"{"secret":"a","error":"b"}"#,
+            r#"{"secret":"a","secret":"b"}"#,
+        ] {
             assert!(matches!(make(garbage), Err(HookError::Garbage { .. })), "{garbage}");
         }
         assert_eq!(answered(Action::Set, Some("s"), 0, r#"{"ok":true}"#, ""), Ok(String::new()));

@@ -247,7 +247,7 @@ pub(super) async fn call(options: &HookOptions, request: &Request<'_>) -> Result
     if left.is_zero() {
         return Err(HookError::Late);
     }
-    let ended = process::run(options, &request.to_json(), left.min(options.timeout)).await?;
+    let ended = process::run(options, &request.to_json(), request.secret, left.min(options.timeout)).await?;
     answer::read(request, ended)
 }
 
@@ -296,7 +296,32 @@ mod tests {
         assert!(matches!(&hung, HookError::TimedOut { stderr, .. } if stderr == "working"), "{hung}");
         // One in the background that holds our pipe does not hold us.
         assert_eq!(asked(r#"sleep 50 & echo '{"secret":"abc"}'"#, LONG).await, Ok("abc".to_owned()));
+        // Nor does one that has left its group, as the shared connection of an ssh does.
+        assert_eq!(asked(r#"setsid sleep 5 & echo '{"secret":"abc"}'"#, LONG).await, Ok("abc".to_owned()));
         assert!(began.elapsed() < LONG);
+    }
+
+    #[tokio::test]
+    async fn one_that_hangs_tells_no_secret_either() {
+        let script = "cat >&2; printf '{\"secret\":\"made-1234\"'; echo made-1234 >&2; sleep 60";
+        let command = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
+        let environment = vec![("PATH".to_owned(), "/usr/bin:/bin".into())];
+        let options = HookOptions { command, timeout: LONG, actions: Vec::new(), environment };
+        let sent = Secret::new("hunter22");
+        let hung = process::run(&options, b"set hunter22\n", Some(&sent), Duration::from_secs(1)).await;
+        let text = hung.map(drop).unwrap_err().to_string();
+        assert!(text.contains("it said: set [REDACTED] [REDACTED]"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn one_that_does_not_listen_holds_up_nobody() {
+        // More than a pipe takes, to a program that neither reads it nor keeps it open.
+        let command = ["/bin/sh", "-c", "exec 0<&-; sleep 0.2"].map(str::to_owned).to_vec();
+        let options = HookOptions { command, timeout: LONG, actions: Vec::new(), environment: Vec::new() };
+        let ended = process::run(&options, &[b'x'; 1 << 20], None, LONG).await.unwrap();
+        assert!(ended.status.success() && ended.stdout.is_empty());
+        let early = asked(r#"echo '{"secret":"abc"}'; exec 1>&- 2>&-; sleep 0.2"#, LONG).await;
+        assert_eq!(early, Ok("abc".to_owned()));
     }
 
     #[tokio::test]
@@ -310,6 +335,6 @@ mod tests {
             actions: Vec::new(),
             environment: Vec::new(),
         };
-        assert!(matches!(process::run(&missing, b"", LONG).await, Err(HookError::CannotStart { .. })));
+        assert!(matches!(process::run(&missing, b"", None, LONG).await, Err(HookError::CannotStart { .. })));
     }
 }

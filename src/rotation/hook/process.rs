@@ -1,6 +1,7 @@
 //! Runs the program: with nothing of our environment, in a process group of its own, for a limited time, and with bounds
 //! on all that it says. What it started is ended with it.
 
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -10,8 +11,9 @@ use tokio::process::Command;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::answer::shown;
+use super::answer::{secrets_in, shown};
 use super::{HookError, HookOptions};
+use crate::model::Secret;
 
 /// The most that an answer may have: a secret and a label have a hundredth of it.
 pub(super) const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -21,6 +23,10 @@ pub(super) const STDERR_BYTES_MAX: usize = 16 * 1024;
 
 /// How long the end of a program that was killed is waited for: one that the kernel holds up must not hold us up.
 const END_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How long its pipes may stay open after it has ended: what it left behind may hold them in a group of its own (the shared
+/// connection of an `ssh` does), and what it said itself has been read by then.
+const PIPES_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// What came of it.
 pub(super) struct Ended {
@@ -46,7 +52,13 @@ impl Drop for Group {
     }
 }
 
-pub(super) async fn run(options: &HookOptions, input: &[u8], left: Duration) -> Result<Ended, HookError> {
+/// `secret` is what the input has of them: it is in nothing that is shown.
+pub(super) async fn run(
+    options: &HookOptions,
+    input: &[u8],
+    secret: Option<&Secret>,
+    left: Duration,
+) -> Result<Ended, HookError> {
     let (program, arguments) = options.command.split_first().ok_or(HookError::NotConfigured)?;
     let mut command = Command::new(program);
     command.args(arguments).env_clear().envs(options.environment.iter().map(|(name, value)| (name, value)));
@@ -57,7 +69,9 @@ pub(super) async fn run(options: &HookOptions, input: &[u8], left: Duration) -> 
     let mut group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
 
-    let mut said = Zeroizing::new(Vec::with_capacity(STDERR_BYTES_MAX));
+    // Room for all there can be: a growing buffer would leave copies behind.
+    let mut said = Zeroizing::new(Vec::with_capacity(STDERR_BYTES_MAX + 64));
+    let mut answered = Zeroizing::new(Vec::with_capacity(ANSWER_BYTES_MAX + 64));
     let write = async {
         if let Some(mut stdin) = stdin {
             let _ = stdin.write_all(input).await; // one that does not want it ends without reading
@@ -65,30 +79,43 @@ pub(super) async fn run(options: &HookOptions, input: &[u8], left: Duration) -> 
         Ok(())
     };
     let answer = async {
-        // Room for all there can be: a growing buffer would leave copies behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(ANSWER_BYTES_MAX + 64));
-        let is_whole = read(stdout, &mut bytes, ANSWER_BYTES_MAX).await;
-        if is_whole { Ok(bytes) } else { Err(HookError::TooLong) }
+        let is_whole = read(stdout, &mut answered, ANSWER_BYTES_MAX).await;
+        if is_whole { Ok(()) } else { Err(HookError::TooLong) }
     };
     let words = async {
         read(stderr, &mut said, STDERR_BYTES_MAX).await;
         Ok(())
     };
-    let end = async {
-        let status = child.wait().await;
+    let work = async {
+        let mut pipes = pin!(async { tokio::try_join!(write, answer, words).map(drop) });
+        let (status, were_closed) = tokio::select! {
+            biased;
+            closed = &mut pipes => {
+                closed?;
+                (child.wait().await, true)
+            }
+            status = child.wait() => (status, false),
+        };
         // At once, while the number of the group cannot mean another one: what it left behind holds our pipes.
         group.kill();
-        status.map_err(|error| HookError::CannotStart { program: program.clone(), cause: error.to_string() })
+        if !were_closed && let Ok(closed) = timeout(PIPES_TIME_MAX, pipes).await {
+            closed?;
+        }
+        // It was at work, whatever became of it.
+        status.map_err(|error| HookError::Exited { how: error.to_string(), stderr: String::new() })
     };
-    let work = async { tokio::try_join!(write, answer, words, end) };
-    match timeout(left, work).await {
-        Ok(Ok(((), stdout, (), status))) => Ok(Ended { status, stdout, stderr: said }),
+    let worked = timeout(left, work).await;
+    match worked {
+        Ok(Ok(status)) => Ok(Ended { status, stdout: answered, stderr: said }),
         failed => {
             group.kill();
             let _ = timeout(END_TIME_MAX, child.wait()).await;
             Err(match failed {
                 Ok(Err(error)) => error,
-                _ => HookError::TimedOut { after: options.timeout, stderr: shown(&said, &[]) },
+                _ => {
+                    let stderr = shown(&said, &secrets_in(secret, &answered));
+                    HookError::TimedOut { after: options.timeout, stderr }
+                }
             })
         }
     }

@@ -168,7 +168,7 @@ impl Keeper {
         if used.iter().any(|used| used.credential == *id && used.live > 0) {
             return tracing::debug!(%subject, %id, "the one before is still in use");
         }
-        match self.rotation.retire(subject, false).await {
+        match self.rotation.retire(subject, id, false).await {
             Ok(_) => tracing::info!(%subject, %id, "the one before is retired"),
             Err(error) if error.is_transient() => tracing::debug!(%subject, %error, "retired later"),
             // Somebody promoted another meanwhile; or it may not be written, which the list of what is due shows in a day.

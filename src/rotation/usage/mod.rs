@@ -53,10 +53,16 @@ pub struct Retired {
 impl Rotation {
     /// Whether the previous credential is in use still. `anyway`: it goes all the same, and whose sessions it was is a note.
     /// Where the list of what nodes tell is kept away, its grace alone decides.
-    pub(super) async fn note_use(&self, subject: &Subject, anyway: bool) -> Result<Option<String>, RotationError> {
+    pub(super) async fn note_use(
+        &self,
+        subject: &Subject,
+        id: &str,
+        anyway: bool,
+    ) -> Result<Option<String>, RotationError> {
         let (slots, now) = (self.slots(subject).await?, Timestamp::now());
         // One that the provider has replaced is of use to nobody who logs in, however long sessions last.
-        let previous = slots.previous.filter(|it| it.usable && (anyway || it.retire_at <= now));
+        let previous = slots.previous.filter(|it| it.credential.id == id);
+        let previous = previous.filter(|it| it.usable && (anyway || it.retire_at <= now));
         let Some(previous) = previous else { return Ok(None) };
         let reports = match Reports::read(&self.directory).await {
             Ok(reports) => reports,

@@ -1,9 +1,10 @@
 //! The result file: a line for each row, written when the row is done with, so that whatever ends the program leaves what
 //! was done. It must never hold a secret, nor take the place of a file that is something else.
 
-use std::fs::{File, OpenOptions};
+use std::borrow::Cow;
+use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::cli::exit::{self, Failure};
@@ -36,7 +37,7 @@ impl Results {
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(OWNER_ONLY).open(path);
         let mut file = open.map_err(failed)?;
         let found = file.metadata().map_err(failed)?;
-        let place = |metadata: &std::fs::Metadata| (metadata.dev(), metadata.ino());
+        let place = |metadata: &Metadata| (metadata.dev(), metadata.ino());
         if input.and_then(|input| input.metadata().ok()).is_some_and(|input| place(&input) == place(&found)) {
             return Err(cannot("it is the file that is imported; name another with --result".to_owned()));
         }
@@ -44,6 +45,8 @@ impl Results {
             return Err(cannot("there is another file; move it away, or name another with --result".to_owned()));
         }
         if found.is_file() {
+            // One of before may have been opened to others since.
+            file.set_permissions(Permissions::from_mode(OWNER_ONLY)).map_err(failed)?;
             file.set_len(0).map_err(failed)?;
             io::Seek::rewind(&mut file).map_err(failed)?;
         }
@@ -79,11 +82,18 @@ impl Results {
 
     fn write(&mut self, fields: [&str; HEADER.len()]) -> io::Result<()> {
         let mut writer = csv::Writer::from_writer(Vec::new());
-        writer.write_record(fields)?;
+        writer.write_record(fields.map(as_text).iter().map(Cow::as_ref))?;
         let bytes = writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
         self.file.write_all(&bytes)?;
         self.file.flush()
     }
+}
+
+/// A field that no spreadsheet takes for a formula: names and labels come from other files, and a provider's words from
+/// elsewhere.
+fn as_text(field: &str) -> Cow<'_, str> {
+    let is_formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    if is_formula { Cow::Owned(format!("'{field}")) } else { Cow::Borrowed(field) }
 }
 
 /// Whether a file begins as these do.
@@ -92,4 +102,30 @@ fn is_one(file: &File) -> bool {
     let mut first = String::new();
     let read = BufReader::new(file.take(header.len() as u64 + 1)).read_line(&mut first);
     read.is_ok() && first.trim_end() == header
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_it_is_a_formula_and_nobody_else_reads_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("result.csv");
+        for text in ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1"] {
+            let mut results = Results::create(&path, None).unwrap();
+            let mut fields = [""; HEADER.len()];
+            fields[1] = text;
+            results.write(fields).unwrap();
+            let written = std::fs::read_to_string(&path).unwrap();
+            let cell = written.lines().nth(1).unwrap().split(',').nth(1).unwrap().trim_matches('"');
+            assert!(cell.starts_with('\''), "{written}");
+            assert_eq!(path.metadata().unwrap().mode() & 0o777, OWNER_ONLY);
+            // As somebody left it who sent it to others.
+            std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        }
+        for text in ["scan@x.test", "locum 2026-11", ""] {
+            assert_eq!(as_text(text), text);
+        }
+    }
 }

@@ -61,7 +61,8 @@ impl Tally {
     fn name_bad(&mut self) {
         self.bad.sort_by_key(|finished| finished.ticket.line);
         for Finished { ticket, outcome, cause, .. } in &self.bad {
-            output::note(format!("line {}: {}: {}: {cause}", ticket.line, ticket.account, outcome.name()));
+            let account = if ticket.account.is_empty() { String::new() } else { format!("{}: ", ticket.account) };
+            output::note(format!("line {}: {account}{}: {cause}", ticket.line, outcome.name()));
         }
         let named = self.bad.len() + self.of(Outcome::NotTried);
         let more = self.done_with() - self.done() - named;

@@ -2,6 +2,11 @@
 //! steps can be tried. Whoever writes the document by compare-and-set after each step has a rotation that no crash breaks
 //! (`tests/rotation/model.rs` visits every state).
 
+mod command;
+mod error;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,11 +16,21 @@ use crate::model::{
     HistoryEntry, Leftover, LeftoverReason, Next, NextState, Previous, Refused, Slot, Slots, StoredCredential,
 };
 
+pub use command::{answered_not, applied, apply, ask, not_applied};
+pub use error::StepError;
+
 /// Definite refusals of a next credential after which it has failed.
 pub const REFUSALS_MAX: u32 = 2;
 
 /// The most steps that a record remembers.
 const HISTORY_MAX: usize = 20;
+
+/// The most characters of why a step was taken: a record is read at every login.
+const REASON_CHARS_MAX: usize = 200;
+
+/// No command has so long. A claim that lasts longer was made by a clock that was wrong, and must not hold up everybody until
+/// the year that it showed.
+const CLAIM_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Who takes a step, and when.
 #[derive(Debug, Clone, Copy)]
@@ -33,94 +48,6 @@ pub enum Done {
     Now,
     /// It was taken before: nothing is to be written.
     Before,
-}
-
-/// Why a step cannot be taken. `Display` says what to do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum StepError {
-    /// Another rotation is under way.
-    #[error("{by} staged another one at {since:.0} ({state}); finish that one, or discard it")]
-    UnderWay {
-        /// Who began it.
-        by: String,
-        /// When.
-        since: Timestamp,
-        /// How far it is: `staged`, `verified` …
-        state: &'static str,
-    },
-    /// It is what logins use already, or used before.
-    #[error("this secret is the {0} one already")]
-    Same(Slot),
-    /// A command is being asked for one.
-    #[error("{by} is having one made by a command that has until {until:.0}; wait for it, then run this again")]
-    Asked {
-        /// Who asked.
-        by: String,
-        /// When that has given up for certain.
-        until: Timestamp,
-    },
-    /// A command is setting it at the provider.
-    #[error("it is being set at the provider by a command that has until {until:.0}; wait for it, then go on")]
-    Applying {
-        /// When that has given up for certain.
-        until: Timestamp,
-    },
-    /// There is nothing to go on with.
-    #[error("nothing is staged; begin with `locum rotate stage`")]
-    NothingStaged,
-    /// Somebody staged another one meanwhile.
-    #[error("somebody staged another one meanwhile; look at it with `locum rotate status`")]
-    Another,
-    /// It is one that a command sets, and none has.
-    #[error("no command has set it at the provider yet: go on with `locum rotate run --by-hook`")]
-    NotSet,
-    /// Nobody has logged in with it.
-    #[error("nobody has logged in with it yet: verify it first, or say --no-verify")]
-    NotVerified,
-    /// It is too long ago that somebody did.
-    #[error("it was last verified at {verified:.0}, too long ago: verify it again")]
-    VerifiedLongAgo {
-        /// When.
-        verified: Timestamp,
-    },
-    /// The provider refuses it.
-    #[error("the provider refuses it ({cause}): discard it, and stage another one")]
-    Failed {
-        /// In words for the operator.
-        cause: String,
-    },
-    /// Logins may still need the one before.
-    #[error("the one before may be used until {until:.0}: wait, or retire it now with `locum rotate retire --now`")]
-    Overlap {
-        /// When its grace is over.
-        until: Timestamp,
-    },
-    /// There is none to go back to.
-    #[error("there is no previous one to go back to")]
-    NoPrevious,
-    /// Going back would lead nowhere.
-    #[error("the provider has one password only, and it is the current one: going back would lock every client out")]
-    Replaced,
-    /// A command was to set it at the provider, in the place of the current one, and nobody knows whether it did.
-    #[error("it may be the only one that the provider takes: run it again, or verify it until it is refused twice")]
-    MayBeInForce,
-    /// Nobody ever gave it one.
-    #[error("there is no current one")]
-    NoCurrent,
-    /// Fewer were counted at the provider than there are of ours alone.
-    #[error(
-        "{counted} were counted at the provider, and there are {known} of ours alone: tick off what was deleted there, \
-         then count again"
-    )]
-    Miscounted {
-        /// What was counted.
-        counted: u32,
-        /// What is known.
-        known: usize,
-    },
-    /// There is no leftover of that name.
-    #[error("there is none called {0} that is to be deleted at the provider")]
-    NoLeftover(String),
 }
 
 /// What is staged.
@@ -145,46 +72,6 @@ pub struct Promotion<'a> {
     pub verified_within: Option<Duration>,
 }
 
-/// Puts down that a command is asked for a credential, and will have given up by `until`: if its answer is never put down,
-/// somebody has to look for that label. Each run is an operation with a label of its own, so that nothing depends on
-/// whether the command knows what it made before.
-pub fn ask(slots: &mut Slots, op: &str, label: &str, until: Timestamp, actor: Actor<'_>) -> Result<Done, StepError> {
-    free_for(slots, op)?;
-    is_over(slots, actor)?;
-    let is_asked = |left: &&Leftover| left.why == LeftoverReason::Asked;
-    for Leftover { by, until, .. } in slots.leftovers.iter().filter(is_asked) {
-        if let Some(until) = until.filter(|until| actor.at < *until) {
-            return Err(StepError::Asked { by: by.clone(), until });
-        }
-    }
-    let (id, label, by) = (op.to_owned(), label.to_owned(), actor.by.to_owned());
-    let (why, until) = (LeftoverReason::Asked, Some(until));
-    slots.leftovers.push(Leftover { id, label, since: actor.at, by, why, until, upstream: None });
-    remember(slots, actor, "asked", op, None);
-    Ok(Done::Now)
-}
-
-/// The command that was asked until `until` gives no credential. `made_none`: it said so itself, so that there is nothing
-/// to look for.
-pub fn answered_not(
-    slots: &mut Slots,
-    op: &str,
-    until: Timestamp,
-    made_none: bool,
-    actor: Actor<'_>,
-) -> Result<Done, StepError> {
-    let Some(index) = slots.leftovers.iter().position(|left| left.id == op && left.until == Some(until)) else {
-        return Ok(Done::Before);
-    };
-    if made_none {
-        slots.leftovers.remove(index);
-    } else {
-        slots.leftovers[index].until = None;
-    }
-    remember(slots, actor, if made_none { "not made" } else { "not answered" }, op, None);
-    Ok(Done::Now)
-}
-
 /// Puts a credential in the next place.
 pub fn stage(slots: &mut Slots, staging: Staging, actor: Actor<'_>) -> Result<Done, StepError> {
     let Staging { credential, op, replaces } = staging;
@@ -207,56 +94,6 @@ pub fn stage(slots: &mut Slots, staging: Staging, actor: Actor<'_>) -> Result<Do
     Ok(Done::Now)
 }
 
-/// Takes the right to set the next credential at the provider, until `until`. Whoever took it before had as long.
-pub fn apply(slots: &mut Slots, id: &str, until: Timestamp, actor: Actor<'_>) -> Result<Done, StepError> {
-    // The one that is set could not be promoted: logins would be refused with the current one all the time.
-    is_over(slots, actor)?;
-    let next = next(slots, id)?;
-    match next.state {
-        NextState::Applied { .. } if next.refused.is_none() => return Ok(Done::Before),
-        NextState::Applying { until } if actor.at < until => return Err(StepError::Applying { until }),
-        NextState::Staged | NextState::Applying { .. } | NextState::Applied { .. } => {}
-        NextState::Failed { ref cause, .. } => return Err(StepError::Failed { cause: cause.clone() }),
-    }
-    next.state = NextState::Applying { until };
-    next.refused = None;
-    remember(slots, actor, "applying", id, None);
-    Ok(Done::Now)
-}
-
-/// The command has set it, whoever had the right to until `until`. Somebody who took it since may be setting it still.
-pub fn applied(slots: &mut Slots, id: &str, until: Timestamp, actor: Actor<'_>) -> Result<Done, StepError> {
-    let next = next(slots, id)?;
-    match next.state {
-        NextState::Applied { .. } => return Ok(Done::Before),
-        NextState::Failed { ref cause, .. } => return Err(StepError::Failed { cause: cause.clone() }),
-        NextState::Staged => return Err(StepError::NotSet),
-        NextState::Applying { until: theirs } if theirs != until => return Err(StepError::Applying { until: theirs }),
-        NextState::Applying { .. } => {}
-    }
-    next.state = NextState::Applied { verified: None };
-    remember(slots, actor, "applied", id, None);
-    Ok(Done::Now)
-}
-
-/// The command that had the right until `until` gave up: others need not wait. `set_none`: it has said itself that nothing
-/// was set, and none was at work on it before; else the provider may have it all the same.
-pub fn not_applied(
-    slots: &mut Slots,
-    id: &str,
-    until: Timestamp,
-    set_none: bool,
-    actor: Actor<'_>,
-) -> Result<Done, StepError> {
-    let next = next(slots, id)?;
-    if next.state != (NextState::Applying { until }) {
-        return Ok(Done::Before);
-    }
-    next.state = if set_none { NextState::Staged } else { NextState::Applying { until: actor.at } };
-    remember(slots, actor, if set_none { "not set" } else { "not answered" }, id, None);
-    Ok(Done::Now)
-}
-
 /// Somebody logged in with it.
 pub fn verified(slots: &mut Slots, id: &str, actor: Actor<'_>) -> Result<Done, StepError> {
     if slots.current.as_ref().is_some_and(|current| current.id == id) {
@@ -265,7 +102,7 @@ pub fn verified(slots: &mut Slots, id: &str, actor: Actor<'_>) -> Result<Done, S
     let next = next(slots, id)?;
     // Whoever is setting it may still be at it: until then nothing else may be set in its place.
     if let NextState::Applying { until } = next.state
-        && actor.at < until
+        && is_at_work(until, actor.at)
     {
         return Err(StepError::Applying { until });
     }
@@ -283,10 +120,12 @@ pub fn refused(slots: &mut Slots, id: &str, cause: &str, actor: Actor<'_>) -> Re
     match next.state {
         NextState::Failed { .. } => return Ok(Done::Before),
         // No wonder, and nothing against it.
-        NextState::Applying { until } if actor.at < until => return Err(StepError::Applying { until }),
+        NextState::Applying { until } if is_at_work(until, actor.at) => return Err(StepError::Applying { until }),
         NextState::Staged if next.replaces => return Err(StepError::NotSet),
         NextState::Staged | NextState::Applying { .. } | NextState::Applied { .. } => {}
     }
+    // The second refusal is told by what is new in it: the cause is seldom short.
+    let is_known = next.refused.as_ref().is_some_and(|refused| refused.cause == cause);
     let times = next.refused.as_ref().map_or(0, |refused| refused.times) + 1;
     next.refused = Some(Refused { times, at: actor.at, cause: cause.to_owned() });
     let step = if times >= REFUSALS_MAX && !(next.replaces && next.may_be_in_force()) {
@@ -295,7 +134,7 @@ pub fn refused(slots: &mut Slots, id: &str, cause: &str, actor: Actor<'_>) -> Re
     } else {
         "refused"
     };
-    remember(slots, actor, step, id, Some(cause));
+    remember(slots, actor, step, id, Some(cause).filter(|_| !is_known));
     Ok(Done::Now)
 }
 
@@ -307,7 +146,9 @@ pub fn promote(slots: &mut Slots, how: Promotion<'_>, actor: Actor<'_>) -> Resul
     let next = next(slots, how.id)?;
     match (&next.state, how.verified_within) {
         (NextState::Failed { cause, .. }, _) => return Err(StepError::Failed { cause: cause.clone() }),
-        (NextState::Applying { until }, _) if actor.at < *until => return Err(StepError::Applying { until: *until }),
+        (NextState::Applying { until }, _) if is_at_work(*until, actor.at) => {
+            return Err(StepError::Applying { until: *until });
+        }
         (NextState::Applying { .. }, _) => return Err(StepError::NotSet),
         (NextState::Staged, _) if next.replaces => return Err(StepError::NotSet),
         (NextState::Staged | NextState::Applied { verified: None }, Some(_)) => return Err(StepError::NotVerified),
@@ -330,7 +171,7 @@ pub fn promote(slots: &mut Slots, how: Promotion<'_>, actor: Actor<'_>) -> Resul
 
 /// Stages and promotes in one write, unverified: what is next is discarded. For whoever knows that the current one is dead.
 /// One of those before stays as the previous: the current one, unless nobody ever verified it and there is one before it
-/// that may be used still. So a wrong paste that follows a wrong paste takes nothing away.
+/// that may be used still, and was not rolled back from. So a wrong paste that follows a wrong paste takes nothing away.
 pub fn replace(
     slots: &mut Slots,
     credential: StoredCredential,
@@ -344,7 +185,9 @@ pub fn replace(
     leave_next(slots, actor);
     let id = credential.id.clone();
     let before = slots.current.replace(credential);
-    let has_previous = slots.previous.as_ref().is_some_and(|it| it.usable && actor.at < it.retire_at);
+    // One that was rolled back from is no better than what it gave way to: that was let in since.
+    let is_better = |it: &Previous| it.usable && actor.at < it.retire_at && !it.was_rolled_back();
+    let has_previous = slots.previous.as_ref().is_some_and(is_better);
     match before {
         Some(before) if has_previous && before.verified.is_none() => {
             leave(slots, before, LeftoverReason::Discarded, actor);
@@ -370,13 +213,25 @@ pub fn supersede(slots: &mut Slots, credential: StoredCredential, actor: Actor<'
     remember(slots, actor, "replaced", &id, Some("by one for something else"));
 }
 
-/// Makes the previous credential the current one again, and the current one the previous: one write.
-pub fn roll_back(slots: &mut Slots, reason: &str, grace: Duration, actor: Actor<'_>) -> Result<Done, StepError> {
-    let previous = slots.previous.take().ok_or(StepError::NoPrevious)?;
-    if !previous.usable {
-        slots.previous = Some(previous);
-        return Err(StepError::Replaced);
+/// Makes the previous credential, which has that id, the current one again, and the current one the previous: one write. It
+/// is named, so that whoever repeats this finds it done and does not go forward again.
+pub fn roll_back(
+    slots: &mut Slots,
+    to: &str,
+    reason: &str,
+    grace: Duration,
+    actor: Actor<'_>,
+) -> Result<Done, StepError> {
+    if slots.current.as_ref().is_some_and(|current| current.id == to) {
+        return Ok(Done::Before);
     }
+    match &slots.previous {
+        None => return Err(StepError::NoPrevious),
+        Some(previous) if previous.credential.id != to => return Err(StepError::OtherPrevious),
+        Some(previous) if !previous.usable => return Err(StepError::Replaced),
+        Some(_) => {}
+    }
+    let previous = slots.previous.take().ok_or(StepError::NoPrevious)?;
     let id = previous.credential.id.clone();
     let before = slots.current.replace(previous.credential);
     slots.previous = before.map(|before| set_aside(before, previous.op, grace, true, actor));
@@ -384,9 +239,13 @@ pub fn roll_back(slots: &mut Slots, reason: &str, grace: Duration, actor: Actor<
     Ok(Done::Now)
 }
 
-/// Takes the previous credential out of use; it is to be deleted at the provider. Before its grace is over only with `now`.
-pub fn retire(slots: &mut Slots, now: bool, actor: Actor<'_>) -> Result<Done, StepError> {
+/// Takes the previous credential, which has that id, out of use; it is to be deleted at the provider. Before its grace is
+/// over only with `now`.
+pub fn retire(slots: &mut Slots, id: &str, now: bool, actor: Actor<'_>) -> Result<Done, StepError> {
     let Some(previous) = &slots.previous else { return Ok(Done::Before) };
+    if previous.credential.id != id {
+        return Err(StepError::OtherPrevious);
+    }
     if !now && actor.at < previous.retire_at {
         return Err(StepError::Overlap { until: previous.retire_at });
     }
@@ -394,14 +253,16 @@ pub fn retire(slots: &mut Slots, now: bool, actor: Actor<'_>) -> Result<Done, St
     Ok(Done::Now)
 }
 
-/// Gives the next credential up; it is to be deleted at the provider. One that a command set there in the place of the
-/// current one may be the only one in force: it is given up only once the provider has refused it.
-pub fn discard(slots: &mut Slots, reason: Option<&str>, actor: Actor<'_>) -> Result<Done, StepError> {
+/// Gives the next credential, which has that id, up; it is to be deleted at the provider. One that a command set there in the
+/// place of the current one may be the only one in force: it is given up only once the provider has refused it.
+pub fn discard(slots: &mut Slots, id: &str, reason: Option<&str>, actor: Actor<'_>) -> Result<Done, StepError> {
     let Some(next) = &slots.next else { return Ok(Done::Before) };
+    if next.credential.id != id {
+        return Err(StepError::Another);
+    }
     may_be_given_up(next, actor)?;
-    let id = next.credential.id.clone();
     leave_next(slots, actor);
-    remember(slots, actor, "discarded", &id, reason);
+    remember(slots, actor, "discarded", id, reason);
     Ok(Done::Now)
 }
 
@@ -409,8 +270,9 @@ pub fn discard(slots: &mut Slots, reason: Option<&str>, actor: Actor<'_>) -> Res
 pub fn deleted(slots: &mut Slots, name: &str, actor: Actor<'_>) -> Result<Done, StepError> {
     let is_meant = |left: &Leftover| left.id == name || (!left.label.is_empty() && left.label == name);
     let index = slots.leftovers.iter().position(is_meant).ok_or_else(|| StepError::NoLeftover(name.to_owned()))?;
-    if let Some(until) = slots.leftovers[index].until.filter(|until| actor.at < *until) {
-        return Err(StepError::Applying { until });
+    let left = &slots.leftovers[index];
+    if let Some(until) = left.until.filter(|until| is_at_work(*until, actor.at)) {
+        return Err(StepError::Asked { by: left.by.clone(), until });
     }
     let left = slots.leftovers.remove(index);
     remember(slots, actor, "deleted", &left.id, None);
@@ -443,7 +305,7 @@ fn next<'s>(slots: &'s mut Slots, id: &str) -> Result<&'s mut Next, StepError> {
 fn may_be_given_up(next: &Next, actor: Actor<'_>) -> Result<(), StepError> {
     let is_refused = next.refused.as_ref().is_some_and(|refused| refused.times >= REFUSALS_MAX);
     match next.state {
-        NextState::Applying { until } if actor.at < until => Err(StepError::Applying { until }),
+        NextState::Applying { until } if is_at_work(until, actor.at) => Err(StepError::Applying { until }),
         NextState::Applying { .. } | NextState::Applied { .. } if next.replaces && !is_refused => {
             Err(StepError::MayBeInForce)
         }
@@ -457,6 +319,22 @@ fn free_for(slots: &Slots, op: &str) -> Result<(), StepError> {
         Some(Next { op: own, by, since, state, .. }) if own != op => {
             Err(StepError::UnderWay { by: by.clone(), since: *since, state: state_name(state) })
         }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the command that has until `until` may be at work still.
+pub fn is_at_work(until: Timestamp, now: Timestamp) -> bool {
+    now < until && until <= now + CLAIM_MAX
+}
+
+/// Whether there is room at the provider for what a step has added: `max` is how many it allows. What takes the place of
+/// another one needs none, nor does what is there already and changes its place.
+pub fn has_room(before: &Slots, after: &Slots, max: Option<u32>) -> Result<(), StepError> {
+    let id = |slots: &Slots| slots.current.as_ref().map(|current| current.id.clone());
+    let (count, is_more) = (before.at_provider(), after.at_provider() > before.at_provider());
+    match max {
+        Some(max) if is_more && id(before) == id(after) && count >= max as usize => Err(StepError::Full { count, max }),
         _ => Ok(()),
     }
 }
@@ -519,12 +397,18 @@ pub(super) fn leave(slots: &mut Slots, credential: StoredCredential, why: Leftov
     }
     let StoredCredential { id, label, .. } = credential;
     let by = actor.by.to_owned();
+    // Handed in again and given up again, it has one name in the portal, and is to be looked for once.
+    let is_alike = |left: &Leftover| left.label == label && left.why == why && left.upstream.is_none();
+    if why == LeftoverReason::Discarded && !label.is_empty() {
+        slots.leftovers.retain(|left| !is_alike(left));
+    }
     slots.leftovers.push(Leftover { id, label, since: actor.at, by, why, until: None, upstream: None });
 }
 
 pub(super) fn remember(slots: &mut Slots, actor: Actor<'_>, step: &str, id: &str, reason: Option<&str>) {
     let (by, step, id) = (actor.by.to_owned(), step.to_owned(), id.to_owned());
-    slots.history.push(HistoryEntry { at: actor.at, by, step, id, reason: reason.map(str::to_owned) });
+    let short = |text: &str| text.chars().filter(|c| !c.is_control()).take(REASON_CHARS_MAX).collect();
+    slots.history.push(HistoryEntry { at: actor.at, by, step, id, reason: reason.map(short) });
     let surplus = slots.history.len().saturating_sub(HISTORY_MAX);
     slots.history.drain(..surplus);
 }
