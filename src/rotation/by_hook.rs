@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::hook::{self, Made, Request};
-use super::machine::{self, Actor, Done, Staging, StepError};
+use super::machine::{self, Actor, Done, Staging, StepError, Unstaged};
 use super::{Action, HookError, HookOptions, Point, Record, Rotated, Rotation, RotationError, Subject, backoff};
 use crate::broker::{Reason, client_secret};
 use crate::credential;
@@ -98,9 +98,11 @@ impl Rotation {
         self.take(subject, "asked", Some(&op), |slots, actor| machine::ask(slots, &op, &label, until, actor)).await?;
         self.pass(Point::Asked);
         let made = self.call(subject, hook, &errand.request(Action::Make, &op, &label, deadline)).await;
+        let mut called = None;
         let error = match made {
             Ok(Some(made)) => {
                 self.pass(Point::Answered);
+                called = Some(made.label.clone().unwrap_or_else(|| label.clone()));
                 match self.stage_made(subject, errand, &op, made).await {
                     Ok(id) => return Ok(id),
                     Err(error) => error,
@@ -112,8 +114,13 @@ impl Rotation {
                 failed(error, if made_none { AS_IT_WAS } else { ASKED })
             }
         };
-        let made_none = matches!(&error, RotationError::Hook { left: AS_IT_WAS, .. });
-        let step = |slots: &mut Slots, actor: Actor<'_>| machine::answered_not(slots, &op, until, made_none, actor);
+        let made = match &called {
+            // The portal may have given it a name of its own.
+            Some(label) => Unstaged::Called(label),
+            None if matches!(&error, RotationError::Hook { left: AS_IT_WAS, .. }) => Unstaged::None,
+            None => Unstaged::Perhaps,
+        };
+        let step = |slots: &mut Slots, actor: Actor<'_>| machine::answered_not(slots, &op, until, made, actor);
         self.take(subject, "not made", Some(&op), step).await?;
         Err(error)
     }

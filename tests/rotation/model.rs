@@ -9,13 +9,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use locum::credential;
 use locum::model::{AppPasswordFormat, LeftoverReason, NextState, Secret, Slots, StoredCredential};
-use locum::rotation::machine::{self, Actor, Done, Promotion, Staging, StepError};
+use locum::rotation::machine::{self, Actor, Done, Promotion, Staging, StepError, Unstaged};
 
 /// The clock moves by this. A grace is three of these, the time that a command has is one, and its claim two.
 const TICK: Duration = Duration::from_secs(60);
 
-/// How often the clock moves.
-const TICKS_MAX: u8 = 4;
+/// How often the clock moves: often enough for a grace to end.
+const TICKS_MAX: u8 = 3;
 
 /// What the provider is like, and how its passwords are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -203,7 +203,7 @@ impl World {
     fn has_given_up(&mut self, name: &str, until: u8) {
         let actor = Actor { by: "x", at: at(self.ticks) };
         let put_down = match self.kind {
-            Kind::ManyByCommand => machine::answered_not(&mut self.slots, name, at(until), false, actor),
+            Kind::ManyByCommand => machine::answered_not(&mut self.slots, name, at(until), Unstaged::Perhaps, actor),
             Kind::One => machine::not_applied(&mut self.slots, name, at(until), false, actor),
             Kind::ManyByHand => Ok(Done::Before),
         };
@@ -284,7 +284,7 @@ impl World {
                 answered.has_done(name);
                 let until = self.slots.leftovers.iter().find(|left| left.id == name).and_then(|left| left.until);
                 let none = |slots: &mut Slots, actor: Actor<'_>| {
-                    machine::answered_not(slots, name, until.unwrap_or(at(0)), true, actor)
+                    machine::answered_not(slots, name, until.unwrap_or(at(0)), Unstaged::None, actor)
                 };
                 push("is told that none is made", self.take(none).map(|world| world.with(who, Worker::Begun)));
                 push("is answered", Ok(answered.with(who, Worker::Answered(name.to_owned()))));

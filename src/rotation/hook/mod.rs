@@ -21,6 +21,9 @@ pub(super) use answer::Made;
 /// Of the request and of the answer. Whoever changes what they mean counts on.
 const VERSION: u32 = 1;
 
+/// More than a request has: names and a label, of some hundred characters each, and a secret of ours.
+const REQUEST_BYTES: usize = 8 * 1024;
+
 /// What the program can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -232,7 +235,9 @@ impl Request<'_> {
             secret: self.secret.map(Shown),
             deadline: self.deadline.as_second(),
         };
-        let mut bytes = Zeroizing::new(serde_json::to_vec(&wire).expect("a secret that Locum made is text"));
+        // Room for all there can be: a growing buffer would leave copies behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(REQUEST_BYTES));
+        serde_json::to_writer(&mut *bytes, &wire).expect("a secret that Locum made is text");
         bytes.push(b'\n');
         bytes
     }

@@ -25,24 +25,45 @@ pub fn ask(slots: &mut Slots, op: &str, label: &str, until: Timestamp, actor: Ac
     Ok(Done::Now)
 }
 
-/// The command that was asked until `until` gives no credential. `made_none`: it said so itself, so that there is nothing
-/// to look for.
+/// What is known of a credential that a command was asked for, and that is in no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unstaged<'a> {
+    /// The command said that it made none.
+    None,
+    /// It may have made one.
+    Perhaps,
+    /// It made one, which bears that label.
+    Called(&'a str),
+}
+
+/// The command that was asked until `until` gives no credential that could be staged: others need not wait, and what it may
+/// have made is to be looked for.
 pub fn answered_not(
     slots: &mut Slots,
     op: &str,
     until: Timestamp,
-    made_none: bool,
+    made: Unstaged<'_>,
     actor: Actor<'_>,
 ) -> Result<Done, StepError> {
     let Some(index) = slots.leftovers.iter().position(|left| left.id == op && left.until == Some(until)) else {
         return Ok(Done::Before);
     };
-    if made_none {
-        slots.leftovers.remove(index);
-    } else {
-        slots.leftovers[index].until = None;
-    }
-    remember(slots, actor, if made_none { "not made" } else { "not answered" }, op, None);
+    let step = match made {
+        Unstaged::None => {
+            slots.leftovers.remove(index);
+            "not made"
+        }
+        Unstaged::Perhaps => {
+            slots.leftovers[index].until = None;
+            "not answered"
+        }
+        Unstaged::Called(label) => {
+            slots.leftovers[index].until = None;
+            label.clone_into(&mut slots.leftovers[index].label);
+            "not staged"
+        }
+    };
+    remember(slots, actor, step, op, None);
     Ok(Done::Now)
 }
 

@@ -16,7 +16,7 @@ use crate::model::{
     HistoryEntry, Leftover, LeftoverReason, Next, NextState, Previous, Refused, Slot, Slots, StoredCredential,
 };
 
-pub use command::{answered_not, applied, apply, ask, not_applied};
+pub use command::{Unstaged, answered_not, applied, apply, ask, not_applied};
 pub use error::StepError;
 
 /// Definite refusals of a next credential after which it has failed.

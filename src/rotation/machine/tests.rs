@@ -117,6 +117,19 @@ fn what_is_given_up_again_and_again_is_to_be_deleted_once() {
 }
 
 #[test]
+fn what_a_command_made_in_vain_is_named_as_the_portal_names_it() {
+    for (made, expected) in
+        [(Unstaged::None, None), (Unstaged::Perhaps, Some("Locum b")), (Unstaged::Called("phone 2"), Some("phone 2"))]
+    {
+        let (mut slots, until) = (Slots::of(stored("a")), ALICE.at + HOUR);
+        ask(&mut slots, "hook-b", "Locum b", until, ALICE).unwrap();
+        answered_not(&mut slots, "hook-b", until, made, ALICE).unwrap();
+        assert_eq!(slots.leftovers.first().map(|left| &*left.label), expected);
+        assert!(slots.leftovers.iter().all(|left| left.until.is_none()), "others need not wait");
+    }
+}
+
+#[test]
 fn a_claim_of_a_clock_that_was_wrong_holds_up_nobody() {
     let mut slots = Slots::of(stored("a"));
     staged(&mut slots, "b", "hook-b", true).unwrap();
