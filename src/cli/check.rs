@@ -1,5 +1,7 @@
 //! `locum check`.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,10 +14,13 @@ use crate::app::{Problems, Webhook, note, note_all};
 use crate::config::Config;
 use crate::model::Protocol;
 use crate::net::{HttpOptions, Https, tls};
-use crate::rotation::{Alert, Courier, WebhookOptions};
+use crate::rotation::{Alert, Courier, HookOptions, WebhookOptions};
 use crate::store::vault::{Login, Rights, Vault};
 use crate::store::{self, OpenError};
 use crate::upstream::Upstreams;
+
+/// What of a file's mode says that somebody may run it.
+const EXECUTABLE: u32 = 0o111;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -47,8 +52,13 @@ pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<()> {
     if let Some(warning) = tls::name_warning(&config.tls, &config.name) {
         output::note(format!("note: {warning}"));
     }
+    if let Some(warning) = config.rotation.hook.as_ref().and_then(hook_warning) {
+        output::note(format!("note: {warning}"));
+    }
     let (listeners, upstreams) = (config.listeners.len(), config.upstreams.len());
-    output::line(format!("{}: good ({listeners} listeners, {upstreams} upstreams)", path.display()));
+    let counted = |count: usize, what| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let (listeners, upstreams) = (counted(listeners, "listener"), counted(upstreams, "upstream"));
+    output::line(format!("{}: good ({listeners}, {upstreams})", path.display()));
     Ok(())
 }
 
@@ -93,6 +103,17 @@ async fn check_webhook(
         Ok(()) => output::line("webhook: takes alerts; it was sent one of kind \"test\""),
         Err(error) => problems.push(format!("webhook: {error}")),
     }
+}
+
+/// What is wrong with the hook's program here. A node does without: only who types `--by-hook` needs it.
+fn hook_warning(hook: &HookOptions) -> Option<String> {
+    let program = hook.command.first()?;
+    let why = match fs::metadata(program) {
+        Err(error) => error.to_string(),
+        Ok(found) if found.is_file() && found.permissions().mode() & EXECUTABLE != 0 => return None,
+        Ok(_) => "it is no program".to_owned(),
+    };
+    Some(format!("the hook {program} cannot be run here ({why}), as `locum rotate run --by-hook` would"))
 }
 
 async fn dial_all(config: &Config, upstreams: Upstreams, problems: &mut Vec<String>) {

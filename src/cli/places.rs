@@ -201,7 +201,8 @@ pub(super) fn lines(slots: &Slots) -> Vec<(&'static str, String)> {
             state => machine::state_name(state).to_owned(),
         };
         let (by, since) = (&next.by, output::minute(next.since));
-        lines.push(("next", format!("{}, {state}; staged {since} by {by}", called(&next.credential))));
+        let state = if next.state == NextState::Staged { String::new() } else { format!("{state}; ") };
+        lines.push(("next", format!("{}, {state}staged {since} by {by}", called(&next.credential))));
         if let Some(Refused { times, at, cause }) = &next.refused {
             let times = if *times == 1 { "once".to_owned() } else { format!("{times} times") };
             lines.push(("refused", format!("{times}, last {}: {cause}", output::minute(*at))));
@@ -232,7 +233,7 @@ pub(super) fn described(left: &Leftover) -> String {
         LeftoverReason::Retired => "retired",
         LeftoverReason::Discarded => "discarded",
         LeftoverReason::Moved => "left behind",
-        LeftoverReason::Asked => "asked of a command that never answered, so it may not exist",
+        LeftoverReason::Asked => "asked of a command that has not answered (so it may not exist)",
     };
     let at = upstream.as_ref().map_or_else(String::new, |upstream| format!(" at {upstream}"));
     format!("{}{at}, {why} {} by {by}", named(label, id), output::minute(*since))

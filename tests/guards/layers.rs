@@ -196,6 +196,7 @@ const ROOMS: &[Room] = &[
             ("credential", ALL),
             ("telemetry", ALL),
             ("broker", &["Directory", "client_secret"]),
+            ("rotation", &["Given", "Subject"]),
             ("sandbox", ALL),
             ("config", ALL),
             ("app", ALL),

@@ -107,6 +107,20 @@ fn check_says_good() {
 }
 
 #[test]
+fn check_says_that_the_hook_is_not_here() {
+    let home = Home::made();
+    let config = home.read("locum.toml");
+    let with =
+        |program: &str| home.write("locum.toml", format!("{config}\n[rotation.hook]\ncommand = [\"{program}\"]\n"));
+    with("/nowhere/hook");
+    home.run(&["check"]).succeeded().said("note: the hook /nowhere/hook cannot be run here");
+    with("/etc/passwd");
+    home.run(&["check"]).succeeded().said("note: the hook /etc/passwd cannot be run here (it is no program)");
+    with("/bin/sh");
+    assert_eq!(home.run(&["check"]).succeeded().stderr, "");
+}
+
+#[test]
 fn the_configuration_is_found_by_argument_and_by_environment() {
     let (home, elsewhere) = (Home::made(), Home::empty());
     let file = home.path("locum.toml");

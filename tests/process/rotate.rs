@@ -206,7 +206,10 @@ fn one_step_after_the_other() {
     let run = scene.rotate("deleted", &["locum old"]).succeeded();
     assert_said(
         &run,
-        &["alice@x.test: ticked off locum old", "alice@x.test: nothing is left to delete in the provider's portal"],
+        &[
+            "alice@x.test: ticked off \"locum old\" (ID)",
+            "alice@x.test: nothing is left to delete in the provider's portal",
+        ],
     );
     let status = scene.status();
     let steps: Vec<&str> =
@@ -269,7 +272,7 @@ fn what_the_provider_refuses_is_looked_at_twice_and_given_up() {
     );
     assert_eq!(scene.places(), places("locum old", "-", "-", &["locum wrong"]));
     let run = scene.run_with(&["rotate", "run", ALICE, "--label", "again", "--secret-stdin"], WRONG).ended(DATA);
-    run.said("it is discarded, and logins go on with the one before; delete it in the provider's portal\n")
+    run.said("it is discarded, and logins go on with the current one; delete it in the provider's portal\n")
         .said("next: locum rotate deleted alice@x.test again");
     assert_eq!(scene.places(), places("locum old", "-", "-", &["locum wrong", "again"]));
     scene.rotate("discard", &[]).succeeded().said("nothing is staged, so there is nothing to discard");
@@ -372,7 +375,7 @@ fn of_two_operators_the_second_is_told() {
         [
             "account     alice@x.test at work, app password",
             "current     \"locum old\" (ID), since TIME TIME UTC",
-            "next        \"locum new\" (ID), staged; staged TIME TIME UTC by carol",
+            "next        \"locum new\" (ID), staged TIME TIME UTC by carol",
             "at provider 2 there, as far as is known",
             "history     TIME TIME UTC  labelled ID by carol",
             "            TIME TIME UTC  staged ID by carol",
@@ -448,8 +451,13 @@ fn a_count_is_of_what_the_portal_shows() {
 #[test]
 fn what_is_in_use_is_not_ticked_off() {
     let scene = Scene::set();
+    scene.stage(NEW, "locum new").succeeded();
+    scene.rotate("deleted", &["locum new"]).ended(DATA).said("next: locum rotate discard alice@x.test");
+    scene.rotate("promote", &["--no-verify"]).succeeded();
+    scene.rotate("deleted", &["locum old"]).ended(DATA).said("next: locum rotate retire alice@x.test --now");
+    let scene = Scene::set();
     let run = scene.rotate("deleted", &["locum old"]).ended(DATA);
-    run.said("locum old is the current one, and logins may use it").said("next: locum rotate status alice@x.test");
+    run.said("locum old is the current one, and logins may use it").said("next: locum rotate run alice@x.test");
     scene.rotate("deleted", &["nope"]).ended(NOT_FOUND).said("there is none called nope");
     scene.run(&["rotate", "verify", "nobody@x.test"]).ended(NOT_FOUND).said("there is no account nobody@x.test");
     scene.rotate("verify", &[]).ended(NOT_FOUND).said("nothing is staged");

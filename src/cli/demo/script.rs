@@ -29,6 +29,7 @@ pub(super) async fn play(stage: &Stage) -> Result<()> {
     see_it_arrive(stage).await.context("seeing the mail arrive")?;
     see_wrong_passwords_refused(stage).await.context("presenting a wrong password")?;
     see_that_passwords_were_not_mixed(stage)?;
+    rotate_while_alice_reads(stage).await.context("rotating the app password")?;
     switch_to_oauth2(stage).await.context("switching to OAuth2")?;
     show_audit(stage)
 }
@@ -117,6 +118,27 @@ fn see_that_passwords_were_not_mixed(stage: &Stage) -> Result<()> {
         ensure!(!saw(&actor.client_secret), "{} has seen the client's password", actor.provider);
         output::line(format!("    {}: the app password, and never the client's", actor.provider));
     }
+    Ok(())
+}
+
+async fn rotate_while_alice_reads(stage: &Stage) -> Result<()> {
+    scene("Alice's app password is rotated while she reads");
+    let alice = &stage.alice;
+    let mut reading = imap_login(stage, alice.client_secret_text()).await?;
+    reading.expect("a2 OK").await?;
+    let new = stage.rotate().await?;
+    output::line(
+        "    a new app password was staged, verified by real logins, and promoted; the old one is kept for a day",
+    );
+    let old = &alice.app_password;
+    ensure!(alice.sandbox.remove_password(&alice.address, old), "the provider did not know the old app password");
+    output::line("    now the provider deletes the old one; the session goes on, and so does the next:");
+    reading.say("a3 NOOP").await?;
+    reading.expect("a3 OK").await?;
+    let before = alice.sandbox.times_presented(&new);
+    imap_login(stage, alice.client_secret_text()).await?.expect("a2 OK").await?;
+    ensure!(alice.sandbox.times_presented(&new) == before + 1, "the last login was not with the new app password");
+    output::line("    Alice's own password is what it was");
     Ok(())
 }
 

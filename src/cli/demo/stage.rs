@@ -17,11 +17,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::broker::{Directory, client_secret};
+use crate::cli::desk::Desk;
 use crate::config::Config;
 use crate::credential;
 use crate::credential::oauth2::{Authentication, Grant, OAuth2};
 use crate::model::{Account, Binding, Client, CredentialKind, Identity, Policy, Preference, Protocol, Secret, Slots};
 use crate::net::{TlsOptions, tls};
+use crate::rotation::{Given, Subject};
 use crate::sandbox::{self, Behaviour, Face, Sandbox, Start};
 use crate::store::{self, KeySource};
 
@@ -103,6 +105,21 @@ impl Stage {
         let ports = Ports { imap: port("imap")?, pop3: port("pop3")?, submission: port("submission")? };
         tasks.spawn(app.run(stop.clone()));
         Ok(Self { dir, ports, alice, scanner, directory, client_tls, stop, tasks })
+    }
+
+    /// The provider makes another app password for alice's account, and it is rotated: what `locum rotate run` does. What the
+    /// new one is.
+    pub(super) async fn rotate(&self) -> Result<Secret> {
+        let shown = app_password_as_shown("gmail")?;
+        let new = Secret::new(shown.replace(' ', ""));
+        self.alice.sandbox.add_password(&self.alice.address, new.clone());
+        let desk = Desk::open(&self.dir.path().join("locum.toml")).await?;
+        let profile = desk.profiles.get("gmail").context("the demo's configuration lacks an upstream")?;
+        let (id, pasted) = (client_secret::random_id()?, Secret::new(shown));
+        let stored = credential::new_app_password(&pasted, profile.app_password, id, "locum, new", Timestamp::now())?;
+        let subject = Subject::app_password(&self.alice.address);
+        desk.rotation().run(&subject, Given::New(Box::new(stored)), &[]).await?;
+        Ok(new)
     }
 
     /// Gives the scanner's account OAuth2 and prefers it: what `locum oauth set` and `locum account set --prefer oauth2` do.

@@ -118,13 +118,13 @@ fn tell(rows: &[Row<'_>]) {
     };
     let header = ["ACCOUNT", "KIND", "CURRENT", "NEXT", "PREVIOUS", "TO DELETE", "AT PROVIDER", "OLDEST"];
     output::table(header, rows.iter().map(cells).collect(), "there is nothing at any provider yet");
-    let mut first = true;
-    for row in rows {
-        for left in row.to_delete.iter().chain(&row.left_behind) {
-            if std::mem::take(&mut first) {
-                output::line("\nto be deleted in the providers' portals, then ticked off with `locum rotate deleted`:");
-            }
-            output::line(format!("  {}  {}", row.name, places::described(left)));
-        }
+    let left: Vec<(&str, &Leftover)> = rows
+        .iter()
+        .flat_map(|row| row.to_delete.iter().chain(&row.left_behind).map(|left| (row.name.as_str(), *left)))
+        .collect();
+    let Some(width) = left.iter().map(|(name, _)| name.chars().count()).max() else { return };
+    output::line("\nto be deleted in the providers' portals, then ticked off with `locum rotate deleted`:");
+    for (name, left) in left {
+        output::line(format!("  {name:<width$}  {}", places::described(left)));
     }
 }

@@ -3,11 +3,11 @@
 
 use anyhow::Result;
 
-use super::{hint, verify};
+use super::{hint, promote, verify};
 use crate::cli::desk::Desk;
 use crate::cli::output;
 use crate::model::Protocol;
-use crate::rotation::{Rotation, RotationError, Subject};
+use crate::rotation::{Action, Rotation, RotationError, Subject};
 
 /// Has the hook make or set a new one, and takes it all the way.
 pub(super) async fn run(desk: &Desk, subject: &Subject, protocols: &[Protocol]) -> Result<()> {
@@ -29,8 +29,10 @@ pub(super) async fn run(desk: &Desk, subject: &Subject, protocols: &[Protocol]) 
         ));
         return Ok(());
     }
-    output::note(format!("{}: rotated by the hook; logins use {id} from now on", subject.name()));
-    hint::next(&hint::command("retire", subject, "--by-hook"));
+    let slots = rotation.slots(subject).await.map_err(|error| hint::failed(error, subject))?;
+    promote::tell_promoted(&slots, subject);
+    let revokes = desk.options.hook.as_ref().is_some_and(|hook| hook.actions.contains(&Action::Revoke));
+    promote::tell_next(&slots, subject, if revokes { "--by-hook" } else { "" });
     Ok(())
 }
 

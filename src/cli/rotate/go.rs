@@ -8,11 +8,16 @@ use super::stage::{New, Staged};
 use super::verify::{self, By};
 use super::{Target, by_hook, hint, promote};
 use crate::cli::desk::Desk;
+use crate::cli::exit::{self, Failure};
 use crate::cli::{output, places};
 use crate::model::Slots;
 use crate::rotation::{Given, Rotated, RotationError, Subject};
 
+const HOW: &str = "It asks for the new app password, unless something is staged: with that it goes on. One that the provider \
+                   refuses is given up, and logins go on with the current one. Whatever ends it half-way, run the same again.";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = HOW)]
 pub(in crate::cli) struct Arguments {
     #[command(flatten)]
     target: Target,
@@ -63,16 +68,23 @@ pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
     match done {
         Ok(Rotated { notes, .. }) => {
             verify::tell_notes(&notes);
-            promote::tell_promoted(&rotation.slots(&subject).await.map_err(failed)?, &subject);
+            let slots = rotation.slots(&subject).await.map_err(failed)?;
+            promote::tell_promoted(&slots, &subject);
+            promote::tell_next(&slots, &subject, "");
             Ok(())
         }
         Err(error @ RotationError::Refused { .. }) => {
-            let what = "it is discarded, and logins go on with the one before; delete it in the provider's portal";
+            let what = "it is discarded, and logins go on with the current one; delete it in the provider's portal";
             Err(hint::failed_with(&error, &subject, what, &tick_off(&staged, &subject)))
         }
         Err(error @ RotationError::RolledBack { .. }) => {
             let what = "logins go on with the one before";
             Err(hint::failed_with(&error, &subject, what, &hint::command("status", &subject, "")))
+        }
+        // It goes on from where it is: there is no need for the steps by name.
+        Err(error @ RotationError::Unverified { passes: true, .. }) => {
+            let message = format!("{}: {error}\nnext: {}", subject.name(), hint::command("run", &subject, ""));
+            Err(Failure::new(exit::of_rotation(&error), message).into())
         }
         Err(error) => Err(failed(error)),
     }

@@ -47,23 +47,29 @@ pub(in crate::cli) fn of_places(
     now: Timestamp,
 ) -> Option<(String, Option<Timestamp>)> {
     let command = |verb, rest| command(verb, subject, rest);
+    // What a command sets is in force there or not: it alone brings that to an end.
+    let by_hook = |until| Some((command("run", "--by-hook"), until));
     let in_grace = slots.previous.as_ref().is_some_and(|previous| previous.usable && now < previous.retire_at);
     if let Some(next) = &slots.next {
         return Some(match &next.state {
             NextState::Failed { .. } => (command("discard", ""), None),
-            NextState::Applying { until } if machine::is_at_work(*until, now) => (command("verify", ""), Some(*until)),
+            NextState::Applying { until } => return by_hook(machine::is_at_work(*until, now).then_some(*until)),
+            NextState::Staged if next.replaces => return by_hook(None),
             NextState::Applied { verified: Some(at) } if is_fresh(*at, now, options.verified_within) => {
                 // Two before the current one cannot be kept.
                 let (verb, rest) = if in_grace { ("retire", "--now") } else { ("promote", "") };
                 (command(verb, rest), None)
             }
-            NextState::Staged | NextState::Applying { .. } | NextState::Applied { .. } => (command("verify", ""), None),
+            NextState::Staged | NextState::Applied { .. } => (command("verify", ""), None),
         });
     }
     if let Some(previous) = &slots.previous {
         return Some((command("retire", ""), (now < previous.retire_at).then_some(previous.retire_at)));
     }
     if let Some(left) = slots.leftovers.first() {
+        if let Some(until) = left.until.filter(|until| machine::is_at_work(*until, now)) {
+            return by_hook(Some(until));
+        }
         return Some((deleted(subject, &left.label, &left.id), None));
     }
     slots.current.is_none().then(|| (command("stage", ""), None))

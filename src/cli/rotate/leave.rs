@@ -60,17 +60,23 @@ pub(super) async fn deleted(desk: &Desk, arguments: Deleted) -> Result<()> {
     let names = if arguments.all { all.collect() } else { arguments.names };
     for name in &names {
         if let Some(slot) = in_use(&slots, name) {
+            let (to_do, next) = match slot {
+                Slot::Current => ("replace it", hint::command("run", &subject, "")),
+                Slot::Next => ("discard it first", hint::command("discard", &subject, "")),
+                Slot::Previous => ("retire it first", hint::command("retire", &subject, "--now")),
+            };
             let message = format!(
-                "{}: {name} is the {slot} one, and logins may use it: if it was deleted all the same, replace it",
+                "{}: {name} is the {slot} one, and logins may use it: if it was deleted all the same, {to_do}",
                 subject.name()
             );
-            let next = hint::command("status", &subject, "");
             return Err(Failure::new(exit::DATA, format!("{message}\nnext: {next}")).into());
         }
     }
     for name in &names {
         rotation.deleted(&subject, name).await.map_err(failed)?;
-        output::note(format!("{}: ticked off {name}", subject.name()));
+        let left = slots.leftovers.iter().find(|left| left.id == *name || left.label == *name);
+        let called = left.map_or_else(|| name.clone(), |left| places::named(&left.label, &left.id));
+        output::note(format!("{}: ticked off {called}", subject.name()));
     }
     tell_left(&rotation.slots(&subject).await.map_err(failed)?.leftovers, &subject);
     Ok(())

@@ -27,8 +27,7 @@ use crate::rotation::Subject;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// The whole sequence for one account: stage, verify, promote, look again. It goes on with what is staged, unless a
-    /// new app password is handed in. One that the provider refuses is given up, and logins go on with the one before.
+    /// The whole sequence for one account: stage, verify, promote, look again.
     Run(go::Arguments),
     /// Put a new app password beside the one that logins use. They use it once it is promoted.
     Stage(stage::Arguments),

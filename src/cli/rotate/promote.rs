@@ -43,10 +43,13 @@ pub(super) async fn promote(desk: &Desk, arguments: Promote) -> Result<()> {
         return Err(nothing_staged(&slots, &subject));
     };
     rotation.promote(&subject, &id, arguments.no_verify).await.map_err(failed)?;
-    tell_promoted(&rotation.slots(&subject).await.map_err(failed)?, &subject);
+    let slots = rotation.slots(&subject).await.map_err(failed)?;
+    tell_promoted(&slots, &subject);
     if arguments.no_verify {
         output::note("note: nobody has logged in with it; look whether it works before clients find out");
         hint::next(&format!("locum probe {}", hint::quoted(subject.name())));
+    } else {
+        tell_next(&slots, &subject, "");
     }
     Ok(())
 }
@@ -73,9 +76,16 @@ pub(super) fn tell_promoted(slots: &Slots, subject: &Subject) {
     if previous.usable {
         output::note(format!("{called} may be used until {until}, where the new one is refused"));
         output::note(format!("to go back to it: {}", hint::command("rollback", subject, "")));
-        hint::next(&format!("{}, after {until}", hint::command("retire", subject, "")));
     } else {
         output::note(format!("{called} is not taken by the provider any more: there is no way back"));
+    }
+}
+
+/// When the one before may be retired, and how: `rest` stands behind the verb.
+pub(super) fn tell_next(slots: &Slots, subject: &Subject, rest: &str) {
+    if let Some(previous) = slots.previous.as_ref().filter(|previous| previous.usable) {
+        let until = output::minute(previous.retire_at);
+        hint::next(&format!("{}, after {until}", hint::command("retire", subject, rest)));
     }
 }
 

@@ -12,6 +12,9 @@ use crate::cli::places::{self, Held, Places};
 use crate::model::{CredentialKind, HistoryEntry};
 use crate::rotation::{Inventory, Subject};
 
+/// Steps of the past that people are shown; JSON has all that are kept.
+const SHOWN_MAX: usize = 8;
+
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Arguments {
     /// The account; or a domain with an @ before it.
@@ -128,14 +131,24 @@ fn show(desk: &Desk, held: &Held, now: Timestamp) {
         line(what, text);
     }
     line("at provider", places::counted(&inventory(desk, held)));
-    for (number, entry) in slots.history.iter().rev().enumerate() {
-        line(if number == 0 { "history" } else { "" }, places::done(entry));
+    for (number, text) in history(&slots.history).into_iter().enumerate() {
+        line(if number == 0 { "history" } else { "" }, text);
     }
     match hint::of_places(slots, subject, &desk.options, now) {
         Some((command, Some(from))) => line("to type", format!("{command}, after {}", output::minute(from))),
         Some((command, None)) => line("to type", command),
         None => line("to type", "nothing: all is done".to_owned()),
     }
+}
+
+/// The latest steps in lines, the last one first.
+fn history(entries: &[HistoryEntry]) -> Vec<String> {
+    let mut lines: Vec<String> = entries.iter().rev().take(SHOWN_MAX).map(places::done).collect();
+    let more = entries.len().saturating_sub(SHOWN_MAX);
+    if more > 0 {
+        lines.push(format!("and {more} before, with --json"));
+    }
+    lines
 }
 
 fn table(desk: &Desk, held: &[Held], now: Timestamp) {

@@ -171,7 +171,7 @@ pub fn promote(slots: &mut Slots, how: Promotion<'_>, actor: Actor<'_>) -> Resul
 
 /// Stages and promotes in one write, unverified: what is next is discarded. For whoever knows that the current one is dead.
 /// One of those before stays as the previous: the current one, unless nobody ever verified it and there is one before it
-/// that may be used still. So a wrong paste that follows a wrong paste takes nothing away.
+/// that may be used still, and was not rolled back from. So a wrong paste that follows a wrong paste takes nothing away.
 pub fn replace(
     slots: &mut Slots,
     credential: StoredCredential,
@@ -185,7 +185,9 @@ pub fn replace(
     leave_next(slots, actor);
     let id = credential.id.clone();
     let before = slots.current.replace(credential);
-    let has_previous = slots.previous.as_ref().is_some_and(|it| it.usable && actor.at < it.retire_at);
+    // One that was rolled back from is no better than what it gave way to: that was let in since.
+    let is_better = |it: &Previous| it.usable && actor.at < it.retire_at && !it.was_rolled_back();
+    let has_previous = slots.previous.as_ref().is_some_and(is_better);
     match before {
         Some(before) if has_previous && before.verified.is_none() => {
             leave(slots, before, LeftoverReason::Discarded, actor);

@@ -46,6 +46,17 @@ fn what_is_rolled_back_twice_does_not_go_forward() {
 }
 
 #[test]
+fn a_wrong_paste_after_a_rollback_takes_nothing_away() {
+    let mut slots = Slots::of(stored("a"));
+    replace(&mut slots, stored("wrong"), "wrong".to_owned(), HOUR, ALICE).unwrap();
+    roll_back(&mut slots, "a", "", HOUR, ALICE).unwrap();
+    for id in ["wrong again", "and again"] {
+        replace(&mut slots, stored(id), id.to_owned(), HOUR, ALICE).unwrap();
+        assert_eq!(slots.previous.as_ref().unwrap().credential.id, "a", "the only one that works");
+    }
+}
+
+#[test]
 fn nobody_gives_up_another_one_than_the_one_that_was_seen() {
     let mut slots = promoted("b");
     staged(&mut slots, "c", "c", false).unwrap();

@@ -32,7 +32,7 @@ async fn a_file_with_a_bad_line_is_refused_whole_and_never_quoted() {
 
     // The columns the wrong way round: what are taken for accounts are secrets.
     write(&lab, "turned.csv", &format!("secret,account\n{address},canary-1\n"));
-    let run = import(&lab, &["turned.csv"]).await.ended(65).said("there is none of these 1 accounts");
+    let run = import(&lab, &["turned.csv"]).await.ended(65).said("none of its accounts (1) is there");
     assert!(!format!("{}{}", run.stdout, run.stderr).contains("canary"));
     nothing_happened(&lab, &address).await;
 }
@@ -62,7 +62,7 @@ async fn a_second_file_in_the_overlap_waits_and_the_same_file_has_nothing_to_do(
     let mut turned = accounts(&lab, 3, |number| number != 2).await;
     write_csv(&lab, &turned);
     let run = import(&lab, &["new.csv", "--protocol", "submission"]).await.ended(79);
-    run.said("3 rows: 2 rotated, 1 refused").said("2 of 3 are rotated, 1 are not").said("scanner-0@mail.test: lab (");
+    run.said("3 rows: 2 rotated, 1 refused").said("2 of 3 rotated, 1 not").said("scanner-0@mail.test: lab (");
     // The refused one, again: its secret is found wrong again. The others are as they were.
     let run = import(&lab, &["new.csv", "--protocol", "submission"]).await.ended(79);
     run.said("3 rows: 2 already, 1 refused");

@@ -71,7 +71,7 @@ pub(super) async fn run(desk: &Desk, arguments: Import) -> Result<()> {
     let plan = plan?;
     if plan.settled().iter().all(|it| it.outcome == Outcome::Missing) && plan.to_rotate() == 0 {
         // Nothing of it is written down anywhere: with the columns the wrong way round, these would be the secrets.
-        let message = format!("there is none of these {total} accounts; see `locum account list`. Nothing was done");
+        let message = format!("none of its accounts ({total}) is there; see `locum account list`. Nothing was done");
         return Err(Failure::new(exit::DATA, message).into());
     }
     if arguments.dry_run {

@@ -94,8 +94,8 @@ impl Tally {
         }
         let until = output::minute(Timestamp::now() + grace);
         output::line(format!(
-            "when nothing uses them any more (logins may until {until}), retire these {}, delete them in the provider's \
-             portal, and tick them off with `locum rotate deleted`:",
+            "still at the provider: {}, as logins may use what was before until {until}. After that `locum rotate retire \
+             --due`, delete them in the portal, and tick them off with `locum rotate deleted`:",
             self.deletions
         ));
         self.to_delete.sort_by_key(|finished| finished.ticket.line);
@@ -119,9 +119,9 @@ impl Tally {
         }
         let left = total - done;
         let (code, message) = match (self.for_good, done) {
-            (0, _) => (exit::TEMPORARY, format!("{left} of {total} are not rotated: run it again to go on")),
+            (0, _) => (exit::TEMPORARY, format!("{left} of {total} not rotated: run it again to go on")),
             (_, 0) => (exit::DATA, format!("none of {total} is rotated")),
-            _ => (exit::PARTIAL, format!("{done} of {total} are rotated, {left} are not")),
+            _ => (exit::PARTIAL, format!("{done} of {total} rotated, {left} not")),
         };
         Err(Failure::new(code, message).into())
     }
