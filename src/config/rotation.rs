@@ -40,7 +40,7 @@ pub(super) fn rotation(mut table: Table<'_, '_>, store: Option<&store::Options>)
         value.duration(mins(10)..=mins(90 * DAY), "providers count logins; or \"never\"").map(Some)
     });
     set(&mut keeper.rollback_after, table.take("rollback-after"), |value| {
-        value.integer(0..=100, "0 is never; by more refusals than some a provider locks the mailbox")
+        value.integer(0..=6, "0 is never; it is tried twice by each protocol and then no more, and there are three")
     });
     set(&mut keeper.retires, table.take("retire"), Value::boolean);
     options.max_ages.all = max_age(table.section("max-age"));

@@ -17,8 +17,9 @@ use crate::audit::{Audit, Event};
 /// The same is not said again for so long.
 const SAID_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Alerts that are remembered in order not to be said again. Beyond these the oldest may be.
-const SAID_MAX: usize = 10_000;
+/// Alerts that are remembered in order not to be said again. Beyond these the oldest may be: so many that there is room for
+/// each credential that a ledger remembers in trouble, or all of them would be said again at each look.
+const SAID_MAX: usize = 50_000;
 
 /// Alerts that wait for the webhook. More at once are in the log and the audit alone: whoever has so many at once looks
 /// there.

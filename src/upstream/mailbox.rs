@@ -185,7 +185,11 @@ impl Look<'_> {
         classify: fn(&str, Protocol, CredentialKind) -> Verdict,
     ) -> UpstreamError {
         let said = proto::masked(answer, self.secret);
-        let verdict = classify(&said, self.attempt.protocol, self.attempt.kind);
+        let verdict = match classify(&said, self.attempt.protocol, self.attempt.kind) {
+            // Whatever it says: it took the credential a moment ago.
+            Verdict { cause: Cause::AuthBad, .. } => Cause::Refused.into(),
+            verdict => verdict,
+        };
         self.attempt.failed(self.state, verdict, format!("{how}: {said}"))
     }
 

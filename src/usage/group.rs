@@ -139,8 +139,11 @@ impl Group {
             self.versions.len() - 1
         });
         let version = &mut self.versions[index];
-        if version.slot != slot {
+        // Whoever uses it as the current one has read the record later than whoever last looked at that.
+        let is_back = slot == Slot::Current && version.place.is_some();
+        if version.slot != slot || is_back {
             version.slot = slot;
+            version.place = version.place.filter(|_| !is_back);
             self.is_new = true;
         }
         version

@@ -9,8 +9,9 @@ mod support;
 
 use std::time::Duration;
 
-use locum::model::Protocol;
-use support::{Lab, Plan};
+use jiff::SignedDuration;
+use locum::model::{CredentialKind, Protocol};
+use support::{Lab, Plan, credential, previous};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -71,6 +72,24 @@ async fn sessions_are_counted_and_nobody_is_named() {
         assert!(!body.contains(name.as_str()) && !readiness.contains(name.as_str()), "{name}");
     }
     drop(session);
+}
+
+#[tokio::test]
+async fn logins_by_the_credential_before_are_counted() {
+    let lab = lab().await;
+    lab.place(&lab.alice, CredentialKind::AppPassword, |slots| {
+        let before = slots.current.replace(credential("lkjhgfdsamnbvcxz")).unwrap();
+        slots.previous = Some(previous(before, SignedDuration::from_hours(1)));
+    })
+    .await;
+    for _ in 0..2 {
+        lab.log_in(Protocol::Imap, &lab.alice).await;
+    }
+    let (_, body) = request(&lab, "GET", "/metrics").await;
+    assert!(body.lines().any(|line| line == "locum_overlap_logins_total{slot=\"previous\"} 2"), "{body}");
+    for name in [&lab.alice.address, &lab.alice.app_password] {
+        assert!(!body.contains(name.as_str()), "{name}");
+    }
 }
 
 #[tokio::test]

@@ -19,16 +19,16 @@ use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::answers::accepted;
-use crate::support::{Actor, Identity, Lab, Plan};
+use crate::support::{Actor, Doors, Identity, Lab, Plan};
 
-const OTHER: &str = "poiuytrewqasdfgh";
-const THIRD: &str = "mnbvcxzlkjhgfdsa";
+pub(crate) const OTHER: &str = "poiuytrewqasdfgh";
+pub(crate) const THIRD: &str = "mnbvcxzlkjhgfdsa";
 
 /// Far more than anything here takes.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// All that a keeper waits for comes within moments.
-fn hasty(config: &mut Config) {
+pub(crate) fn hasty(config: &mut Config) {
     let moment = Duration::from_millis(50);
     config.rotation.second_look = moment;
     config.rotation.keeper.look_every = moment;
@@ -37,13 +37,13 @@ fn hasty(config: &mut Config) {
 }
 
 /// The same, and each account is logged in to again and again.
-fn verifying(config: &mut Config) {
+pub(crate) fn verifying(config: &mut Config) {
     hasty(config);
     config.rotation.keeper.verify_every = Some(Duration::from_millis(300));
 }
 
 /// Waits until it is so.
-async fn until(what: &str, is: impl AsyncFn() -> bool) {
+pub(crate) async fn until(what: &str, is: impl AsyncFn() -> bool) {
     let waiting = async {
         while !is().await {
             tokio::time::sleep(Duration::from_millis(10)).await; // between two looks
@@ -57,17 +57,17 @@ fn stored(app_password: &str) -> StoredCredential {
     credential::new_app_password(&Secret::new(app_password), format, id, "lab", Timestamp::now()).unwrap()
 }
 
-async fn slots(lab: &Lab, actor: &Actor) -> Slots {
+pub(crate) async fn slots(lab: &Lab, actor: &Actor) -> Slots {
     let found = lab.directory.account(&actor.address).await.unwrap().unwrap();
     found.record.credentials[&CredentialKind::AppPassword].clone()
 }
 
-async fn current(lab: &Lab, actor: &Actor) -> String {
+pub(crate) async fn current(lab: &Lab, actor: &Actor) -> String {
     slots(lab, actor).await.current.unwrap().id
 }
 
 /// Another one is current from now on, and what was is the one before, for that long. The ids of both.
-async fn promote(lab: &Lab, actor: &Actor, app_password: &str, grace: SignedDuration) -> (String, String) {
+pub(crate) async fn promote(lab: &Lab, actor: &Actor, app_password: &str, grace: SignedDuration) -> (String, String) {
     let (new, mut ids) = (stored(app_password), (String::new(), String::new()));
     lab.alter_account(actor, |account| {
         let slots = account.credentials.get_mut(&CredentialKind::AppPassword).unwrap();
@@ -82,16 +82,16 @@ async fn promote(lab: &Lab, actor: &Actor, app_password: &str, grace: SignedDura
 }
 
 /// One login, which is let in.
-async fn enter(lab: &Lab, actor: &Actor) {
-    let (_wire, answer) = lab.present(Protocol::Imap, &actor.login, &actor.secret).await;
+pub(crate) async fn enter(doors: &Doors, actor: &Actor) {
+    let (_wire, answer) = doors.present(Protocol::Imap, &actor.login, &actor.secret).await;
     assert_eq!(answer, accepted(Protocol::Imap));
 }
 
-fn events(lab: &Lab, event: &str) -> Vec<Value> {
+pub(crate) fn events(lab: &Lab, event: &str) -> Vec<Value> {
     lab.audit().into_iter().filter(|it| it["event"] == event).collect()
 }
 
-fn alerts(lab: &Lab, kind: &str) -> usize {
+pub(crate) fn alerts(lab: &Lab, kind: &str) -> usize {
     events(lab, "alert").into_iter().filter(|it| it["kind"] == kind).count()
 }
 

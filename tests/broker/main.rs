@@ -6,11 +6,13 @@
 mod answers;
 mod bad_clients;
 mod drain;
+mod flaky_providers;
 mod gate;
 mod grants;
 mod hostile_logins;
 mod hostile_upstreams;
 mod keeper;
+mod keeper_by_token;
 mod matrix;
 mod oauth2;
 mod offers;

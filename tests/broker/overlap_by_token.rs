@@ -14,12 +14,17 @@ use crate::support::{Actor, Lab, Plan, Provider, next, previous};
 
 const CLIENT_ID: &str = "6731de76-14a6-49ae-97bc-6eba6914391e";
 const TENANT: &str = "contoso.onmicrosoft.com";
-const SECRET: &str = "Gk8Q~application-secret-of-the-lab";
+pub(crate) const SECRET: &str = "Gk8Q~application-secret-of-the-lab";
 const PASSWORD: &str = "mnbvcxzlkjhgfdsa";
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 /// Exchange with an application that may open all mailboxes, and bob, who may be entered by token alone.
 async fn stage() -> (Lab, Provider, Actor) {
+    stage_of(Plan::new()).await
+}
+
+/// The same, on that plan.
+pub(crate) async fn stage_of(plan: Plan) -> (Lab, Provider, Actor) {
     let provider = Provider::serve("own", Face::ExchangeWithPasswords, Start::Implicit).await;
     provider.sandbox.register(Application {
         client_id: CLIENT_ID.to_owned(),
@@ -28,14 +33,14 @@ async fn stage() -> (Lab, Provider, Actor) {
         may_act_as: Mailboxes::All,
         consented: true,
     });
-    let lab = Plan::new().provider(&provider).start().await;
+    let lab = plan.provider(&provider).start().await;
     let bob = lab.enrol("bob", "own", PASSWORD).await;
     provider.add_mailbox(&bob.address, PASSWORD, Behaviour::Normal);
     lab.prefer(&bob, &[Tokens]).await;
     (lab, provider, bob)
 }
 
-fn stored(id: &str, secret: &str) -> StoredCredential {
+pub(crate) fn stored(id: &str, secret: &str) -> StoredCredential {
     let application = OAuth2 {
         tenant: Some(TENANT.to_owned()),
         client_id: CLIENT_ID.to_owned(),
@@ -45,7 +50,7 @@ fn stored(id: &str, secret: &str) -> StoredCredential {
     application.into_stored(id.to_owned(), "lab", Timestamp::now()).unwrap()
 }
 
-fn places(current: &str, before: &str) -> Slots {
+pub(crate) fn places(current: &str, before: &str) -> Slots {
     let previous = Some(previous(stored("before", before), HOUR));
     Slots { current: Some(stored("now", current)), previous, ..Slots::default() }
 }

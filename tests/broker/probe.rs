@@ -217,6 +217,8 @@ async fn whatever_follows_the_login_is_told_and_bounded() {
             after(&[hear.clone(), say("P1 BAD User is authenticated but not connected.\r\n")]),
             Cause::MailboxMap,
         ),
+        // It took the password a moment ago, whatever it says now.
+        ("denied", after(&[hear.clone(), say("P1 NO [AUTHENTICATIONFAILED] not yours\r\n")]), Cause::Refused),
         ("missing", after(&[hear.clone(), say("P1 NO no such folder\r\n")]), Cause::Refused),
         ("ended", after(&[hear.clone(), say("* BYE Session invalidated - AccessTokenExpired\r\n")]), Cause::Token),
         ("hung-up", after(std::slice::from_ref(&hear)), Cause::Unavailable),

@@ -23,7 +23,7 @@ const NEW: &str = "lkjhgfdsamnbvcxz";
 /// Long enough for any machine; reached only where something is wrong.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-fn often(config: &mut Config) {
+pub(crate) fn often(config: &mut Config) {
     let usage = &mut config.rotation.usage;
     (usage.interval, usage.look_again) = (Duration::from_millis(20), Duration::from_millis(20));
 }
@@ -45,7 +45,7 @@ async fn promote(lab: &Lab, actor: &Actor) -> String {
     before
 }
 
-fn operator(lab: &Lab) -> (Directory, Rotation) {
+pub(crate) fn operator(lab: &Lab) -> (Directory, Rotation) {
     let config = lab.config().clone();
     let directory = Directory::of_operator(Arc::clone(&lab.store), "operator@test");
     let client_tls = tls::client_config(&config.tls).unwrap();
@@ -60,7 +60,7 @@ fn operator(lab: &Lab) -> (Directory, Rotation) {
 }
 
 /// Who uses it, once that is as it should be.
-async fn used_when(
+pub(crate) async fn used_when(
     directory: &Directory,
     subject: &Subject,
     id: &str,

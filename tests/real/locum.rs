@@ -135,7 +135,8 @@ fn configuration(
 ) -> String {
     let any = &lab.mailboxes()[0];
     let mut text = format!(
-        "name = \"test\"\n\n[store]\nkind = \"sqlite\"\npath = {:?}\nkey-file = {:?}\n\n\
+        // What a test says is current stays so, however slow the machine is.
+        "name = \"test\"\n\n[rotation]\nrollback-after = 0\n\n[store]\nkind = \"sqlite\"\npath = {:?}\nkey-file = {:?}\n\n\
          [tls]\ncertificate = {:?}\nkey = {:?}\nupstream-ca-files = [{:?}]\n\n[upstream.lab]\n",
         lab.scratch.path("locum/store.db"),
         lab.scratch.path("locum/store.key"),

@@ -31,11 +31,3 @@ path "locum/data/usage/+" {
 path "locum/data/changes/+" {
   capabilities = ["create", "read", "update"]
 }
-
-# Which nodes have sessions with a credential that was current before: until they end it is not retired.
-path "locum/metadata/usage" {
-  capabilities = ["list"]
-}
-path "locum/data/usage/+" {
-  capabilities = ["read"]
-}

@@ -11,8 +11,9 @@
 //!   hold that login back, for it was refused twice; then it is as dead here as it can be, and a third try would be the one
 //!   that locks the mailbox.
 //!
-//! What is done is cheap to undo: both stay at the provider and in the record, and an operator who is told promotes again. It
-//! is never done where the current one has replaced the one before at the provider.
+//! What is done is cheap to undo: both stay at the provider and in the record, and an operator who is told goes back. It is
+//! never done where the current one has replaced the one before at the provider, nor where somebody has gone back already:
+//! two nodes, or a node and an operator, would change them over and over. Clients fall back all the same.
 
 use jiff::Timestamp;
 use tokio::time::{sleep, timeout};
@@ -20,8 +21,9 @@ use tokio::time::{sleep, timeout};
 use super::look::Seen;
 use super::{Keeper, name, subject};
 use crate::model::{Slot, Slots};
-use crate::rotation::machine::{Done, REFUSALS_MAX};
+use crate::rotation::machine::{self, Done, REFUSALS_MAX};
 use crate::rotation::schedule::command;
+use crate::rotation::usage::places;
 use crate::rotation::{AlertKind, RotationError, Subject};
 use crate::usage::{FellBack, Used};
 
@@ -82,20 +84,27 @@ impl Keeper {
         if !is_helped && (!is_dead || self.alerts.has_said(AlertKind::Refused, &name(subject), id)) {
             return;
         }
-        if is_helped && !options.keeper.keeps {
-            return; // told when the client was let in
+        // That they fall back was told when a client was let in. More follows from it seldom, and this comes again and again
+        // for as long as they do.
+        let keeper = &options.keeper;
+        let may_fall = keeper.keeps && keeper.rollback_after > 0 && refused.refusals >= keeper.rollback_after;
+        if is_helped && (!may_fall || is_new) {
+            return; // it is still there at the next look
         }
-        let Ok(slots) = self.rotation.slots(subject).await else { return };
+        let slots = match self.rotation.slots(subject).await {
+            Ok(slots) => slots,
+            Err(RotationError::Missing(_)) => Slots::default(),
+            Err(_) => return,
+        };
         if slots.current.as_ref().is_none_or(|current| current.id != id) {
-            return;
+            // It is none of the troubles that are looked for any more.
+            let (holder, places) = (subject.holder(), places(&slots));
+            return self.ledger.looked(&holder, subject.kind(), Some(&places), Timestamp::now());
         }
         if !is_helped {
             return self.tell_refused(subject, id, &format!("it refused it {} times", refused.refusals));
         }
         let Some(fall) = judge(&slots, &used, options.keeper.rollback_after, Timestamp::now()) else { return };
-        if fall.at + options.second_look > Timestamp::now() {
-            return; // it is still there at the next look
-        }
         match self.try_slot(subject, &fall.current, Slot::Current).await {
             Seen::Refused(cause) => self.roll_back(subject, &fall, &cause).await,
             seen => tracing::debug!(%subject, ?seen, "not rolled back"),
@@ -105,6 +114,7 @@ impl Keeper {
     async fn roll_back(&self, subject: &Subject, fall: &Fall, cause: &str) {
         let Fall { current, previous, refusals, at } = fall;
         let reason = format!("the provider refused it {refusals} times and takes the one before: {cause}");
+        let _step = self.step.lock().await;
         match self.rotation.roll_back_from(subject, current, previous, &reason).await {
             Ok(Done::Before) => tracing::debug!(%subject, "somebody else saw to it"),
             Ok(Done::Now) => {
@@ -134,7 +144,8 @@ impl Keeper {
             "the {subject}: the provider refuses the current credential, and clients are let in with the {} one",
             fell.slot
         );
-        let remedy = format!("see `{}`, then `{}`", command("status", &subject), command("rollback", &subject));
+        let verb = if fell.slot == Slot::Next { "run" } else { "rollback" };
+        let remedy = format!("see `{}`, then `{}`", command("status", &subject), command(verb, &subject));
         self.say(AlertKind::FellBack, Some(&subject), Some(&fell.refused), cause, remedy, Timestamp::now());
     }
 
@@ -151,7 +162,7 @@ fn judge(slots: &Slots, used: &[Used], after: u32, now: Timestamp) -> Option<Fal
     let (current, previous) = (slots.current.as_ref()?, slots.previous.as_ref()?);
     let is_there = previous.usable && now < previous.retire_at;
     let is_replaced = slots.next.as_ref().is_some_and(|next| next.replaces && next.may_be_in_force());
-    if after == 0 || !is_there || is_replaced {
+    if after == 0 || !is_there || is_replaced || machine::is_rolled_back(slots) {
         return None;
     }
     let known = |id: &str| used.iter().find(|it| it.credential == id);
@@ -171,7 +182,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::{Material, Next, NextState, Previous, Secret, StoredCredential};
+    use crate::model::{HistoryEntry, Material, Next, NextState, Previous, Secret, StoredCredential};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_000 + second).unwrap()
@@ -229,6 +240,22 @@ mod tests {
     fn refusals_from_before_it_became_current_count_for_nothing() {
         let before = [used("B", 2, Some(-1), None), used("A", 0, None, Some(11))];
         assert!(!falls(&slots(), &before, 2));
+    }
+
+    #[test]
+    fn what_somebody_went_back_to_is_not_gone_back_from() {
+        let known = [used("B", 2, Some(10), None), used("A", 0, None, Some(11))];
+        let did = |slots: &mut Slots, step: &str| {
+            let (by, step, id) = ("ann@desk".to_owned(), step.to_owned(), "B".to_owned());
+            slots.history.push(HistoryEntry { at: at(0), by, step, id, reason: None });
+        };
+        let mut slots = slots();
+        for (step, is_left) in
+            [("promoted", false), ("rolled back", true), ("labelled", true), ("promoted", false), ("replaced", false)]
+        {
+            did(&mut slots, step);
+            assert_eq!(falls(&slots, &known, 2), !is_left, "{step}");
+        }
     }
 
     #[test]

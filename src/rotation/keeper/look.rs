@@ -1,4 +1,4 @@
-//! One login in the background, with what clients of an account would be let in with.
+//! One login in the background, with what clients of an account would be let in with; of a domain, one token.
 
 use jiff::Timestamp;
 use tokio::time::sleep;
@@ -6,8 +6,8 @@ use tokio::time::sleep;
 use super::{Keeper, subject};
 use crate::broker::{Choice, Lease, Reason};
 use crate::credential::CredentialError;
-use crate::credential::oauth2::FailureKind;
-use crate::model::{Account, Protocol, Slot};
+use crate::credential::oauth2::{FailureKind, Grant, OAuth2};
+use crate::model::{Account, Protocol, Slot, StoredCredential, Tenant};
 use crate::rotation::schedule::command;
 use crate::rotation::{AlertKind, Subject};
 use crate::upstream::Cause;
@@ -118,7 +118,7 @@ impl Keeper {
                 Err(reason) if is_not_taken(&reason) => {}
                 Err(reason) => {
                     match verdict(&reason) {
-                        Seen::Refused(cause) => self.tell_no_token(account, &cause),
+                        Seen::Refused(cause) => self.no_token(account, protocol, &cause).await,
                         seen => tracing::debug!(account = account.name, ?seen, "a credential could not be looked at"),
                     }
                     return None;
@@ -128,18 +128,54 @@ impl Keeper {
         None
     }
 
+    /// Whether a domain's credential gets a token: nobody but its clients would find out, where no account is of it.
+    pub(super) async fn look_at_tenant(&self, tenant: &Tenant) {
+        let subject = Subject::Tenant { domain: tenant.domain.clone() };
+        let Some(current) = &tenant.oauth2.current else { return };
+        let Seen::Refused(cause) = self.try_token(tenant, current).await else { return };
+        let mut others = tenant.oauth2.usable(Timestamp::now()).filter(|(slot, _)| *slot != Slot::Current);
+        let other = match others.next() {
+            Some((slot, stored)) if self.try_token(tenant, stored).await == Seen::Accepted => Some(slot),
+            Some(_) | None => None,
+        };
+        self.tell_no_token(&subject, Some(&current.id), other, &cause);
+    }
+
+    async fn try_token(&self, tenant: &Tenant, stored: &StoredCredential) -> Seen {
+        // A service account gets one for a mailbox alone, and which ones there are is not known here.
+        if OAuth2::from_stored(stored).is_ok_and(|it| it.grant == Grant::ServiceAccount) {
+            return Seen::NoVerdict("its token is for one mailbox".to_owned());
+        }
+        match self.rotation.broker.try_token(stored, &tenant.upstream, "", false).await {
+            Ok(()) => Seen::Accepted,
+            Err(reason) => verdict(&reason),
+        }
+    }
+
     /// An authority gives no token: the account's own credential is dead, or that of its domain.
-    fn tell_no_token(&self, account: &Account, cause: &str) {
+    async fn no_token(&self, account: &Account, protocol: Protocol, cause: &str) {
         use crate::model::CredentialKind::OAuth2;
         let own = account.credentials.get(&OAuth2).and_then(|slots| slots.current.as_ref());
-        let subject = match (own, account.name.rsplit_once('@')) {
+        let subject = match (own, account.identity(protocol).rsplit_once('@')) {
             (None, Some((_, domain))) => Subject::Tenant { domain: domain.to_owned() },
             _ => Subject::Account { name: account.name.clone(), kind: OAuth2 },
         };
-        let id = own.map(|stored| stored.id.as_str());
-        let remedy = command("run", &subject);
-        let cause = format!("no access token can be had for {}: {cause}", account.name);
-        self.say(AlertKind::Refused, Some(&subject), id, cause, remedy, Timestamp::now());
+        // Which one it is: if another one is dead, too, that is told by itself.
+        let current = self.rotation.slots(&subject).await.ok().and_then(|slots| slots.current);
+        let id = current.map(|current| current.id);
+        // As a client would come by one.
+        let found = self.rotation.broker.lease_for(&account.name, protocol, Choice::default()).await;
+        let other = found.ok().map(|lease| lease.slot()).filter(|slot| *slot != Slot::Current);
+        self.tell_no_token(&subject, id.as_deref(), other, cause);
+    }
+
+    fn tell_no_token(&self, subject: &Subject, id: Option<&str>, other: Option<Slot>, cause: &str) {
+        let (kind, what) = match other {
+            Some(slot) => (AlertKind::FellBack, format!("clients are let in with the {slot} one")),
+            None => (AlertKind::Refused, "clients cannot log in".to_owned()),
+        };
+        let cause = format!("the {subject}: no access token can be had with the current one, and {what}: {cause}");
+        self.say(kind, Some(subject), id, cause, command("run", subject), Timestamp::now());
     }
 
     fn tell_hindered(&self, subject: &Subject, id: &str, cause: &str) {

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +45,8 @@ pub struct Keeper {
     rotation: Rotation,
     ledger: Ledger,
     alerts: Alerts,
+    /// Held while a step is taken.
+    step: Mutex<()>,
     /// Other in each process, so that two nodes do not log in at the same moment.
     spread: RandomState,
     began: Instant,
@@ -68,10 +71,11 @@ impl Keeper {
             metrics::Unit::Seconds,
             "When all records were last looked through, by the clock of this node."
         );
-        Self { rotation, ledger, alerts, spread: RandomState::new(), began: Instant::now() }
+        Self { rotation, ledger, alerts, step: Mutex::default(), spread: RandomState::new(), began: Instant::now() }
     }
 
-    /// Does so until `stop`. Where it may not change records it tells what clients meet with, and no more.
+    /// Does so until `stop`, but for a step that is being taken: it may be written already, and its audit event is not. Where
+    /// it may not change records it tells what clients meet with, and no more.
     pub async fn run(self, stop: CancellationToken) {
         let keeping = async {
             tokio::join!(self.watch(), async {
@@ -80,7 +84,14 @@ impl Keeper {
                 }
             })
         };
-        let _: Option<((), ())> = stop.run_until_cancelled(keeping).await;
+        let mut keeping = std::pin::pin!(keeping);
+        if stop.run_until_cancelled(&mut keeping).await.is_none() {
+            tokio::select! {
+                biased;
+                _ = self.step.lock() => {}
+                _ = &mut keeping => {}
+            }
+        }
     }
 
     /// Looks through all records again and again.
@@ -89,10 +100,8 @@ impl Keeper {
         let mut told = HashSet::new();
         loop {
             tokio::time::sleep(self.rotation.options.keeper.round_every).await;
-            let until = self.began.elapsed();
-            match self.round(from, until).await {
+            match self.round(&mut from).await {
                 Ok(found) => {
-                    from = until;
                     self.tell(&found.due, &mut told);
                     let now = Timestamp::now().as_millisecond() as f64 / 1000.0;
                     metrics::gauge!("locum_keeper_round_timestamp_seconds").set(now);
@@ -103,8 +112,10 @@ impl Keeper {
         }
     }
 
-    /// One look through all records, a page at a time. Those accounts are logged in to whose time comes within these times.
-    async fn round(&self, from: Duration, until: Duration) -> Result<Found, DirectoryError> {
+    /// One look through all records, a page at a time. Those are logged in to whose time has come since `from`, which is moved
+    /// on once each of them was: what ails the rest of the records is no reason to log in again.
+    async fn round(&self, from: &mut Duration) -> Result<Found, DirectoryError> {
+        let (began, until) = (*from, self.began.elapsed());
         let mut found = Found::default();
         let mut after = None;
         loop {
@@ -117,7 +128,7 @@ impl Keeper {
                 self.see_account(account, &mut found).await;
             }
             // All are named before any is begun: what is asked of the ledger is not asked across a login.
-            let meant = |account: &&Account| self.comes_up(&account.name, from, until) && !self.is_used(account);
+            let meant = |account: &&Account| self.comes_up(&account.name, began, until) && !self.is_used(account);
             let looks: Vec<_> = accounts.iter().filter(meant).map(|account| self.look_slowly(account)).collect();
             stream::iter(looks).buffer_unordered(LOOKS_AT_ONCE).collect::<()>().await;
             after = page.next;
@@ -125,10 +136,14 @@ impl Keeper {
                 break;
             }
         }
+        *from = until;
         loop {
             let page = self.rotation.directory.tenants_page(after.as_ref(), PAGE).await?;
             for tenant in page.records {
                 self.see_tenant(&tenant.record, &mut found).await;
+                if self.comes_up(&tenant.record.domain, began, until) {
+                    self.look_at_tenant(&tenant.record).await;
+                }
             }
             after = page.next;
             if after.is_none() {
@@ -168,6 +183,7 @@ impl Keeper {
         if used.iter().any(|used| used.credential == *id && used.live > 0) {
             return tracing::debug!(%subject, %id, "the one before is still in use");
         }
+        let _step = self.step.lock().await;
         match self.rotation.retire(subject, id, false).await {
             Ok(_) => tracing::info!(%subject, %id, "the one before is retired"),
             Err(error) if error.is_transient() => tracing::debug!(%subject, %error, "retired later"),
@@ -232,7 +248,7 @@ impl Keeper {
         times(until, position, every) > times(from, position, every)
     }
 
-    /// Whether clients logged in with all that is current there, within the interval.
+    /// Whether a client logged in with what is current there, of whichever kind, within the interval.
     fn is_used(&self, account: &Account) -> bool {
         let Some(every) = self.rotation.options.keeper.verify_every else { return true };
         let since = Timestamp::now() - every;

@@ -214,7 +214,8 @@ pub fn supersede(slots: &mut Slots, credential: StoredCredential, actor: Actor<'
 }
 
 /// Makes the previous credential, which has that id, the current one again, and the current one the previous: one write. It
-/// is named, so that whoever repeats this finds it done and does not go forward again.
+/// is named, so that whoever repeats this finds it done and does not go forward again. Nodes try it anew, whatever they know
+/// against it: the one that is gone back to may be the one that was gone back from before.
 pub fn roll_back(
     slots: &mut Slots,
     to: &str,
@@ -231,10 +232,11 @@ pub fn roll_back(
         Some(previous) if !previous.usable => return Err(StepError::Replaced),
         Some(_) => {}
     }
-    let previous = slots.previous.take().ok_or(StepError::NoPrevious)?;
-    let id = previous.credential.id.clone();
-    let before = slots.current.replace(previous.credential);
-    slots.previous = before.map(|before| set_aside(before, previous.op, grace, true, actor));
+    let Previous { mut credential, op, .. } = slots.previous.take().ok_or(StepError::NoPrevious)?;
+    credential.retries += 1;
+    let id = credential.id.clone();
+    let before = slots.current.replace(credential);
+    slots.previous = before.map(|before| set_aside(before, op, grace, true, actor));
     remember(slots, actor, "rolled back", &id, Some(reason));
     Ok(Done::Now)
 }
@@ -355,6 +357,13 @@ fn is_over(slots: &Slots, actor: Actor<'_>) -> Result<(), StepError> {
 /// Whether that operation has been promoted.
 fn is_done(slots: &Slots, op: &str) -> bool {
     slots.previous.as_ref().is_some_and(|previous| previous.op == op)
+}
+
+/// Whether the last change of what is current was to go back.
+pub fn is_rolled_back(slots: &Slots) -> bool {
+    let changes = ["promoted", "replaced", "rolled back"];
+    let last = slots.history.iter().rev().find(|entry| changes.contains(&entry.step.as_str()));
+    last.is_some_and(|entry| entry.step == "rolled back")
 }
 
 /// How far a next credential is, in one word.

@@ -18,6 +18,7 @@ use crate::store::StoreError;
 
 pub use reports::{LIVE_FOR, Reports, StillUsed, clear_old_reports, still_used};
 pub use writer::UsageWriter;
+pub(in crate::rotation) use writer::places;
 
 /// How often a node looks and tells. No key in the file changes it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -197,7 +197,7 @@ impl UsageWriter {
 }
 
 /// Where each version is that a record names; `None` for the current one.
-fn places(slots: &Slots) -> BTreeMap<String, Option<UsagePlace>> {
+pub(in crate::rotation) fn places(slots: &Slots) -> BTreeMap<String, Option<UsagePlace>> {
     let left = slots.leftovers.iter().map(|left| (left.id.clone(), Some(UsagePlace::Left)));
     let placed = Slot::ALL.into_iter().filter_map(|slot| {
         let place = match slot {

@@ -190,6 +190,18 @@ fn only_what_is_not_current_is_told() {
     assert_eq!(told(&ledger), BTreeMap::new());
 }
 
+#[test]
+fn what_is_used_as_the_current_one_again_is_in_no_other_place() {
+    let ledger = Ledger::default();
+    ledger.accepted(&holder("a"), KIND, "c1", Slot::Next);
+    let places = BTreeMap::from([("c1".to_owned(), Some(UsagePlace::Next))]);
+    ledger.looked(&holder("a"), KIND, Some(&places), at(1));
+    assert_eq!(ledger.due(1, Duration::ZERO, at(1)), [(holder("a"), KIND)]);
+    ledger.refused_at(&holder("a"), KIND, "c1", Slot::Current, at(2));
+    assert_eq!(ledger.troubled(), [(holder("a"), KIND)], "though nobody has looked since");
+    assert_eq!(ledger.used(&holder("a"), KIND)[0].place, None);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crowd_comes_and_goes_and_leaves_nothing_open() {
     let ledger = Ledger::default();

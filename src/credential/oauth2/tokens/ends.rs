@@ -28,8 +28,8 @@ impl Told {
         tracing::warn!(
             credential = %wanted.version.id,
             client_id = wanted.credential.client_id,
-            "the application's secret or certificate ends in {days} days: make a new one at the authority and store it \
-             with `locum oauth set` or `locum oauth add-tenant`; `locum oauth status` tells which it is"
+            "the application's secret or certificate ends in {days} days: make a new one at the authority and \
+             rotate to it: `locum rotate due` says whose it is, and by which command"
         );
     }
 }
