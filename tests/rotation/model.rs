@@ -15,7 +15,7 @@ use locum::rotation::machine::{self, Actor, Done, Promotion, Staging, StepError,
 const TICK: Duration = Duration::from_secs(60);
 
 /// How often the clock moves: often enough for a grace to end.
-const TICKS_MAX: u8 = 3;
+const TICKS_MAX: u8 = 4;
 
 /// What the provider is like, and how its passwords are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,7 +107,7 @@ impl World {
         slots.leftovers.sort_by(|a, b| a.id.cmp(&b.id));
         if let Some(next) = &mut slots.next {
             next.since = at(0);
-            next.credential.verified = None;
+            (next.credential.verified, next.credential.retries) = (None, 0);
             if let Some(refused) = &mut next.refused {
                 refused.at = at(0);
             }
@@ -116,10 +116,10 @@ impl World {
             }
         }
         if let Some(previous) = &mut slots.previous {
-            (previous.since, previous.credential.verified) = (at(0), None);
+            (previous.since, previous.credential.verified, previous.credential.retries) = (at(0), None, 0);
         }
         if let Some(current) = &mut slots.current {
-            current.verified = current.verified.map(|_| at(0));
+            (current.verified, current.retries) = (current.verified.map(|_| at(0)), 0);
         }
         let slots = serde_json::to_string(&slots).unwrap();
         format!(
