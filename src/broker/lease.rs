@@ -55,24 +55,9 @@ impl Lease {
 
     /// The same for another credential. None of `spent` is to be used again.
     pub(super) fn with(&self, found: Found, spent: Spent) -> Self {
-        let Found { ready: credential, slot, holder, passed_over, fell_back } = found;
-        let (login, account, served) = (self.login.clone(), self.account.clone(), self.served.clone());
-        let (profile, endpoint) = (Arc::clone(&self.profile), self.endpoint.clone());
-        let protocol = self.protocol;
-        Self {
-            login,
-            account,
-            profile,
-            served,
-            endpoint,
-            protocol,
-            credential,
-            slot,
-            holder,
-            passed_over,
-            fell_back,
-            spent,
-        }
+        let (login, account, profile) = (&self.login, &self.account, Arc::clone(&self.profile));
+        let lease = Self::new(login, account, profile, &self.served, self.endpoint.clone(), self.protocol, found);
+        Self { spent, ..lease }
     }
 
     /// The credential, for the broker.

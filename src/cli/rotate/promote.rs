@@ -29,6 +29,9 @@ pub(in crate::cli) struct Rollback {
     /// Why, for those who read the history.
     #[arg(long, value_name = "TEXT", default_value = "by hand")]
     reason: String,
+    /// For a domain: log in to this mailbox of it. Without it, to that of an account that uses the domain's credential.
+    #[arg(long, value_name = "ADDRESS")]
+    mailbox: Option<String>,
     /// Without a login with it before. If the provider does not take it any more, every client is locked out.
     #[arg(long)]
     no_verify: bool,
@@ -140,7 +143,7 @@ pub(in crate::cli) fn back_to(stored: &StoredCredential, subject: &Subject) -> S
 
 pub(super) async fn roll_back(desk: &Desk, arguments: Rollback) -> Result<()> {
     let subject = arguments.target.subject()?;
-    let rotation = desk.rotation();
+    let rotation = desk.rotation().by_mailbox(arguments.mailbox.clone());
     let failed = |error| hint::failed(error, &subject);
     let before = rotation.slots(&subject).await.map_err(failed)?;
     let to = match meant(&before, &subject, arguments.to.as_deref())? {
