@@ -307,7 +307,8 @@ fn bind_all(config: &Config, problems: &mut Vec<String>) -> Vec<(Arc<Listener>, 
                 .as_ref()
                 .map(|config| tls::with_application_protocol(config, application_protocol(options.protocol))),
         };
-        let profiles = options.upstreams.iter().filter_map(|name| config.upstreams.get(name).cloned()).collect();
+        let profiles =
+            options.entrance.upstreams.iter().filter_map(|name| config.upstreams.get(name).cloned()).collect();
         listeners.push((Arc::new(Listener { options: options.clone(), tls, profiles }), sockets));
     }
     listeners

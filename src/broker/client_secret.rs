@@ -10,7 +10,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::model::{ClientSecret, Secret, Verifier};
+use crate::model::{ClientSecret, Secret, SecretSource, Verifier};
 
 const PREFIX: &str = "lo";
 const SALT_BYTES: usize = 16;
@@ -36,7 +36,8 @@ pub fn issue(label: &str, expires: Option<Timestamp>, now: Timestamp) -> Result<
     let random = Zeroizing::new(BASE32_NOPAD.encode(&*bytes).to_ascii_lowercase());
     let secret = Secret::new(format!("{PREFIX}_{id}_{}", &random[..RANDOM_CHARS]));
     let verifier = verifier_of(&secret, &random_bytes::<SALT_BYTES>()?);
-    Ok((ClientSecret { id, label: label.to_owned(), verifier, created: now, expires }, secret))
+    let (label, source) = (label.to_owned(), SecretSource::Issued);
+    Ok((ClientSecret { id, label, verifier, created: now, expires, source }, secret))
 }
 
 /// A new public id: random, short, and good to read out.
@@ -87,6 +88,7 @@ fn proves(verifier: &Verifier, proof: &Secret) -> bool {
             let expected = BASE64.decode(digest.as_bytes()).unwrap_or_default();
             salted_digest(&salt, proof).as_ref().ct_eq(&expected).into()
         }
+        Verifier::Chosen { .. } => false,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Terms;
 use super::keyring::{Found, Spent};
 use crate::credential::{CredentialVersion, Ready};
 use crate::model::{CredentialKind, Endpoint, Holder, Profile, Protocol, Slot};
@@ -23,9 +24,11 @@ pub struct Lease {
     passed_over: Option<String>,
     fell_back: Option<String>,
     spent: Spent,
+    terms: Arc<Terms>,
 }
 
 impl Lease {
+    #[expect(clippy::too_many_arguments, reason = "the broker alone makes one, and each part is another thing")]
     pub(super) fn new(
         login: &str,
         account: &str,
@@ -34,6 +37,7 @@ impl Lease {
         endpoint: Endpoint,
         protocol: Protocol,
         found: Found,
+        terms: Arc<Terms>,
     ) -> Self {
         let (login, account, served) = (login.to_owned(), account.to_owned(), served.to_owned());
         let Found { ready: credential, slot, holder, passed_over, fell_back } = found;
@@ -50,13 +54,15 @@ impl Lease {
             passed_over,
             fell_back,
             spent: Spent::default(),
+            terms,
         }
     }
 
     /// The same for another credential. None of `spent` is to be used again.
     pub(super) fn with(&self, found: Found, spent: Spent) -> Self {
         let (login, account, profile) = (&self.login, &self.account, Arc::clone(&self.profile));
-        let lease = Self::new(login, account, profile, &self.served, self.endpoint.clone(), self.protocol, found);
+        let (endpoint, terms) = (self.endpoint.clone(), Arc::clone(&self.terms));
+        let lease = Self::new(login, account, profile, &self.served, endpoint, self.protocol, found, terms);
         Self { spent, ..lease }
     }
 
@@ -78,6 +84,11 @@ impl Lease {
     /// The place that the credential has in its record.
     pub fn slot(&self) -> Slot {
         self.slot
+    }
+
+    /// Under which terms the client was let in.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
     }
 
     /// The client's login name, as it stands in its record.

@@ -15,6 +15,7 @@ mod options;
 mod policy;
 mod reason;
 mod refresh_tokens;
+mod terms;
 mod throttle;
 mod trial;
 
@@ -28,7 +29,9 @@ use tokio::time::{Instant, sleep_until};
 use crate::audit::{self, Audit, Event, Origin};
 use crate::credential::oauth2::{TokenOptions, Tokens};
 use crate::credential::{Issued, Ready};
-use crate::model::{Account, Attempt, Client, ClientSecret, CredentialKind, Preference, Profile, Protocol, Slot};
+use crate::model::{
+    Account, Attempt, Client, ClientSecret, CredentialKind, Entrance, Preference, Profile, Protocol, Slot,
+};
 use crate::net::Https;
 use keyring::{Door, Found, Freshness, Keyring, Search, Spent};
 use throttle::{Admission, Throttle};
@@ -40,6 +43,7 @@ pub use objection::Objection;
 pub use options::Options;
 pub use reason::Reason;
 pub use refresh_tokens::KeptTokens;
+pub use terms::Terms;
 pub use trial::{account_of_domain, is_of_domain};
 
 /// Access tokens by HTTPS, with the refresh tokens that are kept among these records. They come while [`Tokens::run`] runs.
@@ -82,12 +86,11 @@ impl Broker {
         Self { keyring: Keyring::new(directory, tokens), upstreams, throttle: Throttle::new(options), audit }
     }
 
-    /// Decides about an attempt. `served` are the upstreams whose accounts may be used where it came in. One audit event
-    /// is written either way, but for attempts beyond the first that are held back for too many failures.
+    /// Decides about an attempt. `entrance` is where it came in. One audit event is written either way, but for attempts beyond the first that are held back for too many failures.
     ///
     /// # Errors
     /// The [`Reason`] why the client is not let in; [`Reason::refusal`] is what it may be told.
-    pub async fn decide(&self, attempt: &Attempt, origin: &Origin, served: &[String]) -> Result<Lease, Reason> {
+    pub async fn decide(&self, attempt: &Attempt, origin: &Origin, entrance: &Entrance) -> Result<Lease, Reason> {
         let began = Instant::now();
         if let Admission::HoldBack { first } = self.throttle.admit(origin.peer, &attempt.authcid, began.into_std()) {
             if first {
@@ -96,7 +99,7 @@ impl Broker {
             return Err(Reason::Throttled);
         }
         let mut proven_by = None;
-        let decision = self.try_decide(attempt, origin, served, &mut proven_by).await;
+        let decision = self.try_decide(attempt, origin, entrance, &mut proven_by).await;
         if let Err(Reason::UnknownLogin | Reason::WrongSecret | Reason::SecretExpired { .. }) = &decision {
             self.throttle.failed(origin.peer, &attempt.authcid, began.into_std());
             sleep_until(began + REFUSAL_TIME).await;
@@ -122,7 +125,7 @@ impl Broker {
         }
         let served = [account.upstream.clone()];
         let search = Search { fresh: Freshness::Latest, only: choice.slot, spent: &Spent::default() };
-        self.lease("", account, protocol, &served, search).await
+        self.lease("", account, protocol, &served, search, Terms::default()).await
     }
 
     /// Another lease, after an upstream refused the credential of `refused`: with what the store itself holds now, whatever
@@ -193,16 +196,17 @@ impl Broker {
         &self,
         attempt: &Attempt,
         origin: &Origin,
-        served: &[String],
+        entrance: &Entrance,
         proven_by: &mut Option<String>,
     ) -> Result<Lease, Reason> {
         let (client, secret) = self.prove(attempt).await?;
-        *proven_by = Some(secret.id);
+        *proven_by = Some(secret.id.clone());
         policy::check(&client, origin)?;
         let name = policy::account_for(&client, attempt.authzid.as_deref())?.to_owned();
+        let terms = Terms::of(&client, &secret, None);
         let account = self.account(&name, Freshness::Remembered).await?;
         let search = Search { fresh: Freshness::Remembered, only: None, spent: &Spent::default() };
-        self.lease(&client.login, account, origin.protocol, served, search).await
+        self.lease(&client.login, account, origin.protocol, &entrance.upstreams, search, terms).await
     }
 
     /// Who it is. An unknown login is looked up and hashed like a known one.
@@ -235,10 +239,12 @@ impl Broker {
         protocol: Protocol,
         served: &[String],
         search: Search<'_>,
+        terms: Terms,
     ) -> Result<Lease, Reason> {
         let (profile, door) = self.door(&account, protocol, served)?;
         let found = self.keyring.credential(&account, door, search).await?;
-        Ok(Lease::new(login, &account.name, Arc::clone(profile), served, door.endpoint.clone(), protocol, found))
+        let (profile, endpoint, terms) = (Arc::clone(profile), door.endpoint.clone(), Arc::new(terms));
+        Ok(Lease::new(login, &account.name, profile, served, endpoint, protocol, found, terms))
     }
 
     /// Where the account is entered, if clients may be led there.
@@ -312,7 +318,7 @@ mod tests {
             let proof = Secret::new("wrong");
             let attempt = Attempt { authcid: login.into(), authzid: None, proof, method: "test" };
             let began = Instant::now();
-            let denied = broker.decide(&attempt, &origin, &[]).await.unwrap_err();
+            let denied = broker.decide(&attempt, &origin, &Entrance::default()).await.unwrap_err();
             assert_eq!((denied.to_string().as_str(), began.elapsed()), (reason, REFUSAL_TIME));
         }
     }
@@ -392,7 +398,8 @@ mod tests {
         let peer = IpAddr::from([192, 0, 2, 1]);
         let origin = Origin { session: 1, listener: "imaps".into(), protocol: Protocol::Imap, peer, tls: true };
         let attempt = Attempt { authcid: "scan".into(), authzid: None, proof, method: "test" };
-        let lease = broker.decide(&attempt, &origin, &["gmail".to_owned()]).await.unwrap();
+        let entrance = Entrance { upstreams: vec!["gmail".into()], ..Entrance::default() };
+        let lease = broker.decide(&attempt, &origin, &entrance).await.unwrap();
         assert_eq!(lease.credential_id(), "old");
         let renewed = broker.renew(&lease, Objection::Credential).await.unwrap().unwrap();
         assert_eq!(renewed.credential_id(), "new");

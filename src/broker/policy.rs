@@ -28,7 +28,7 @@ pub(super) fn check(client: &Client, origin: &Origin) -> Result<(), Reason> {
 
 /// The account the client is to act as: the one it names, if it is bound to it, or else the only one it is bound to.
 pub(super) fn account_for<'a>(client: &'a Client, authzid: Option<&[u8]>) -> Result<&'a str, Reason> {
-    let mut accounts = client.bindings.iter().map(|Binding::Account(name)| name.as_str());
+    let mut accounts = client.bindings.iter().filter_map(Binding::account);
     let asked = authzid.map(|name| login_name(name).map(normalise).ok_or(Reason::NotBound)).transpose()?;
     if let Some(account) = accounts.clone().find(|name| Some(normalise(name)) == asked) {
         return Ok(account);

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::reader::{At, Reader, Table, is_plain};
 use super::value::Value;
-use crate::model::{Profile, Protocol};
+use crate::model::{Entrance, LoginForm, Profile, Protocol, UnknownLogins};
 use crate::session::{ListenerOptions, ListenerTls};
 
 /// The upstreams that a listener can name; `None` for one that could not be read.
@@ -58,7 +58,11 @@ fn listener(mut table: Table<'_, '_>, upstreams: &Upstreams, seen: &mut Seen<'_>
         tls: tls?,
         plaintext_networks: plaintext_networks?,
         allow: allow?,
-        upstreams: upstreams?,
+        entrance: Entrance {
+            upstreams: upstreams?,
+            login_forms: vec![LoginForm::Authzid],
+            unknown_logins: UnknownLogins::Reject,
+        },
     })
 }
 

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Protocol;
+use super::{AddressPattern, Protocol};
 
 /// The record of one login name (`clients/<id>`), one compare-and-set unit in the store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +37,37 @@ pub struct ClientSecret {
     /// When it stops working, if ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
+    /// How it came here.
+    #[serde(default)]
+    pub source: SecretSource,
+}
+
+/// How a client secret came into the record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecretSource {
+    /// Locum made it.
+    #[default]
+    Issued,
+    /// An operator brought its hash from another system.
+    Imported,
+    /// A client presented it, and the provider took it: the exception to the rule that no client secret is an upstream secret,
+    /// until the account's first rotation.
+    Learnt,
+    /// A client presented it first, from a network that an operator named.
+    FirstLogin,
+}
+
+impl SecretSource {
+    /// The name used in records and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::Imported => "imported",
+            Self::Learnt => "learnt",
+            Self::FirstLogin => "first-login",
+        }
+    }
 }
 
 /// The stored form of a client secret. It proves a secret and does not reveal it.
@@ -50,12 +81,19 @@ pub enum Verifier {
         /// The digest, base64.
         digest: String,
     },
+    /// A hash made to be slow, for secrets that people chose or that are too short: in the form of the PHC string format or of
+    /// `crypt(3)` (`$argon2id$…`, `$2b$…`, `$6$…`, `$5$…`), or of RFC 2307 (`{SSHA}…`), which says by itself which it is.
+    Chosen {
+        /// The hash, with salt and parameters.
+        hash: String,
+    },
 }
 
 impl std::fmt::Debug for Verifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::SaltedSha256 { .. } => f.write_str("SaltedSha256([REDACTED])"),
+            Self::Chosen { .. } => f.write_str("Chosen([REDACTED])"),
         }
     }
 }
@@ -66,6 +104,34 @@ impl std::fmt::Debug for Verifier {
 pub enum Binding {
     /// The account of that name.
     Account(String),
+    /// Every mailbox that a pattern names, for a time: what a migration tool or a backup needs.
+    Delegation(Delegation),
+}
+
+impl Binding {
+    /// The account that is named, if it is one account.
+    pub fn account(&self) -> Option<&str> {
+        match self {
+            Self::Account(name) => Some(name),
+            Self::Delegation(_) => None,
+        }
+    }
+}
+
+/// The right to act as any mailbox that a pattern names. The client says at each login which one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delegation {
+    /// Which mailboxes.
+    pub pattern: AddressPattern,
+    /// When it ends, if ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+    /// Networks from which it holds, beside what the client's policy says; empty for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<IpNet>,
+    /// The class of quota that sessions by it are in, in place of the policy's: `[limits.class.<name>]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
 }
 
 /// Conditions of a login. Empty means no condition.
@@ -80,4 +146,16 @@ pub struct Policy {
     /// Networks it may come from; empty for all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub networks: Vec<IpNet>,
+    /// When the client may log in no more, whichever secret it has; `None` for never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+    /// Sessions that it may have open at once, on each node; `None` for no bound of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions_max: Option<u32>,
+    /// Senders that it may name in MAIL FROM (RFC 5321 section 4.1.1.2); empty for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub senders: Vec<AddressPattern>,
+    /// The class of quota that it is in: `[limits.class.<name>]` in the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
 }

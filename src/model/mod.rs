@@ -3,6 +3,7 @@
 //! - [`Attempt`]: what a client presents at login. [`Refusal`]: what a refused client may be told.
 //! - [`Client`]: the record of one login name. [`Account`]: the record of one mailbox at a provider. [`Tenant`]: the
 //!   record of one credential for all mailboxes of a domain. [`KeptToken`]: the record of a refresh token.
+//! - [`Entrance`]: whom a listener lets in, and in which forms of a login. [`AddressPattern`]: which addresses a client may use.
 //! - [`Slots`]: the places that a credential can have in a record while it is rotated.
 //! - [`UsageReport`]: the record in which a node tells who still uses another credential than the current one.
 //! - [`Profile`]: what Locum knows of a provider. [`presets`]: the providers it knows by name.
@@ -11,8 +12,10 @@
 mod account;
 mod attempt;
 mod client;
+mod entrance;
 mod ids;
 mod network;
+mod pattern;
 pub mod presets;
 mod profile;
 mod protocol;
@@ -23,9 +26,11 @@ mod usage;
 
 pub use account::{Account, CredentialKind, Identity, KeptToken, Material, Preference, StoredCredential, Tenant};
 pub use attempt::Attempt;
-pub use client::{Binding, Client, ClientSecret, Policy, Verifier};
+pub use client::{Binding, Client, ClientSecret, Delegation, Policy, SecretSource, Verifier};
+pub use entrance::{Entrance, LoginForm, UnknownLogins};
 pub use ids::{RecordId, RecordKind, normalise};
 pub use network::network;
+pub use pattern::AddressPattern;
 pub use profile::{AppPasswordFormat, Authority, Endpoint, Profile, UpstreamTls};
 pub use protocol::{Mechanism, Protocol};
 pub use refusal::Refusal;

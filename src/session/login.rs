@@ -50,7 +50,7 @@ impl Sessions {
         origin: &Origin,
         listener: &Listener,
     ) -> Result<Login, Refusal> {
-        let lease = self.broker.decide(attempt, origin, &listener.options.upstreams).await.map_err(|reason| {
+        let lease = self.broker.decide(attempt, origin, &listener.options.entrance).await.map_err(|reason| {
             tracing::debug!(%reason, "denied");
             reason.refusal()
         })?;

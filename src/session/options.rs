@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::model::Protocol;
+use crate::model::{Entrance, Protocol};
 
 /// One listener: a protocol on one or more addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +22,8 @@ pub struct ListenerOptions {
     pub plaintext_networks: Vec<IpNet>,
     /// Networks from which a client may connect at all. Empty: any.
     pub allow: Vec<IpNet>,
-    /// Names of the upstream profiles whose accounts may be used here. Never empty.
-    pub upstreams: Vec<String>,
+    /// Whom it lets in, and in which forms of a login.
+    pub entrance: Entrance,
 }
 
 /// How TLS begins on a listener.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use locum::audit::{Audit as Nowhere, Origin};
 use locum::broker::{Broker, Directory, tokens};
 use locum::config::Config;
-use locum::model::{Attempt, Protocol, RecordId, RecordKind, Secret};
+use locum::model::{Attempt, Entrance, Protocol, RecordId, RecordKind, Secret};
 use locum::net::{HttpOptions, Https, tls};
 use locum::store::{self, Expected, Options};
 use tokio::runtime::Runtime;
@@ -137,7 +137,7 @@ impl Bed {
     fn decide(&mut self, table: &mut Table) {
         let Config { store, upstreams, broker: options, tls: tls_options, tokens: bounds, .. } = self.stage.config();
         let served = self.runtime.block_on(store::serve(&store)).unwrap();
-        let names: Vec<String> = upstreams.keys().cloned().collect();
+        let entrance = Entrance { upstreams: upstreams.keys().cloned().collect(), ..Entrance::default() };
         let directory = Directory::new(served.store);
         let https = Https::new(&tls::client_config(&tls_options).unwrap(), HttpOptions::default()).unwrap();
         let tokens = Arc::new(tokens(directory.clone(), https, bounds));
@@ -149,7 +149,7 @@ impl Bed {
             let times = Times::of(MANY.min(self.stage.enrolled()), |number| {
                 let (authcid, proof) = (login(number).into_bytes(), self.stage.secret(number).clone());
                 let attempt = Attempt { authcid, authzid: None, proof, method: "LOGIN" };
-                self.runtime.block_on(broker.decide(&attempt, &origin, &names)).unwrap();
+                self.runtime.block_on(broker.decide(&attempt, &origin, &entrance)).unwrap();
             });
             table.put(&format!("decide about a client's {what} login"), times);
         };

@@ -62,7 +62,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "session",
         grants: &[
-            ("model", &["Attempt", "Profile", "Protocol", "Refusal", "Slot", "network"]),
+            ("model", &["Attempt", "Entrance", "Profile", "Protocol", "Refusal", "Slot", "network"]),
             ("proto", ALL),
             ("net", ALL),
             ("audit", ALL),

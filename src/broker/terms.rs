@@ -1,0 +1,39 @@
+//! What holds for a session beyond its login.
+
+use jiff::Timestamp;
+
+use crate::model::{AddressPattern, Client, ClientSecret, Delegation};
+
+/// Under which terms a client was let in. An operator's own login has none.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Terms {
+    /// The id of the client secret that proved it.
+    pub client_secret: Option<String>,
+    /// When the session has to be over: when the secret, the client or the delegation ends, whichever comes first.
+    pub until: Option<Timestamp>,
+    /// Sessions that the client may have open at once.
+    pub sessions_max: Option<u32>,
+    /// The class of quota that the session is in.
+    pub class: Option<String>,
+    /// Senders that it may name; empty for all.
+    pub senders: Vec<AddressPattern>,
+    /// Whether the account is one of many that a pattern names, and not the client's own.
+    pub is_delegated: bool,
+}
+
+impl Terms {
+    /// The terms of a client that was proven by `secret`, and acts by `delegation`, if it is not by a binding to one account.
+    pub(super) fn of(client: &Client, secret: &ClientSecret, delegation: Option<&Delegation>) -> Self {
+        let policy = &client.policy;
+        let ends = [secret.expires, policy.expires, delegation.and_then(|it| it.expires)];
+        let class = delegation.and_then(|it| it.class.as_ref()).or(policy.class.as_ref());
+        Self {
+            client_secret: Some(secret.id.clone()),
+            until: ends.into_iter().flatten().min(),
+            sessions_max: policy.sessions_max,
+            class: class.cloned(),
+            senders: policy.senders.clone(),
+            is_delegated: delegation.is_some(),
+        }
+    }
+}
