@@ -87,7 +87,7 @@ fn every_setting_arrives_in_its_place() {
     // Host bits are cut off, a bare address is a network of one.
     assert_eq!(listener.plaintext_networks, ["10.0.0.0/8".parse().unwrap(), "192.0.2.7/32".parse().unwrap()]);
     assert_eq!(listener.allow, ["2001:db8::/32".parse().unwrap()]);
-    assert_eq!(listener.upstreams, ["own"]);
+    assert_eq!(listener.entrance.upstreams, ["own"]);
 
     let own = &config.upstreams["own"];
     assert_eq!((own.name.as_str(), own.app_password), ("own", AppPasswordFormat::SpacesAreCosmetic));
@@ -208,7 +208,7 @@ fn ports_follow_protocol_and_tls() {
 #[test]
 fn a_listener_without_upstreams_takes_all_that_serve_its_protocol() {
     let config = load("every-upstream.toml");
-    let upstreams: Vec<&[String]> = config.listeners.iter().map(|listener| &listener.upstreams[..]).collect();
+    let upstreams: Vec<&[String]> = config.listeners.iter().map(|listener| &listener.entrance.upstreams[..]).collect();
     assert_eq!(upstreams, [&["gmail".to_owned(), "icloud".to_owned()][..], &["gmail".to_owned()][..]]);
 }
 
