@@ -15,8 +15,8 @@ use locum::config::Config;
 use locum::credential;
 use locum::credential::oauth2::TokenOptions;
 use locum::model::{
-    Account, AppPasswordFormat, Attempt, Binding, Client, CredentialKind, Identity, Mechanism, Policy, Preference,
-    Protocol, Secret, Slots, presets::preset,
+    Account, AppPasswordFormat, Attempt, Binding, Client, CredentialKind, Entrance, Identity, Mechanism, Policy,
+    Preference, Protocol, Secret, Slots, presets::preset,
 };
 use locum::net::{HttpOptions, Https, TlsOptions, tls};
 use locum::proto::{
@@ -258,15 +258,16 @@ async fn what_runs() {
         peer: IpAddr::from([127, 0, 0, 1]),
         tls: true,
     };
+    let entrance = Entrance { upstreams: vec!["gmail".to_owned()], ..Entrance::default() };
     let attempt = Attempt { authcid: b"scan".to_vec(), authzid: None, proof: secret, method: "test" };
-    let lease = broker.decide(&attempt, &origin, &["gmail".to_owned()]).await.unwrap();
+    let lease = broker.decide(&attempt, &origin, &entrance).await.unwrap();
     assert_eq!(lease.credentials().secret, Secret::new(CANARY), "or nothing is proven");
     assert_silent("Lease", &lease);
     assert_silent("Broker", &broker);
     assert_silent("Directory", &directory);
     assert_silent("the store", &store);
     let wrong = Attempt { proof: Secret::new(CANARY), ..attempt };
-    assert_silent("Reason", &broker.decide(&wrong, &origin, &["gmail".to_owned()]).await.unwrap_err());
+    assert_silent("Reason", &broker.decide(&wrong, &origin, &entrance).await.unwrap_err());
 
     let id = locum::model::RecordId::new(locum::model::RecordKind::Client, "other");
     store.write(&id, &Secret::new(CANARY), Expected::Absent).await.unwrap();
