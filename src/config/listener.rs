@@ -58,6 +58,7 @@ fn listener(mut table: Table<'_, '_>, upstreams: &Upstreams, seen: &mut Seen<'_>
         tls: tls?,
         plaintext_networks: plaintext_networks?,
         allow: allow?,
+        legacy_tls_networks: Vec::new(),
         entrance: Entrance {
             upstreams: upstreams?,
             login_forms: vec![LoginForm::Authzid],
