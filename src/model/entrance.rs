@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::Recognition;
+
 /// What holds for all logins that come through one listener.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Entrance {
@@ -12,6 +14,8 @@ pub struct Entrance {
     pub login_forms: Vec<LoginForm>,
     /// What becomes of a login name that is no client's.
     pub unknown_logins: UnknownLogins,
+    /// Devices that are let in without a password. Submission only.
+    pub recognitions: Vec<Recognition>,
 }
 
 /// A form in which a login names both who proves and whom to act as. A client whose login name is the whole text as it stands

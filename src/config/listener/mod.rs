@@ -1,6 +1,9 @@
 //! `[[listener]]`: what is spoken where, and for which upstreams. It must never let a password travel in clear unless
 //! the operator has named the networks for it.
 
+mod front;
+mod legacy_tls;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -47,8 +50,11 @@ fn listener(mut table: Table<'_, '_>, upstreams: &Upstreams, seen: &mut Seen<'_>
     let protocol = protocol_value.and_then(|value| value.parsed::<Protocol>());
     let bind = table.require("bind", ADDRESS_FORM).and_then(|value| bind(value, seen.bound, table.reader()));
     let (tls, plaintext_networks) = tls(&mut table, seen);
+    let legacy_tls_networks = legacy_tls::networks(&mut table, tls);
     let allow = table.take("allow").map_or(Some(Vec::new()), |value| value.list(network));
     let upstreams = listener_upstreams(&mut table, protocol, upstreams);
+    let front_ends = front::front_ends(&mut table, protocol);
+    let recognitions = front::recognitions(&mut table, protocol, tls, front_ends.as_ref());
     table.finish();
 
     Some(ListenerOptions {
@@ -58,11 +64,13 @@ fn listener(mut table: Table<'_, '_>, upstreams: &Upstreams, seen: &mut Seen<'_>
         tls: tls?,
         plaintext_networks: plaintext_networks?,
         allow: allow?,
-        legacy_tls_networks: Vec::new(),
+        legacy_tls_networks: legacy_tls_networks?,
+        front_ends: front_ends?,
         entrance: Entrance {
             upstreams: upstreams?,
             login_forms: vec![LoginForm::Authzid],
             unknown_logins: UnknownLogins::Reject,
+            recognitions: recognitions?,
         },
     })
 }
