@@ -1,6 +1,8 @@
 //! `[[listener]]`: what is spoken where, and for which upstreams. It must never let a password travel in clear unless
 //! the operator has named the networks for it.
 
+mod enrolment;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -9,7 +11,7 @@ use ipnet::IpNet;
 
 use super::reader::{At, Reader, Table, is_plain};
 use super::value::Value;
-use crate::model::{Entrance, LoginForm, Profile, Protocol, UnknownLogins};
+use crate::model::{Entrance, LoginForm, Profile, Protocol};
 use crate::session::{ListenerOptions, ListenerTls};
 
 /// The upstreams that a listener can name; `None` for one that could not be read.
@@ -48,7 +50,10 @@ fn listener(mut table: Table<'_, '_>, upstreams: &Upstreams, seen: &mut Seen<'_>
     let bind = table.require("bind", ADDRESS_FORM).and_then(|value| bind(value, seen.bound, table.reader()));
     let (tls, plaintext_networks) = tls(&mut table, seen);
     let allow = table.take("allow").map_or(Some(Vec::new()), |value| value.list(network));
-    let upstreams = listener_upstreams(&mut table, protocol, upstreams);
+    let served = listener_upstreams(&mut table, protocol, upstreams);
+    let around = enrolment::Around { protocol, served: served.as_deref(), upstreams };
+    let unknown_logins = enrolment::unknown_logins(&mut table, &around);
+    let enrolment = enrolment::enrolment(&mut table, &around);
     table.finish();
 
     Some(ListenerOptions {
@@ -59,9 +64,10 @@ fn listener(mut table: Table<'_, '_>, upstreams: &Upstreams, seen: &mut Seen<'_>
         plaintext_networks: plaintext_networks?,
         allow: allow?,
         entrance: Entrance {
-            upstreams: upstreams?,
+            upstreams: served?,
             login_forms: vec![LoginForm::Authzid],
-            unknown_logins: UnknownLogins::Reject,
+            unknown_logins: unknown_logins?,
+            enrolment: enrolment?,
         },
     })
 }
