@@ -7,6 +7,8 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
+use super::Recognition;
+
 /// What holds for all logins that come through one listener.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Entrance {
@@ -18,6 +20,8 @@ pub struct Entrance {
     pub unknown_logins: UnknownLogins,
     /// Which clients may make themselves known here, if any.
     pub enrolment: Option<Enrolment>,
+    /// Devices that are let in without a password. Submission only.
+    pub recognitions: Vec<Recognition>,
 }
 
 /// A form in which a login names both who proves and whom to act as. A client whose login name is the whole text as it stands

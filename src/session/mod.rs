@@ -34,7 +34,7 @@ use login::{Established, Login};
 use overlap::Overlap;
 use strangers::Strangers;
 
-pub use options::{ListenerOptions, ListenerTls, Options};
+pub use options::{FrontEnds, ListenerOptions, ListenerTls, Options};
 
 /// One read from a client before login; lines are short.
 const READ_BYTES: usize = 4096;

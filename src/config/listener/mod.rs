@@ -2,6 +2,7 @@
 //! the operator has named the networks for it.
 
 mod enrolment;
+mod front;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -54,6 +55,8 @@ fn listener(mut table: Table<'_, '_>, upstreams: &Upstreams, seen: &mut Seen<'_>
     let around = enrolment::Around { protocol, served: served.as_deref(), upstreams };
     let unknown_logins = enrolment::unknown_logins(&mut table, &around);
     let enrolment = enrolment::enrolment(&mut table, &around);
+    let front_ends = front::front_ends(&mut table, protocol);
+    let recognitions = front::recognitions(&mut table, protocol, tls, front_ends.as_ref());
     table.finish();
 
     Some(ListenerOptions {
@@ -63,11 +66,13 @@ fn listener(mut table: Table<'_, '_>, upstreams: &Upstreams, seen: &mut Seen<'_>
         tls: tls?,
         plaintext_networks: plaintext_networks?,
         allow: allow?,
+        front_ends: front_ends?,
         entrance: Entrance {
             upstreams: served?,
             login_forms: vec![LoginForm::Authzid],
             unknown_logins: unknown_logins?,
             enrolment: enrolment?,
+            recognitions: recognitions?,
         },
     })
 }
