@@ -186,6 +186,7 @@ impl Broker {
             reason: decision.as_ref().err().map(ToString::to_string),
             login: audit::name(&client_secret::mask(&attempt.authcid)),
             method: attempt.method,
+            way: None,
             client_secret,
             account: decision.as_ref().ok().map(|lease| lease.account().to_owned()),
         };

@@ -1,6 +1,7 @@
 //! `[[listener]]`: what is spoken where, and for which upstreams. It must never let a password travel in clear unless
 //! the operator has named the networks for it.
 
+mod enrolment;
 mod front;
 mod legacy_tls;
 
@@ -12,7 +13,7 @@ use ipnet::IpNet;
 
 use super::reader::{At, Reader, Table, is_plain};
 use super::value::Value;
-use crate::model::{Entrance, LoginForm, Profile, Protocol, UnknownLogins};
+use crate::model::{Entrance, LoginForm, Profile, Protocol};
 use crate::session::{ListenerOptions, ListenerTls};
 
 /// The upstreams that a listener can name; `None` for one that could not be read.
@@ -52,7 +53,10 @@ fn listener(mut table: Table<'_, '_>, upstreams: &Upstreams, seen: &mut Seen<'_>
     let (tls, plaintext_networks) = tls(&mut table, seen);
     let legacy_tls_networks = legacy_tls::networks(&mut table, tls);
     let allow = table.take("allow").map_or(Some(Vec::new()), |value| value.list(network));
-    let upstreams = listener_upstreams(&mut table, protocol, upstreams);
+    let served = listener_upstreams(&mut table, protocol, upstreams);
+    let around = enrolment::Around { protocol, served: served.as_deref(), upstreams };
+    let unknown_logins = enrolment::unknown_logins(&mut table, &around);
+    let enrolment = enrolment::enrolment(&mut table, &around);
     let front_ends = front::front_ends(&mut table, protocol);
     let recognitions = front::recognitions(&mut table, protocol, tls, front_ends.as_ref());
     table.finish();
@@ -67,9 +71,10 @@ fn listener(mut table: Table<'_, '_>, upstreams: &Upstreams, seen: &mut Seen<'_>
         legacy_tls_networks: legacy_tls_networks?,
         front_ends: front_ends?,
         entrance: Entrance {
-            upstreams: upstreams?,
+            upstreams: served?,
             login_forms: vec![LoginForm::Authzid],
-            unknown_logins: UnknownLogins::Reject,
+            unknown_logins: unknown_logins?,
+            enrolment: enrolment?,
             recognitions: recognitions?,
         },
     })
