@@ -82,6 +82,12 @@ pub enum Event {
         /// The account it may act as.
         #[serde(skip_serializing_if = "Option::is_none")]
         account: Option<String>,
+        /// Whether it may act so by a delegation.
+        #[serde(skip_serializing_if = "is_false")]
+        delegated: bool,
+        /// As whom it asked to act and may not, if it was proven.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        asked: Option<String>,
     },
     /// An upstream was logged in to, or refused.
     Upstream {
@@ -160,6 +166,11 @@ pub enum Event {
         /// Time since the login, milliseconds.
         duration_ms: u64,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 #[derive(Serialize)]
@@ -267,6 +278,8 @@ mod tests {
                     method: "LOGIN command",
                     client_secret: None,
                     account: None,
+                    delegated: false,
+                    asked: None,
                 },
             );
         }

@@ -1,6 +1,8 @@
 //! `[[listener]]`: what is spoken where, and for which upstreams. It must never let a password travel in clear unless
 //! the operator has named the networks for it.
 
+mod login_forms;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -9,7 +11,7 @@ use ipnet::IpNet;
 
 use super::reader::{At, Reader, Table, is_plain};
 use super::value::Value;
-use crate::model::{Entrance, LoginForm, Profile, Protocol, UnknownLogins};
+use crate::model::{Entrance, Profile, Protocol, UnknownLogins};
 use crate::session::{ListenerOptions, ListenerTls};
 
 /// The upstreams that a listener can name; `None` for one that could not be read.
@@ -49,6 +51,7 @@ fn listener(mut table: Table<'_, '_>, upstreams: &Upstreams, seen: &mut Seen<'_>
     let (tls, plaintext_networks) = tls(&mut table, seen);
     let allow = table.take("allow").map_or(Some(Vec::new()), |value| value.list(network));
     let upstreams = listener_upstreams(&mut table, protocol, upstreams);
+    let login_forms = login_forms::login_forms(&mut table);
     table.finish();
 
     Some(ListenerOptions {
@@ -60,7 +63,7 @@ fn listener(mut table: Table<'_, '_>, upstreams: &Upstreams, seen: &mut Seen<'_>
         allow: allow?,
         entrance: Entrance {
             upstreams: upstreams?,
-            login_forms: vec![LoginForm::Authzid],
+            login_forms: login_forms?,
             unknown_logins: UnknownLogins::Reject,
         },
     })
