@@ -85,6 +85,12 @@ pub enum Event {
         /// The account it may act as.
         #[serde(skip_serializing_if = "Option::is_none")]
         account: Option<String>,
+        /// Whether it may act so by a delegation.
+        #[serde(skip_serializing_if = "is_false")]
+        delegated: bool,
+        /// As whom it asked to act and may not, if it was proven.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        asked: Option<String>,
     },
     /// A login that no client had was made a client's, or not.
     Enrolment {
@@ -183,6 +189,11 @@ pub enum Event {
         /// Time since the login, milliseconds.
         duration_ms: u64,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 #[derive(Serialize)]
@@ -291,6 +302,8 @@ mod tests {
                     way: None,
                     client_secret: None,
                     account: None,
+                    delegated: false,
+                    asked: None,
                 },
             );
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use locum::config::Config;
-use locum::model::{AppPasswordFormat, Authority, CredentialKind, Mechanism, Protocol, UpstreamTls, presets};
+use locum::model::{AppPasswordFormat, Authority, CredentialKind, LoginForm, Mechanism, Protocol, UpstreamTls, presets};
 use locum::rotation::Action;
 use locum::session::ListenerTls;
 use locum::store::vault::Login;
@@ -88,6 +88,7 @@ fn every_setting_arrives_in_its_place() {
     assert_eq!(listener.plaintext_networks, ["10.0.0.0/8".parse().unwrap(), "192.0.2.7/32".parse().unwrap()]);
     assert_eq!(listener.allow, ["2001:db8::/32".parse().unwrap()]);
     assert_eq!(listener.entrance.upstreams, ["own"]);
+    assert_eq!(listener.entrance.login_forms, [LoginForm::Master, LoginForm::Slash]);
 
     let own = &config.upstreams["own"];
     assert_eq!((own.name.as_str(), own.app_password), ("own", AppPasswordFormat::SpacesAreCosmetic));
