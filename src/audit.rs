@@ -186,6 +186,10 @@ pub enum Event {
         bytes_up: u64,
         /// Bytes to the client.
         bytes_down: u64,
+        /// Messages that the upstream took, where they were counted: only where a policy or a pace had submission looked
+        /// at.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        messages: Option<u64>,
         /// Time since the login, milliseconds.
         duration_ms: u64,
     },
@@ -326,6 +330,7 @@ mod tests {
             reason: "c".into(),
             bytes_up: 0,
             bytes_down: 0,
+            messages: None,
             duration_ms: 0,
         };
         (0..2).for_each(|_| audit.record(&origin(), &end));

@@ -252,6 +252,7 @@ impl Sessions {
             reason,
             bytes_up: bytes.0,
             bytes_down: bytes.1,
+            messages: None,
             duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
         self.audit.record(origin, &event);
