@@ -18,6 +18,7 @@ mod refresh_tokens;
 mod terms;
 mod throttle;
 mod trial;
+mod unproven;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use crate::audit::{self, Audit, Event, Origin};
 use crate::credential::oauth2::{TokenOptions, Tokens};
 use crate::credential::{Issued, Ready};
 use crate::model::{
-    Account, Attempt, Client, ClientSecret, CredentialKind, Entrance, Preference, Profile, Protocol, Slot,
+    Account, Attempt, Client, ClientSecret, CredentialKind, Entrance, Preference, Profile, Protocol, Refusal, Slot,
 };
 use crate::net::Https;
 use keyring::{Door, Found, Freshness, Keyring, Search, Spent};
@@ -45,6 +46,7 @@ pub use reason::Reason;
 pub use refresh_tokens::KeptTokens;
 pub use terms::Terms;
 pub use trial::{account_of_domain, is_of_domain};
+pub use unproven::{Unproven, Way};
 
 /// Access tokens by HTTPS, with the refresh tokens that are kept among these records. They come while [`Tokens::run`] runs.
 pub fn tokens(directory: Directory, https: Https, options: TokenOptions) -> Tokens {
@@ -99,8 +101,15 @@ impl Broker {
             return Err(Reason::Throttled);
         }
         let mut proven_by = None;
-        let decision = self.try_decide(attempt, origin, entrance, &mut proven_by).await;
-        if let Err(Reason::UnknownLogin | Reason::WrongSecret | Reason::SecretExpired { .. }) = &decision {
+        let mut decision = self.try_decide(attempt, origin, entrance, &mut proven_by).await;
+        if let Err(denied @ (Reason::UnknownLogin | Reason::WrongSecret)) = decision {
+            decision = match self.unproven(denied, attempt, origin, entrance).await {
+                // It has become a client's since this node looked last.
+                None => self.try_decide(attempt, origin, entrance, &mut proven_by).await,
+                Some(reason) => Err(reason),
+            };
+        }
+        if decision.as_ref().is_err_and(|reason| reason.refusal() == Refusal::WrongCredentials) {
             self.throttle.failed(origin.peer, &attempt.authcid, began.into_std());
             sleep_until(began + REFUSAL_TIME).await;
         }
@@ -181,12 +190,20 @@ impl Broker {
         client_secret: Option<String>,
         decision: &Result<Lease, Reason>,
     ) {
+        let way = match decision {
+            Err(Reason::Unproven(unproven)) => Some(unproven.way()),
+            _ => None,
+        };
         let event = Event::Decision {
-            outcome: if decision.is_ok() { "allow" } else { "deny" },
+            outcome: match (decision, way) {
+                (Ok(_), _) | (_, Some(Way::Passthrough)) => "allow",
+                (Err(_), Some(Way::Learn | Way::FirstLogin)) => "try",
+                (Err(_), None) => "deny",
+            },
             reason: decision.as_ref().err().map(ToString::to_string),
             login: audit::name(&client_secret::mask(&attempt.authcid)),
             method: attempt.method,
-            way: None,
+            way: way.map(Way::name),
             client_secret,
             account: decision.as_ref().ok().map(|lease| lease.account().to_owned()),
         };
