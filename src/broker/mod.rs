@@ -32,8 +32,10 @@ use crate::credential::oauth2::{TokenOptions, Tokens};
 use crate::credential::{Issued, Ready};
 use crate::model::{
     Account, Attempt, Client, ClientSecret, CredentialKind, Entrance, Preference, Profile, Protocol, Refusal, Slot,
+    normalise,
 };
 use crate::net::Https;
+use client_secret::Prover;
 use keyring::{Door, Found, Freshness, Keyring, Search, Spent};
 use throttle::{Admission, Throttle};
 
@@ -73,6 +75,7 @@ pub struct Broker {
     keyring: Keyring,
     upstreams: BTreeMap<String, Arc<Profile>>,
     throttle: Throttle,
+    prover: Prover,
     audit: Audit,
 }
 
@@ -85,7 +88,8 @@ impl Broker {
         audit: Audit,
         options: Options,
     ) -> Self {
-        Self { keyring: Keyring::new(directory, tokens), upstreams, throttle: Throttle::new(options), audit }
+        let (keyring, throttle) = (Keyring::new(directory, tokens), Throttle::new(options));
+        Self { keyring, upstreams, throttle, prover: Prover::default(), audit }
     }
 
     /// Decides about an attempt. `entrance` is where it came in. One audit event is written either way, but for attempts beyond the first that are held back for too many failures.
@@ -227,18 +231,20 @@ impl Broker {
         self.lease(&client.login, account, origin.protocol, &entrance.upstreams, search, terms).await
     }
 
-    /// Who it is. An unknown login is looked up and hashed like a known one.
+    /// Who it is. An unknown login is looked up and hashed like a known one: see [`Prover`].
     async fn prove(&self, attempt: &Attempt) -> Result<(Client, ClientSecret), Reason> {
         let client = match policy::login_name(&attempt.authcid) {
             Some(login) => self.keyring.directory().client(login).await?.map(|found| found.record),
             None => None,
         };
         let secrets = client.as_ref().map_or(&[][..], |client| &client.secrets);
-        let matching = client_secret::find(secrets, &attempt.proof).cloned();
+        let login = normalise(&String::from_utf8_lossy(&attempt.authcid));
+        let now = Timestamp::now();
+        let matching = self.prover.find(&login, secrets, &attempt.proof, now).await?.cloned();
         match (client, matching) {
             (None, _) => Err(Reason::UnknownLogin),
             (Some(_), None) => Err(Reason::WrongSecret),
-            (Some(_), Some(secret)) if secret.expires.is_some_and(|end| end <= Timestamp::now()) => {
+            (Some(_), Some(secret)) if secret.expires.is_some_and(|end| end <= now) => {
                 Err(Reason::SecretExpired { id: secret.id })
             }
             (Some(client), Some(secret)) => Ok((client, secret)),

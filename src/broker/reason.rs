@@ -4,6 +4,7 @@ use crate::credential::CredentialError;
 use crate::credential::oauth2::FailureKind;
 use crate::model::{Protocol, Refusal};
 
+use super::client_secret::Busy;
 use super::{DirectoryError, Unproven};
 
 /// Why a client is not let in.
@@ -27,6 +28,9 @@ pub enum Reason {
     /// None of the client's secrets is the one presented.
     #[error("wrong client secret")]
     WrongSecret,
+    /// Too many wait for their secrets to be checked.
+    #[error(transparent)]
+    ProvingBusy(#[from] Busy),
     /// The secret was right once.
     #[error("the client secret {id} has expired; issue another with `locum client issue`")]
     SecretExpired {
@@ -109,7 +113,7 @@ impl Reason {
             | Self::UpstreamUnknown { .. }
             | Self::ProtocolNotServed { .. }
             | Self::Credential(_) => Refusal::ContactAdmin,
-            Self::Directory(_) => Refusal::Unavailable,
+            Self::ProvingBusy(_) | Self::Directory(_) => Refusal::Unavailable,
         }
     }
 }
