@@ -3,6 +3,7 @@
 
 mod enrolment;
 mod front;
+mod legacy_tls;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -50,6 +51,7 @@ fn listener(mut table: Table<'_, '_>, upstreams: &Upstreams, seen: &mut Seen<'_>
     let protocol = protocol_value.and_then(|value| value.parsed::<Protocol>());
     let bind = table.require("bind", ADDRESS_FORM).and_then(|value| bind(value, seen.bound, table.reader()));
     let (tls, plaintext_networks) = tls(&mut table, seen);
+    let legacy_tls_networks = legacy_tls::networks(&mut table, tls);
     let allow = table.take("allow").map_or(Some(Vec::new()), |value| value.list(network));
     let served = listener_upstreams(&mut table, protocol, upstreams);
     let around = enrolment::Around { protocol, served: served.as_deref(), upstreams };
@@ -66,6 +68,7 @@ fn listener(mut table: Table<'_, '_>, upstreams: &Upstreams, seen: &mut Seen<'_>
         tls: tls?,
         plaintext_networks: plaintext_networks?,
         allow: allow?,
+        legacy_tls_networks: legacy_tls_networks?,
         front_ends: front_ends?,
         entrance: Entrance {
             upstreams: served?,
