@@ -14,10 +14,10 @@ use zeroize::Zeroizing;
 use super::keyring::Found;
 use super::{Broker, DirectoryError, Lease, REFUSAL_TIME, Reason, Terms, Versioned, client_secret, policy};
 use crate::audit::Origin;
-use crate::credential::{self, SECRET_BYTES_MAX};
+use crate::credential;
 use crate::model::{
-    Account, Attempt, Binding, Client, ClientSecret, CredentialKind, Enrolment, EnrolmentMode, Entrance, Holder, Identity, Preference,
-    Protocol, Secret, Slot, Slots, StoredCredential, UnknownLogins, normalise,
+    Account, Attempt, Binding, Client, ClientSecret, CredentialKind, Enrolment, EnrolmentMode, Entrance, Holder,
+    Identity, Preference, Protocol, Secret, Slot, Slots, StoredCredential, UnknownLogins, normalise,
 };
 
 /// What the learnt credential of an account is called.
@@ -183,7 +183,9 @@ impl Broker {
                 let policy = &found.record.policy;
                 let is_over = policy.expires.is_some_and(|end| end <= Timestamp::now());
                 if is_over || policy::check(&found.record, origin).is_err() {
-                    return Err(Reason::NotEnrollable { why: "the policy of the client does not let it in here and now" });
+                    return Err(Reason::NotEnrollable {
+                        why: "the policy of the client does not let it in here and now",
+                    });
                 }
                 sole_account(&found.record)?
             }
@@ -230,7 +232,8 @@ impl Broker {
         }
         let Some((_, domain)) = account.identity(protocol).rsplit_once('@') else { return Ok(false) };
         let tenant = self.keyring.directory().latest_tenant(domain).await?;
-        Ok(tenant.is_some_and(|found| found.record.upstream == account.upstream && found.record.oauth2.current.is_some()))
+        Ok(tenant
+            .is_some_and(|found| found.record.upstream == account.upstream && found.record.oauth2.current.is_some()))
     }
 
     /// A lease by which the provider is shown what was presented, and nothing else.
@@ -304,10 +307,11 @@ fn may_be_shown(login: &str, attempt: &Attempt) -> bool {
         policy::login_name(authzid).is_some_and(|name| name.is_empty() || normalise(name) == normalise(login))
     };
     let proof = &attempt.proof;
-    let is_text = proof.expose_text().is_some_and(|text| !text.trim().is_empty() && !text.chars().any(char::is_control));
+    let is_blank = proof.expose().trim_ascii().is_empty();
     attempt.authzid.as_ref().is_none_or(is_itself)
-        && is_text
-        && proof.expose().len() <= SECRET_BYTES_MAX
+        && !is_blank
+        && client_secret::is_fit(proof)
+        && proof.expose_text().is_some()
         && *Zeroizing::new(client_secret::mask(proof.expose())) == proof.expose()
 }
 
@@ -333,7 +337,9 @@ fn fits(account: &Account, upstream: &str) -> Result<(), Reason> {
         return Err(Reason::NotEnrollable { why: "the account is at another upstream than is asked" });
     }
     if Protocol::ALL.iter().any(|protocol| normalise(account.identity(*protocol)) != own) {
-        return Err(Reason::NotEnrollable { why: "the account has another name at the provider; issue its client a secret" });
+        return Err(Reason::NotEnrollable {
+            why: "the account has another name at the provider; issue its client a secret",
+        });
     }
     Ok(())
 }

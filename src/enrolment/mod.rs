@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use metrics::{counter, describe_counter};
 
 use crate::audit::{self, Audit, Event, Origin};
-use crate::broker::{Directory, Unproven, Way};
+use crate::broker::{Directory, Unproven, Way, client_secret};
 use crate::credential::CredentialVersion;
 use crate::model::{Client, ClientSecret, Refusal, SecretSource};
 use crate::upstream::{Cause, UpstreamError};
@@ -113,7 +113,12 @@ impl Enrolment {
         match put_client(&self.directory, &client, unproven).await {
             Ok(()) => {
                 let login = shown(unproven);
-                tracing::warn!(login, account = unproven.account(), client_secret = secret.id, "took the first password");
+                tracing::warn!(
+                    login,
+                    account = unproven.account(),
+                    client_secret = secret.id,
+                    "took the first password"
+                );
                 self.record(unproven, origin, Outcome::Enrolled, None, false, Some(secret.id));
                 Ok(())
             }
@@ -213,7 +218,7 @@ impl Enrolment {
     }
 
     async fn hash(&self, unproven: &Unproven, source: SecretSource) -> Result<ClientSecret, WriteError> {
-        Ok(crate::broker::client_secret::choose(LABEL, source, unproven.proof(), Timestamp::now()).await?)
+        Ok(client_secret::choose(LABEL, source, unproven.proof(), Timestamp::now()).await?)
     }
 
     fn record(

@@ -106,7 +106,9 @@ impl HeldBack {
                  networks of the window"
             }
             Self::Rests => "not tried: the provider asked to be left alone for a time",
-            Self::Full => "not tried: too many unknown logins were refused of late; see who comes from the networks of the window",
+            Self::Full => {
+                "not tried: too many unknown logins were refused of late; see who comes from the networks of the window"
+            }
         }
     }
 
