@@ -20,6 +20,7 @@ mod refresh_tokens;
 mod terms;
 mod throttle;
 mod trial;
+mod unproven;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,6 +53,7 @@ pub use reason::Reason;
 pub use refresh_tokens::KeptTokens;
 pub use terms::Terms;
 pub use trial::{account_of_domain, is_of_domain};
+pub use unproven::{Unproven, Way};
 
 /// Access tokens by HTTPS, with the refresh tokens that are kept among these records. They come while [`Tokens::run`] runs.
 pub fn tokens(directory: Directory, https: Https, options: TokenOptions) -> Tokens {
@@ -133,7 +135,14 @@ impl Broker {
             return Err(Reason::Throttled);
         }
         let mut proven = Proven::default();
-        let decision = self.try_decide(attempt, &candidates, origin, entrance, &mut proven).await;
+        let mut decision = self.try_decide(attempt, &candidates, origin, entrance, &mut proven).await;
+        if let Err(denied @ (Reason::UnknownLogin | Reason::WrongSecret)) = decision {
+            decision = match self.unproven(denied, attempt, origin, entrance).await {
+                // It has become a client's since this node looked last.
+                None => self.try_decide(attempt, &candidates, origin, entrance, &mut proven).await,
+                Some(reason) => Err(reason),
+            };
+        }
         let refusal = decision.as_ref().err().map(Reason::refusal);
         if refusal == Some(Refusal::WrongCredentials) {
             self.throttle.failed(origin.peer, counted_by, began.into_std());
@@ -214,12 +223,20 @@ impl Broker {
 
     fn record(&self, attempt: &Attempt, origin: &Origin, proven: Proven, decision: &Result<Lease, Reason>) {
         let lease = decision.as_ref().ok();
+        let way = match decision {
+            Err(Reason::Unproven(unproven)) => Some(unproven.way()),
+            _ => None,
+        };
         let event = Event::Decision {
-            outcome: if lease.is_some() { "allow" } else { "deny" },
+            outcome: match (decision, way) {
+                (Ok(_), _) | (_, Some(Way::Passthrough)) => "allow",
+                (Err(_), Some(Way::Learn | Way::FirstLogin)) => "try",
+                (Err(_), None) => "deny",
+            },
             reason: decision.as_ref().err().map(ToString::to_string),
             login: audit::name(&client_secret::mask(&attempt.authcid)),
             method: attempt.method,
-            way: None,
+            way: way.map(Way::name),
             client_secret: proven.client_secret,
             account: lease.map(|lease| lease.account().to_owned()),
             delegated: lease.is_some_and(|lease| lease.terms().is_delegated),

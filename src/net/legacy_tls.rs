@@ -40,8 +40,8 @@ impl LegacyTls {
         let (Some(certificate), Some(key)) = (&options.certificate, &options.key) else {
             return Err(TlsError::NoLegacyCertificate);
         };
-        let text = std::fs::read(certificate)
-            .map_err(|source| TlsError::Unreadable { path: certificate.clone(), source })?;
+        let text =
+            std::fs::read(certificate).map_err(|source| TlsError::Unreadable { path: certificate.clone(), source })?;
         let key_text = tls::read_key_text(key)?;
         let build = || {
             let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;

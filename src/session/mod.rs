@@ -3,6 +3,7 @@
 //!
 //! - [`Sessions::serve`]: the whole life of one connection, top down.
 
+mod enrol;
 mod error;
 mod login;
 mod options;
@@ -24,6 +25,7 @@ use zeroize::Zeroizing;
 
 use crate::audit::{Audit, Event, Origin};
 use crate::broker::Broker;
+use crate::enrolment::Enrolment;
 use crate::model::{Attempt, Profile};
 use crate::net::{LegacyTls, RelayOptions, Stream, relay};
 use crate::proto::{self, Goodbye, Server, ServerAction, ServerLimits, ServerOptions, ServerTls};
@@ -51,6 +53,7 @@ pub struct Sessions {
     upstreams: Arc<Upstreams>,
     audit: Audit,
     ledger: Ledger,
+    enrolment: Option<Enrolment>,
     next: AtomicU64,
     strangers: Strangers,
     overlap: Overlap,
@@ -92,6 +95,7 @@ impl Sessions {
             upstreams,
             audit,
             ledger: Ledger::default(),
+            enrolment: None,
             next: AtomicU64::new(1),
             strangers,
             overlap: Overlap::new(),
@@ -104,6 +108,13 @@ impl Sessions {
     #[must_use]
     pub fn counted_in(mut self, ledger: Ledger) -> Self {
         self.ledger = ledger;
+        self
+    }
+
+    /// The same, where clients make themselves known in the windows that listeners have for that. Without, none does.
+    #[must_use]
+    pub fn enrolling(mut self, enrolment: Enrolment) -> Self {
+        self.enrolment = Some(enrolment);
         self
     }
 
