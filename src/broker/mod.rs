@@ -1,7 +1,8 @@
 //! Floor 3: the broker decides. It proves who a client is, finds the account it may act as, and hands out a [`Lease`],
 //! the only thing that opens an upstream. It knows no socket and no protocol's words.
 //!
-//! - [`Broker::decide`]: an [`Attempt`] in, a [`Lease`] or a [`Reason`] out.
+//! - [`Broker::decide`]: an [`Attempt`] in, a [`Lease`] or a [`Reason`] out. [`Broker::recognise`]: the same for a device that
+//!   cannot log in.
 //! - [`Directory`]: the records of clients and accounts, typed.
 //! - [`client_secret`]: how secrets for clients are made and checked.
 
@@ -14,6 +15,7 @@ mod objection;
 mod options;
 mod policy;
 mod reason;
+mod recognise;
 mod refresh_tokens;
 mod terms;
 mod throttle;
@@ -203,7 +205,7 @@ impl Broker {
         *proven_by = Some(secret.id.clone());
         policy::check(&client, origin)?;
         let name = policy::account_for(&client, attempt.authzid.as_deref())?.to_owned();
-        let terms = Terms::of(&client, &secret, None);
+        let terms = Terms::of(&client, Some(&secret), None);
         let account = self.account(&name, Freshness::Remembered).await?;
         let search = Search { fresh: Freshness::Remembered, only: None, spent: &Spent::default() };
         self.lease(&client.login, account, origin.protocol, &entrance.upstreams, search, terms).await
@@ -313,7 +315,8 @@ mod tests {
             Options::default(),
         );
         let peer = IpAddr::from([192, 0, 2, 1]);
-        let origin = Origin { session: 1, listener: "imaps".into(), protocol: Protocol::Imap, peer, tls: true };
+        let origin =
+            Origin { session: 1, listener: "imaps".into(), protocol: Protocol::Imap, peer, via: vec![], tls: true };
         for (login, reason) in [("known", "wrong client secret"), ("nobody", "unknown login")] {
             let proof = Secret::new("wrong");
             let attempt = Attempt { authcid: login.into(), authzid: None, proof, method: "test" };
@@ -396,7 +399,8 @@ mod tests {
         let broker =
             Broker::new(directory.clone(), no_tokens(&directory), upstreams, Audit::default(), Options::default());
         let peer = IpAddr::from([192, 0, 2, 1]);
-        let origin = Origin { session: 1, listener: "imaps".into(), protocol: Protocol::Imap, peer, tls: true };
+        let origin =
+            Origin { session: 1, listener: "imaps".into(), protocol: Protocol::Imap, peer, via: vec![], tls: true };
         let attempt = Attempt { authcid: "scan".into(), authzid: None, proof, method: "test" };
         let entrance = Entrance { upstreams: vec!["gmail".into()], ..Entrance::default() };
         let lease = broker.decide(&attempt, &origin, &entrance).await.unwrap();

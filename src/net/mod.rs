@@ -3,12 +3,14 @@
 //! - [`bind`] and [`accept_loop`]: listeners. [`dial`]: connections to upstreams.
 //! - [`Stream`]: a connection, plain or under TLS. [`tls`]: certificates, keys and trust.
 //! - [`Https`]: posts forms to authorities.
+//! - [`read_proxy_header`]: what a front end says about a connection.
 //! - [`relay`]: copies both ways after login.
 
 mod dial;
 mod http;
 mod listener;
 mod options;
+mod proxy_protocol;
 mod relay;
 mod stream;
 pub mod tls;
@@ -17,6 +19,7 @@ pub use dial::{DialError, dial};
 pub use http::{HttpOptions, Https, HttpsError, Reply};
 pub use listener::{BindError, accept_loop, bind};
 pub use options::TlsOptions;
+pub use proxy_protocol::{HeaderError, ProxyHeaderError, read_proxy_header};
 pub use relay::{End, RelayOptions, Relayed, Side, relay};
 pub use stream::Stream;
 pub use tls::TlsError;

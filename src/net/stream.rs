@@ -10,6 +10,9 @@ use rustls::{ClientConfig, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::model::{DeviceCertificate, Fingerprint};
 
 /// A connection to a client or to an upstream.
 #[derive(Debug)]
@@ -50,6 +53,16 @@ impl Stream {
         let (_, connection) = stream.get_ref();
         let (version, suite) = (connection.protocol_version()?, connection.negotiated_cipher_suite()?);
         Some(format!("{version:?} {:?}", suite.suite()))
+    }
+
+    /// The certificate that the peer showed in the handshake and proved to have the key of, where it was asked for one and
+    /// has one that can be read.
+    pub fn device_certificate(&self) -> Option<DeviceCertificate> {
+        let Self::Tls(stream) = self else { return None };
+        let certificate = stream.get_ref().1.peer_certificates()?.first()?;
+        let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+        let (valid_from, valid_until) = super::tls::validity(&parsed);
+        Some(DeviceCertificate { fingerprint: Fingerprint::of(certificate), valid_from, valid_until })
     }
 
     fn into_plain(self) -> io::Result<TcpStream> {
