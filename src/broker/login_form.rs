@@ -95,7 +95,8 @@ impl Asked {
 /// stands there more often than its form has it, it has none.
 fn read<'a>(login: &'a str, forms: &[LoginForm]) -> Option<(String, Option<&'a str>)> {
     let separators = [(LoginForm::Master, '*'), (LoginForm::Backslash, '\\'), (LoginForm::Slash, '/')];
-    let mut found = separators.into_iter().filter(|(form, separator)| forms.contains(form) && login.contains(*separator));
+    let mut found =
+        separators.into_iter().filter(|(form, separator)| forms.contains(form) && login.contains(*separator));
     let (Some((form, separator)), None) = (found.next(), found.next()) else { return None };
     let parts: Vec<&str> = login.split(separator).map(str::trim).collect();
     if parts.iter().any(|part| part.is_empty()) {
@@ -104,7 +105,9 @@ fn read<'a>(login: &'a str, forms: &[LoginForm]) -> Option<(String, Option<&'a s
     let has_domain = |name: &str| domain(name).is_some();
     match (form, &parts[..]) {
         (LoginForm::Master, [mailbox, principal]) => Some(((*principal).to_owned(), Some(mailbox))),
-        (LoginForm::Backslash | LoginForm::Slash, [principal, mailbox]) if has_domain(principal) || has_domain(mailbox) => {
+        (LoginForm::Backslash | LoginForm::Slash, [principal, mailbox])
+            if has_domain(principal) || has_domain(mailbox) =>
+        {
             Some(((*principal).to_owned(), Some(mailbox)))
         }
         (LoginForm::Backslash, [domain, user]) if is_domain(domain) && !user.contains('@') => {
