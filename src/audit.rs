@@ -59,6 +59,9 @@ pub struct Origin {
     pub peer: IpAddr,
     /// Whether TLS protects it.
     pub tls: bool,
+    /// Which version of TLS: `"TLSv1.2"`, `"TLSv1.3"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_version: Option<&'static str>,
 }
 
 /// What happened.
@@ -249,6 +252,7 @@ mod tests {
             protocol: Protocol::Imap,
             peer: IpAddr::from([192, 0, 2, 1]),
             tls: true,
+            tls_version: Some("TLSv1.3"),
         }
     }
 

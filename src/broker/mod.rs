@@ -1,7 +1,7 @@
 //! Floor 3: the broker decides. It proves who a client is, finds the account it may act as, and hands out a [`Lease`],
 //! the only thing that opens an upstream. It knows no socket and no protocol's words.
 //!
-//! - [`Broker::decide`]: an [`Attempt`] in, a [`Lease`] or a [`Reason`] out.
+//! - [`Broker::decide`]: an [`Attempt`] in, a [`Lease`] or a [`Reason`] out. [`Proven`]: who has proven itself by it.
 //! - [`Directory`]: the records of clients and accounts, typed.
 //! - [`client_secret`]: how secrets for clients are made and checked.
 
@@ -13,6 +13,7 @@ mod lease;
 mod objection;
 mod options;
 mod policy;
+mod proven;
 mod reason;
 mod refresh_tokens;
 mod terms;
@@ -41,6 +42,7 @@ pub use directory::{Change, Damage, Directory, DirectoryError, Page, Versioned};
 pub use lease::Lease;
 pub use objection::Objection;
 pub use options::Options;
+pub use proven::Proven;
 pub use reason::Reason;
 pub use refresh_tokens::KeptTokens;
 pub use terms::Terms;
@@ -91,6 +93,20 @@ impl Broker {
     /// # Errors
     /// The [`Reason`] why the client is not let in; [`Reason::refusal`] is what it may be told.
     pub async fn decide(&self, attempt: &Attempt, origin: &Origin, entrance: &Entrance) -> Result<Lease, Reason> {
+        self.decide_telling(attempt, origin, entrance, &mut None).await
+    }
+
+    /// The same, and who has proven itself by it, be it let in or not.
+    ///
+    /// # Errors
+    /// As for [`Broker::decide`].
+    pub async fn decide_telling(
+        &self,
+        attempt: &Attempt,
+        origin: &Origin,
+        entrance: &Entrance,
+        proven: &mut Option<Proven>,
+    ) -> Result<Lease, Reason> {
         let began = Instant::now();
         if let Admission::HoldBack { first } = self.throttle.admit(origin.peer, &attempt.authcid, began.into_std()) {
             if first {
@@ -98,13 +114,12 @@ impl Broker {
             }
             return Err(Reason::Throttled);
         }
-        let mut proven_by = None;
-        let decision = self.try_decide(attempt, origin, entrance, &mut proven_by).await;
+        let decision = self.try_decide(attempt, origin, entrance, proven).await;
         if let Err(Reason::UnknownLogin | Reason::WrongSecret | Reason::SecretExpired { .. }) = &decision {
             self.throttle.failed(origin.peer, &attempt.authcid, began.into_std());
             sleep_until(began + REFUSAL_TIME).await;
         }
-        self.record(attempt, origin, proven_by, &decision);
+        self.record(attempt, origin, proven.as_ref().map(|it| it.secret.clone()), &decision);
         decision
     }
 
@@ -197,10 +212,9 @@ impl Broker {
         attempt: &Attempt,
         origin: &Origin,
         entrance: &Entrance,
-        proven_by: &mut Option<String>,
+        proven: &mut Option<Proven>,
     ) -> Result<Lease, Reason> {
-        let (client, secret) = self.prove(attempt).await?;
-        *proven_by = Some(secret.id.clone());
+        let (client, secret) = self.prove(attempt, proven).await?;
         policy::check(&client, origin)?;
         let name = policy::account_for(&client, attempt.authzid.as_deref())?.to_owned();
         let terms = Terms::of(&client, &secret, None);
@@ -210,13 +224,14 @@ impl Broker {
     }
 
     /// Who it is. An unknown login is looked up and hashed like a known one.
-    async fn prove(&self, attempt: &Attempt) -> Result<(Client, ClientSecret), Reason> {
+    async fn prove(&self, attempt: &Attempt, proven: &mut Option<Proven>) -> Result<(Client, ClientSecret), Reason> {
         let client = match policy::login_name(&attempt.authcid) {
             Some(login) => self.keyring.directory().client(login).await?.map(|found| found.record),
             None => None,
         };
         let secrets = client.as_ref().map_or(&[][..], |client| &client.secrets);
         let matching = client_secret::find(secrets, &attempt.proof).cloned();
+        *proven = client.as_ref().zip(matching.as_ref()).map(|(client, secret)| Proven::by(client, secret));
         match (client, matching) {
             (None, _) => Err(Reason::UnknownLogin),
             (Some(_), None) => Err(Reason::WrongSecret),
@@ -313,7 +328,14 @@ mod tests {
             Options::default(),
         );
         let peer = IpAddr::from([192, 0, 2, 1]);
-        let origin = Origin { session: 1, listener: "imaps".into(), protocol: Protocol::Imap, peer, tls: true };
+        let origin = Origin {
+            session: 1,
+            listener: "imaps".into(),
+            protocol: Protocol::Imap,
+            peer,
+            tls: true,
+            tls_version: None,
+        };
         for (login, reason) in [("known", "wrong client secret"), ("nobody", "unknown login")] {
             let proof = Secret::new("wrong");
             let attempt = Attempt { authcid: login.into(), authzid: None, proof, method: "test" };
@@ -396,7 +418,14 @@ mod tests {
         let broker =
             Broker::new(directory.clone(), no_tokens(&directory), upstreams, Audit::default(), Options::default());
         let peer = IpAddr::from([192, 0, 2, 1]);
-        let origin = Origin { session: 1, listener: "imaps".into(), protocol: Protocol::Imap, peer, tls: true };
+        let origin = Origin {
+            session: 1,
+            listener: "imaps".into(),
+            protocol: Protocol::Imap,
+            peer,
+            tls: true,
+            tls_version: None,
+        };
         let attempt = Attempt { authcid: "scan".into(), authzid: None, proof, method: "test" };
         let entrance = Entrance { upstreams: vec!["gmail".into()], ..Entrance::default() };
         let lease = broker.decide(&attempt, &origin, &entrance).await.unwrap();

@@ -6,6 +6,7 @@
 //! - [`Entrance`]: whom a listener lets in, and in which forms of a login. [`AddressPattern`]: which addresses a client may use.
 //! - [`Slots`]: the places that a credential can have in a record while it is rotated.
 //! - [`UsageReport`]: the record in which a node tells who still uses another credential than the current one.
+//! - [`Sighting`]: the record of one client as nodes have seen it.
 //! - [`Profile`]: what Locum knows of a provider. [`presets`]: the providers it knows by name.
 //! - [`Secret`]: bytes that must never be seen.
 
@@ -21,6 +22,7 @@ mod profile;
 mod protocol;
 mod refusal;
 pub mod secret;
+mod seen;
 mod slots;
 mod usage;
 
@@ -31,9 +33,10 @@ pub use entrance::{Entrance, LoginForm, UnknownLogins};
 pub use ids::{RecordId, RecordKind, normalise};
 pub use network::network;
 pub use pattern::AddressPattern;
-pub use profile::{AppPasswordFormat, Authority, Endpoint, Profile, UpstreamTls};
+pub use profile::{AppPasswordFormat, Authority, Endpoint, Profile, ProviderDate, UpstreamTls};
 pub use protocol::{Mechanism, Protocol};
 pub use refusal::Refusal;
 pub use secret::Secret;
+pub use seen::{SeenKey, SeenNetwork, SeenUpstream, Sighting};
 pub use slots::{COMMAND_OP, HistoryEntry, Leftover, LeftoverReason, Next, NextState, Previous, Refused, Slot, Slots};
 pub use usage::{Holder, UsageEntry, UsageLogin, UsagePlace, UsageReport};

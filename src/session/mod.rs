@@ -125,6 +125,7 @@ impl Sessions {
             protocol: listener.options.protocol,
             peer: address,
             tls: listener.options.tls == ListenerTls::Implicit,
+            tls_version: None,
         };
         async {
             // Boxed: what a dialogue needs is given back before the relay begins, which may last for days.
@@ -151,6 +152,7 @@ impl Sessions {
         let mut deadline = Instant::now() + self.options.login_timeout;
         if let (ListenerTls::Implicit, Some(config)) = (listener.options.tls, &listener.tls) {
             stream = self.accept_tls(stream, config).await?;
+            origin.tls_version = stream.tls_version();
         }
         let mut dialogue = proto::server(listener.options.protocol, self.dialogue_options(listener, &origin));
         let mut buffer = Zeroizing::new(vec![0; READ_BYTES]);
@@ -192,7 +194,7 @@ impl Sessions {
                 ServerAction::StartTls => {
                     let Some(config) = &listener.tls else { return Err(SessionError::NoTlsHere) };
                     stream = self.accept_tls(stream, config).await?;
-                    origin.tls = true;
+                    (origin.tls, origin.tls_version) = (true, stream.tls_version());
                     dialogue.tls_started();
                 }
                 ServerAction::Authenticate(attempt) => {

@@ -257,6 +257,7 @@ async fn what_runs() {
         protocol: Protocol::Imap,
         peer: IpAddr::from([127, 0, 0, 1]),
         tls: true,
+        tls_version: None,
     };
     let entrance = Entrance { upstreams: vec!["gmail".to_owned()], ..Entrance::default() };
     let attempt = Attempt { authcid: b"scan".to_vec(), authzid: None, proof: secret, method: "test" };
