@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Terms;
+use super::{Seat, Terms};
 use super::keyring::{Found, Spent};
 use crate::credential::{CredentialVersion, Ready};
 use crate::model::{CredentialKind, Endpoint, Holder, Profile, Protocol, Slot};
@@ -25,6 +25,7 @@ pub struct Lease {
     fell_back: Option<String>,
     spent: Spent,
     terms: Arc<Terms>,
+    seat: Option<Arc<Seat>>,
 }
 
 impl Lease {
@@ -55,6 +56,7 @@ impl Lease {
             fell_back,
             spent: Spent::default(),
             terms,
+            seat: None,
         }
     }
 
@@ -63,7 +65,12 @@ impl Lease {
         let (login, account, profile) = (&self.login, &self.account, Arc::clone(&self.profile));
         let (endpoint, terms) = (self.endpoint.clone(), Arc::clone(&self.terms));
         let lease = Self::new(login, account, profile, &self.served, endpoint, self.protocol, found, terms);
-        Self { spent, ..lease }
+        Self { spent, seat: self.seat.clone(), ..lease }
+    }
+
+    /// The same with the client's count of sessions one higher, for as long as there is a hold on that.
+    pub(super) fn seated(self, seat: Seat) -> Self {
+        Self { seat: Some(Arc::new(seat)), ..self }
     }
 
     /// The credential, for the broker.
@@ -87,8 +94,13 @@ impl Lease {
     }
 
     /// Under which terms the client was let in.
-    pub fn terms(&self) -> &Terms {
+    pub fn terms(&self) -> &Arc<Terms> {
         &self.terms
+    }
+
+    /// The session's part of its client's count, to be held until it ends.
+    pub fn seat(&self) -> Option<Arc<Seat>> {
+        self.seat.clone()
     }
 
     /// The client's login name, as it stands in its record.

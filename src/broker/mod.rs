@@ -3,11 +3,13 @@
 //!
 //! - [`Broker::decide`]: an [`Attempt`] in, a [`Lease`] or a [`Reason`] out.
 //! - [`Directory`]: the records of clients and accounts, typed.
+//! - [`Standing`]: whether a session that was let in may go on.
 //! - [`client_secret`]: how secrets for clients are made and checked.
 
 mod authority;
 pub mod client_secret;
 mod directory;
+mod headcount;
 mod keyring;
 mod lease;
 mod objection;
@@ -15,6 +17,7 @@ mod options;
 mod policy;
 mod reason;
 mod refresh_tokens;
+mod standing;
 mod terms;
 mod throttle;
 mod trial;
@@ -30,19 +33,22 @@ use crate::audit::{self, Audit, Event, Origin};
 use crate::credential::oauth2::{TokenOptions, Tokens};
 use crate::credential::{Issued, Ready};
 use crate::model::{
-    Account, Attempt, Client, ClientSecret, CredentialKind, Entrance, Preference, Profile, Protocol, Slot,
+    Account, Attempt, Client, ClientSecret, CredentialKind, Entrance, Preference, Profile, Protocol, Refusal, Slot,
 };
 use crate::net::Https;
+use headcount::Headcount;
 use keyring::{Door, Found, Freshness, Keyring, Search, Spent};
 use throttle::{Admission, Throttle};
 
 pub use authority::Authorities;
 pub use directory::{Change, Damage, Directory, DirectoryError, Page, Versioned};
+pub use headcount::Seat;
 pub use lease::Lease;
 pub use objection::Objection;
 pub use options::Options;
 pub use reason::Reason;
 pub use refresh_tokens::KeptTokens;
+pub use standing::{Standing, Withdrawal};
 pub use terms::Terms;
 pub use trial::{account_of_domain, is_of_domain};
 
@@ -71,6 +77,7 @@ pub struct Broker {
     keyring: Keyring,
     upstreams: BTreeMap<String, Arc<Profile>>,
     throttle: Throttle,
+    headcount: Headcount,
     audit: Audit,
 }
 
@@ -83,7 +90,8 @@ impl Broker {
         audit: Audit,
         options: Options,
     ) -> Self {
-        Self { keyring: Keyring::new(directory, tokens), upstreams, throttle: Throttle::new(options), audit }
+        let throttle = Throttle::new(options);
+        Self { keyring: Keyring::new(directory, tokens), upstreams, throttle, headcount: Headcount::default(), audit }
     }
 
     /// Decides about an attempt. `entrance` is where it came in. One audit event is written either way, but for attempts beyond the first that are held back for too many failures.
@@ -100,12 +108,34 @@ impl Broker {
         }
         let mut proven_by = None;
         let decision = self.try_decide(attempt, origin, entrance, &mut proven_by).await;
-        if let Err(Reason::UnknownLogin | Reason::WrongSecret | Reason::SecretExpired { .. }) = &decision {
+        let decision = decision.and_then(|lease| self.seated(lease));
+        if decision.as_ref().is_err_and(|reason| reason.refusal() == Refusal::WrongCredentials) {
             self.throttle.failed(origin.peer, &attempt.authcid, began.into_std());
             sleep_until(began + REFUSAL_TIME).await;
         }
         self.record(attempt, origin, proven_by, &decision);
         decision
+    }
+
+    /// Counts a session in, if its client may have one more.
+    fn seated(&self, lease: Lease) -> Result<Lease, Reason> {
+        if !lease.terms().is_client {
+            return Ok(lease);
+        }
+        let max = lease.terms().sessions_max;
+        match self.headcount.seat(lease.login(), max) {
+            Some(seat) => Ok(lease.seated(seat)),
+            None => Err(Reason::TooManySessions { max: max.unwrap_or_default() }),
+        }
+    }
+
+    /// The client of that login name as the store says it is now, to see which of its sessions may go on.
+    ///
+    /// # Errors
+    /// If the store does not answer, or the record cannot be read. Neither says anything about the client.
+    pub async fn standing(&self, login: &str) -> Result<Standing, DirectoryError> {
+        let found = self.keyring.directory().certain_client(login).await?;
+        Ok(Standing::new(found.map(|found| found.record)))
     }
 
     /// The upstream of that name.
@@ -201,6 +231,7 @@ impl Broker {
     ) -> Result<Lease, Reason> {
         let (client, secret) = self.prove(attempt).await?;
         *proven_by = Some(secret.id.clone());
+        policy::check_time(&client, Timestamp::now())?;
         policy::check(&client, origin)?;
         let name = policy::account_for(&client, attempt.authzid.as_deref())?.to_owned();
         let terms = Terms::of(&client, &secret, None);

@@ -1,5 +1,7 @@
 //! Why a client is not let in: for the operator in plain words, for the client as a [`Refusal`].
 
+use jiff::Timestamp;
+
 use crate::credential::CredentialError;
 use crate::credential::oauth2::FailureKind;
 use crate::model::{Protocol, Refusal};
@@ -23,6 +25,21 @@ pub enum Reason {
     SecretExpired {
         /// Its id.
         id: String,
+    },
+    /// All of the client came to its end.
+    #[error("the client's time is over since {end:.0}; give it more with `locum client set --expires`")]
+    ClientExpired {
+        /// When it ended.
+        end: Timestamp,
+    },
+    /// The client's policy does not let it in now.
+    #[error("the client's policy does not include this hour")]
+    HourNotAllowed,
+    /// The client has as many sessions open as it may.
+    #[error("the client has {max} sessions open on this node, as many as its policy lets it have")]
+    TooManySessions {
+        /// How many it may have.
+        max: u32,
     },
     /// The client's policy does not let it speak this.
     #[error("the client's policy does not include {0}")]
@@ -80,11 +97,14 @@ impl Reason {
     /// What the client may be told (design: the table of answers).
     pub fn refusal(&self) -> Refusal {
         match self {
-            Self::Throttled => Refusal::LimitReached,
-            Self::UnknownLogin | Self::WrongSecret | Self::SecretExpired { .. } => Refusal::WrongCredentials,
+            Self::Throttled | Self::TooManySessions { .. } => Refusal::LimitReached,
+            Self::UnknownLogin | Self::WrongSecret | Self::SecretExpired { .. } | Self::ClientExpired { .. } => {
+                Refusal::WrongCredentials
+            }
             Self::ProtocolNotAllowed(_)
             | Self::ListenerNotAllowed(_)
             | Self::NetworkNotAllowed
+            | Self::HourNotAllowed
             | Self::NotBound
             | Self::NoSoleAccount { .. }
             | Self::UpstreamNotServed { .. } => Refusal::NotPermitted,

@@ -2,15 +2,20 @@
 
 use jiff::Timestamp;
 
+use super::Withdrawal;
 use crate::model::{AddressPattern, Client, ClientSecret, Delegation};
 
-/// Under which terms a client was let in. An operator's own login has none.
+/// Under which terms a client was let in. An operator's own login has none, nor has one that passes through.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Terms {
+    /// Whether there is a client's record behind it, with which the session lives and dies.
+    pub is_client: bool,
     /// The id of the client secret that proved it.
     pub client_secret: Option<String>,
     /// When the session has to be over: when the secret, the client or the delegation ends, whichever comes first.
     pub until: Option<Timestamp>,
+    /// What of these it is that ends then.
+    pub until_by: Option<Withdrawal>,
     /// Sessions that the client may have open at once.
     pub sessions_max: Option<u32>,
     /// The class of quota that the session is in.
@@ -22,18 +27,39 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// When the session has to be over, and as what that counts.
+    pub fn end(&self) -> Option<(Timestamp, Withdrawal)> {
+        self.until.map(|until| (until, self.until_by.unwrap_or(Withdrawal::TimeOver)))
+    }
+
     /// The terms of a client that was proven by `secret`, and acts by `delegation`, if it is not by a binding to one account.
     pub(super) fn of(client: &Client, secret: &ClientSecret, delegation: Option<&Delegation>) -> Self {
         let policy = &client.policy;
-        let ends = [secret.expires, policy.expires, delegation.and_then(|it| it.expires)];
+        let end = first_end(Some(secret), client, delegation.and_then(|it| it.expires));
         let class = delegation.and_then(|it| it.class.as_ref()).or(policy.class.as_ref());
         Self {
+            is_client: true,
             client_secret: Some(secret.id.clone()),
-            until: ends.into_iter().flatten().min(),
+            until: end.map(|(at, _)| at),
+            until_by: end.map(|(_, what)| what),
             sessions_max: policy.sessions_max,
             class: class.cloned(),
             senders: policy.senders.clone(),
             is_delegated: delegation.is_some(),
         }
     }
+}
+
+/// What ends first of a secret, its client, and what lets it act as the account.
+pub(super) fn first_end(
+    secret: Option<&ClientSecret>,
+    client: &Client,
+    delegated_until: Option<Timestamp>,
+) -> Option<(Timestamp, Withdrawal)> {
+    let ends = [
+        (secret.and_then(|secret| secret.expires), Withdrawal::SecretExpired),
+        (client.policy.expires, Withdrawal::ClientExpired),
+        (delegated_until, Withdrawal::DelegationExpired),
+    ];
+    ends.into_iter().filter_map(|(at, what)| Some((at?, what))).min_by_key(|(at, _)| *at)
 }

@@ -9,6 +9,7 @@
 //! `docs/config.md` and `config/locum.toml` name every key; a test here holds both against what is read.
 
 mod authority;
+mod class;
 mod errors;
 mod hook;
 mod listener;

@@ -7,10 +7,11 @@ use crate::broker::{Lease, Objection};
 use crate::model::{Attempt, Refusal, Slot};
 use crate::net::Stream;
 use crate::proto::UpstreamReady;
-use crate::upstream::{Cause, LoggedIn, Place, UpstreamError};
+use crate::upstream::{Cause, LoggedIn, Places, UpstreamError};
 use crate::usage::{Entered, Use};
 use tokio::time::Instant;
 
+use super::live::Alive;
 use super::{Listener, Sessions};
 
 /// Logins at the provider for one client's. As many as a rotation can make worth while: with what was current, with what
@@ -27,8 +28,9 @@ pub(super) struct Login {
     pub(super) account: String,
     pub(super) stream: Stream,
     pub(super) ready: UpstreamReady,
+    pub(super) alive: Alive,
     /// Held until the session ends.
-    _place: Place,
+    _places: Places,
     /// The same.
     _use: Use,
 }
@@ -50,15 +52,28 @@ impl Sessions {
         origin: &Origin,
         listener: &Listener,
     ) -> Result<Login, Refusal> {
+        let hearing = self.live.hearing();
         let lease = self.broker.decide(attempt, origin, &listener.options.entrance).await.map_err(|reason| {
             tracing::debug!(%reason, "denied");
             reason.refusal()
         })?;
-        self.enter_persistently(lease, origin).await
+        let alive = self.live.enter(origin, &lease, hearing, &self.kill);
+        let (over, why) = (alive.over().clone(), alive.why());
+        let ended = (lease.login().to_owned(), lease.account().to_owned());
+        match over.run_until_cancelled(self.enter_persistently(lease, origin, alive)).await {
+            Some(entered) => entered,
+            None => {
+                let reason = why.get().map_or_else(|| "the process stopped".to_owned(), ToString::to_string);
+                let (reason, login, account) = (format!("{reason}, before the upstream was entered"), ended.0, ended.1);
+                let (bytes_up, bytes_down, duration_ms) = (0, 0, 0);
+                self.audit.record(origin, &Event::End { login, account, reason, bytes_up, bytes_down, duration_ms });
+                Err(Refusal::Unavailable)
+            }
+        }
     }
 
     /// Logs in upstream, with another credential where the first was refused and there is one.
-    async fn enter_persistently(&self, mut lease: Lease, origin: &Origin) -> Result<Login, Refusal> {
+    async fn enter_persistently(&self, mut lease: Lease, origin: &Origin, alive: Alive) -> Result<Login, Refusal> {
         let (mut tries, mut leases) = (0, 1);
         loop {
             if let Some(reason) = lease.fell_back().filter(|_| lease.slot() == Slot::Current) {
@@ -72,7 +87,7 @@ impl Sessions {
                 Ok(logged_in) => {
                     self.record_upstream(origin, &lease, None, took);
                     self.overlap.entered(&lease);
-                    return Ok(Login::new(&lease, logged_in, self.ledger.entered(entered(&lease))));
+                    return Ok(Login::new(&lease, logged_in, alive, self.ledger.entered(entered(&lease))));
                 }
                 Err(error) => error,
             };
@@ -129,10 +144,10 @@ impl Sessions {
 }
 
 impl Login {
-    fn new(lease: &Lease, logged_in: LoggedIn, in_use: Use) -> Self {
-        let LoggedIn { stream, ready, place } = logged_in;
+    fn new(lease: &Lease, logged_in: LoggedIn, alive: Alive, in_use: Use) -> Self {
+        let LoggedIn { stream, ready, places } = logged_in;
         let (login, account) = (lease.login().to_owned(), lease.account().to_owned());
-        Self { login, account, stream, ready, _place: place, _use: in_use }
+        Self { login, account, stream, ready, alive, _places: places, _use: in_use }
     }
 }
 

@@ -2,12 +2,15 @@
 //! store and no kind of credential.
 //!
 //! - [`Sessions::serve`]: the whole life of one connection, top down.
+//! - [`Sessions::doubt`], [`Sessions::keep_true`]: sessions end when what they were let in by is gone.
 
 mod error;
+mod live;
 mod login;
 mod options;
 mod overlap;
 mod strangers;
+mod truth;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,10 +33,12 @@ use crate::proto::{self, Goodbye, Server, ServerAction, ServerLimits, ServerOpti
 use crate::upstream::Upstreams;
 use crate::usage::Ledger;
 use error::SessionError;
+use live::Live;
 use login::{Established, Login};
 use overlap::Overlap;
 use strangers::Strangers;
 
+pub use live::LiveSession;
 pub use options::{ListenerOptions, ListenerTls, Options};
 
 /// One read from a client before login; lines are short.
@@ -53,6 +58,7 @@ pub struct Sessions {
     ledger: Ledger,
     next: AtomicU64,
     strangers: Strangers,
+    live: Arc<Live>,
     overlap: Overlap,
     drain: CancellationToken,
     kill: CancellationToken,
@@ -92,6 +98,7 @@ impl Sessions {
             ledger: Ledger::default(),
             next: AtomicU64::new(1),
             strangers,
+            live: Live::new(),
             overlap: Overlap::new(),
             drain,
             kill,
@@ -103,6 +110,11 @@ impl Sessions {
     pub fn counted_in(mut self, ledger: Ledger) -> Self {
         self.ledger = ledger;
         self
+    }
+
+    /// The sessions that were let in and are not over.
+    pub fn live(&self) -> Vec<LiveSession> {
+        self.live.all()
     }
 
     /// Serves one connection until it is closed.
@@ -238,8 +250,9 @@ impl Sessions {
         tracing::debug!(login = login.login, account = login.account, "logged in");
         let options = RelayOptions { idle_timeout: self.options.idle_timeout };
         let early_down = std::mem::take(&mut login.ready.early);
-        let relayed = relay(&mut stream, &mut login.stream, early, early_down, options, &self.kill).await;
-        let reason = error::describe(&relayed.end);
+        let relayed = relay(&mut stream, &mut login.stream, early, early_down, options, login.alive.over()).await;
+        let (reason, cause) = error::describe(&relayed.end, login.alive.withdrawn());
+        live::count_end(cause);
         tracing::debug!(reason, up = relayed.bytes_up, down = relayed.bytes_down, "the relay ended");
         self.record_end(&origin, &login, reason, (relayed.bytes_up, relayed.bytes_down), began);
     }

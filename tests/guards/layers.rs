@@ -62,11 +62,11 @@ const ROOMS: &[Room] = &[
     Room {
         name: "session",
         grants: &[
-            ("model", &["Attempt", "Entrance", "Profile", "Protocol", "Refusal", "Slot", "network"]),
+            ("model", &["Attempt", "Entrance", "Profile", "Protocol", "Refusal", "Slot", "network", "normalise"]),
             ("proto", ALL),
             ("net", ALL),
             ("audit", ALL),
-            ("broker", &["Broker", "Lease", "Objection"]),
+            ("broker", &["Broker", "Lease", "Objection", "Seat", "Terms", "Withdrawal"]),
             ("upstream", ALL),
             ("usage", &["Entered", "Ledger", "Use"]),
         ],
@@ -131,7 +131,7 @@ const ROOMS: &[Room] = &[
             ("store", &["KeySource", "Options", "cache::Options", "sqlite::Options", "vault::Login", "vault::Options"]),
             ("rotation", &["Action", "HookOptions", "Options", "WebhookOptions"]),
             ("telemetry", &["LogFormat", "Options"]),
-            ("upstream", &["Options"]),
+            ("upstream", &["ClassOptions", "Options"]),
         ],
     },
     Room {
