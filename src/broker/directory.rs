@@ -186,6 +186,14 @@ impl Directory {
         found.map(|found| typed(&id, found)).transpose()
     }
 
+    /// The client of that login name as of the last write anywhere, as [`Directory::latest_account`].
+    ///
+    /// # Errors
+    /// See [`DirectoryError`].
+    pub async fn latest_client(&self, login: &str) -> Result<Option<Versioned<Client>>, DirectoryError> {
+        self.read(&RecordId::new(RecordKind::Client, login), true).await
+    }
+
     /// Writes an account, new (`found` is `None`) or in place of the version that was read.
     ///
     /// # Errors

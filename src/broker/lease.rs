@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Seat, Terms};
 use super::keyring::{Found, Spent};
+use super::{Seat, Terms};
 use crate::credential::{CredentialVersion, Ready};
 use crate::model::{CredentialKind, Endpoint, Holder, Profile, Protocol, Slot};
 use crate::sasl::Credentials;
@@ -26,6 +26,7 @@ pub struct Lease {
     spent: Spent,
     terms: Arc<Terms>,
     seat: Option<Arc<Seat>>,
+    is_on_trial: bool,
 }
 
 impl Lease {
@@ -57,7 +58,18 @@ impl Lease {
             spent: Spent::default(),
             terms,
             seat: None,
+            is_on_trial: false,
         }
+    }
+
+    /// The same, to find out whether the provider takes what was presented.
+    pub(super) fn on_trial(self) -> Self {
+        Self { is_on_trial: true, ..self }
+    }
+
+    /// The same, after it did and the client was made.
+    pub(super) fn under(self, terms: Terms, seat: Option<Seat>) -> Self {
+        Self { terms: Arc::new(terms), seat: seat.map(Arc::new), ..self }
     }
 
     /// The same for another credential. None of `spent` is to be used again.
@@ -91,6 +103,12 @@ impl Lease {
     /// The place that the credential has in its record.
     pub fn slot(&self) -> Slot {
         self.slot
+    }
+
+    /// Whether its secret is in no record, but what somebody presented who is not proven. How often that is tried is the
+    /// business of whoever has it tried, and none of the breaker's.
+    pub fn is_on_trial(&self) -> bool {
+        self.is_on_trial
     }
 
     /// Under which terms the client was let in.

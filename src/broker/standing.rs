@@ -37,6 +37,10 @@ pub enum Withdrawal {
     ListenerWithdrawn,
     /// The policy does not let it in from there any more.
     NetworkWithdrawn,
+    /// It may name other senders now, which are looked at from the login on.
+    SendersChanged,
+    /// The certificate that it was recognised by came to its end.
+    CertificateExpired,
     /// Its time is over.
     TimeOver,
 }
@@ -55,6 +59,8 @@ impl Withdrawal {
             Self::ProtocolWithdrawn => "protocol-withdrawn",
             Self::ListenerWithdrawn => "listener-withdrawn",
             Self::NetworkWithdrawn => "network-withdrawn",
+            Self::SendersChanged => "senders-changed",
+            Self::CertificateExpired => "certificate-expired",
             Self::TimeOver => "time-over",
         }
     }
@@ -73,6 +79,8 @@ impl fmt::Display for Withdrawal {
             Self::ProtocolWithdrawn => "the client's policy does not include the protocol any more",
             Self::ListenerWithdrawn => "the client's policy does not include the listener any more",
             Self::NetworkWithdrawn => "the client's policy does not include the network of its address any more",
+            Self::SendersChanged => "the client's policy names other senders now",
+            Self::CertificateExpired => "the certificate's time is over",
             Self::TimeOver => "the session's time is over",
         })
     }
@@ -102,6 +110,9 @@ impl Standing {
             None => None,
         };
         policy::check(client, origin).map_err(withdrawn)?;
+        if client.policy.senders != terms.senders {
+            return Err(Withdrawal::SendersChanged);
+        }
         let mut accounts = client.bindings.iter().filter_map(Binding::account);
         let delegated_until = if terms.is_delegated {
             delegated_until(client, account, origin).ok_or(Withdrawal::DelegationRemoved)?
@@ -110,7 +121,7 @@ impl Standing {
         } else {
             return Err(Withdrawal::BindingRemoved);
         };
-        match first_end(secret, client, delegated_until) {
+        match first_end(secret, client, delegated_until, terms.certificate_until) {
             Some((at, what)) if at <= now => Err(what),
             end => Ok(end),
         }
@@ -176,7 +187,7 @@ mod tests {
     /// What becomes of a session with `box@x.test` when the record was changed after its login.
     fn after(change: impl FnOnce(&mut Client)) -> Result<Option<(Timestamp, Withdrawal)>, Withdrawal> {
         let (mut client, secret) = client();
-        let terms = Terms::of(&client, &secret, None);
+        let terms = Terms::of(&client, Some(&secret), None);
         change(&mut client);
         Standing::new(Some(client)).of_session("box@x.test", &terms, &origin(), NOW)
     }
@@ -185,7 +196,7 @@ mod tests {
     fn delegated(change: impl FnOnce(&mut Client)) -> Result<Option<(Timestamp, Withdrawal)>, Withdrawal> {
         let (mut client, secret) = client();
         let delegation = delegation("*@x.test");
-        let terms = Terms::of(&client, &secret, Some(&delegation));
+        let terms = Terms::of(&client, Some(&secret), Some(&delegation));
         client.bindings = vec![Binding::Delegation(delegation)];
         change(&mut client);
         Standing::new(Some(client)).of_session("box@x.test", &terms, &origin(), NOW)
@@ -215,6 +226,8 @@ mod tests {
         assert_eq!(after(|client| client.bindings.clear()), Err(Withdrawal::BindingRemoved));
         let moved = after(|client| client.bindings = vec![Binding::Delegation(delegation("*@x.test"))]);
         assert_eq!(moved, Err(Withdrawal::BindingRemoved), "it did not come in by that");
+        let senders = vec!["scan@x.test".parse().unwrap()];
+        assert_eq!(after(|client| client.policy.senders = senders), Err(Withdrawal::SendersChanged));
         let elsewhere = vec!["10.4.0.0/16".parse().unwrap()];
         for (policy, why) in [
             (Policy { protocols: vec![Protocol::Pop3], ..Policy::default() }, Withdrawal::ProtocolWithdrawn),
@@ -236,7 +249,10 @@ mod tests {
         let here = vec!["10.3.0.0/16".parse().unwrap()];
         assert_eq!(with(Delegation { networks: here, ..base() }), Ok(None));
         assert_eq!(with(Delegation { expires: Some(NOW), ..base() }), Err(Withdrawal::DelegationExpired));
-        assert_eq!(with(Delegation { expires: Some(hour(1)), ..base() }), Ok(Some((hour(1), Withdrawal::DelegationExpired))));
+        assert_eq!(
+            with(Delegation { expires: Some(hour(1)), ..base() }),
+            Ok(Some((hour(1), Withdrawal::DelegationExpired)))
+        );
         let bound = delegated(|client| client.bindings = vec![Binding::Account("box@x.test".into())]);
         assert_eq!(bound, Err(Withdrawal::DelegationRemoved), "it did not come in by that");
         let longest = delegated(|client| {
@@ -261,7 +277,12 @@ mod tests {
     fn who_was_known_without_a_secret_needs_none() {
         let (mut client, _) = client();
         client.secrets.clear();
-        let terms = Terms { is_client: true, ..Terms::default() };
-        assert_eq!(Standing::new(Some(client)).of_session("box@x.test", &terms, &origin(), NOW), Ok(None));
+        let terms = Terms::of(&client, None, None);
+        let by_certificate = terms.clone().ending_with(Some(hour(1)));
+        let standing = Standing::new(Some(client));
+        assert_eq!(standing.of_session("box@x.test", &terms, &origin(), NOW), Ok(None));
+        let end = standing.of_session("box@x.test", &by_certificate, &origin(), NOW);
+        assert_eq!(end, Ok(Some((hour(1), Withdrawal::CertificateExpired))));
+        assert_eq!(by_certificate.end(), Some((hour(1), Withdrawal::CertificateExpired)));
     }
 }

@@ -15,9 +15,9 @@ fn class(mut table: Table<'_, '_>) -> ClassOptions {
     let sessions_max = table.take("sessions-max").and_then(|value| {
         value.integer(1..=100_000, "sessions of the class together; one that lets in nobody is no class")
     });
-    let sessions_per_mailbox_max = table.take("sessions-per-mailbox-max").and_then(|value| {
-        value.integer(1..=1_000, "of the places that the mailbox has at its provider")
-    });
+    let sessions_per_mailbox_max = table
+        .take("sessions-per-mailbox-max")
+        .and_then(|value| value.integer(1..=1_000, "of the places that the mailbox has at its provider"));
     let messages_per_minute = table
         .take("messages-per-minute")
         .and_then(|value| value.integer(1..=100_000, "messages of the class together"));

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::civil::Weekday;
 use jiff::Timestamp;
+use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
@@ -98,7 +98,8 @@ fn days_of(text: &str) -> Option<[bool; 7]> {
 /// `HH:MM`, to 24:00.
 fn minute(text: &str) -> Option<u16> {
     let (hour, minute) = text.split_once(':')?;
-    let two = |text: &str| (text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?;
+    let two =
+        |text: &str| (text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?;
     let (hour, minute): (u16, u16) = (two(hour)?, two(minute)?);
     let all = hour * 60 + minute;
     (minute < 60 && all <= MINUTES_OF_A_DAY).then_some(all)

@@ -58,8 +58,6 @@ struct State {
     ends: BTreeSet<(Timestamp, u64)>,
     /// Logins to be looked at again.
     doubted: BTreeSet<String>,
-    /// How often it was told of news: a record that was read before some may be old.
-    heard: u64,
 }
 
 #[derive(Debug)]
@@ -79,10 +77,6 @@ struct Over {
     token: CancellationToken,
     why: Arc<OnceLock<Withdrawal>>,
 }
-
-/// How much had been heard at a moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Hearing(u64);
 
 /// Held by a session from the decision to its end; given back when dropped.
 #[derive(Debug)]
@@ -109,19 +103,10 @@ impl Live {
         Arc::default()
     }
 
-    /// To be asked before the record of a client is read.
-    pub(super) fn hearing(&self) -> Hearing {
-        Hearing(self.state().heard)
-    }
-
-    /// Takes in a session that was let in by what was read after `hearing`. It is over when `kill` is, too.
-    pub(super) fn enter(
-        self: &Arc<Self>,
-        origin: &Origin,
-        lease: &Lease,
-        hearing: Hearing,
-        kill: &CancellationToken,
-    ) -> Alive {
+    /// Takes in a session that was let in. It is over when `kill` is, too. Its client is looked at again at once: it may have
+    /// been read before something was heard that found no session of it. What this node knows to be new is no question to
+    /// the store.
+    pub(super) fn enter(self: &Arc<Self>, origin: &Origin, lease: &Lease, kill: &CancellationToken) -> Alive {
         let over = Over { token: kill.child_token(), why: Arc::default() };
         let entry = Entry {
             login: normalise(lease.login()),
@@ -132,19 +117,17 @@ impl Live {
             until: lease.terms().end(),
             over: over.clone(),
         };
-        self.insert(entry, hearing);
+        self.insert(entry);
         Alive { session: origin.session, over, live: Arc::clone(self), _seat: lease.seat() }
     }
 
-    fn insert(&self, entry: Entry, hearing: Hearing) {
+    fn insert(&self, entry: Entry) {
         let mut state = self.state();
         let session = entry.origin.session;
         if entry.terms.is_client {
             state.by_login.entry(entry.login.clone()).or_default().insert(session);
-            if Hearing(state.heard) != hearing {
-                state.doubted.insert(entry.login.clone());
-                self.doubts.notify_one();
-            }
+            state.doubted.insert(entry.login.clone());
+            self.doubts.notify_one();
         }
         if let Some((until, _)) = entry.until {
             state.ends.insert((until, session));
@@ -163,7 +146,6 @@ impl Live {
     /// Something was written: the clients that `concerns` says are to be looked at again.
     pub(super) fn doubt(&self, concerns: impl Fn(&str) -> bool) {
         let mut state = self.state();
-        state.heard += 1;
         let concerned: Vec<_> = state.by_login.keys().filter(|login| concerns(login)).cloned().collect();
         if !concerned.is_empty() {
             state.doubted.extend(concerned);

@@ -282,7 +282,10 @@ pub struct Upkeep(Kept);
 #[expect(clippy::large_enum_variant, reason = "a process has one of them")]
 enum Kept {
     /// A part of this process, written by others, too.
-    Here { store: Arc<dyn Store>, news: News },
+    Here {
+        store: Arc<dyn Store>,
+        news: News,
+    },
     Elsewhere(Remote),
 }
 

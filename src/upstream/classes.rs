@@ -45,7 +45,8 @@ impl Passages {
         if let Some((name, class)) = self.class_of(lease, options) {
             if let Some(places) = class.sessions_max {
                 let entered = timeout_at(until, self.gates.enter_class(name, places)).await;
-                of_class = Some(entered.map_err(|_| late(format!("all {places} places of the class {name} stayed taken")))?);
+                of_class =
+                    Some(entered.map_err(|_| late(format!("all {places} places of the class {name} stayed taken")))?);
             }
             // Where the mailbox has no more than these anyway, its own gate says all.
             let places = class.sessions_per_mailbox_max.filter(|places| *places < lease.endpoint().sessions_max);

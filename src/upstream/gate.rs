@@ -119,8 +119,7 @@ mod tests {
     async fn an_empty_gate_is_forgotten() {
         let gates = Gates::default();
         let one = mailbox("a", Protocol::Imap);
-        let places =
-            [gates.enter(one, 2).await, gates.enter(one, 2).await, gates.enter_class("a", 1).await];
+        let places = [gates.enter(one, 2).await, gates.enter(one, 2).await, gates.enter_class("a", 1).await];
         assert_eq!(gates.gates.len(), 2);
         drop(places);
         assert!(gates.gates.is_empty());

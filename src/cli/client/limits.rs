@@ -112,7 +112,8 @@ pub(super) fn check_class(config: &Config, name: &str) -> Result<()> {
         return Ok(());
     }
     let has = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    let message = format!("the configuration has no class {name}; add [limits.class.{name}], or name one that it has: {has}");
+    let message =
+        format!("the configuration has no class {name}; add [limits.class.{name}], or name one that it has: {has}");
     Err(Failure::new(exit::USAGE, message).into())
 }
 

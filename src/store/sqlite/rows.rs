@@ -65,7 +65,8 @@ pub(super) fn stamp(connection: &mut Connection) -> Result<u64, StoreError> {
 }
 
 fn count_write(transaction: &Connection) -> Result<i64, StoreError> {
-    let mut update = transaction.prepare_cached("UPDATE store SET last_version = last_version + 1 RETURNING last_version")?;
+    let mut update =
+        transaction.prepare_cached("UPDATE store SET last_version = last_version + 1 RETURNING last_version")?;
     Ok(update.query_row([], |row| row.get(0))?)
 }
 
