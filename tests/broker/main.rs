@@ -6,6 +6,7 @@
 mod answers;
 mod bad_clients;
 mod drain;
+mod enrolment;
 mod flaky_providers;
 mod gate;
 mod grants;
