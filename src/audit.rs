@@ -57,6 +57,9 @@ pub struct Origin {
     pub protocol: Protocol,
     /// The client's address.
     pub peer: IpAddr,
+    /// The front ends that speak for it, and are believed to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub via: Vec<IpAddr>,
     /// Whether TLS protects it.
     pub tls: bool,
 }
@@ -85,6 +88,12 @@ pub enum Event {
         /// The account it may act as.
         #[serde(skip_serializing_if = "Option::is_none")]
         account: Option<String>,
+        /// Whether it may act so by a delegation.
+        #[serde(skip_serializing_if = "is_false")]
+        delegated: bool,
+        /// As whom it asked to act and may not, if it was proven.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        asked: Option<String>,
     },
     /// A login that no client had was made a client's, or not.
     Enrolment {
@@ -180,9 +189,18 @@ pub enum Event {
         bytes_up: u64,
         /// Bytes to the client.
         bytes_down: u64,
+        /// Messages that the upstream took, where they were counted: only where a policy or a pace had submission looked
+        /// at.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        messages: Option<u64>,
         /// Time since the login, milliseconds.
         duration_ms: u64,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 #[derive(Serialize)]
@@ -271,6 +289,7 @@ mod tests {
             listener: "imaps".into(),
             protocol: Protocol::Imap,
             peer: IpAddr::from([192, 0, 2, 1]),
+            via: Vec::new(),
             tls: true,
         }
     }
@@ -291,6 +310,8 @@ mod tests {
                     way: None,
                     client_secret: None,
                     account: None,
+                    delegated: false,
+                    asked: None,
                 },
             );
         }
@@ -313,6 +334,7 @@ mod tests {
             reason: "c".into(),
             bytes_up: 0,
             bytes_down: 0,
+            messages: None,
             duration_ms: 0,
         };
         (0..2).for_each(|_| audit.record(&origin(), &end));

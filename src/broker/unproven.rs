@@ -144,6 +144,10 @@ impl Broker {
         if client.as_ref().is_some_and(|found| !found.record.secrets.is_empty()) {
             return (!matches!(denied, Reason::UnknownLogin)).then_some(denied);
         }
+        // A form of the login named a client: what was presented is meant for that one, and is nobody else's to see.
+        if client.is_none() && matches!(denied, Reason::WrongSecret) {
+            return Some(denied);
+        }
         let found = match (enrolment, passthrough) {
             (Some(enrolment), _) => self.enrollable(enrolment, login, client, attempt, origin, entrance).await,
             // A client that has lost its secrets is a known login.
@@ -256,7 +260,7 @@ impl Broker {
 
     /// The lease of a client that was made after the provider took what it presented.
     pub fn lease_of_enrolled(&self, lease: Lease, client: &Client, secret: &ClientSecret) -> Lease {
-        lease.under(Terms::of(client, secret, None))
+        lease.under(Terms::of(client, Some(secret), None))
     }
 
     /// Counts a failure of which only the provider knew, and takes the time of any other.

@@ -4,6 +4,7 @@
 mod enrolment;
 mod front;
 mod legacy_tls;
+mod login_forms;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -13,7 +14,7 @@ use ipnet::IpNet;
 
 use super::reader::{At, Reader, Table, is_plain};
 use super::value::Value;
-use crate::model::{Entrance, LoginForm, Profile, Protocol};
+use crate::model::{Entrance, Profile, Protocol};
 use crate::session::{ListenerOptions, ListenerTls};
 
 /// The upstreams that a listener can name; `None` for one that could not be read.
@@ -59,6 +60,7 @@ fn listener(mut table: Table<'_, '_>, upstreams: &Upstreams, seen: &mut Seen<'_>
     let enrolment = enrolment::enrolment(&mut table, &around);
     let front_ends = front::front_ends(&mut table, protocol);
     let recognitions = front::recognitions(&mut table, protocol, tls, front_ends.as_ref());
+    let login_forms = login_forms::login_forms(&mut table);
     table.finish();
 
     Some(ListenerOptions {
@@ -72,7 +74,7 @@ fn listener(mut table: Table<'_, '_>, upstreams: &Upstreams, seen: &mut Seen<'_>
         front_ends: front_ends?,
         entrance: Entrance {
             upstreams: served?,
-            login_forms: vec![LoginForm::Authzid],
+            login_forms: login_forms?,
             unknown_logins: unknown_logins?,
             enrolment: enrolment?,
             recognitions: recognitions?,
