@@ -8,6 +8,7 @@ mod bad_clients;
 mod drain;
 mod enrolment;
 mod flaky_providers;
+mod fleet;
 mod gate;
 mod grants;
 mod hostile_logins;

@@ -133,7 +133,8 @@ async fn what_cannot_be_a_password_or_is_somebody_else_s_is_shown_to_nobody() {
     let (lab, provider) = stage(learning()).await;
     add_mailboxes(&provider, &["scan", "boss"]);
     let long = "x".repeat(300);
-    for unfit in ["", " ", "a\r\nb", "a\u{7}b", "tab\there", "c\u{85}1", &long, &lab.alice.secret, &lab.scanner.secret] {
+    for unfit in ["", " ", "a\r\nb", "a\u{7}b", "tab\there", "c\u{85}1", &long, &lab.alice.secret, &lab.scanner.secret]
+    {
         assert_unseen(&lab, &provider, "scan@mail.test", unfit).await;
     }
     for name in ["scan@mail.test/boss@mail.test", "MAIL\\scan", "scan*boss", "a b@mail.test", "scan@mail.test@x", "@"] {
@@ -272,10 +273,8 @@ async fn two_nodes_that_learn_at_once_write_one_client() {
     add_mailboxes(&provider, &["scan"]);
     provider.sandbox.add_password("scan@mail.test", Secret::new("another"));
     let other = lab.node(|_| {}).await;
-    let (one, two) = tokio::join!(
-        lab.present(Protocol::Imap, "scan", PASSWORD),
-        other.present(Protocol::Imap, "scan", "another"),
-    );
+    let (one, two) =
+        tokio::join!(lab.present(Protocol::Imap, "scan", PASSWORD), other.present(Protocol::Imap, "scan", "another"),);
     let client: Client = lab.directory.client("scan").await.unwrap().unwrap().record;
     assert_eq!(client.secrets.len(), 1);
     let accepted = [one, two].iter().filter(|(_, answer)| super::was_accepted(answer)).count();
