@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use locum::config::Config;
 use locum::model::{
-    AppPasswordFormat, Authority, CredentialKind, Enrolment, EnrolmentMode, LoginForm, Mechanism, Protocol, UnknownLogins,
-    UpstreamTls, presets,
+    AppPasswordFormat, Authority, CredentialKind, Enrolment, EnrolmentMode, LoginForm, Mechanism, Protocol,
+    UnknownLogins, UpstreamTls, presets,
 };
 use locum::rotation::Action;
 use locum::session::ListenerTls;

@@ -71,8 +71,7 @@ pub(super) fn unknown_logins(table: &mut Table<'_, '_>, around: &Around<'_>) -> 
         return is_good.then_some(UnknownLogins::Reject);
     }
     let reader = table.reader();
-    for (key, is_there) in
-        [("passthrough-upstream", upstream.is_some()), ("passthrough-networks", networks.is_some())]
+    for (key, is_there) in [("passthrough-upstream", upstream.is_some()), ("passthrough-networks", networks.is_some())]
     {
         if !is_there && !table.has_misspelt(key) {
             let message = format!("unknown-logins = \"passthrough\" needs \"{key}\"");
