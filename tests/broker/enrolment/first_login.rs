@@ -71,7 +71,7 @@ async fn without_an_account_here_that_has_a_credential_there_is_nothing_to_be_fi
     lab.alter_account(&bare, |account| account.credentials.clear()).await;
     assert_unseen(&lab, &provider, "bare", PASSWORD).await;
     account(&lab, &provider, "one").await;
-    for unfit in ["", "\t", "a\0b", "a\nb"] {
+    for unfit in ["", "\t", "a\u{1}b", "a\nb"] {
         assert_unseen(&lab, &provider, "one", unfit).await;
     }
     assert_unseen(&lab, &provider, "one", &lab.alice.secret).await;
