@@ -6,7 +6,9 @@
 mod answers;
 mod bad_clients;
 mod drain;
+mod enrolment;
 mod flaky_providers;
+mod fleet;
 mod gate;
 mod grants;
 mod hostile_logins;
