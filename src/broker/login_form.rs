@@ -54,7 +54,7 @@ impl Candidates {
             let agrees = match (&asked, authzid) {
                 (Asked::Mailbox(..), Some(name)) => login_name(name).is_some_and(|name| {
                     // Some clients put the login into both places.
-                    is_same(name, login) || Asked::mailbox(name, &principal) == asked
+                    is_same(name, login) || Asked::mailbox(name, &principal).address() == asked.address()
                 }),
                 _ => true,
             };
@@ -76,6 +76,14 @@ impl Candidates {
 }
 
 impl Asked {
+    /// The mailbox in full, if it is one.
+    pub(super) fn address(&self) -> Option<&str> {
+        match self {
+            Self::Mailbox(name, completed) => Some(completed.as_ref().unwrap_or(name)),
+            Self::Itself | Self::Unclear => None,
+        }
+    }
+
     /// A mailbox without a domain is one of the principal's domain, if that has one.
     fn mailbox(name: &str, principal: &str) -> Self {
         let name = normalise(name);
@@ -95,7 +103,8 @@ impl Asked {
 /// stands there more often than its form has it, it has none.
 fn read<'a>(login: &'a str, forms: &[LoginForm]) -> Option<(String, Option<&'a str>)> {
     let separators = [(LoginForm::Master, '*'), (LoginForm::Backslash, '\\'), (LoginForm::Slash, '/')];
-    let mut found = separators.into_iter().filter(|(form, separator)| forms.contains(form) && login.contains(*separator));
+    let mut found =
+        separators.into_iter().filter(|(form, separator)| forms.contains(form) && login.contains(*separator));
     let (Some((form, separator)), None) = (found.next(), found.next()) else { return None };
     let parts: Vec<&str> = login.split(separator).map(str::trim).collect();
     if parts.iter().any(|part| part.is_empty()) {
@@ -104,7 +113,9 @@ fn read<'a>(login: &'a str, forms: &[LoginForm]) -> Option<(String, Option<&'a s
     let has_domain = |name: &str| domain(name).is_some();
     match (form, &parts[..]) {
         (LoginForm::Master, [mailbox, principal]) => Some(((*principal).to_owned(), Some(mailbox))),
-        (LoginForm::Backslash | LoginForm::Slash, [principal, mailbox]) if has_domain(principal) || has_domain(mailbox) => {
+        (LoginForm::Backslash | LoginForm::Slash, [principal, mailbox])
+            if has_domain(principal) || has_domain(mailbox) =>
+        {
             Some(((*principal).to_owned(), Some(mailbox)))
         }
         (LoginForm::Backslash, [domain, user]) if is_domain(domain) && !user.contains('@') => {

@@ -83,9 +83,8 @@ struct Proven {
 impl Proven {
     fn of(secret: &ClientSecret, asked: &Asked, attempt: &Attempt) -> Self {
         let name = match asked {
-            Asked::Itself => None,
-            Asked::Mailbox(name, completed) => Some(completed.as_ref().unwrap_or(name).as_bytes()),
             Asked::Unclear => attempt.authzid.as_deref(),
+            asked => asked.address().map(str::as_bytes),
         };
         let asked = name.map(|name| audit::name(&client_secret::mask(name)));
         Self { client_secret: Some(secret.id.clone()), asked }
@@ -244,11 +243,7 @@ impl Broker {
 
     /// Who it is, and as whom it asks to act. An unknown login is looked up and hashed like a known one, and all that a login
     /// can mean is looked up, whichever of it there is.
-    async fn prove(
-        &self,
-        attempt: &Attempt,
-        candidates: &Candidates,
-    ) -> Result<(Client, ClientSecret, Asked), Reason> {
+    async fn prove(&self, attempt: &Attempt, candidates: &Candidates) -> Result<(Client, ClientSecret, Asked), Reason> {
         let directory = self.keyring.directory();
         let look_up = async |Candidate { principal, asked }: &Candidate| {
             let found = directory.client(principal).await?;

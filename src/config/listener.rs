@@ -61,11 +61,7 @@ fn listener(mut table: Table<'_, '_>, upstreams: &Upstreams, seen: &mut Seen<'_>
         tls: tls?,
         plaintext_networks: plaintext_networks?,
         allow: allow?,
-        entrance: Entrance {
-            upstreams: upstreams?,
-            login_forms: login_forms?,
-            unknown_logins: UnknownLogins::Reject,
-        },
+        entrance: Entrance { upstreams: upstreams?, login_forms: login_forms?, unknown_logins: UnknownLogins::Reject },
     })
 }
 

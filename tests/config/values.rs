@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use locum::config::Config;
-use locum::model::{AppPasswordFormat, Authority, CredentialKind, LoginForm, Mechanism, Protocol, UpstreamTls, presets};
+use locum::model::{
+    AppPasswordFormat, Authority, CredentialKind, LoginForm, Mechanism, Protocol, UpstreamTls, presets,
+};
 use locum::rotation::Action;
 use locum::session::ListenerTls;
 use locum::store::vault::Login;

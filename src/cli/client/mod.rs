@@ -1,5 +1,6 @@
 //! `locum client …`: login names, what proves them, and what they may do.
 
+mod bind;
 mod issue;
 mod revoke;
 mod show;
@@ -18,6 +19,7 @@ use super::open_directory;
 use crate::broker::{Directory, Versioned};
 use crate::config::Config;
 use crate::model::{Client, RecordKind};
+use bind::{Bind, Bound};
 use issue::Issue;
 use revoke::Revoked;
 
@@ -25,6 +27,15 @@ use revoke::Revoked;
 pub(super) enum Command {
     /// Issue a secret for a client and print it, once. The client is made if it is new.
     Issue(Issue),
+    /// Let a client act as an account, or as any mailbox that a pattern names. The client is made if it is new.
+    Bind(Bind),
+    /// Take that from a client.
+    Unbind {
+        /// Its login name.
+        login: String,
+        #[command(flatten)]
+        what: Bound,
+    },
     /// List all clients.
     List(Listing),
     /// Show one client.
@@ -48,6 +59,8 @@ pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
     let (config, directory) = open_directory(path).await?;
     match command {
         Command::Issue(issue) => issue::run(&config, &directory, issue).await,
+        Command::Bind(bind) => bind::bind(&directory, bind).await,
+        Command::Unbind { login, what } => bind::unbind(&directory, &login, what).await,
         Command::List(listing) => show::list(&directory, &listing).await,
         Command::Show { login, format } => show::one(&directory, &login, &format).await,
         Command::Revoke { what: Revoked { damaged: Some(id), .. }, .. } => {

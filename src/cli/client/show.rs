@@ -4,18 +4,21 @@ use anyhow::Result;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::bind::describe_delegation;
 use super::find;
 use crate::broker::{Change, Directory, Versioned};
 use crate::cli::account::Format;
 use crate::cli::list::{Found, Listing};
 use crate::cli::output;
-use crate::model::{Client, Policy, RecordId, RecordKind};
+use crate::model::{Binding, Client, Delegation, Policy, RecordId, RecordKind};
 
 /// What is shown of a client: never a secret, and no verifier either.
 #[derive(Debug, Serialize)]
 struct View {
     login: String,
     accounts: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    delegations: Vec<Delegation>,
     secrets: Vec<SecretView>,
     policy: Policy,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,8 +43,13 @@ pub(super) async fn list(directory: &Directory, listing: &Listing) -> Result<()>
         output::json(&views)?;
         return rest.tell();
     }
-    let rows =
-        views.into_iter().map(|view| [view.login, view.accounts.join(", "), view.secrets.len().to_string()]).collect();
+    let rows = views
+        .into_iter()
+        .map(|View { login, accounts, delegations, secrets, .. }| {
+            let bindings: Vec<String> = accounts.into_iter().chain(delegations.iter().map(describe_end)).collect();
+            [login, bindings.join(", "), secrets.len().to_string()]
+        })
+        .collect();
     let none = listing.none("no clients yet; make one with `locum client issue`");
     output::table(["LOGIN", "ACCOUNTS", "SECRETS"], rows, none);
     rest.tell()
@@ -55,6 +63,9 @@ pub(super) async fn one(directory: &Directory, login: &str, format: &Format) -> 
     output::line(format!("login       {}", view.login));
     for account in &view.accounts {
         output::line(format!("account     {account}"));
+    }
+    for delegation in &view.delegations {
+        output::line(format!("mailboxes   {}", describe_delegation(delegation)));
     }
     show_limits("protocols", view.policy.protocols.iter());
     show_limits("listeners", view.policy.listeners.iter());
@@ -70,6 +81,16 @@ pub(super) async fn one(directory: &Directory, login: &str, format: &Format) -> 
     Ok(())
 }
 
+/// A delegation as a table has it: with its end alone.
+fn describe_end(delegation: &Delegation) -> String {
+    let pattern = &delegation.pattern;
+    match delegation.expires {
+        None => pattern.to_string(),
+        Some(end) if end <= Timestamp::now() => format!("{pattern} (ended {})", output::day(end)),
+        Some(end) => format!("{pattern} (until {})", output::day(end)),
+    }
+}
+
 fn show_limits<T: ToString>(what: &str, allowed: impl Iterator<Item = T>) {
     let allowed: Vec<String> = allowed.map(|one| one.to_string()).collect();
     if !allowed.is_empty() {
@@ -78,7 +99,13 @@ fn show_limits<T: ToString>(what: &str, allowed: impl Iterator<Item = T>) {
 }
 
 fn view(Versioned { record: client, changed, .. }: Versioned<Client>) -> View {
-    let accounts = client.bindings.iter().filter_map(|binding| binding.account().map(str::to_owned)).collect();
+    let (mut accounts, mut delegations) = (Vec::new(), Vec::new());
+    for binding in client.bindings {
+        match binding {
+            Binding::Account(account) => accounts.push(account),
+            Binding::Delegation(delegation) => delegations.push(delegation),
+        }
+    }
     let secrets = client
         .secrets
         .into_iter()
@@ -89,5 +116,5 @@ fn view(Versioned { record: client, changed, .. }: Versioned<Client>) -> View {
             expires: secret.expires,
         })
         .collect();
-    View { login: client.login, accounts, secrets, policy: client.policy, changed }
+    View { login: client.login, accounts, delegations, secrets, policy: client.policy, changed }
 }
