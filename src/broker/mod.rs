@@ -20,6 +20,7 @@ mod refresh_tokens;
 mod terms;
 mod throttle;
 mod trial;
+mod unproven;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,8 +35,10 @@ use crate::credential::oauth2::{TokenOptions, Tokens};
 use crate::credential::{Issued, Ready};
 use crate::model::{
     Account, Attempt, Client, ClientSecret, CredentialKind, Entrance, Preference, Profile, Protocol, Refusal, Slot,
+    normalise,
 };
 use crate::net::Https;
+use client_secret::Prover;
 use delegation::{ActsAs, acts_as};
 use keyring::{Door, Found, Freshness, Keyring, Search, Spent};
 use login_form::{Asked, Candidate, Candidates};
@@ -50,6 +53,7 @@ pub use reason::Reason;
 pub use refresh_tokens::KeptTokens;
 pub use terms::Terms;
 pub use trial::{account_of_domain, is_of_domain};
+pub use unproven::{Unproven, Way};
 
 /// Access tokens by HTTPS, with the refresh tokens that are kept among these records. They come while [`Tokens::run`] runs.
 pub fn tokens(directory: Directory, https: Https, options: TokenOptions) -> Tokens {
@@ -97,6 +101,7 @@ pub struct Broker {
     keyring: Keyring,
     upstreams: BTreeMap<String, Arc<Profile>>,
     throttle: Throttle,
+    prover: Prover,
     audit: Audit,
 }
 
@@ -109,7 +114,8 @@ impl Broker {
         audit: Audit,
         options: Options,
     ) -> Self {
-        Self { keyring: Keyring::new(directory, tokens), upstreams, throttle: Throttle::new(options), audit }
+        let (keyring, throttle) = (Keyring::new(directory, tokens), Throttle::new(options));
+        Self { keyring, upstreams, throttle, prover: Prover::default(), audit }
     }
 
     /// Decides about an attempt. `entrance` is where it came in. One audit event is written either way, but for attempts beyond
@@ -128,7 +134,14 @@ impl Broker {
             return Err(Reason::Throttled);
         }
         let mut proven = Proven::default();
-        let decision = self.try_decide(attempt, &candidates, origin, entrance, &mut proven).await;
+        let mut decision = self.try_decide(attempt, &candidates, origin, entrance, &mut proven).await;
+        if let Err(denied @ (Reason::UnknownLogin | Reason::WrongSecret)) = decision {
+            decision = match self.unproven(denied, attempt, origin, entrance).await {
+                // It has become a client's since this node looked last.
+                None => self.try_decide(attempt, &candidates, origin, entrance, &mut proven).await,
+                Some(reason) => Err(reason),
+            };
+        }
         let refusal = decision.as_ref().err().map(Reason::refusal);
         if refusal == Some(Refusal::WrongCredentials) {
             self.throttle.failed(origin.peer, counted_by, began.into_std());
@@ -209,11 +222,20 @@ impl Broker {
 
     fn record(&self, attempt: &Attempt, origin: &Origin, proven: Proven, decision: &Result<Lease, Reason>) {
         let lease = decision.as_ref().ok();
+        let way = match decision {
+            Err(Reason::Unproven(unproven)) => Some(unproven.way()),
+            _ => None,
+        };
         let event = Event::Decision {
-            outcome: if lease.is_some() { "allow" } else { "deny" },
+            outcome: match (decision, way) {
+                (Ok(_), _) | (_, Some(Way::Passthrough)) => "allow",
+                (Err(_), Some(Way::Learn | Way::FirstLogin)) => "try",
+                (Err(_), None) => "deny",
+            },
             reason: decision.as_ref().err().map(ToString::to_string),
             login: audit::name(&client_secret::mask(&attempt.authcid)),
             method: attempt.method,
+            way: way.map(Way::name),
             client_secret: proven.client_secret,
             account: lease.map(|lease| lease.account().to_owned()),
             delegated: lease.is_some_and(|lease| lease.terms().is_delegated),
@@ -241,9 +263,13 @@ impl Broker {
         self.lease(&client.login, account, origin.protocol, &entrance.upstreams, search, terms).await
     }
 
-    /// Who it is, and as whom it asks to act. An unknown login is looked up and hashed like a known one, and all that a login
-    /// can mean is looked up, whichever of it there is.
-    async fn prove(&self, attempt: &Attempt, candidates: &Candidates) -> Result<(Client, ClientSecret, Asked), Reason> {
+    /// Who it is, and as whom it asks to act. An unknown login is looked up and hashed like a known one (see [`Prover`]), and all
+    /// that a login can mean is looked up, whichever of it there is.
+    async fn prove(
+        &self,
+        attempt: &Attempt,
+        candidates: &Candidates,
+    ) -> Result<(Client, ClientSecret, Asked), Reason> {
         let directory = self.keyring.directory();
         let look_up = async |Candidate { principal, asked }: &Candidate| {
             let found = directory.client(principal).await?;
@@ -252,11 +278,13 @@ impl Broker {
         let found = try_join_all(candidates.iter().map(look_up)).await?;
         let best = found.into_iter().flatten().next();
         let secrets = best.as_ref().map_or(&[][..], |(client, _)| &client.secrets);
-        let matching = client_secret::find(secrets, &attempt.proof).cloned();
+        let login = best.as_ref().map_or_else(String::new, |(client, _)| normalise(&client.login));
+        let now = Timestamp::now();
+        let matching = self.prover.find(&login, secrets, &attempt.proof, now).await?.cloned();
         match (best, matching) {
             (None, _) => Err(Reason::UnknownLogin),
             (Some(_), None) => Err(Reason::WrongSecret),
-            (Some(_), Some(secret)) if secret.expires.is_some_and(|end| end <= Timestamp::now()) => {
+            (Some(_), Some(secret)) if secret.expires.is_some_and(|end| end <= now) => {
                 Err(Reason::SecretExpired { id: secret.id })
             }
             (Some((client, asked)), Some(secret)) => Ok((client, secret, asked)),

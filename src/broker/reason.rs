@@ -4,7 +4,8 @@ use crate::credential::CredentialError;
 use crate::credential::oauth2::FailureKind;
 use crate::model::{Protocol, Refusal};
 
-use super::{DirectoryError, Terms};
+use super::client_secret::Busy;
+use super::{DirectoryError, Terms, Unproven};
 
 /// Why a client is not let in.
 #[derive(Debug, thiserror::Error)]
@@ -15,9 +16,21 @@ pub enum Reason {
     /// No client has that login.
     #[error("unknown login")]
     UnknownLogin,
+    /// No client has that login, or the client has no secret, and where it came in something may come of it all the same.
+    #[error("no client secret proves it; {}", .0.way().plain())]
+    Unproven(Box<Unproven>),
+    /// The same, but the records say otherwise.
+    #[error("it cannot be enrolled: {why}")]
+    NotEnrollable {
+        /// Why.
+        why: &'static str,
+    },
     /// None of the client's secrets is the one presented.
     #[error("wrong client secret")]
     WrongSecret,
+    /// Too many wait for their secrets to be checked.
+    #[error(transparent)]
+    ProvingBusy(#[from] Busy),
     /// The secret was right once.
     #[error("the client secret {id} has expired; issue another with `locum client issue`")]
     SecretExpired {
@@ -113,7 +126,11 @@ impl Reason {
     pub fn refusal(&self) -> Refusal {
         match self {
             Self::Throttled => Refusal::LimitReached,
-            Self::UnknownLogin | Self::WrongSecret | Self::SecretExpired { .. } => Refusal::WrongCredentials,
+            Self::UnknownLogin | Self::NotEnrollable { .. } | Self::WrongSecret | Self::SecretExpired { .. } => {
+                Refusal::WrongCredentials
+            }
+            // Nobody has looked yet whether it is right.
+            Self::Unproven(_) => Refusal::Unavailable,
             Self::ProtocolNotAllowed(_)
             | Self::ListenerNotAllowed(_)
             | Self::NetworkNotAllowed
@@ -133,7 +150,7 @@ impl Reason {
             | Self::UpstreamUnknown { .. }
             | Self::ProtocolNotServed { .. }
             | Self::Credential(_) => Refusal::ContactAdmin,
-            Self::Directory(_) => Refusal::Unavailable,
+            Self::ProvingBusy(_) | Self::Directory(_) => Refusal::Unavailable,
         }
     }
 }

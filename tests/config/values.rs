@@ -71,6 +71,7 @@ fn every_setting_arrives_in_its_place() {
         tls_handshake_timeout: seconds(2),
         login_timeout: seconds(70),
         gate_timeout: seconds(8),
+        pace_timeout: seconds(9),
         probe_interval: seconds(86_400),
         ..upstream::Options::default()
     };
@@ -162,6 +163,18 @@ fn a_value_overrides_that_of_the_preset_and_no_other() {
     let submission = expected.endpoints.get_mut(&Protocol::Submission).unwrap();
     (submission.tls, submission.port) = (UpstreamTls::StartTls, 587);
     assert_eq!(*config.upstreams["gmail"], expected);
+}
+
+#[test]
+fn a_mailbox_may_send_so_many_messages_a_minute() {
+    let pace = |text: &str| {
+        parse(&format!("[upstream.work]\n{text}")).upstreams["work"].endpoints[&Protocol::Submission].messages_per_minute
+    };
+    assert_eq!(pace("preset = \"exchange-online\""), Some(30));
+    assert_eq!(pace("preset = \"exchange-online\"\nsubmission.messages-per-minute = 12"), Some(12));
+    assert_eq!(pace("preset = \"exchange-online\"\nsubmission.messages-per-minute = 0"), None);
+    assert_eq!(pace("preset = \"gmail\""), None);
+    assert_eq!(pace("submission = { host = \"mail.example.com\", messages-per-minute = 5 }"), Some(5));
 }
 
 #[test]

@@ -62,13 +62,26 @@ const ROOMS: &[Room] = &[
     Room {
         name: "session",
         grants: &[
-            ("model", &["Attempt", "Entrance", "Profile", "Protocol", "Refusal", "Slot", "network"]),
+            ("model", &["Attempt", "Entrance", "Profile", "Protocol", "Refusal", "Slot", "UnknownLogins", "network"]),
             ("proto", ALL),
             ("net", ALL),
             ("audit", ALL),
-            ("broker", &["Broker", "Lease", "Objection"]),
+            ("broker", &["Broker", "Lease", "Objection", "Reason", "Unproven", "Way"]),
+            ("enrolment", ALL),
             ("upstream", ALL),
             ("usage", &["Entered", "Ledger", "Use"]),
+        ],
+    },
+    // It writes what the broker read, and hears from the provider only what the session hands it.
+    Room {
+        name: "enrolment",
+        grants: &[
+            ("model", ALL),
+            ("store", &["StoreError"]),
+            ("audit", ALL),
+            ("credential", &["CredentialVersion"]),
+            ("broker", &["Directory", "DirectoryError", "Unproven", "Versioned", "Way", "client_secret"]),
+            ("upstream", &["Cause", "UpstreamError"]),
         ],
     },
     Room {
@@ -126,7 +139,7 @@ const ROOMS: &[Room] = &[
             ("audit", &["Options"]),
             ("broker", &["Options"]),
             ("credential", &["oauth2::TokenOptions"]),
-            ("net", &["TlsOptions"]),
+            ("net", &["LegacyTls", "TlsOptions"]),
             ("session", &["ListenerOptions", "ListenerTls", "Options"]),
             ("store", &["KeySource", "Options", "cache::Options", "sqlite::Options", "vault::Login", "vault::Options"]),
             ("rotation", &["Action", "HookOptions", "Options", "WebhookOptions"]),
@@ -143,6 +156,7 @@ const ROOMS: &[Room] = &[
             ("credential", &["oauth2::Tokens"]),
             ("audit", ALL),
             ("broker", ALL),
+            ("enrolment", &["Enrolment"]),
             ("upstream", ALL),
             ("session", ALL),
             ("rotation", ALL),
