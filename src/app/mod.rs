@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -24,10 +25,10 @@ use crate::broker::{self, Broker, Directory, client_secret};
 use crate::config::Config;
 use crate::credential::oauth2::Tokens;
 use crate::enrolment::Enrolment;
-use crate::model::{Profile, Protocol};
+use crate::model::{Mark, Profile, Protocol, Recognition};
 use crate::net::{self, HttpOptions, Https, LegacyTls, accept_loop, tls};
 use crate::rotation::{Rotation, UsageWriter};
-use crate::session::{Listener, ListenerTls, Sessions};
+use crate::session::{Listener, ListenerOptions, ListenerTls, Sessions};
 use crate::store::{self, Health, OpenError, Upkeep};
 use crate::telemetry::{self, Metrics};
 use crate::upstream::Upstreams;
@@ -101,6 +102,7 @@ impl App {
         for window in windows(&config, Timestamp::now()) {
             tracing::warn!("{window}");
         }
+        warn_of_recognitions(&config);
         let ready = served.zip(audit).zip(client_tls.zip(https)).zip(node);
         let (((served, audit), (client_tls, https)), node) = ready.expect("what is missing left a problem");
 
@@ -238,6 +240,15 @@ impl App {
     }
 }
 
+/// Whoever stands in those places needs no password: nobody shall be able to say that they did not know.
+fn warn_of_recognitions(config: &Config) {
+    for options in &config.listeners {
+        for Recognition { client, mark } in &options.entrance.recognitions {
+            tracing::warn!(listener = options.name, client, by = %mark, "this device is let in without a password");
+        }
+    }
+}
+
 /// Begins what lasts until sessions are gone: sessions that end need the store, those that begin need tokens, and whoever
 /// waits for the end of the drain wants to be told of it.
 fn spawn_background(
@@ -310,9 +321,9 @@ fn bind_all(config: &Config, problems: &mut Vec<String>) -> Vec<(Arc<Listener>, 
         let sockets = bind_each(&format!("listener {}", options.name), &options.bind, problems);
         let tls = match options.tls {
             ListenerTls::None => None,
-            ListenerTls::Implicit | ListenerTls::StartTls => server_tls
-                .as_ref()
-                .map(|config| tls::with_application_protocol(config, application_protocol(options.protocol))),
+            ListenerTls::Implicit | ListenerTls::StartTls => {
+                server_tls.as_ref().and_then(|config| note(problems, listener_tls(config, options)))
+            }
         };
         let legacy_tls = (!options.legacy_tls_networks.is_empty())
             .then(|| note(problems, LegacyTls::open(&config.tls, application_protocol(options.protocol))))
@@ -330,6 +341,16 @@ fn bind_all(config: &Config, problems: &mut Vec<String>) -> Vec<(Arc<Listener>, 
         listeners.push((Arc::new(Listener { options: options.clone(), tls, legacy_tls, profiles }), sockets));
     }
     listeners
+}
+
+/// What a listener shows, and whether it asks clients for a certificate.
+fn listener_tls(config: &ServerConfig, options: &ListenerOptions) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let config = tls::with_application_protocol(config, application_protocol(options.protocol));
+    let by_certificate = |it: &Recognition| matches!(it.mark, Mark::Certificate(_));
+    if options.entrance.recognitions.iter().any(by_certificate) {
+        return tls::with_device_certificates(&config);
+    }
+    Ok(config)
 }
 
 fn bind_each(name: &str, addresses: &[SocketAddr], problems: &mut Vec<String>) -> Vec<TcpListener> {

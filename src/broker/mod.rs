@@ -1,7 +1,8 @@
 //! Floor 3: the broker decides. It proves who a client is, finds the account it may act as, and hands out a [`Lease`],
 //! the only thing that opens an upstream. It knows no socket and no protocol's words.
 //!
-//! - [`Broker::decide`]: an [`Attempt`] in, a [`Lease`] or a [`Reason`] out.
+//! - [`Broker::decide`]: an [`Attempt`] in, a [`Lease`] or a [`Reason`] out. [`Broker::recognise`]: the same for a device that
+//!   cannot log in.
 //! - [`Directory`]: the records of clients and accounts, typed.
 //! - [`client_secret`]: how secrets for clients are made and checked.
 
@@ -16,6 +17,7 @@ mod objection;
 mod options;
 mod policy;
 mod reason;
+mod recognise;
 mod refresh_tokens;
 mod terms;
 mod throttle;
@@ -256,7 +258,7 @@ impl Broker {
         *proven = Proven::of(&secret, &asked, attempt);
         policy::check(&client, origin)?;
         let ActsAs { account: name, delegation } = acts_as(&client, &asked, origin.peer, Timestamp::now())?;
-        let terms = Terms::of(&client, &secret, delegation);
+        let terms = Terms::of(&client, Some(&secret), delegation);
         let found = self.account(&name, Freshness::Remembered).await;
         let account = found.map_err(|reason| reason.told_to(&terms))?;
         let search = Search { fresh: Freshness::Remembered, only: None, spent: &Spent::default() };
@@ -265,11 +267,7 @@ impl Broker {
 
     /// Who it is, and as whom it asks to act. An unknown login is looked up and hashed like a known one (see [`Prover`]), and all
     /// that a login can mean is looked up, whichever of it there is.
-    async fn prove(
-        &self,
-        attempt: &Attempt,
-        candidates: &Candidates,
-    ) -> Result<(Client, ClientSecret, Asked), Reason> {
+    async fn prove(&self, attempt: &Attempt, candidates: &Candidates) -> Result<(Client, ClientSecret, Asked), Reason> {
         let directory = self.keyring.directory();
         let look_up = async |Candidate { principal, asked }: &Candidate| {
             let found = directory.client(principal).await?;
@@ -377,7 +375,8 @@ mod tests {
             Options::default(),
         );
         let peer = IpAddr::from([192, 0, 2, 1]);
-        let origin = Origin { session: 1, listener: "imaps".into(), protocol: Protocol::Imap, peer, tls: true };
+        let origin =
+            Origin { session: 1, listener: "imaps".into(), protocol: Protocol::Imap, peer, via: vec![], tls: true };
         for (login, reason) in [("known", "wrong client secret"), ("nobody", "unknown login")] {
             let proof = Secret::new("wrong");
             let attempt = Attempt { authcid: login.into(), authzid: None, proof, method: "test" };
@@ -460,7 +459,8 @@ mod tests {
         let broker =
             Broker::new(directory.clone(), no_tokens(&directory), upstreams, Audit::default(), Options::default());
         let peer = IpAddr::from([192, 0, 2, 1]);
-        let origin = Origin { session: 1, listener: "imaps".into(), protocol: Protocol::Imap, peer, tls: true };
+        let origin =
+            Origin { session: 1, listener: "imaps".into(), protocol: Protocol::Imap, peer, via: vec![], tls: true };
         let attempt = Attempt { authcid: "scan".into(), authzid: None, proof, method: "test" };
         let entrance = Entrance { upstreams: vec!["gmail".into()], ..Entrance::default() };
         let lease = broker.decide(&attempt, &origin, &entrance).await.unwrap();

@@ -40,7 +40,7 @@ mod tests {
 
     fn origin() -> Origin {
         let peer = IpAddr::from([10, 3, 0, 9]);
-        Origin { session: 1, listener: "smtp".into(), protocol: Protocol::Submission, peer, tls: true }
+        Origin { session: 1, listener: "smtp".into(), protocol: Protocol::Submission, peer, via: vec![], tls: true }
     }
 
     fn verdict(policy: Policy) -> Result<(), Reason> {

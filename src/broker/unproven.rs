@@ -260,7 +260,7 @@ impl Broker {
 
     /// The lease of a client that was made after the provider took what it presented.
     pub fn lease_of_enrolled(&self, lease: Lease, client: &Client, secret: &ClientSecret) -> Lease {
-        lease.under(Terms::of(client, secret, None))
+        lease.under(Terms::of(client, Some(secret), None))
     }
 
     /// Counts a failure of which only the provider knew, and takes the time of any other.

@@ -12,7 +12,7 @@ use rustls::ClientConfig;
 use super::output;
 use crate::app::{Problems, Webhook, note, note_all, windows};
 use crate::config::Config;
-use crate::model::Protocol;
+use crate::model::{Protocol, Recognition};
 use crate::net::{HttpOptions, Https, tls};
 use crate::rotation::{Alert, Courier, HookOptions, WebhookOptions};
 use crate::store::vault::{Login, Rights, Vault};
@@ -57,6 +57,12 @@ pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<()> {
     }
     for window in windows(&config, Timestamp::now()) {
         output::note(format!("warning: {window}"));
+    }
+    for options in &config.listeners {
+        for Recognition { client, mark } in &options.entrance.recognitions {
+            let listener = &options.name;
+            output::note(format!("note: {listener} lets {client} in without a password by {mark}"));
+        }
     }
     let (listeners, upstreams) = (config.listeners.len(), config.upstreams.len());
     let counted = |count: usize, what| format!("{count} {what}{}", if count == 1 { "" } else { "s" });

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::audit::{Event, Origin};
 use crate::broker::{Lease, Objection, Reason};
-use crate::model::{Attempt, Refusal, Slot};
+use crate::model::{Attempt, DeviceCertificate, Refusal, Slot};
 use crate::net::Stream;
 use crate::proto::UpstreamReady;
 use crate::upstream::{Cause, LoggedIn, Place, UpstreamError};
@@ -59,6 +59,21 @@ impl Sessions {
                 Err(reason.refusal())
             }
         }
+    }
+
+    /// The same for a client that sent mail without a login.
+    pub(super) async fn recognise(
+        &self,
+        certificate: Option<&DeviceCertificate>,
+        origin: &Origin,
+        listener: &Listener,
+    ) -> Result<Login, Refusal> {
+        let recognised = self.broker.recognise(certificate, origin, &listener.options.entrance).await;
+        let lease = recognised.map_err(|reason| {
+            tracing::debug!(%reason, "not recognised");
+            reason.refusal()
+        })?;
+        self.enter_persistently(lease, origin).await
     }
 
     /// Logs in upstream, with another credential where the first was refused and there is one.

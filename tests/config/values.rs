@@ -168,7 +168,8 @@ fn a_value_overrides_that_of_the_preset_and_no_other() {
 #[test]
 fn a_mailbox_may_send_so_many_messages_a_minute() {
     let pace = |text: &str| {
-        parse(&format!("[upstream.work]\n{text}")).upstreams["work"].endpoints[&Protocol::Submission].messages_per_minute
+        parse(&format!("[upstream.work]\n{text}")).upstreams["work"].endpoints[&Protocol::Submission]
+            .messages_per_minute
     };
     assert_eq!(pace("preset = \"exchange-online\""), Some(30));
     assert_eq!(pace("preset = \"exchange-online\"\nsubmission.messages-per-minute = 12"), Some(12));

@@ -22,7 +22,7 @@ const ROOMS: &[Room] = &[
     Room { name: "proto", grants: &[("model", ALL), ("sasl", ALL)] },
     // 2: edges
     // Some of what it moves is secret, and is wiped.
-    Room { name: "net", grants: &[("model", &["Secret"])] },
+    Room { name: "net", grants: &[("model", &["DeviceCertificate", "Fingerprint", "Secret"])] },
     Room { name: "telemetry", grants: &[] },
     // What a record means is no business of a store.
     Room { name: "store", grants: &[("model", &["RecordId", "RecordKind", "Secret"])] },
@@ -62,7 +62,20 @@ const ROOMS: &[Room] = &[
     Room {
         name: "session",
         grants: &[
-            ("model", &["Attempt", "Entrance", "Profile", "Protocol", "Refusal", "Slot", "UnknownLogins", "network"]),
+            (
+                "model",
+                &[
+                    "Attempt",
+                    "DeviceCertificate",
+                    "Entrance",
+                    "Profile",
+                    "Protocol",
+                    "Refusal",
+                    "Slot",
+                    "UnknownLogins",
+                    "network",
+                ],
+            ),
             ("proto", ALL),
             ("net", ALL),
             ("audit", ALL),
@@ -140,7 +153,7 @@ const ROOMS: &[Room] = &[
             ("broker", &["Options"]),
             ("credential", &["oauth2::TokenOptions"]),
             ("net", &["LegacyTls", "TlsOptions"]),
-            ("session", &["ListenerOptions", "ListenerTls", "Options"]),
+            ("session", &["FrontEnds", "ListenerOptions", "ListenerTls", "Options"]),
             ("store", &["KeySource", "Options", "cache::Options", "sqlite::Options", "vault::Login", "vault::Options"]),
             ("rotation", &["Action", "HookOptions", "Options", "WebhookOptions"]),
             ("telemetry", &["LogFormat", "Options"]),
