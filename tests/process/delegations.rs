@@ -16,6 +16,7 @@ fn home() -> Home {
 #[test]
 fn a_client_is_bound_shown_and_unbound() {
     let home = home();
+    home.write("locum.toml", home.read("locum.toml") + "\n[limits.class.migration]\nsessions-max = 4\n");
     let bind = |more: &[&str]| home.run(&[&["client", "bind", "migrator"], more].concat());
     let full = ["--mailboxes", "*@Contoso.test", "--expires", "2199-01-31T00:00:00Z", "--network", "192.0.2.7"];
     let run = bind(&[&full[..], &["--class", "migration"]].concat()).succeeded();
@@ -38,7 +39,7 @@ fn a_client_is_bound_shown_and_unbound() {
         }])
     );
     let text = home.run(&["client", "show", "migrator"]).succeeded().stdout;
-    let line = "mailboxes   *@contoso.test, until 2199-01-31 00:00 UTC, from 192.0.2.7/32, in class migration";
+    let line = "delegation  *@contoso.test, until 2199-01-31 00:00 UTC, from 192.0.2.7/32, in class migration";
     assert!(text.lines().any(|it| it == line), "{text}");
     let table = home.run(&["client", "list"]).succeeded().stdout;
     assert!(table.contains("alice@gmail.test, *@contoso.test (until 2199-01-31)"), "{table}");
@@ -65,6 +66,7 @@ fn what_would_be_too_wide_or_never_hold_is_refused() {
     bind(&["--mailboxes", "*@x.test", "--expires", "2020-01-01T00:00:00Z"]).ended(DATA).said("would never hold");
     bind(&["--mailboxes", "*@x.test", "--expires", "soon"]).ended(USAGE).said("2027-01-31T00:00:00Z");
     bind(&["--mailboxes", "*@x.test", "--network", "10.0.0.0/33"]).ended(USAGE).said("expected a network");
+    bind(&["--mailboxes", "*@x.test", "--class", "none"]).ended(USAGE).said("add [limits.class.none]");
     bind(&["--account", "nobody@gmail.test"]).ended(NOT_FOUND).said("see `locum account list`");
     bind(&["--account", "alice@gmail.test", "--mailboxes", "*@x.test"]).ended(USAGE).said("cannot be used with");
     bind(&["--account", "alice@gmail.test", "--network", "10.0.0.0/8"]).ended(USAGE).said("--mailboxes");

@@ -5,11 +5,13 @@ use anyhow::Result;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
+use super::limits::check_class;
 use super::{find, parse_network, parse_time};
 use crate::broker::{Directory, Versioned};
 use crate::cli::account::{self, check_name};
 use crate::cli::exit::{self, Failure};
 use crate::cli::output;
+use crate::config::Config;
 use crate::model::{AddressPattern, Binding, Client, Delegation, Policy, normalise};
 
 #[derive(Debug, clap::Args)]
@@ -41,10 +43,13 @@ pub(in crate::cli) struct Bound {
 }
 
 /// Gives a client one more binding, or one of the same pattern in place of the one before.
-pub(super) async fn bind(directory: &Directory, bind: Bind) -> Result<()> {
+pub(super) async fn bind(config: &Config, directory: &Directory, bind: Bind) -> Result<()> {
     let login = check_name(&bind.login)?.to_owned();
     if bind.expires.is_some_and(|end| end <= Timestamp::now()) {
         return Err(Failure::new(exit::DATA, "a delegation that expires in the past would never hold").into());
+    }
+    if let Some(class) = &bind.class {
+        check_class(config, class)?;
     }
     let binding = match (&bind.what.account, &bind.what.mailboxes) {
         (Some(account), _) => Binding::Account(account::find(directory, account).await?.record.name),
