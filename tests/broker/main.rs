@@ -5,6 +5,7 @@
 
 mod answers;
 mod bad_clients;
+mod delegation;
 mod drain;
 mod enrolment;
 mod flaky_providers;

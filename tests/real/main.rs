@@ -15,6 +15,7 @@ mod endpoint;
 mod lab;
 mod locum;
 mod mail;
+mod migration;
 mod postfix;
 mod programs;
 mod rotation;
