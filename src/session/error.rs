@@ -63,6 +63,7 @@ pub(super) fn describe(end: &End) -> String {
         End::Closed(Side::Downstream) => "the client closed".to_owned(),
         End::Closed(Side::Upstream) => "the upstream closed".to_owned(),
         End::Idle => "nothing moved for too long".to_owned(),
+        End::Cut(reason) => (*reason).to_owned(),
         End::Stopped => "the process stopped".to_owned(),
         End::Broken(Side::Downstream, error) => format!("the client's connection broke: {error}"),
         End::Broken(Side::Upstream, error) => format!("the upstream's connection broke: {error}"),

@@ -11,6 +11,7 @@ use crate::upstream::{Cause, LoggedIn, Place, UpstreamError};
 use crate::usage::{Entered, Use};
 use tokio::time::Instant;
 
+use super::watched::Watched;
 use super::{Listener, Sessions};
 
 /// Logins at the provider for one client's. As many as a rotation can make worth while: with what was current, with what
@@ -27,6 +28,8 @@ pub(super) struct Login {
     pub(super) account: String,
     pub(super) stream: Stream,
     pub(super) ready: UpstreamReady,
+    /// The look at what is submitted, where there is one.
+    pub(super) watched: Option<Box<Watched>>,
     /// Held until the session ends.
     _place: Place,
     /// The same.
@@ -130,9 +133,10 @@ impl Sessions {
 
 impl Login {
     fn new(lease: &Lease, logged_in: LoggedIn, in_use: Use) -> Self {
-        let LoggedIn { stream, ready, place } = logged_in;
+        let watched = Watched::of(lease, &logged_in);
+        let LoggedIn { stream, ready, place, pacer: _ } = logged_in;
         let (login, account) = (lease.login().to_owned(), lease.account().to_owned());
-        Self { login, account, stream, ready, _place: place, _use: in_use }
+        Self { login, account, stream, ready, watched, _place: place, _use: in_use }
     }
 }
 

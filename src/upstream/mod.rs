@@ -14,6 +14,7 @@ mod error;
 mod gate;
 mod mailbox;
 mod options;
+mod pace;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,12 +32,14 @@ use crate::proto::{self, ClientLimits, ClientOptions, Goal, UpstreamReady};
 use breaker::{Breaker, Open};
 use classify::Verdict;
 use gate::Gates;
+use pace::Paces;
 
 pub use classify::Cause;
 pub use error::UpstreamError;
 pub use gate::Place;
 pub use mailbox::Mailbox;
 pub use options::Options;
+pub use pace::{Pacer, Turn};
 
 /// All upstreams: how to reach them, and what is known of them.
 #[derive(Debug)]
@@ -44,6 +47,7 @@ pub struct Upstreams {
     options: Options,
     tls: Arc<ClientConfig>,
     gates: Gates,
+    paces: Paces,
     breaker: Breaker,
     offers: DashMap<(String, Protocol), Vec<String>>,
 }
@@ -57,12 +61,14 @@ pub struct LoggedIn {
     pub ready: UpstreamReady,
     /// The session's place at its mailbox's gate, given back when dropped.
     pub place: Place,
+    /// How fast it may send, where that is bounded.
+    pub pacer: Option<Pacer>,
 }
 
 impl Upstreams {
     /// Upstreams are verified by `tls`.
     pub fn new(tls: Arc<ClientConfig>, options: Options) -> Self {
-        Self { options, tls, gates: Gates::default(), breaker: Breaker::default(), offers: DashMap::new() }
+        Self { options, tls, gates: Gates::default(), paces: Paces::default(), breaker: Breaker::default(), offers: DashMap::new() }
     }
 
     /// Logs in with the lease's credential.
@@ -73,14 +79,16 @@ impl Upstreams {
         let started = Instant::now();
         let attempt = Attempt::of(lease, started);
         let endpoint = lease.endpoint();
-        let until = started + self.options.gate_timeout;
         let identity = &lease.credentials().identity;
         let gate = self.gates.enter(lease.upstream(), identity, lease.protocol(), endpoint.sessions_max);
-        let place = tokio::time::timeout_at(until, gate).await.map_err(|_| {
+        let pacer = self.pacer(lease);
+        // Where those within may be waiting for their turns, a place is as long in coming.
+        let patience = self.options.gate_timeout.max(pacer.as_ref().map_or(Duration::ZERO, |_| self.options.pace_timeout));
+        let place = tokio::time::timeout(patience, gate).await.map_err(|_| {
             let detail = format!("all {} places of the mailbox stayed taken", endpoint.sessions_max);
             attempt.failed("gate", Cause::Unavailable.into(), detail)
         })?;
-        let trial = tokio::time::timeout_at(until, self.breaker.enter(lease)).await.map_err(|_| {
+        let trial = tokio::time::timeout(self.options.gate_timeout, self.breaker.enter(lease)).await.map_err(|_| {
             let detail = "other logins with this credential are still under way".to_owned();
             attempt.failed(error::NOT_TRIED, Cause::Unavailable.into(), detail)
         })?;
@@ -95,7 +103,19 @@ impl Upstreams {
             Err(error) => trial.failed(error.verdict(), error.backoff()),
         }
         let (stream, ready) = reached?;
-        Ok(LoggedIn { stream, ready, place })
+        Ok(LoggedIn { stream, ready, place, pacer })
+    }
+
+    /// How fast a session may send: only submission counts messages.
+    fn pacer(&self, lease: &Lease) -> Option<Pacer> {
+        if lease.protocol() != Protocol::Submission {
+            return None;
+        }
+        let Options { pace_window, pace_timeout, class_paces, .. } = &self.options;
+        let class = lease.terms().class.as_deref();
+        let class = class.and_then(|class| Some((class, *class_paces.get(class)?)));
+        let messages = lease.endpoint().messages_per_minute;
+        self.paces.pacer(lease.upstream(), &lease.credentials().identity, messages, class, (*pace_window, *pace_timeout))
     }
 
     /// What an upstream offers before login: as last seen, or else as its profile says.

@@ -1,5 +1,6 @@
 //! How providers are dialled.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Bounds towards providers.
@@ -22,6 +23,8 @@ pub struct Options {
     pub pace_timeout: Duration,
     /// What the messages of a minute are counted over: a minute, but in tests.
     pub pace_window: Duration,
+    /// Messages that the clients of a class may submit from one mailbox within a minute, by the name of the class.
+    pub class_paces: BTreeMap<String, u32>,
     /// How long to wait before each further login where one was taken and no mailbox opened, within the time for a login.
     /// Two more do: what has not passed by then is for an operator, and a client waits meanwhile.
     pub not_connected_waits: [Duration; 2],
@@ -39,6 +42,7 @@ impl Default for Options {
             gate_timeout: Duration::from_secs(20),
             pace_timeout: Duration::from_secs(4 * 60),
             pace_window: Duration::from_secs(60),
+            class_paces: BTreeMap::new(),
             not_connected_waits: [Duration::from_secs(1), Duration::from_secs(3)],
             probe_interval: Duration::from_secs(15 * 60),
         }
