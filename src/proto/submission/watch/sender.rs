@@ -24,17 +24,22 @@ pub(super) fn sender(arguments: &[u8]) -> Option<Sender> {
     }
     let rest = rest.trim_start_matches(' ');
     let Some(rest) = rest.strip_prefix('<') else {
-        // Without brackets. Sendmail would rather have the ones that stand behind.
         let (path, parameters) = rest.split_once(' ').unwrap_or((rest, ""));
-        return if parameters.contains(['<', '>']) { None } else { mailbox(path) };
+        return if are_plain(parameters) { mailbox(path) } else { None };
     };
     let end = closing_bracket(rest)?;
     let (path, behind) = (&rest[..end], &rest[end + 1..]);
     match path {
-        _ if !behind.is_empty() && !behind.starts_with(' ') => None,
+        _ if !are_plain(behind) || !(behind.is_empty() || behind.starts_with(' ')) => None,
         "" => Some(Sender::Nobody),
         path => mailbox(without_route(path)?),
     }
+}
+
+/// Some servers take whatever stands in brackets for the sender, wherever that is. Only `AUTH=<>` (RFC 4954 section 5) has
+/// any among parameters.
+fn are_plain(parameters: &str) -> bool {
+    parameters.split(' ').all(|word| word.eq_ignore_ascii_case("AUTH=<>") || !word.contains(['<', '>']))
 }
 
 /// Where the bracket is closed: not within quotes.
@@ -149,6 +154,8 @@ mod tests {
             "FROM:<a@b.test>x",
             "FROM:<a@b.test><c@d.test>",
             "FROM:a@b.test <c@d.test>",
+            "FROM:<a@b.test> <c@d.test>",
+            "FROM:<a@b.test> AUTH=<c@d.test>",
             "FROM:Name <a@b.test>",
             "FROM:<a@b.test@c.test>",
             "FROM:<a@b.test,@x.test:c@d.test>",

@@ -184,13 +184,13 @@ fn smuggling_ends_the_session_before_it_reaches_the_upstream() {
 fn chunks_are_counted_and_never_read() {
     let mut pair = Pair::pinned();
     pair.client(MAIL).upstream("250 ok\r\n").client("RCPT TO:<a@b>\r\n").upstream("250 ok\r\n").took();
-    let first = "BDAT 31\r\nMAIL FROM:<boss@contoso.com>\r\n";
+    let first = "BDAT 30\r\nMAIL FROM:<boss@contoso.com>\r\n";
     pair.client(&format!("{first}bdat 3 last\r\n\n.\nRSET\r\n")).expect(first, "");
-    pair.upstream("250 31\r\n").expect("bdat 3 last\r\n\n.\nRSET\r\n", "250 31\r\n");
+    pair.upstream("250 30\r\n").expect("bdat 3 last\r\n\n.\nRSET\r\n", "250 30\r\n");
     pair.upstream("250 taken\r\n250 reset\r\n").expect("", "250 taken\r\n250 reset\r\n");
     assert_eq!(pair.watch.messages(), 1);
     // There is no recipient any more: the octets are nobody's.
-    pair.client("BDAT 31 LAST\r\nMAIL FROM:<boss@contoso.com>\r\nNOOP\r\n").expect("NOOP\r\n", &refused(NO_RECIPIENT));
+    pair.client("BDAT 30 LAST\r\nMAIL FROM:<boss@contoso.com>\r\nNOOP\r\n").expect("NOOP\r\n", &refused(NO_RECIPIENT));
 }
 
 #[test]
