@@ -9,6 +9,7 @@
 //! `docs/config.md` and `config/locum.toml` name every key; a test here holds both against what is read.
 
 mod authority;
+mod dates;
 mod errors;
 mod hook;
 mod listener;
@@ -284,7 +285,7 @@ mod tests {
     #[test]
     fn what_the_sample_has_commented_out_is_the_default_or_an_example() {
         // Those without a default; the sample shows how they are written.
-        const EXAMPLES: [&str; 22] = [
+        const EXAMPLES: [&str; 24] = [
             "store.key-credential",
             "store.key-environment",
             "store.namespace",
@@ -297,7 +298,9 @@ mod tests {
             "store.login.token-environment",
             "store.login.role",
             "listener.upstream",
+            "listener.recognise.certificate",
             "upstream.own.app-passwords-max",
+            "upstream.own.date.ends",
             "admin.bind",
             "rotation.max-age.app-password",
             "rotation.max-age.oauth2",
@@ -316,6 +319,10 @@ mod tests {
                 // A place to find a secret at stands in for the file.
                 if let Some(secret) = name.strip_suffix("-credential").or(name.strip_suffix("-environment")) {
                     lines.retain(|line| !line.starts_with(&format!("{secret}-file")));
+                }
+                // A device is known by one thing.
+                if (table, name) == ("listener.recognise", "certificate") {
+                    lines.retain(|line| !line.starts_with("network"));
                 }
                 // A token is for somebody.
                 if (table, name) == ("rotation.webhook", "token-file") {

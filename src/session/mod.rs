@@ -3,14 +3,16 @@
 //!
 //! - [`Sessions::serve`]: the whole life of one connection, top down.
 
+mod enrol;
 mod error;
+mod front;
 mod login;
 mod options;
 mod overlap;
 mod strangers;
 mod watched;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -25,17 +27,19 @@ use zeroize::Zeroizing;
 
 use crate::audit::{Audit, Event, Origin};
 use crate::broker::Broker;
-use crate::model::{Attempt, Profile};
-use crate::net::{RelayOptions, Relayed, Stream, relay, relay_inspected};
+use crate::enrolment::Enrolment;
+use crate::model::{Profile, Refusal};
+use crate::net::{LegacyTls, RelayOptions, Relayed, Stream, relay, relay_inspected};
 use crate::proto::{self, Goodbye, Server, ServerAction, ServerLimits, ServerOptions, ServerTls};
 use crate::upstream::Upstreams;
 use crate::usage::Ledger;
 use error::SessionError;
+use front::{Guest, Misfits};
 use login::{Established, Login};
 use overlap::Overlap;
 use strangers::Strangers;
 
-pub use options::{ListenerOptions, ListenerTls, Options};
+pub use options::{FrontEnds, ListenerOptions, ListenerTls, Options};
 
 /// One read from a client before login; lines are short.
 const READ_BYTES: usize = 4096;
@@ -52,8 +56,10 @@ pub struct Sessions {
     upstreams: Arc<Upstreams>,
     audit: Audit,
     ledger: Ledger,
+    enrolment: Option<Enrolment>,
     next: AtomicU64,
     strangers: Strangers,
+    misfits: Misfits,
     overlap: Overlap,
     drain: CancellationToken,
     kill: CancellationToken,
@@ -66,6 +72,8 @@ pub struct Listener {
     pub options: ListenerOptions,
     /// What it shows in TLS; there unless its TLS is [`ListenerTls::None`].
     pub tls: Option<Arc<ServerConfig>>,
+    /// How it speaks TLS with those that know none of today's versions; there if the options name networks for it.
+    pub legacy_tls: Option<LegacyTls>,
     /// The profiles of its upstreams.
     pub profiles: Vec<Arc<Profile>>,
 }
@@ -91,8 +99,10 @@ impl Sessions {
             upstreams,
             audit,
             ledger: Ledger::default(),
+            enrolment: None,
             next: AtomicU64::new(1),
             strangers,
+            misfits: Misfits::new(),
             overlap: Overlap::new(),
             drain,
             kill,
@@ -106,32 +116,22 @@ impl Sessions {
         self
     }
 
+    /// The same, where clients make themselves known in the windows that listeners have for that. Without, none does.
+    #[must_use]
+    pub fn enrolling(mut self, enrolment: Enrolment) -> Self {
+        self.enrolment = Some(enrolment);
+        self
+    }
+
     /// Serves one connection until it is closed.
-    pub async fn serve(&self, listener: &Listener, socket: TcpStream, peer: SocketAddr) {
+    pub async fn serve(&self, listener: &Listener, mut socket: TcpStream, peer: SocketAddr) {
         let session = self.next.fetch_add(1, Ordering::Relaxed);
-        let address = peer.ip().to_canonical();
-        let span = tracing::info_span!("session", id = session, listener = listener.options.name, peer = %address);
-        let allow = &listener.options.allow;
-        if !allow.is_empty() && !allow.iter().any(|network| network.contains(&address)) {
-            span.in_scope(|| tracing::debug!("not from an allowed network"));
-            return;
-        }
-        let Some(stranger) = self.strangers.admit(address) else {
-            // Silently: words would cost a TLS handshake each.
-            return span.in_scope(|| tracing::debug!("its address has too many sessions that have not logged in"));
-        };
-        let origin = Origin {
-            session,
-            listener: listener.options.name.as_str().into(),
-            protocol: listener.options.protocol,
-            peer: address,
-            tls: listener.options.tls == ListenerTls::Implicit,
-        };
+        let Some(guest) = Box::pin(self.welcome(listener, session, &mut socket, peer)).await else { return };
+        let peer = guest.origin.peer;
+        let span = tracing::info_span!("session", id = session, listener = listener.options.name, %peer);
         async {
             // Boxed: what a dialogue needs is given back before the relay begins, which may last for days.
-            let logged_in = Box::pin(self.log_in(listener, Stream::Plain(socket), origin)).await;
-            drop(stranger);
-            match logged_in {
+            match Box::pin(self.log_in(listener, Stream::Plain(socket), guest)).await {
                 Ok(Some(established)) => self.relay(established).await,
                 Ok(None) => {}
                 // A stranger can cause any of these at will.
@@ -147,13 +147,14 @@ impl Sessions {
         &self,
         listener: &Listener,
         mut stream: Stream,
-        mut origin: Origin,
+        mut guest: Guest,
     ) -> Result<Option<Established>, SessionError> {
         let mut deadline = Instant::now() + self.options.login_timeout;
-        if let (ListenerTls::Implicit, Some(config)) = (listener.options.tls, &listener.tls) {
-            stream = self.accept_tls(stream, config).await?;
+        if listener.options.tls == ListenerTls::Implicit {
+            stream = self.accept_tls(stream, listener, guest.origin.peer).await?;
+            guest.origin.tls_version = stream.tls_version();
         }
-        let mut dialogue = proto::server(listener.options.protocol, self.dialogue_options(listener, &origin));
+        let mut dialogue = proto::server(listener.options.protocol, self.dialogue_options(listener, &guest));
         let mut buffer = Zeroizing::new(vec![0; READ_BYTES]);
         let mut accepted = None;
         let mut said_goodbye = false;
@@ -186,24 +187,34 @@ impl Sessions {
                 ServerAction::Send(bytes) => {
                     let sent = self.send(&mut stream, bytes.as_bytes(), state).await;
                     if let (Err(error), Some(login)) = (&sent, &accepted) {
-                        self.record_end(&origin, login, error.to_string(), (0, 0), Instant::now());
+                        self.record_end(&guest.origin, login, error.to_string(), (0, 0), Instant::now());
                     }
                     sent?;
                 }
                 ServerAction::StartTls => {
-                    let Some(config) = &listener.tls else { return Err(SessionError::NoTlsHere) };
-                    stream = self.accept_tls(stream, config).await?;
-                    origin.tls = true;
+                    stream = self.accept_tls(stream, listener, guest.origin.peer).await?;
+                    (guest.origin.tls, guest.origin.tls_version) = (true, stream.tls_version());
                     dialogue.tls_started();
                 }
                 ServerAction::Authenticate(attempt) => {
                     let began = Instant::now();
-                    accepted = self.answer(dialogue.as_mut(), &attempt, &origin, listener).await;
+                    accepted =
+                        self.answer(dialogue.as_mut(), self.authenticate(&attempt, &guest.origin, listener)).await;
                     deadline += began.elapsed(); // the time we took is not the client's
                 }
+                ServerAction::Recognise => {
+                    let (began, certificate) = (Instant::now(), guest.certificate(&stream));
+                    let deciding = self.recognise(certificate.as_ref(), &guest.origin, listener);
+                    accepted = self.answer(dialogue.as_mut(), deciding).await;
+                    deadline += began.elapsed();
+                }
+                ServerAction::ChangePeer(said) => match self.change_peer(listener, &mut guest, said) {
+                    Ok(plaintext_login) => dialogue.peer_changed(plaintext_login),
+                    Err(refusal) => dialogue.refuse(refusal),
+                },
                 ServerAction::Relay { early } => {
                     let login = accepted.ok_or(SessionError::RelayWithoutLogin)?;
-                    return Ok(Some(Established { origin, stream, early, login }));
+                    return Ok(Some(Established { origin: guest.origin, stream, early, login }));
                 }
                 ServerAction::Close => {
                     linger(stream).await;
@@ -217,11 +228,9 @@ impl Sessions {
     async fn answer(
         &self,
         dialogue: &mut dyn Server,
-        attempt: &Attempt,
-        origin: &Origin,
-        listener: &Listener,
+        deciding: impl Future<Output = Result<Login, Refusal>>,
     ) -> Option<Login> {
-        match self.kill.run_until_cancelled(self.authenticate(attempt, origin, listener)).await {
+        match self.kill.run_until_cancelled(deciding).await {
             Some(Ok(login)) => {
                 dialogue.accept(&login.ready);
                 return Some(login);
@@ -267,7 +276,7 @@ impl Sessions {
         self.audit.record(origin, &event);
     }
 
-    fn dialogue_options(&self, listener: &Listener, origin: &Origin) -> ServerOptions {
+    fn dialogue_options(&self, listener: &Listener, guest: &Guest) -> ServerOptions {
         let protocol = listener.options.protocol;
         let offers: Vec<_> = listener.profiles.iter().map(|profile| self.upstreams.offers(profile, protocol)).collect();
         ServerOptions {
@@ -277,14 +286,23 @@ impl Sessions {
                 ListenerTls::StartTls => ServerTls::Offered,
                 ListenerTls::None => ServerTls::Absent,
             },
-            plaintext_login: listener.options.plaintext_networks.iter().any(|net| net.contains(&origin.peer)),
+            plaintext_login: guest.may_log_in_plainly(listener),
+            takes_xclient: guest.is_front_end(),
+            recognises: !listener.options.entrance.recognitions.is_empty(),
             keywords: proto::shared_keywords(protocol, &offers),
             limits: ServerLimits::default(),
         }
     }
 
-    async fn accept_tls(&self, stream: Stream, config: &Arc<ServerConfig>) -> Result<Stream, SessionError> {
-        let handshake = stream.accept_tls(Arc::clone(config));
+    async fn accept_tls(&self, stream: Stream, listener: &Listener, peer: IpAddr) -> Result<Stream, SessionError> {
+        let Some(config) = &listener.tls else { return Err(SessionError::NoTlsHere) };
+        let may_be_old = listener.options.legacy_tls_networks.iter().any(|network| network.contains(&peer));
+        let handshake = async {
+            match &listener.legacy_tls {
+                Some(legacy) if may_be_old => stream.accept_legacy_tls(legacy).await,
+                _ => stream.accept_tls(Arc::clone(config)).await,
+            }
+        };
         match timeout(self.options.tls_handshake_timeout, handshake).await {
             Ok(Ok(stream)) => {
                 tracing::debug!(tls = stream.tls_description(), "TLS is on");
