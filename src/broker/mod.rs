@@ -4,12 +4,14 @@
 //! - [`Broker::decide`]: an [`Attempt`] in, a [`Lease`] or a [`Reason`] out. [`Proven`]: who has proven itself by it.
 //!   [`Broker::recognise`]: the same for a device that cannot log in.
 //! - [`Directory`]: the records of clients and accounts, typed.
+//! - [`Standing`]: whether a session that was let in may go on.
 //! - [`client_secret`]: how secrets for clients are made and checked.
 
 mod authority;
 pub mod client_secret;
 mod delegation;
 mod directory;
+mod headcount;
 mod keyring;
 mod lease;
 mod login_form;
@@ -20,6 +22,7 @@ mod proven;
 mod reason;
 mod recognise;
 mod refresh_tokens;
+mod standing;
 mod terms;
 mod throttle;
 mod trial;
@@ -43,18 +46,21 @@ use crate::model::{
 use crate::net::Https;
 use client_secret::Prover;
 use delegation::{ActsAs, acts_as};
+use headcount::Headcount;
 use keyring::{Door, Found, Freshness, Keyring, Search, Spent};
 use login_form::{Asked, Candidate, Candidates};
 use throttle::{Admission, Throttle};
 
 pub use authority::Authorities;
 pub use directory::{Change, Damage, Directory, DirectoryError, Page, Versioned};
+pub use headcount::Seat;
 pub use lease::Lease;
 pub use objection::Objection;
 pub use options::Options;
 pub use proven::Proven;
 pub use reason::Reason;
 pub use refresh_tokens::KeptTokens;
+pub use standing::{Standing, Withdrawal};
 pub use terms::Terms;
 pub use trial::{account_of_domain, is_of_domain};
 pub use unproven::{Unproven, Way};
@@ -86,6 +92,7 @@ pub struct Broker {
     upstreams: BTreeMap<String, Arc<Profile>>,
     throttle: Throttle,
     prover: Prover,
+    headcount: Headcount,
     audit: Audit,
 }
 
@@ -99,7 +106,8 @@ impl Broker {
         options: Options,
     ) -> Self {
         let (keyring, throttle) = (Keyring::new(directory, tokens), Throttle::new(options));
-        Self { keyring, upstreams, throttle, prover: Prover::default(), audit }
+        let (prover, headcount) = (Prover::default(), Headcount::default());
+        Self { keyring, upstreams, throttle, prover, headcount, audit }
     }
 
     /// Decides about an attempt. `entrance` is where it came in. One audit event is written either way, but for attempts beyond
@@ -139,6 +147,7 @@ impl Broker {
                 Some(reason) => Err(reason),
             };
         }
+        let decision = decision.and_then(|lease| self.seated(lease));
         let refusal = decision.as_ref().err().map(Reason::refusal);
         if refusal == Some(Refusal::WrongCredentials) {
             self.throttle.failed(origin.peer, counted_by, began.into_std());
@@ -148,6 +157,27 @@ impl Broker {
         }
         self.record(attempt, origin, proven.as_ref(), &decision);
         decision
+    }
+
+    /// Counts a session in, if its client may have one more.
+    fn seated(&self, lease: Lease) -> Result<Lease, Reason> {
+        if !lease.terms().is_client {
+            return Ok(lease);
+        }
+        let max = lease.terms().sessions_max;
+        match self.headcount.seat(lease.login(), max) {
+            Some(seat) => Ok(lease.seated(seat)),
+            None => Err(Reason::TooManySessions { max: max.unwrap_or_default() }),
+        }
+    }
+
+    /// The client of that login name as the store says it is now, to see which of its sessions may go on.
+    ///
+    /// # Errors
+    /// If the store does not answer, or the record cannot be read. Neither says anything about the client.
+    pub async fn standing(&self, login: &str) -> Result<Standing, DirectoryError> {
+        let found = self.keyring.directory().certain_client(login).await?;
+        Ok(Standing::new(found.map(|found| found.record)))
     }
 
     /// The upstream of that name.
@@ -250,6 +280,7 @@ impl Broker {
         proven: &mut Option<Proven>,
     ) -> Result<Lease, Reason> {
         let (client, secret, asked) = self.prove(attempt, candidates, proven).await?;
+        policy::check_time(&client, Timestamp::now())?;
         policy::check(&client, origin)?;
         let ActsAs { account: name, delegation } = acts_as(&client, &asked, origin.peer, Timestamp::now())?;
         let terms = Terms::of(&client, Some(&secret), delegation);

@@ -7,10 +7,11 @@ use crate::broker::{Lease, Objection, Reason};
 use crate::model::{Attempt, DeviceCertificate, Refusal, Slot};
 use crate::net::Stream;
 use crate::proto::UpstreamReady;
-use crate::upstream::{Cause, LoggedIn, Place, UpstreamError};
+use crate::upstream::{Cause, LoggedIn, Places, UpstreamError};
 use crate::usage::{Entered, Use};
 use tokio::time::Instant;
 
+use super::live::Alive;
 use super::watched::Watched;
 use super::{Listener, Sessions};
 
@@ -28,10 +29,11 @@ pub(super) struct Login {
     pub(super) account: String,
     pub(super) stream: Stream,
     pub(super) ready: UpstreamReady,
+    pub(super) alive: Alive,
     /// The look at what is submitted, where there is one.
     pub(super) watched: Option<Box<Watched>>,
     /// Held until the session ends.
-    _place: Place,
+    _places: Places,
     /// The same.
     _use: Use,
 }
@@ -79,8 +81,24 @@ impl Sessions {
         self.enter_persistently(lease, origin).await
     }
 
+    /// Logs in upstream, unless what the client was let in by is withdrawn meanwhile.
+    pub(super) async fn enter_persistently(&self, lease: Lease, origin: &Origin) -> Result<Login, Refusal> {
+        let alive = self.live.enter(origin, &lease, &self.kill);
+        let (over, why) = (alive.over().clone(), alive.why());
+        let (login, account) = (lease.login().to_owned(), lease.account().to_owned());
+        if let Some(entered) = over.run_until_cancelled(self.try_to_enter(lease, origin, alive)).await {
+            return entered;
+        }
+        let reason = why.get().map_or_else(|| "the process stopped".to_owned(), ToString::to_string);
+        let reason = format!("{reason}, before the upstream was entered");
+        let (bytes_up, bytes_down, messages, duration_ms) = (0, 0, None, 0);
+        let event = Event::End { login, account, reason, bytes_up, bytes_down, messages, duration_ms };
+        self.audit.record(origin, &event);
+        Err(Refusal::Unavailable)
+    }
+
     /// Logs in upstream, with another credential where the first was refused and there is one.
-    pub(super) async fn enter_persistently(&self, mut lease: Lease, origin: &Origin) -> Result<Login, Refusal> {
+    async fn try_to_enter(&self, mut lease: Lease, origin: &Origin, alive: Alive) -> Result<Login, Refusal> {
         let (mut tries, mut leases) = (0, 1);
         loop {
             if let Some(reason) = lease.fell_back().filter(|_| lease.slot() == Slot::Current) {
@@ -94,7 +112,7 @@ impl Sessions {
                 Ok(logged_in) => {
                     self.record_upstream(origin, &lease, None, took);
                     self.overlap.entered(&lease);
-                    return Ok(self.entered(&lease, logged_in));
+                    return Ok(Login::new(&lease, logged_in, alive, self.ledger.entered(entered(&lease))));
                 }
                 Err(error) => error,
             };
@@ -129,8 +147,9 @@ impl Sessions {
     }
 
     /// A login by that lease, which is in use from now on.
-    pub(super) fn entered(&self, lease: &Lease, logged_in: LoggedIn) -> Login {
-        Login::new(lease, logged_in, self.ledger.entered(entered(lease)))
+    pub(super) fn entered(&self, lease: &Lease, logged_in: LoggedIn, origin: &Origin) -> Login {
+        let alive = self.live.enter(origin, lease, &self.kill);
+        Login::new(lease, logged_in, alive, self.ledger.entered(entered(lease)))
     }
 
     pub(super) fn record_upstream(
@@ -162,11 +181,11 @@ impl Sessions {
 }
 
 impl Login {
-    fn new(lease: &Lease, logged_in: LoggedIn, in_use: Use) -> Self {
+    fn new(lease: &Lease, logged_in: LoggedIn, alive: Alive, in_use: Use) -> Self {
         let watched = Watched::of(lease, &logged_in);
-        let LoggedIn { stream, ready, place, pacer: _ } = logged_in;
+        let LoggedIn { stream, ready, places, pacer: _ } = logged_in;
         let (login, account) = (lease.login().to_owned(), lease.account().to_owned());
-        Self { login, account, stream, ready, watched, _place: place, _use: in_use }
+        Self { login, account, stream, ready, watched, alive, _places: places, _use: in_use }
     }
 }
 

@@ -2,14 +2,17 @@
 //! store and no kind of credential.
 //!
 //! - [`Sessions::serve`]: the whole life of one connection, top down.
+//! - [`Sessions::doubt`], [`Sessions::keep_true`]: sessions end when what they were let in by is gone.
 
 mod enrol;
 mod error;
 mod front;
+mod live;
 mod login;
 mod options;
 mod overlap;
 mod strangers;
+mod truth;
 mod watched;
 
 use std::net::{IpAddr, SocketAddr};
@@ -35,10 +38,12 @@ use crate::upstream::Upstreams;
 use crate::usage::Ledger;
 use error::SessionError;
 use front::{Guest, Misfits};
+use live::Live;
 use login::{Established, Login};
 use overlap::Overlap;
 use strangers::Strangers;
 
+pub use live::LiveSession;
 pub use options::{FrontEnds, ListenerOptions, ListenerTls, Options};
 
 /// One read from a client before login; lines are short.
@@ -59,6 +64,7 @@ pub struct Sessions {
     enrolment: Option<Enrolment>,
     next: AtomicU64,
     strangers: Strangers,
+    live: Arc<Live>,
     misfits: Misfits,
     overlap: Overlap,
     drain: CancellationToken,
@@ -102,6 +108,7 @@ impl Sessions {
             enrolment: None,
             next: AtomicU64::new(1),
             strangers,
+            live: Live::new(),
             misfits: Misfits::new(),
             overlap: Overlap::new(),
             drain,
@@ -114,6 +121,11 @@ impl Sessions {
     pub fn counted_in(mut self, ledger: Ledger) -> Self {
         self.ledger = ledger;
         self
+    }
+
+    /// The sessions that were let in and are not over.
+    pub fn live(&self) -> Vec<LiveSession> {
+        self.live.all()
     }
 
     /// The same, where clients make themselves known in the windows that listeners have for that. Without, none does.
@@ -248,13 +260,14 @@ impl Sessions {
         tracing::debug!(login = login.login, account = login.account, "logged in");
         let options = RelayOptions { idle_timeout: self.options.idle_timeout };
         let early_down = std::mem::take(&mut login.ready.early);
-        let (client, upstream, stop) = (&mut stream, &mut login.stream, &self.kill);
+        let (client, upstream, stop) = (&mut stream, &mut login.stream, login.alive.over());
         let relayed = match login.watched.as_deref_mut() {
             None => relay(client, upstream, early, early_down, options, stop).await,
             Some(watched) => relay_inspected(client, upstream, early, early_down, options, stop, watched).await,
         };
         let Relayed { bytes_up, bytes_down, end, last_words } = relayed;
-        let reason = error::describe(&end);
+        let (reason, cause) = error::describe(&end, login.alive.withdrawn());
+        live::count_end(cause);
         tracing::debug!(reason, up = bytes_up, down = bytes_down, "the relay ended");
         self.record_end(&origin, &login, reason, (bytes_up, bytes_down), began);
         drop(login);

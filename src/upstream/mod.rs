@@ -8,6 +8,7 @@
 //! **Invariant:** a credential goes only to the host in the account's profile, under TLS verified for that name.
 
 mod breaker;
+mod classes;
 mod classify;
 mod converse;
 mod error;
@@ -30,15 +31,15 @@ use crate::model::{CredentialKind, Endpoint, Mechanism, Profile, Protocol, Upstr
 use crate::net::{Stream, dial};
 use crate::proto::{self, ClientLimits, ClientOptions, Goal, UpstreamReady};
 use breaker::{Breaker, Open};
+use classes::Passages;
 use classify::Verdict;
-use gate::Gates;
 use pace::Paces;
 
+pub use classes::Places;
 pub use classify::Cause;
 pub use error::UpstreamError;
-pub use gate::Place;
 pub use mailbox::Mailbox;
-pub use options::Options;
+pub use options::{ClassOptions, Options};
 pub use pace::{Pacer, Turn};
 
 /// All upstreams: how to reach them, and what is known of them.
@@ -46,7 +47,7 @@ pub use pace::{Pacer, Turn};
 pub struct Upstreams {
     options: Options,
     tls: Arc<ClientConfig>,
-    gates: Gates,
+    passages: Passages,
     paces: Paces,
     breaker: Breaker,
     offers: DashMap<(String, Protocol), Vec<String>>,
@@ -59,8 +60,8 @@ pub struct LoggedIn {
     pub stream: Stream,
     /// What the dialogue learnt.
     pub ready: UpstreamReady,
-    /// The session's place at its mailbox's gate, given back when dropped.
-    pub place: Place,
+    /// The session's places at the gates of its mailbox and its class, given back when dropped.
+    pub places: Places,
     /// How fast it may send, where that is bounded.
     pub pacer: Option<Pacer>,
 }
@@ -68,7 +69,8 @@ pub struct LoggedIn {
 impl Upstreams {
     /// Upstreams are verified by `tls`.
     pub fn new(tls: Arc<ClientConfig>, options: Options) -> Self {
-        Self { options, tls, gates: Gates::default(), paces: Paces::default(), breaker: Breaker::default(), offers: DashMap::new() }
+        let (passages, paces, breaker) = (Passages::default(), Paces::default(), Breaker::default());
+        Self { options, tls, passages, paces, breaker, offers: DashMap::new() }
     }
 
     /// Logs in with the lease's credential.
@@ -79,15 +81,11 @@ impl Upstreams {
         let started = Instant::now();
         let attempt = Attempt::of(lease, started);
         let endpoint = lease.endpoint();
-        let identity = &lease.credentials().identity;
-        let gate = self.gates.enter(lease.upstream(), identity, lease.protocol(), endpoint.sessions_max);
         let pacer = self.pacer(lease);
         // Where those within may be waiting for their turns, a place is as long in coming.
-        let patience = self.options.gate_timeout.max(pacer.as_ref().map_or(Duration::ZERO, |_| self.options.pace_timeout));
-        let place = tokio::time::timeout(patience, gate).await.map_err(|_| {
-            let detail = format!("all {} places of the mailbox stayed taken", endpoint.sessions_max);
-            attempt.failed("gate", Cause::Unavailable.into(), detail)
-        })?;
+        let patience = pacer.as_ref().map_or(Duration::ZERO, |_| self.options.pace_timeout);
+        let until = started + self.options.gate_timeout.max(patience);
+        let places = self.passages.enter(lease, &attempt, &self.options, until).await?;
         let trial = match lease.is_on_trial() {
             true => None,
             false => {
@@ -109,7 +107,7 @@ impl Upstreams {
             (_, None) => {}
         }
         let (stream, ready) = reached?;
-        Ok(LoggedIn { stream, ready, place, pacer })
+        Ok(LoggedIn { stream, ready, places, pacer })
     }
 
     /// How fast a session may send: only submission counts messages.
@@ -117,11 +115,12 @@ impl Upstreams {
         if lease.protocol() != Protocol::Submission {
             return None;
         }
-        let Options { pace_window, pace_timeout, class_paces, .. } = &self.options;
+        let Options { pace_window, pace_timeout, .. } = &self.options;
         let class = lease.terms().class.as_deref();
-        let class = class.and_then(|class| Some((class, *class_paces.get(class)?)));
-        let messages = lease.endpoint().messages_per_minute;
-        self.paces.pacer(lease.upstream(), &lease.credentials().identity, messages, class, (*pace_window, *pace_timeout))
+        let class = class.and_then(|name| Some((name, self.class(name)?.messages_per_minute?)));
+        let mailbox = lease.endpoint().messages_per_minute;
+        let mailbox = mailbox.map(|messages| (lease.upstream(), lease.credentials().identity.as_str(), messages));
+        self.paces.pacer(mailbox, class, *pace_window, *pace_timeout)
     }
 
     /// What an upstream offers before login: as last seen, or else as its profile says.

@@ -22,10 +22,16 @@ const REST_MAX: Duration = Duration::from_secs(60);
 /// At so many mailboxes, and at each multiple, those that sent nothing lately are forgotten.
 const SWEEP_AT: usize = 1024;
 
-/// Upstream, name there, and the class of clients where it is one's own pace.
-type Key = (String, String, Option<String>);
+/// Whose pace it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    /// All sessions of that class.
+    Class(String),
+    /// Upstream and name there: two accounts may be one.
+    Mailbox(String, String),
+}
 
-/// The paces of all mailboxes that sent anything lately.
+/// The paces of all classes and mailboxes that sent anything lately.
 #[derive(Debug, Default)]
 pub(super) struct Paces {
     paces: DashMap<Key, Arc<Pace>>,
@@ -52,7 +58,6 @@ struct Book {
 }
 
 impl Paces {
-    /// The pace of a mailbox, or of a class of clients there.
     fn of(&self, key: Key, messages: u32, window: Duration) -> Arc<Pace> {
         if self.paces.len() % SWEEP_AT == SWEEP_AT - 1 {
             self.paces.retain(|_, pace| Arc::strong_count(pace) > 1 || !pace.is_idle());
@@ -65,24 +70,21 @@ impl Paces {
         Arc::clone(&*self.paces.entry(key).or_insert_with(make))
     }
 
-    /// What a session of that mailbox keeps to; `None` where neither the mailbox nor the class has a pace.
+    /// What a session keeps to: so many messages of a mailbox (upstream, name there), and so many of its class; `None` where
+    /// neither has a pace.
     pub(super) fn pacer(
         &self,
-        upstream: &str,
-        identity: &str,
-        messages: Option<u32>,
+        mailbox: Option<(&str, &str, u32)>,
         class: Option<(&str, u32)>,
-        (window, patience): (Duration, Duration),
+        window: Duration,
+        patience: Duration,
     ) -> Option<Pacer> {
-        let key = |class: Option<&str>| (upstream.to_owned(), normalise(identity), class.map(str::to_owned));
+        let class = class.map(|(name, messages)| self.of(Key::Class(name.to_owned()), messages, window));
+        let mailbox = mailbox.map(|(upstream, identity, messages)| {
+            self.of(Key::Mailbox(upstream.to_owned(), normalise(identity)), messages, window)
+        });
         // That of the class first: a turn of the mailbox is not held while another is waited for.
-        let paces: Vec<_> = [
-            class.map(|(name, messages)| self.of(key(Some(name)), messages, window)),
-            messages.map(|messages| self.of(key(None), messages, window)),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        let paces: Vec<_> = [class, mailbox].into_iter().flatten().collect();
         (!paces.is_empty()).then_some(Pacer { paces, patience })
     }
 }
@@ -216,7 +218,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn pacer(paces: &Paces, messages: u32, patience: Duration) -> Pacer {
-        paces.pacer("lab", "a@x.test", Some(messages), None, (MINUTE, patience)).unwrap()
+        paces.pacer(Some(("lab", "a@x.test", messages)), None, MINUTE, patience).unwrap()
     }
 
     async fn send(pacer: &Pacer) {
@@ -298,14 +300,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_class_has_a_pace_of_its_own_within_that_of_the_mailbox() {
         let paces = Paces::default();
-        let of = |class| paces.pacer("lab", "A@x.test", Some(3), class, (MINUTE, Duration::from_secs(1))).unwrap();
+        let mailbox = Some(("lab", "A@x.test", 3));
+        let of = |class| paces.pacer(mailbox, class, MINUTE, Duration::from_secs(1)).unwrap();
         let (slow, other) = (of(Some(("scanners", 1))), of(None));
         send(&slow).await;
         assert!(slow.turn().await.is_none());
         send(&other).await;
         send(&other).await;
         assert!(other.turn().await.is_none());
-        assert!(paces.pacer("lab", "a@x.test", None, None, (MINUTE, MINUTE)).is_none());
+        let same_class = paces.pacer(None, Some(("scanners", 1)), MINUTE, Duration::from_secs(1)).unwrap();
+        assert!(same_class.turn().await.is_none(), "whatever the mailbox");
+        assert!(paces.pacer(None, None, MINUTE, MINUTE).is_none());
     }
 
     #[tokio::test(start_paused = true)]
@@ -313,7 +318,7 @@ mod tests {
         let paces = Paces::default();
         for number in 0..SWEEP_AT * 2 {
             let name = format!("{number}@x.test");
-            send(&paces.pacer("lab", &name, Some(1), None, (MINUTE, MINUTE)).unwrap()).await;
+            send(&paces.pacer(Some(("lab", &name, 1)), None, MINUTE, MINUTE).unwrap()).await;
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         assert!(paces.paces.len() <= SWEEP_AT, "{}", paces.paces.len());
