@@ -89,10 +89,11 @@ impl Upstreams {
         let trial = match lease.is_on_trial() {
             true => None,
             false => {
-                let trial = tokio::time::timeout(self.options.gate_timeout, self.breaker.enter(lease)).await.map_err(|_| {
-                    let detail = "other logins with this credential are still under way".to_owned();
-                    attempt.failed(error::NOT_TRIED, Cause::Unavailable.into(), detail)
-                })?;
+                let trial =
+                    tokio::time::timeout(self.options.gate_timeout, self.breaker.enter(lease)).await.map_err(|_| {
+                        let detail = "other logins with this credential are still under way".to_owned();
+                        attempt.failed(error::NOT_TRIED, Cause::Unavailable.into(), detail)
+                    })?;
                 Some(trial.map_err(|open| attempt.not_tried(open))?)
             }
         };

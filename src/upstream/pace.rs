@@ -97,7 +97,8 @@ impl Pace {
     fn is_idle(&self) -> bool {
         let now = Instant::now();
         let book = self.book();
-        book.answered.back().is_none_or(|&at| at + self.window <= now) && book.rests_until.is_none_or(|until| until <= now)
+        book.answered.back().is_none_or(|&at| at + self.window <= now)
+            && book.rests_until.is_none_or(|until| until <= now)
     }
 
     /// Waits in the line, and then for the turn.

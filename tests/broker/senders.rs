@@ -131,7 +131,11 @@ async fn an_upstream_that_says_goodbye_or_hangs_up_in_between_is_followed() {
     let ends = [
         ("goodbye", vec![Say("250 ok\r\n421 4.4.2 going\r\n")], "250 ok\r\n421 4.4.2 going\r\n"),
         ("half", vec![Say("250 o")], "250 o"),
-        ("unasked", vec![Say("250 ok\r\n250 more\r\n"), Hear("never")], "250 ok\r\n250 more\r\n421 4.3.0 The upstream's replies cannot be followed\r\n"),
+        (
+            "unasked",
+            vec![Say("250 ok\r\n250 more\r\n"), Hear("never")],
+            "250 ok\r\n250 more\r\n421 4.3.0 The upstream's replies cannot be followed\r\n",
+        ),
     ];
     for (name, steps, expected) in ends {
         let script: Vec<_> = log_in.iter().cloned().chain(steps).collect();

@@ -60,6 +60,11 @@ impl Locum {
         self.lab.scratch.path("locum/locum.toml")
     }
 
+    /// What an operator types meanwhile, behind `locum`.
+    pub(crate) fn operate(&self, arguments: &[&str]) {
+        child::run_well(locum().args(arguments).arg("--config").arg(self.config()), b"");
+    }
+
     /// Everything that Locum printed so far, on both its outputs.
     pub(crate) fn output(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.lab.scratch.path("locum.out")).unwrap()).into_owned()

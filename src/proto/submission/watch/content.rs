@@ -17,9 +17,13 @@ pub(super) enum Found {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// At the beginning of a line, and whether CRLF stands before it.
-    Start { clean: bool },
+    Start {
+        clean: bool,
+    },
     /// Behind a dot there, which is held back.
-    Dot { clean: bool },
+    Dot {
+        clean: bool,
+    },
     /// Behind a dot and a CR there, both held back.
     DotCr,
     /// Behind a CR elsewhere.

@@ -100,10 +100,15 @@ enum State {
     /// Held until all is answered.
     Held,
     /// MAIL, so many bytes long, waits for its turn.
-    Turn { length: usize },
+    Turn {
+        length: usize,
+    },
     Content(Content),
     /// So many octets of a chunk, and whether they go on.
-    Chunk { left: u64, goes_on: bool },
+    Chunk {
+        left: u64,
+        goes_on: bool,
+    },
     Over,
 }
 
@@ -113,9 +118,13 @@ enum Expected {
     Mail,
     Recipient,
     /// Whether the line ended in CRLF.
-    Data { clean: bool },
+    Data {
+        clean: bool,
+    },
     Message,
-    Chunk { last: bool },
+    Chunk {
+        last: bool,
+    },
     /// RSET, EHLO and HELO end a transaction (RFC 5321 section 4.1.4).
     Reset,
     Other,
@@ -460,7 +469,11 @@ impl Watch {
                 self.has_recipient = false;
                 self.notices.push_back(Notice::Reset);
             }
-            Expected::Data { .. } | Expected::Chunk { .. } | Expected::Reset | Expected::Other | Expected::Answer(_) => {}
+            Expected::Data { .. }
+            | Expected::Chunk { .. }
+            | Expected::Reset
+            | Expected::Other
+            | Expected::Answer(_) => {}
         }
         self.give_answers();
     }

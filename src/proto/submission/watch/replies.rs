@@ -82,8 +82,13 @@ mod tests {
 
     #[test]
     fn lines_of_replies() {
-        assert_eq!(read(b"250-a\r\n250 b\r\n354\r\n250 \n25"), Ok(vec![(250, false), (250, true), (354, true), (250, true)]));
-        for wrong in [b"* OK\r\n".as_slice(), b"\r\n", b"2500 x\r\n", b"150 x\r\n", b"250-a\r\n354 b\r\n", &[b'2'; 5000]] {
+        assert_eq!(
+            read(b"250-a\r\n250 b\r\n354\r\n250 \n25"),
+            Ok(vec![(250, false), (250, true), (354, true), (250, true)])
+        );
+        for wrong in
+            [b"* OK\r\n".as_slice(), b"\r\n", b"2500 x\r\n", b"150 x\r\n", b"250-a\r\n354 b\r\n", &[b'2'; 5000]]
+        {
             assert_eq!(read(wrong), Err(Unreadable), "{wrong:?}");
         }
     }

@@ -102,7 +102,8 @@ fn unquote(text: &str) -> Option<(String, &str)> {
 
 /// Atoms and dots, in any order: devices have both at the ends. With SMTPUTF8 (RFC 6531) all beyond ASCII is one too.
 fn is_dot_string(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || ".!#$%&'*+-/=?^_`{|}~".contains(c) || is_beyond_ascii(c))
+    !text.is_empty()
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || ".!#$%&'*+-/=?^_`{|}~".contains(c) || is_beyond_ascii(c))
 }
 
 fn is_domain(text: &str) -> bool {

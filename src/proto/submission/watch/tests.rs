@@ -76,7 +76,8 @@ fn refused(words: &str) -> String {
 fn a_message_goes_on_and_is_counted_where_the_upstream_took_it() {
     let mut pair = Pair::pinned();
     for (reply, messages) in [("250 2.0.0 taken\r\n", 1), ("554 5.6.0 no\r\n", 1), ("250-a\r\n250 b\r\n", 2)] {
-        pair.client(&format!("{MAIL}RCPT TO:<a@b>\r\nDATA\r\n")).expect(&format!("{MAIL}RCPT TO:<a@b>\r\nDATA\r\n"), "");
+        pair.client(&format!("{MAIL}RCPT TO:<a@b>\r\nDATA\r\n"))
+            .expect(&format!("{MAIL}RCPT TO:<a@b>\r\nDATA\r\n"), "");
         pair.upstream("250 ok\r\n250 ok\r\n354 go\r\n").took();
         pair.client("Subject: x\r\n\r\nMAIL FROM:<boss@contoso.com>\r\n..\r\nQUIT\r\n.\r\n");
         pair.expect("Subject: x\r\n\r\nMAIL FROM:<boss@contoso.com>\r\n..\r\nQUIT\r\n.\r\n", "");
@@ -115,7 +116,10 @@ fn a_sender_outside_the_policy_is_answered_in_its_place_and_never_goes_on() {
         pair.client(&format!("{line}\r\n"));
         let (up, down) = pair.took();
         assert!(up.is_empty(), "{line:?} {up:?}");
-        assert!(["550 5.7.1 ", "501 5.1.7 ", "500 5.5.2 "].iter().any(|code| down.starts_with(code)), "{line:?} {down:?}");
+        assert!(
+            ["550 5.7.1 ", "501 5.1.7 ", "500 5.5.2 "].iter().any(|code| down.starts_with(code)),
+            "{line:?} {down:?}"
+        );
         assert_eq!(down.lines().count(), 1);
     }
 }
@@ -155,7 +159,8 @@ fn nothing_goes_on_behind_data_before_it_is_answered() {
     pair.client("DATA\r\nMAIL FROM:<boss@contoso.com>\r\n.\r\n").expect("DATA\r\n", "");
     // Not taken for a message: then these are commands.
     let unknown = refused(UNKNOWN);
-    pair.upstream("503 no recipient\r\n").expect("", &format!("503 no recipient\r\n{}{unknown}", refused(NOT_PERMITTED)));
+    pair.upstream("503 no recipient\r\n")
+        .expect("", &format!("503 no recipient\r\n{}{unknown}", refused(NOT_PERMITTED)));
 }
 
 #[test]
@@ -236,7 +241,12 @@ fn a_paced_message_waits_for_its_turn_and_replies_go_on_meanwhile() {
 
 #[test]
 fn what_cannot_be_followed_ends_the_session() {
-    for (said, reply) in [("", "250 unasked\r\n"), ("NOOP\r\n", "354 go\r\n"), ("NOOP\r\n", "hello\r\n"), ("NOOP\r\n", "250-a\r\n354 b\r\n")] {
+    for (said, reply) in [
+        ("", "250 unasked\r\n"),
+        ("NOOP\r\n", "354 go\r\n"),
+        ("NOOP\r\n", "hello\r\n"),
+        ("NOOP\r\n", "250-a\r\n354 b\r\n"),
+    ] {
         let mut pair = Pair::pinned();
         pair.client(said).upstream(reply);
         assert!(pair.took().1.ends_with("421 4.3.0 The upstream's replies cannot be followed\r\n"), "{reply}");
@@ -288,7 +298,12 @@ fn an_end_of_the_client_waits_for_what_is_held() {
 
 /// One command or text of a session with allowed senders, and what an upstream says to it at its end.
 fn element() -> impl Strategy<Value = (String, String)> {
-    let reply = prop_oneof![Just("250 ok\r\n"), Just("250-a\r\n250 b\r\n"), Just("550 5.1.1 no\r\n"), Just("451 4.0.0 later\r\n")];
+    let reply = prop_oneof![
+        Just("250 ok\r\n"),
+        Just("250-a\r\n250 b\r\n"),
+        Just("550 5.1.1 no\r\n"),
+        Just("451 4.0.0 later\r\n")
+    ];
     let command = prop_oneof![
         Just("NOOP\r\n".to_owned()),
         Just("RSET\n".to_owned()),
@@ -302,7 +317,10 @@ fn element() -> impl Strategy<Value = (String, String)> {
     let message = (text, reply.clone()).prop_map(|(text, reply)| {
         let text = if text.is_empty() || text.ends_with("\r\n") { text } else { format!("{text}\r\n") };
         // A dot that would be alone is stuffed.
-        let lines: String = text.split_inclusive("\r\n").map(|line| if line.starts_with('.') { format!(".{line}") } else { line.to_owned() }).collect();
+        let lines: String = text
+            .split_inclusive("\r\n")
+            .map(|line| if line.starts_with('.') { format!(".{line}") } else { line.to_owned() })
+            .collect();
         (format!("{MAIL}RCPT TO:<a@b>\r\nDATA\r\n{lines}.\r\n"), format!("250 ok\r\n250 ok\r\n354 go\r\n{reply}"))
     });
     let chunk = ("[a-z\r\n.]{0,40}", reply.clone()).prop_map(|(text, reply)| {
