@@ -21,12 +21,14 @@ mod oauth2;
 mod offers;
 mod overlap;
 mod overlap_by_token;
+mod pace;
 mod pipelining;
 mod probe;
 mod provider_refusals;
 mod refusals;
 mod renewal;
 mod rotation_by_token;
+mod senders;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "a part of it is for nodes at a store elsewhere")]
 mod support;

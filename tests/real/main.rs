@@ -21,6 +21,7 @@ mod programs;
 mod rotation;
 mod scenarios;
 mod scratch;
+mod senders;
 mod tokens;
 
 use std::fs;
