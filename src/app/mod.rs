@@ -23,7 +23,7 @@ use crate::broker::{self, Broker, Directory, client_secret};
 use crate::config::Config;
 use crate::credential::oauth2::Tokens;
 use crate::model::{Profile, Protocol};
-use crate::net::{self, HttpOptions, Https, accept_loop, tls};
+use crate::net::{self, HttpOptions, Https, LegacyTls, accept_loop, tls};
 use crate::rotation::{Rotation, UsageWriter};
 use crate::session::{Listener, ListenerTls, Sessions};
 use crate::store::{self, Health, OpenError, Upkeep};
@@ -307,9 +307,20 @@ fn bind_all(config: &Config, problems: &mut Vec<String>) -> Vec<(Arc<Listener>, 
                 .as_ref()
                 .map(|config| tls::with_application_protocol(config, application_protocol(options.protocol))),
         };
+        let legacy_tls = (!options.legacy_tls_networks.is_empty())
+            .then(|| note(problems, LegacyTls::open(&config.tls, application_protocol(options.protocol))))
+            .flatten();
+        if legacy_tls.is_some() {
+            let (listener, networks) = (&options.name, &options.legacy_tls_networks);
+            tracing::warn!(
+                listener,
+                ?networks,
+                "clients from these networks may use TLS 1.0 and 1.1, which are broken"
+            );
+        }
         let profiles =
             options.entrance.upstreams.iter().filter_map(|name| config.upstreams.get(name).cloned()).collect();
-        listeners.push((Arc::new(Listener { options: options.clone(), tls, profiles }), sockets));
+        listeners.push((Arc::new(Listener { options: options.clone(), tls, legacy_tls, profiles }), sockets));
     }
     listeners
 }

@@ -7,9 +7,11 @@
 
 mod authority;
 pub mod client_secret;
+mod delegation;
 mod directory;
 mod keyring;
 mod lease;
+mod login_form;
 mod objection;
 mod options;
 mod policy;
@@ -24,6 +26,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
@@ -31,10 +34,14 @@ use crate::audit::{self, Audit, Event, Origin};
 use crate::credential::oauth2::{TokenOptions, Tokens};
 use crate::credential::{Issued, Ready};
 use crate::model::{
-    Account, Attempt, Client, ClientSecret, CredentialKind, Entrance, Preference, Profile, Protocol, Slot,
+    Account, Attempt, Client, ClientSecret, CredentialKind, Entrance, Preference, Profile, Protocol, Refusal, Slot,
+    normalise,
 };
 use crate::net::Https;
+use client_secret::Prover;
+use delegation::{ActsAs, acts_as};
 use keyring::{Door, Found, Freshness, Keyring, Search, Spent};
+use login_form::{Asked, Candidate, Candidates};
 use throttle::{Admission, Throttle};
 
 pub use authority::Authorities;
@@ -53,8 +60,9 @@ pub fn tokens(directory: Directory, https: Https, options: TokenOptions) -> Toke
     Tokens::new(Arc::new(Authorities::new(https)), Arc::new(KeptTokens::new(directory)), options)
 }
 
-/// A wrong secret and an unknown login are both answered this long after they came: how long the store and the hash took
-/// cannot be read from it. It also slows guessing; a person who mistyped does not notice.
+/// A wrong secret and an unknown login are both answered this long after they came, and so is everything that a proven client
+/// may not do: how long the store and the hash took, and whether there is an account of the name that it asked for, cannot be
+/// read from it. It also slows guessing; a person who mistyped does not notice.
 const REFUSAL_TIME: Duration = Duration::from_millis(250);
 
 /// What an operator logs in with.
@@ -73,6 +81,7 @@ pub struct Broker {
     keyring: Keyring,
     upstreams: BTreeMap<String, Arc<Profile>>,
     throttle: Throttle,
+    prover: Prover,
     audit: Audit,
 }
 
@@ -85,15 +94,17 @@ impl Broker {
         audit: Audit,
         options: Options,
     ) -> Self {
-        Self { keyring: Keyring::new(directory, tokens), upstreams, throttle: Throttle::new(options), audit }
+        let (keyring, throttle) = (Keyring::new(directory, tokens), Throttle::new(options));
+        Self { keyring, upstreams, throttle, prover: Prover::default(), audit }
     }
 
-    /// Decides about an attempt. `entrance` is where it came in. One audit event is written either way, but for attempts beyond the first that are held back for too many failures.
+    /// Decides about an attempt. `entrance` is where it came in. One audit event is written either way, but for attempts beyond
+    /// the first that are held back for too many failures.
     ///
     /// # Errors
     /// The [`Reason`] why the client is not let in; [`Reason::refusal`] is what it may be told.
     pub async fn decide(&self, attempt: &Attempt, origin: &Origin, entrance: &Entrance) -> Result<Lease, Reason> {
-        self.decide_telling(attempt, origin, entrance, &mut None).await
+        self.decide_telling(attempt, origin, entrance, &mut Proven::default()).await
     }
 
     /// The same, and who has proven itself by it, be it let in or not.
@@ -105,21 +116,26 @@ impl Broker {
         attempt: &Attempt,
         origin: &Origin,
         entrance: &Entrance,
-        proven: &mut Option<Proven>,
+        proven: &mut Proven,
     ) -> Result<Lease, Reason> {
         let began = Instant::now();
-        if let Admission::HoldBack { first } = self.throttle.admit(origin.peer, &attempt.authcid, began.into_std()) {
+        let candidates = Candidates::of(attempt, &entrance.login_forms);
+        let counted_by = candidates.counted_by(attempt);
+        if let Admission::HoldBack { first } = self.throttle.admit(origin.peer, counted_by, began.into_std()) {
             if first {
-                self.record(attempt, origin, None, &Err(Reason::Throttled));
+                self.record(attempt, origin, Proven::default(), &Err(Reason::Throttled));
             }
             return Err(Reason::Throttled);
         }
-        let decision = self.try_decide(attempt, origin, entrance, proven).await;
-        if let Err(Reason::UnknownLogin | Reason::WrongSecret | Reason::SecretExpired { .. }) = &decision {
-            self.throttle.failed(origin.peer, &attempt.authcid, began.into_std());
+        let decision = self.try_decide(attempt, &candidates, origin, entrance, proven).await;
+        let refusal = decision.as_ref().err().map(Reason::refusal);
+        if refusal == Some(Refusal::WrongCredentials) {
+            self.throttle.failed(origin.peer, counted_by, began.into_std());
+        }
+        if matches!(refusal, Some(Refusal::WrongCredentials | Refusal::NotPermitted)) {
             sleep_until(began + REFUSAL_TIME).await;
         }
-        self.record(attempt, origin, proven.as_ref().map(|it| it.secret.clone()), &decision);
+        self.record(attempt, origin, proven.clone(), &decision);
         decision
     }
 
@@ -151,7 +167,8 @@ impl Broker {
     /// # Errors
     /// If the account is gone, or its new credential cannot be used, or the store is out of reach.
     pub async fn renew(&self, refused: &Lease, objection: Objection) -> Result<Option<Lease>, Reason> {
-        let account = self.account(refused.account(), Freshness::Latest).await?;
+        let found = self.account(refused.account(), Freshness::Latest).await;
+        let account = found.map_err(|reason| reason.told_to(refused.terms()))?;
         let (_, door) = self.door(&account, refused.protocol(), refused.served())?;
         let mut spent = refused.spent().clone();
         let mut failed = None;
@@ -189,20 +206,18 @@ impl Broker {
         Ok(Some(Found { ready: Ready::of_token(account.identity(refused.protocol()), issued), ..now }))
     }
 
-    fn record(
-        &self,
-        attempt: &Attempt,
-        origin: &Origin,
-        client_secret: Option<String>,
-        decision: &Result<Lease, Reason>,
-    ) {
+    fn record(&self, attempt: &Attempt, origin: &Origin, proven: Proven, decision: &Result<Lease, Reason>) {
+        let lease = decision.as_ref().ok();
         let event = Event::Decision {
-            outcome: if decision.is_ok() { "allow" } else { "deny" },
+            outcome: if lease.is_some() { "allow" } else { "deny" },
             reason: decision.as_ref().err().map(ToString::to_string),
             login: audit::name(&client_secret::mask(&attempt.authcid)),
             method: attempt.method,
-            client_secret,
-            account: decision.as_ref().ok().map(|lease| lease.account().to_owned()),
+            way: None,
+            client_secret: proven.client_secret,
+            account: lease.map(|lease| lease.account().to_owned()),
+            delegated: lease.is_some_and(|lease| lease.terms().is_delegated),
+            asked: proven.asked.filter(|_| lease.is_none()),
         };
         self.audit.record(origin, &event);
     }
@@ -210,35 +225,50 @@ impl Broker {
     async fn try_decide(
         &self,
         attempt: &Attempt,
+        candidates: &Candidates,
         origin: &Origin,
         entrance: &Entrance,
-        proven: &mut Option<Proven>,
+        proven: &mut Proven,
     ) -> Result<Lease, Reason> {
-        let (client, secret) = self.prove(attempt, proven).await?;
+        let (client, secret, asked) = self.prove(attempt, candidates, proven).await?;
         policy::check(&client, origin)?;
-        let name = policy::account_for(&client, attempt.authzid.as_deref())?.to_owned();
-        let terms = Terms::of(&client, &secret, None);
-        let account = self.account(&name, Freshness::Remembered).await?;
+        let ActsAs { account: name, delegation } = acts_as(&client, &asked, origin.peer, Timestamp::now())?;
+        let terms = Terms::of(&client, &secret, delegation);
+        let found = self.account(&name, Freshness::Remembered).await;
+        let account = found.map_err(|reason| reason.told_to(&terms))?;
         let search = Search { fresh: Freshness::Remembered, only: None, spent: &Spent::default() };
         self.lease(&client.login, account, origin.protocol, &entrance.upstreams, search, terms).await
     }
 
-    /// Who it is. An unknown login is looked up and hashed like a known one.
-    async fn prove(&self, attempt: &Attempt, proven: &mut Option<Proven>) -> Result<(Client, ClientSecret), Reason> {
-        let client = match policy::login_name(&attempt.authcid) {
-            Some(login) => self.keyring.directory().client(login).await?.map(|found| found.record),
-            None => None,
+    /// Who it is, and as whom it asks to act. An unknown login is looked up and hashed like a known one (see [`Prover`]), and all
+    /// that a login can mean is looked up, whichever of it there is.
+    async fn prove(
+        &self,
+        attempt: &Attempt,
+        candidates: &Candidates,
+        proven: &mut Proven,
+    ) -> Result<(Client, ClientSecret, Asked), Reason> {
+        let directory = self.keyring.directory();
+        let look_up = async |Candidate { principal, asked }: &Candidate| {
+            let found = directory.client(principal).await?;
+            Ok::<_, DirectoryError>(found.map(|found| (found.record, asked.clone())))
         };
-        let secrets = client.as_ref().map_or(&[][..], |client| &client.secrets);
-        let matching = client_secret::find(secrets, &attempt.proof).cloned();
-        *proven = client.as_ref().zip(matching.as_ref()).map(|(client, secret)| Proven::by(client, secret));
-        match (client, matching) {
+        let found = try_join_all(candidates.iter().map(look_up)).await?;
+        let best = found.into_iter().flatten().next();
+        let secrets = best.as_ref().map_or(&[][..], |(client, _)| &client.secrets);
+        let login = best.as_ref().map_or_else(String::new, |(client, _)| normalise(&client.login));
+        let now = Timestamp::now();
+        let matching = self.prover.find(&login, secrets, &attempt.proof, now).await?.cloned();
+        if let (Some((client, asked)), Some(secret)) = (&best, &matching) {
+            *proven = Proven::of(client, secret, asked, attempt);
+        }
+        match (best, matching) {
             (None, _) => Err(Reason::UnknownLogin),
             (Some(_), None) => Err(Reason::WrongSecret),
-            (Some(_), Some(secret)) if secret.expires.is_some_and(|end| end <= Timestamp::now()) => {
+            (Some(_), Some(secret)) if secret.expires.is_some_and(|end| end <= now) => {
                 Err(Reason::SecretExpired { id: secret.id })
             }
-            (Some(client), Some(secret)) => Ok((client, secret)),
+            (Some((client, asked)), Some(secret)) => Ok((client, secret, asked)),
         }
     }
 

@@ -4,6 +4,7 @@
 //! - [`Client`]: the record of one login name. [`Account`]: the record of one mailbox at a provider. [`Tenant`]: the
 //!   record of one credential for all mailboxes of a domain. [`KeptToken`]: the record of a refresh token.
 //! - [`Entrance`]: whom a listener lets in, and in which forms of a login. [`AddressPattern`]: which addresses a client may use.
+//! - [`Recognition`]: a device that is let in without a password, and what it is known by.
 //! - [`Slots`]: the places that a credential can have in a record while it is rotated.
 //! - [`UsageReport`]: the record in which a node tells who still uses another credential than the current one.
 //! - [`Sighting`]: the record of one client as nodes have seen it.
@@ -20,6 +21,7 @@ mod pattern;
 pub mod presets;
 mod profile;
 mod protocol;
+mod recognition;
 mod refusal;
 pub mod secret;
 mod seen;
@@ -29,12 +31,13 @@ mod usage;
 pub use account::{Account, CredentialKind, Identity, KeptToken, Material, Preference, StoredCredential, Tenant};
 pub use attempt::Attempt;
 pub use client::{Binding, Client, ClientSecret, Delegation, Policy, SecretSource, Verifier};
-pub use entrance::{Entrance, LoginForm, UnknownLogins};
+pub use entrance::{Enrolment, EnrolmentMode, Entrance, LoginForm, UnknownLogins};
 pub use ids::{RecordId, RecordKind, normalise};
 pub use network::network;
 pub use pattern::AddressPattern;
 pub use profile::{AppPasswordFormat, Authority, Endpoint, Profile, ProviderDate, UpstreamTls};
 pub use protocol::{Mechanism, Protocol};
+pub use recognition::{DeviceCertificate, Fingerprint, Mark, Recognition};
 pub use refusal::Refusal;
 pub use secret::Secret;
 pub use seen::{SeenKey, SeenNetwork, SeenUpstream, Sighting};

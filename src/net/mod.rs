@@ -1,12 +1,15 @@
 //! Floor 2: sockets and TLS. This room moves bytes; it never knows what they say.
 //!
 //! - [`bind`] and [`accept_loop`]: listeners. [`dial`]: connections to upstreams.
-//! - [`Stream`]: a connection, plain or under TLS. [`tls`]: certificates, keys and trust.
+//! - [`Stream`]: a connection, plain or under TLS. [`tls`]: certificates, keys and trust. [`LegacyTls`]: TLS 1.0 and 1.1,
+//!   where it is built in.
 //! - [`Https`]: posts forms to authorities.
 //! - [`relay`]: copies both ways after login.
 
 mod dial;
 mod http;
+#[cfg_attr(not(feature = "legacy-tls"), path = "legacy_tls/absent.rs")]
+mod legacy_tls;
 mod listener;
 mod options;
 mod relay;
@@ -15,6 +18,7 @@ pub mod tls;
 
 pub use dial::{DialError, dial};
 pub use http::{HttpOptions, Https, HttpsError, Reply};
+pub use legacy_tls::LegacyTls;
 pub use listener::{BindError, accept_loop, bind};
 pub use options::TlsOptions;
 pub use relay::{End, RelayOptions, Relayed, Side, relay};

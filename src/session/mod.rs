@@ -9,7 +9,7 @@ mod options;
 mod overlap;
 mod strangers;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 use crate::audit::{Audit, Event, Origin};
 use crate::broker::Broker;
 use crate::model::{Attempt, Profile};
-use crate::net::{RelayOptions, Stream, relay};
+use crate::net::{LegacyTls, RelayOptions, Stream, relay};
 use crate::proto::{self, Goodbye, Server, ServerAction, ServerLimits, ServerOptions, ServerTls};
 use crate::upstream::Upstreams;
 use crate::usage::Ledger;
@@ -34,7 +34,7 @@ use login::{Established, Login};
 use overlap::Overlap;
 use strangers::Strangers;
 
-pub use options::{ListenerOptions, ListenerTls, Options};
+pub use options::{FrontEnds, ListenerOptions, ListenerTls, Options};
 
 /// One read from a client before login; lines are short.
 const READ_BYTES: usize = 4096;
@@ -65,6 +65,8 @@ pub struct Listener {
     pub options: ListenerOptions,
     /// What it shows in TLS; there unless its TLS is [`ListenerTls::None`].
     pub tls: Option<Arc<ServerConfig>>,
+    /// How it speaks TLS with those that know none of today's versions; there if the options name networks for it.
+    pub legacy_tls: Option<LegacyTls>,
     /// The profiles of its upstreams.
     pub profiles: Vec<Arc<Profile>>,
 }
@@ -150,8 +152,8 @@ impl Sessions {
         mut origin: Origin,
     ) -> Result<Option<Established>, SessionError> {
         let mut deadline = Instant::now() + self.options.login_timeout;
-        if let (ListenerTls::Implicit, Some(config)) = (listener.options.tls, &listener.tls) {
-            stream = self.accept_tls(stream, config).await?;
+        if listener.options.tls == ListenerTls::Implicit {
+            stream = self.accept_tls(stream, listener, origin.peer).await?;
             origin.tls_version = stream.tls_version();
         }
         let mut dialogue = proto::server(listener.options.protocol, self.dialogue_options(listener, &origin));
@@ -192,8 +194,7 @@ impl Sessions {
                     sent?;
                 }
                 ServerAction::StartTls => {
-                    let Some(config) = &listener.tls else { return Err(SessionError::NoTlsHere) };
-                    stream = self.accept_tls(stream, config).await?;
+                    stream = self.accept_tls(stream, listener, origin.peer).await?;
                     (origin.tls, origin.tls_version) = (true, stream.tls_version());
                     dialogue.tls_started();
                 }
@@ -253,6 +254,7 @@ impl Sessions {
             reason,
             bytes_up: bytes.0,
             bytes_down: bytes.1,
+            messages: None,
             duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
         self.audit.record(origin, &event);
@@ -274,8 +276,15 @@ impl Sessions {
         }
     }
 
-    async fn accept_tls(&self, stream: Stream, config: &Arc<ServerConfig>) -> Result<Stream, SessionError> {
-        let handshake = stream.accept_tls(Arc::clone(config));
+    async fn accept_tls(&self, stream: Stream, listener: &Listener, peer: IpAddr) -> Result<Stream, SessionError> {
+        let Some(config) = &listener.tls else { return Err(SessionError::NoTlsHere) };
+        let may_be_old = listener.options.legacy_tls_networks.iter().any(|network| network.contains(&peer));
+        let handshake = async {
+            match &listener.legacy_tls {
+                Some(legacy) if may_be_old => stream.accept_legacy_tls(legacy).await,
+                _ => stream.accept_tls(Arc::clone(config)).await,
+            }
+        };
         match timeout(self.options.tls_handshake_timeout, handshake).await {
             Ok(Ok(stream)) => {
                 tracing::debug!(tls = stream.tls_description(), "TLS is on");

@@ -126,7 +126,7 @@ const ROOMS: &[Room] = &[
             ("audit", &["Options"]),
             ("broker", &["Options"]),
             ("credential", &["oauth2::TokenOptions"]),
-            ("net", &["TlsOptions"]),
+            ("net", &["LegacyTls", "TlsOptions"]),
             ("session", &["ListenerOptions", "ListenerTls", "Options"]),
             ("store", &["KeySource", "Options", "cache::Options", "sqlite::Options", "vault::Login", "vault::Options"]),
             ("rotation", &["Action", "HookOptions", "Options", "WebhookOptions"]),
