@@ -57,6 +57,9 @@ pub struct Origin {
     pub protocol: Protocol,
     /// The client's address.
     pub peer: IpAddr,
+    /// The front ends that speak for it, and are believed to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub via: Vec<IpAddr>,
     /// Whether TLS protects it.
     pub tls: bool,
     /// Which version of TLS: `"TLSv1.2"`, `"TLSv1.3"`.
@@ -289,6 +292,7 @@ mod tests {
             listener: "imaps".into(),
             protocol: Protocol::Imap,
             peer: IpAddr::from([192, 0, 2, 1]),
+            via: Vec::new(),
             tls: true,
             tls_version: Some("TLSv1.3"),
         }

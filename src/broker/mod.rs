@@ -1,7 +1,8 @@
 //! Floor 3: the broker decides. It proves who a client is, finds the account it may act as, and hands out a [`Lease`],
 //! the only thing that opens an upstream. It knows no socket and no protocol's words.
 //!
-//! - [`Broker::decide`]: an [`Attempt`] in, a [`Lease`] or a [`Reason`] out. [`Proven`]: who has proven itself by it.
+//! - [`Broker::decide`]: an [`Attempt`] in, a [`Lease`] or a [`Reason`] out. [`Broker::recognise`]: the same for a device that
+//!   cannot log in. [`Proven`]: who has proven itself by an attempt.
 //! - [`Directory`]: the records of clients and accounts, typed.
 //! - [`client_secret`]: how secrets for clients are made and checked.
 
@@ -17,10 +18,12 @@ mod options;
 mod policy;
 mod proven;
 mod reason;
+mod recognise;
 mod refresh_tokens;
 mod terms;
 mod throttle;
 mod trial;
+mod unproven;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,6 +57,7 @@ pub use reason::Reason;
 pub use refresh_tokens::KeptTokens;
 pub use terms::Terms;
 pub use trial::{account_of_domain, is_of_domain};
+pub use unproven::{Unproven, Way};
 
 /// Access tokens by HTTPS, with the refresh tokens that are kept among these records. They come while [`Tokens::run`] runs.
 pub fn tokens(directory: Directory, https: Https, options: TokenOptions) -> Tokens {
@@ -127,7 +131,14 @@ impl Broker {
             }
             return Err(Reason::Throttled);
         }
-        let decision = self.try_decide(attempt, &candidates, origin, entrance, proven).await;
+        let mut decision = self.try_decide(attempt, &candidates, origin, entrance, proven).await;
+        if let Err(denied @ (Reason::UnknownLogin | Reason::WrongSecret)) = decision {
+            decision = match self.unproven(denied, attempt, origin, entrance).await {
+                // It has become a client's since this node looked last.
+                None => self.try_decide(attempt, &candidates, origin, entrance, proven).await,
+                Some(reason) => Err(reason),
+            };
+        }
         let refusal = decision.as_ref().err().map(Reason::refusal);
         if refusal == Some(Refusal::WrongCredentials) {
             self.throttle.failed(origin.peer, counted_by, began.into_std());
@@ -208,12 +219,20 @@ impl Broker {
 
     fn record(&self, attempt: &Attempt, origin: &Origin, proven: Proven, decision: &Result<Lease, Reason>) {
         let lease = decision.as_ref().ok();
+        let way = match decision {
+            Err(Reason::Unproven(unproven)) => Some(unproven.way()),
+            _ => None,
+        };
         let event = Event::Decision {
-            outcome: if lease.is_some() { "allow" } else { "deny" },
+            outcome: match (decision, way) {
+                (Ok(_), _) | (_, Some(Way::Passthrough)) => "allow",
+                (Err(_), Some(Way::Learn | Way::FirstLogin)) => "try",
+                (Err(_), None) => "deny",
+            },
             reason: decision.as_ref().err().map(ToString::to_string),
             login: audit::name(&client_secret::mask(&attempt.authcid)),
             method: attempt.method,
-            way: None,
+            way: way.map(Way::name),
             client_secret: proven.client_secret,
             account: lease.map(|lease| lease.account().to_owned()),
             delegated: lease.is_some_and(|lease| lease.terms().is_delegated),
@@ -233,7 +252,7 @@ impl Broker {
         let (client, secret, asked) = self.prove(attempt, candidates, proven).await?;
         policy::check(&client, origin)?;
         let ActsAs { account: name, delegation } = acts_as(&client, &asked, origin.peer, Timestamp::now())?;
-        let terms = Terms::of(&client, &secret, delegation);
+        let terms = Terms::of(&client, Some(&secret), delegation);
         let found = self.account(&name, Freshness::Remembered).await;
         let account = found.map_err(|reason| reason.told_to(&terms))?;
         let search = Search { fresh: Freshness::Remembered, only: None, spent: &Spent::default() };
@@ -363,6 +382,7 @@ mod tests {
             listener: "imaps".into(),
             protocol: Protocol::Imap,
             peer,
+            via: vec![],
             tls: true,
             tls_version: None,
         };
@@ -453,6 +473,7 @@ mod tests {
             listener: "imaps".into(),
             protocol: Protocol::Imap,
             peer,
+            via: vec![],
             tls: true,
             tls_version: None,
         };

@@ -45,6 +45,7 @@ mod tests {
             listener: "smtp".into(),
             protocol: Protocol::Submission,
             peer,
+            via: vec![],
             tls: true,
             tls_version: None,
         }

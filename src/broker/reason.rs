@@ -1,11 +1,13 @@
 //! Why a client is not let in: for the operator in plain words, for the client as a [`Refusal`].
 
+use jiff::Timestamp;
+
 use crate::credential::CredentialError;
 use crate::credential::oauth2::FailureKind;
-use crate::model::{Protocol, Refusal};
+use crate::model::{Fingerprint, Protocol, Refusal};
 
 use super::client_secret::Busy;
-use super::{DirectoryError, Terms};
+use super::{DirectoryError, Terms, Unproven};
 
 /// Why a client is not let in.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +18,15 @@ pub enum Reason {
     /// No client has that login.
     #[error("unknown login")]
     UnknownLogin,
+    /// No client has that login, or the client has no secret, and where it came in something may come of it all the same.
+    #[error("no client secret proves it; {}", .0.way().plain())]
+    Unproven(Box<Unproven>),
+    /// The same, but the records say otherwise.
+    #[error("it cannot be enrolled: {why}")]
+    NotEnrollable {
+        /// Why.
+        why: &'static str,
+    },
     /// None of the client's secrets is the one presented.
     #[error("wrong client secret")]
     WrongSecret,
@@ -28,6 +39,28 @@ pub enum Reason {
         /// Its id.
         id: String,
     },
+    /// Neither where it comes from nor a certificate says which device it is.
+    #[error("it sent mail without a login and is no device that the listener recognises")]
+    NotRecognised,
+    /// It showed a certificate that no recognition names.
+    #[error("the listener recognises no device by the certificate {fingerprint}")]
+    CertificateUnknown {
+        /// Which one.
+        fingerprint: Fingerprint,
+    },
+    /// The certificate is the right one at the wrong time.
+    #[error(
+        "the device's certificate is valid from {from} to {until} only; give it another, and the listener its fingerprint"
+    )]
+    CertificateNotValid {
+        /// When it begins.
+        from: Timestamp,
+        /// When it ends.
+        until: Timestamp,
+    },
+    /// Without a password a device may not send as anybody.
+    #[error("a client that is recognised without a password needs senders in its policy, and has none")]
+    SendersNotPinned,
     /// The client's policy does not let it speak this.
     #[error("the client's policy does not include {0}")]
     ProtocolNotAllowed(Protocol),
@@ -136,10 +169,19 @@ impl Reason {
     pub fn refusal(&self) -> Refusal {
         match self {
             Self::Throttled => Refusal::LimitReached,
-            Self::UnknownLogin | Self::WrongSecret | Self::SecretExpired { .. } => Refusal::WrongCredentials,
+            Self::UnknownLogin
+            | Self::NotEnrollable { .. }
+            | Self::WrongSecret
+            | Self::SecretExpired { .. }
+            | Self::NotRecognised
+            | Self::CertificateUnknown { .. }
+            | Self::CertificateNotValid { .. } => Refusal::WrongCredentials,
+            // Nobody has looked yet whether it is right.
+            Self::Unproven(_) => Refusal::Unavailable,
             Self::ProtocolNotAllowed(_)
             | Self::ListenerNotAllowed(_)
             | Self::NetworkNotAllowed
+            | Self::SendersNotPinned
             | Self::NotBound
             | Self::NoSoleAccount { .. }
             | Self::AskedUnclearly

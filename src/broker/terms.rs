@@ -7,11 +7,11 @@ use crate::model::{AddressPattern, Client, ClientSecret, Delegation, SecretSourc
 /// Under which terms a client was let in. An operator's own login has none.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Terms {
-    /// The id of the client secret that proved it.
+    /// The id of the client secret that proved it; `None` for a device that was recognised without one.
     pub client_secret: Option<String>,
     /// How that secret came into the record.
     pub source: Option<SecretSource>,
-    /// When the session has to be over: when the secret, the client or the delegation ends, whichever comes first.
+    /// When the session has to be over: when the secret or certificate, the client or the delegation ends, whichever comes first.
     pub until: Option<Timestamp>,
     /// Sessions that the client may have open at once.
     pub sessions_max: Option<u32>,
@@ -24,19 +24,25 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// The terms of a client that was proven by `secret`, and acts by `delegation`, if it is not by a binding to one account.
-    pub(super) fn of(client: &Client, secret: &ClientSecret, delegation: Option<&Delegation>) -> Self {
+    /// The terms of a client that was proven by `secret`, unless it was recognised without one, and acts by `delegation`, if it
+    /// is not by a binding to one account.
+    pub(super) fn of(client: &Client, secret: Option<&ClientSecret>, delegation: Option<&Delegation>) -> Self {
         let policy = &client.policy;
-        let ends = [secret.expires, policy.expires, delegation.and_then(|it| it.expires)];
+        let ends = [secret.and_then(|it| it.expires), policy.expires, delegation.and_then(|it| it.expires)];
         let class = delegation.and_then(|it| it.class.as_ref()).or(policy.class.as_ref());
         Self {
-            client_secret: Some(secret.id.clone()),
-            source: Some(secret.source),
+            client_secret: secret.map(|it| it.id.clone()),
+            source: secret.map(|it| it.source),
             until: ends.into_iter().flatten().min(),
             sessions_max: policy.sessions_max,
             class: class.cloned(),
             senders: policy.senders.clone(),
             is_delegated: delegation.is_some(),
         }
+    }
+
+    /// The same, over at that time if not sooner.
+    pub(super) fn ending_with(self, end: Option<Timestamp>) -> Self {
+        Self { until: self.until.into_iter().chain(end).min(), ..self }
     }
 }

@@ -4,6 +4,7 @@
 //! - [`Stream`]: a connection, plain or under TLS. [`tls`]: certificates, keys and trust. [`LegacyTls`]: TLS 1.0 and 1.1,
 //!   where it is built in.
 //! - [`Https`]: posts forms to authorities.
+//! - [`read_proxy_header`]: what a front end says about a connection.
 //! - [`relay`]: copies both ways after login.
 
 mod dial;
@@ -12,6 +13,7 @@ mod http;
 mod legacy_tls;
 mod listener;
 mod options;
+mod proxy_protocol;
 mod relay;
 mod stream;
 pub mod tls;
@@ -21,6 +23,7 @@ pub use http::{HttpOptions, Https, HttpsError, Reply};
 pub use legacy_tls::LegacyTls;
 pub use listener::{BindError, accept_loop, bind};
 pub use options::TlsOptions;
+pub use proxy_protocol::{HeaderError, ProxyHeaderError, read_proxy_header};
 pub use relay::{End, RelayOptions, Relayed, Side, relay};
 pub use stream::Stream;
 pub use tls::TlsError;

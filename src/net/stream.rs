@@ -10,6 +10,9 @@ use rustls::{ClientConfig, ProtocolVersion, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::model::{DeviceCertificate, Fingerprint};
 
 /// A connection to a client or to an upstream.
 #[derive(Debug)]
@@ -76,6 +79,16 @@ impl Stream {
                 Some(format!("{} {suite}", stream.ssl().version_str()))
             }
         }
+    }
+
+    /// The certificate that the peer showed in the handshake and proved to have the key of, where it was asked for one and
+    /// has one that can be read.
+    pub fn device_certificate(&self) -> Option<DeviceCertificate> {
+        let Self::Tls(stream) = self else { return None };
+        let certificate = stream.get_ref().1.peer_certificates()?.first()?;
+        let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+        let (valid_from, valid_until) = super::tls::validity(&parsed);
+        Some(DeviceCertificate { fingerprint: Fingerprint::of(certificate), valid_from, valid_until })
     }
 
     pub(super) fn into_plain(self) -> io::Result<TcpStream> {

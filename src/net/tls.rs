@@ -1,6 +1,8 @@
 //! Certificates, keys and trust. TLS 1.2 and 1.3 by rustls on `ring`; names are always verified towards upstreams, and
 //! there is no setting that turns it off.
 
+mod devices;
+
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -19,6 +21,8 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
 use super::TlsOptions;
+
+pub use devices::with_device_certificates;
 
 /// Why TLS cannot be set up. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -248,8 +252,7 @@ pub(super) fn read_key_text(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError>
 fn check_dates(path: &Path, leaf: &CertificateDer<'_>, now: Timestamp) -> Result<(), TlsError> {
     let (_, parsed) = X509Certificate::from_der(leaf)
         .map_err(|error| TlsError::Unusable { path: path.to_owned(), why: error.to_string() })?;
-    let at = |time: x509_parser::time::ASN1Time| Timestamp::from_second(time.timestamp()).unwrap_or(Timestamp::MAX);
-    let (from, until) = (at(parsed.validity().not_before), at(parsed.validity().not_after));
+    let (from, until) = validity(&parsed);
     if now > until {
         return Err(TlsError::Expired { path: path.to_owned(), on: until });
     }
@@ -257,6 +260,12 @@ fn check_dates(path: &Path, leaf: &CertificateDer<'_>, now: Timestamp) -> Result
         return Err(TlsError::NotYetValid { path: path.to_owned(), from });
     }
     Ok(())
+}
+
+/// From when to when. What a certificate of no end bears is later than any time we can tell.
+pub(super) fn validity(certificate: &X509Certificate<'_>) -> (Timestamp, Timestamp) {
+    let at = |time: x509_parser::time::ASN1Time| Timestamp::from_second(time.timestamp()).unwrap_or(Timestamp::MAX);
+    (at(certificate.validity().not_before), at(certificate.validity().not_after))
 }
 
 #[cfg(test)]

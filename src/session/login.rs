@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use crate::audit::{Event, Origin};
-use crate::broker::{Lease, Objection};
-use crate::model::{Attempt, Refusal, Slot};
+use crate::broker::{Lease, Objection, Proven, Reason};
+use crate::model::{Attempt, DeviceCertificate, Refusal, SeenUpstream, Slot};
 use crate::net::Stream;
 use crate::proto::UpstreamReady;
 use crate::upstream::{Cause, LoggedIn, Place, UpstreamError};
-use crate::usage::{Entered, Use};
+use crate::usage::{Entered, Stay, Use};
 use tokio::time::Instant;
 
+use super::sighting::{Guise, RECOGNISED, upstream_of};
 use super::{Listener, Sessions};
 
 /// Logins at the provider for one client's. As many as a rotation can make worth while: with what was current, with what
@@ -27,6 +28,10 @@ pub(super) struct Login {
     pub(super) account: String,
     pub(super) stream: Stream,
     pub(super) ready: UpstreamReady,
+    /// Who it is, until it is put down that it is there.
+    pub(super) guise: Option<(Guise, SeenUpstream)>,
+    /// That it is there, from then on.
+    pub(super) stay: Option<Stay>,
     /// Held until the session ends.
     _place: Place,
     /// The same.
@@ -50,15 +55,53 @@ impl Sessions {
         origin: &Origin,
         listener: &Listener,
     ) -> Result<Login, Refusal> {
-        let lease = self.broker.decide(attempt, origin, &listener.options.entrance).await.map_err(|reason| {
-            tracing::debug!(%reason, "denied");
+        let mut proven = Proven::default();
+        let mut entered =
+            match self.broker.decide_telling(attempt, origin, &listener.options.entrance, &mut proven).await {
+                Ok(lease) => self.enter_seen(lease, attempt.method, origin).await,
+                // Boxed: hardly any session comes by here, and all would have to hold what it takes.
+                Err(Reason::Unproven(unproven)) => Box::pin(self.enrol(unproven, attempt, origin, listener)).await,
+                Err(reason) => {
+                    tracing::debug!(%reason, "denied");
+                    self.see_denied(proven, attempt.method, origin, reason.cause());
+                    Err(reason.refusal())
+                }
+            };
+        if let Ok(login) = &mut entered {
+            self.see(login, attempt.method, origin);
+        }
+        entered
+    }
+
+    /// The same for a client that sent mail without a login.
+    pub(super) async fn recognise(
+        &self,
+        certificate: Option<&DeviceCertificate>,
+        origin: &Origin,
+        listener: &Listener,
+    ) -> Result<Login, Refusal> {
+        let recognised = self.broker.recognise(certificate, origin, &listener.options.entrance).await;
+        let lease = recognised.map_err(|reason| {
+            tracing::debug!(%reason, "not recognised");
             reason.refusal()
         })?;
-        self.enter_persistently(lease, origin).await
+        let mut login = self.enter_seen(lease, RECOGNISED, origin).await?;
+        self.see(&mut login, RECOGNISED, origin);
+        Ok(login)
+    }
+
+    /// Logs in upstream, and puts down whom the provider kept out.
+    async fn enter_seen(&self, lease: Lease, method: &'static str, origin: &Origin) -> Result<Login, Refusal> {
+        let guise = Guise::of(&lease);
+        let entered = self.enter_persistently(lease, origin).await;
+        if let Err(refusal) = &entered {
+            self.see_refused(guise, method, origin, refusal.name());
+        }
+        entered
     }
 
     /// Logs in upstream, with another credential where the first was refused and there is one.
-    async fn enter_persistently(&self, mut lease: Lease, origin: &Origin) -> Result<Login, Refusal> {
+    pub(super) async fn enter_persistently(&self, mut lease: Lease, origin: &Origin) -> Result<Login, Refusal> {
         let (mut tries, mut leases) = (0, 1);
         loop {
             if let Some(reason) = lease.fell_back().filter(|_| lease.slot() == Slot::Current) {
@@ -72,7 +115,7 @@ impl Sessions {
                 Ok(logged_in) => {
                     self.record_upstream(origin, &lease, None, took);
                     self.overlap.entered(&lease);
-                    return Ok(Login::new(&lease, logged_in, self.ledger.entered(entered(&lease))));
+                    return Ok(self.entered(&lease, logged_in));
                 }
                 Err(error) => error,
             };
@@ -106,7 +149,18 @@ impl Sessions {
         }
     }
 
-    fn record_upstream(&self, origin: &Origin, lease: &Lease, failed: Option<&UpstreamError>, took: Duration) {
+    /// A login by that lease, which is in use from now on.
+    pub(super) fn entered(&self, lease: &Lease, logged_in: LoggedIn) -> Login {
+        Login::new(lease, logged_in, self.ledger.entered(entered(lease)))
+    }
+
+    pub(super) fn record_upstream(
+        &self,
+        origin: &Origin,
+        lease: &Lease,
+        failed: Option<&UpstreamError>,
+        took: Duration,
+    ) {
         if let Some(error) = failed {
             tracing::warn!(account = lease.account(), %error, "the upstream login failed");
         }
@@ -132,7 +186,8 @@ impl Login {
     fn new(lease: &Lease, logged_in: LoggedIn, in_use: Use) -> Self {
         let LoggedIn { stream, ready, place } = logged_in;
         let (login, account) = (lease.login().to_owned(), lease.account().to_owned());
-        Self { login, account, stream, ready, _place: place, _use: in_use }
+        let guise = Some((Guise::of(lease), upstream_of(lease)));
+        Self { login, account, stream, ready, guise, stay: None, _place: place, _use: in_use }
     }
 }
 

@@ -3,10 +3,13 @@
 //!
 //! - [`Sessions::serve`]: the whole life of one connection, top down.
 
+mod enrol;
 mod error;
+mod front;
 mod login;
 mod options;
 mod overlap;
+mod sighting;
 mod strangers;
 
 use std::net::{IpAddr, SocketAddr};
@@ -24,12 +27,14 @@ use zeroize::Zeroizing;
 
 use crate::audit::{Audit, Event, Origin};
 use crate::broker::Broker;
-use crate::model::{Attempt, Profile};
+use crate::enrolment::Enrolment;
+use crate::model::{Profile, Refusal};
 use crate::net::{LegacyTls, RelayOptions, Stream, relay};
 use crate::proto::{self, Goodbye, Server, ServerAction, ServerLimits, ServerOptions, ServerTls};
 use crate::upstream::Upstreams;
-use crate::usage::Ledger;
+use crate::usage::{Ledger, Visitors};
 use error::SessionError;
+use front::{Guest, Misfits};
 use login::{Established, Login};
 use overlap::Overlap;
 use strangers::Strangers;
@@ -51,8 +56,11 @@ pub struct Sessions {
     upstreams: Arc<Upstreams>,
     audit: Audit,
     ledger: Ledger,
+    visitors: Visitors,
+    enrolment: Option<Enrolment>,
     next: AtomicU64,
     strangers: Strangers,
+    misfits: Misfits,
     overlap: Overlap,
     drain: CancellationToken,
     kill: CancellationToken,
@@ -92,8 +100,11 @@ impl Sessions {
             upstreams,
             audit,
             ledger: Ledger::default(),
+            visitors: Visitors::default(),
+            enrolment: None,
             next: AtomicU64::new(1),
             strangers,
+            misfits: Misfits::new(),
             overlap: Overlap::new(),
             drain,
             kill,
@@ -107,33 +118,29 @@ impl Sessions {
         self
     }
 
+    /// The same, with every client put down there.
+    #[must_use]
+    pub fn seen_by(mut self, visitors: Visitors) -> Self {
+        self.visitors = visitors;
+        self
+    }
+
+    /// The same, where clients make themselves known in the windows that listeners have for that. Without, none does.
+    #[must_use]
+    pub fn enrolling(mut self, enrolment: Enrolment) -> Self {
+        self.enrolment = Some(enrolment);
+        self
+    }
+
     /// Serves one connection until it is closed.
-    pub async fn serve(&self, listener: &Listener, socket: TcpStream, peer: SocketAddr) {
+    pub async fn serve(&self, listener: &Listener, mut socket: TcpStream, peer: SocketAddr) {
         let session = self.next.fetch_add(1, Ordering::Relaxed);
-        let address = peer.ip().to_canonical();
-        let span = tracing::info_span!("session", id = session, listener = listener.options.name, peer = %address);
-        let allow = &listener.options.allow;
-        if !allow.is_empty() && !allow.iter().any(|network| network.contains(&address)) {
-            span.in_scope(|| tracing::debug!("not from an allowed network"));
-            return;
-        }
-        let Some(stranger) = self.strangers.admit(address) else {
-            // Silently: words would cost a TLS handshake each.
-            return span.in_scope(|| tracing::debug!("its address has too many sessions that have not logged in"));
-        };
-        let origin = Origin {
-            session,
-            listener: listener.options.name.as_str().into(),
-            protocol: listener.options.protocol,
-            peer: address,
-            tls: listener.options.tls == ListenerTls::Implicit,
-            tls_version: None,
-        };
+        let Some(guest) = Box::pin(self.welcome(listener, session, &mut socket, peer)).await else { return };
+        let peer = guest.origin.peer;
+        let span = tracing::info_span!("session", id = session, listener = listener.options.name, %peer);
         async {
             // Boxed: what a dialogue needs is given back before the relay begins, which may last for days.
-            let logged_in = Box::pin(self.log_in(listener, Stream::Plain(socket), origin)).await;
-            drop(stranger);
-            match logged_in {
+            match Box::pin(self.log_in(listener, Stream::Plain(socket), guest)).await {
                 Ok(Some(established)) => self.relay(established).await,
                 Ok(None) => {}
                 // A stranger can cause any of these at will.
@@ -149,14 +156,14 @@ impl Sessions {
         &self,
         listener: &Listener,
         mut stream: Stream,
-        mut origin: Origin,
+        mut guest: Guest,
     ) -> Result<Option<Established>, SessionError> {
         let mut deadline = Instant::now() + self.options.login_timeout;
         if listener.options.tls == ListenerTls::Implicit {
-            stream = self.accept_tls(stream, listener, origin.peer).await?;
-            origin.tls_version = stream.tls_version();
+            stream = self.accept_tls(stream, listener, guest.origin.peer).await?;
+            guest.origin.tls_version = stream.tls_version();
         }
-        let mut dialogue = proto::server(listener.options.protocol, self.dialogue_options(listener, &origin));
+        let mut dialogue = proto::server(listener.options.protocol, self.dialogue_options(listener, &guest));
         let mut buffer = Zeroizing::new(vec![0; READ_BYTES]);
         let mut accepted = None;
         let mut said_goodbye = false;
@@ -189,23 +196,34 @@ impl Sessions {
                 ServerAction::Send(bytes) => {
                     let sent = self.send(&mut stream, bytes.as_bytes(), state).await;
                     if let (Err(error), Some(login)) = (&sent, &accepted) {
-                        self.record_end(&origin, login, error.to_string(), (0, 0), Instant::now());
+                        self.record_end(&guest.origin, login, error.to_string(), (0, 0), Instant::now());
                     }
                     sent?;
                 }
                 ServerAction::StartTls => {
-                    stream = self.accept_tls(stream, listener, origin.peer).await?;
-                    (origin.tls, origin.tls_version) = (true, stream.tls_version());
+                    stream = self.accept_tls(stream, listener, guest.origin.peer).await?;
+                    (guest.origin.tls, guest.origin.tls_version) = (true, stream.tls_version());
                     dialogue.tls_started();
                 }
                 ServerAction::Authenticate(attempt) => {
                     let began = Instant::now();
-                    accepted = self.answer(dialogue.as_mut(), &attempt, &origin, listener).await;
+                    accepted =
+                        self.answer(dialogue.as_mut(), self.authenticate(&attempt, &guest.origin, listener)).await;
                     deadline += began.elapsed(); // the time we took is not the client's
                 }
+                ServerAction::Recognise => {
+                    let (began, certificate) = (Instant::now(), guest.certificate(&stream));
+                    let deciding = self.recognise(certificate.as_ref(), &guest.origin, listener);
+                    accepted = self.answer(dialogue.as_mut(), deciding).await;
+                    deadline += began.elapsed();
+                }
+                ServerAction::ChangePeer(said) => match self.change_peer(listener, &mut guest, said) {
+                    Ok(plaintext_login) => dialogue.peer_changed(plaintext_login),
+                    Err(refusal) => dialogue.refuse(refusal),
+                },
                 ServerAction::Relay { early } => {
                     let login = accepted.ok_or(SessionError::RelayWithoutLogin)?;
-                    return Ok(Some(Established { origin, stream, early, login }));
+                    return Ok(Some(Established { origin: guest.origin, stream, early, login }));
                 }
                 ServerAction::Close => {
                     linger(stream).await;
@@ -219,11 +237,9 @@ impl Sessions {
     async fn answer(
         &self,
         dialogue: &mut dyn Server,
-        attempt: &Attempt,
-        origin: &Origin,
-        listener: &Listener,
+        deciding: impl Future<Output = Result<Login, Refusal>>,
     ) -> Option<Login> {
-        match self.kill.run_until_cancelled(self.authenticate(attempt, origin, listener)).await {
+        match self.kill.run_until_cancelled(deciding).await {
             Some(Ok(login)) => {
                 dialogue.accept(&login.ready);
                 return Some(login);
@@ -257,10 +273,11 @@ impl Sessions {
             messages: None,
             duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
+        login.tell(bytes.0, bytes.1, None);
         self.audit.record(origin, &event);
     }
 
-    fn dialogue_options(&self, listener: &Listener, origin: &Origin) -> ServerOptions {
+    fn dialogue_options(&self, listener: &Listener, guest: &Guest) -> ServerOptions {
         let protocol = listener.options.protocol;
         let offers: Vec<_> = listener.profiles.iter().map(|profile| self.upstreams.offers(profile, protocol)).collect();
         ServerOptions {
@@ -270,7 +287,9 @@ impl Sessions {
                 ListenerTls::StartTls => ServerTls::Offered,
                 ListenerTls::None => ServerTls::Absent,
             },
-            plaintext_login: listener.options.plaintext_networks.iter().any(|net| net.contains(&origin.peer)),
+            plaintext_login: guest.may_log_in_plainly(listener),
+            takes_xclient: guest.is_front_end(),
+            recognises: !listener.options.entrance.recognitions.is_empty(),
             keywords: proto::shared_keywords(protocol, &offers),
             limits: ServerLimits::default(),
         }

@@ -148,6 +148,7 @@ impl Bed {
             listener: "imaps".into(),
             protocol: Protocol::Imap,
             peer,
+            via: vec![],
             tls: true,
             tls_version: None,
         };

@@ -22,7 +22,7 @@ const ROOMS: &[Room] = &[
     Room { name: "proto", grants: &[("model", ALL), ("sasl", ALL)] },
     // 2: edges
     // Some of what it moves is secret, and is wiped.
-    Room { name: "net", grants: &[("model", &["Secret"])] },
+    Room { name: "net", grants: &[("model", &["DeviceCertificate", "Fingerprint", "Secret"])] },
     Room { name: "telemetry", grants: &[] },
     // What a record means is no business of a store.
     Room { name: "store", grants: &[("model", &["RecordId", "RecordKind", "Secret"])] },
@@ -31,7 +31,21 @@ const ROOMS: &[Room] = &[
     // Who uses what is counted in the words of records; no record is read.
     Room {
         name: "usage",
-        grants: &[("model", &["CredentialKind", "Holder", "Protocol", "Slot", "UsageLogin", "UsagePlace"])],
+        grants: &[(
+            "model",
+            &[
+                "CredentialKind",
+                "Holder",
+                "Protocol",
+                "SecretSource",
+                "SeenKey",
+                "SeenUpstream",
+                "Sighting",
+                "Slot",
+                "UsageLogin",
+                "UsagePlace",
+            ],
+        )],
     },
     Room { name: "sandbox", grants: &[("model", ALL), ("sasl", ALL)] },
     // 3: use cases
@@ -62,13 +76,42 @@ const ROOMS: &[Room] = &[
     Room {
         name: "session",
         grants: &[
-            ("model", &["Attempt", "Entrance", "Profile", "Protocol", "Refusal", "Slot", "network"]),
+            (
+                "model",
+                &[
+                    "Attempt",
+                    "DeviceCertificate",
+                    "Entrance",
+                    "Profile",
+                    "Protocol",
+                    "Refusal",
+                    "SecretSource",
+                    "SeenKey",
+                    "SeenUpstream",
+                    "Slot",
+                    "UnknownLogins",
+                    "network",
+                ],
+            ),
             ("proto", ALL),
             ("net", ALL),
             ("audit", ALL),
-            ("broker", &["Broker", "Lease", "Objection"]),
+            ("broker", &["Broker", "Lease", "Objection", "Proven", "Reason", "Unproven", "Way"]),
+            ("enrolment", ALL),
             ("upstream", ALL),
-            ("usage", &["Entered", "Ledger", "Use"]),
+            ("usage", &["Entered", "Ledger", "Moved", "Stay", "Use", "Visit", "Visitors"]),
+        ],
+    },
+    // It writes what the broker read, and hears from the provider only what the session hands it.
+    Room {
+        name: "enrolment",
+        grants: &[
+            ("model", ALL),
+            ("store", &["StoreError"]),
+            ("audit", ALL),
+            ("credential", &["CredentialVersion"]),
+            ("broker", &["Directory", "DirectoryError", "Unproven", "Versioned", "Way", "client_secret"]),
+            ("upstream", &["Cause", "UpstreamError"]),
         ],
     },
     Room {
@@ -112,7 +155,7 @@ const ROOMS: &[Room] = &[
                 ],
             ),
             ("upstream", &["Cause", "Upstreams"]),
-            ("usage", &["FellBack", "Ledger", "Used"]),
+            ("usage", &["FellBack", "Ledger", "Pace", "Used", "Visitors"]),
         ],
     },
     // 4: surfaces
@@ -127,7 +170,7 @@ const ROOMS: &[Room] = &[
             ("broker", &["Options"]),
             ("credential", &["oauth2::TokenOptions"]),
             ("net", &["LegacyTls", "TlsOptions"]),
-            ("session", &["ListenerOptions", "ListenerTls", "Options"]),
+            ("session", &["FrontEnds", "ListenerOptions", "ListenerTls", "Options"]),
             ("store", &["KeySource", "Options", "cache::Options", "sqlite::Options", "vault::Login", "vault::Options"]),
             ("rotation", &["Action", "HookOptions", "Options", "WebhookOptions"]),
             ("telemetry", &["LogFormat", "Options"]),
@@ -143,10 +186,11 @@ const ROOMS: &[Room] = &[
             ("credential", &["oauth2::Tokens"]),
             ("audit", ALL),
             ("broker", ALL),
+            ("enrolment", &["Enrolment"]),
             ("upstream", ALL),
             ("session", ALL),
             ("rotation", ALL),
-            ("usage", &["Ledger"]),
+            ("usage", &["Ledger", "Visitors"]),
             ("telemetry", &["Metrics", "metrics"]),
             ("admin", ALL),
             ("config", ALL),

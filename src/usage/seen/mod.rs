@@ -28,6 +28,8 @@ pub struct Visit {
     pub delegated: bool,
     /// Where it came from.
     pub peer: IpAddr,
+    /// The front ends that spoke for it.
+    pub via: Vec<IpAddr>,
 }
 
 /// The clients that were seen. Clones are one.
@@ -164,7 +166,7 @@ impl Visitors {
 
 impl State {
     fn entry(&mut self, visit: Visit, now: Timestamp) -> &mut Entry {
-        let Visit { key, source, delegated, peer } = visit;
+        let Visit { key, source, delegated, peer, via } = visit;
         if !self.clients.contains_key(&key) && self.clients.len() >= self.clients_max {
             self.sweep();
         }
@@ -178,6 +180,7 @@ impl State {
         entry.seen.last_seen = now;
         entry.seen.source = source;
         entry.seen.delegated = delegated;
+        entry.seen.via = via;
         entry.seen.came_from(peer, now);
         entry
     }

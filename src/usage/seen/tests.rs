@@ -19,7 +19,7 @@ fn visit(login: &str) -> Visit {
         method: "LOGIN command".into(),
         secret: Some("s1".into()),
     };
-    Visit { key, source: Some(SecretSource::Issued), delegated: false, peer: IpAddr::from([192, 0, 2, 1]) }
+    Visit { key, source: Some(SecretSource::Issued), delegated: false, peer: IpAddr::from([192, 0, 2, 1]), via: vec![] }
 }
 
 fn upstream(now: Timestamp) -> SeenUpstream {

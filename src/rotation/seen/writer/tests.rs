@@ -62,7 +62,7 @@ fn visit(login: &str) -> Visit {
         method: "LOGIN command".into(),
         secret: Some("s1".into()),
     };
-    Visit { key, source: None, delegated: false, peer: IpAddr::from([192, 0, 2, 1]) }
+    Visit { key, source: None, delegated: false, peer: IpAddr::from([192, 0, 2, 1]), via: vec![] }
 }
 
 fn upstream() -> SeenUpstream {
