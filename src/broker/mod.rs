@@ -57,7 +57,7 @@ pub use reason::Reason;
 pub use refresh_tokens::KeptTokens;
 pub use terms::Terms;
 pub use trial::{account_of_domain, is_of_domain};
-pub use unproven::{Unproven, Way};
+pub use unproven::{LEARNT_LABEL, Unproven, Way};
 
 /// Access tokens by HTTPS, with the refresh tokens that are kept among these records. They come while [`Tokens::run`] runs.
 pub fn tokens(directory: Directory, https: Https, options: TokenOptions) -> Tokens {

@@ -7,6 +7,7 @@
 //! - [`upkeep`]: what changes the places outside of a rotation, pure, too. [`Inventory`]: what exists at the provider.
 //! - [`UsageWriter`], [`Reports`]: who still uses the one before, as nodes tell it.
 //! - [`SeenWriter`], [`Sightings`]: which clients come in, and how, as nodes put it down.
+//! - [`impacts`]: what a provider's dates end of an account, pure.
 //! - [`Subject`]: whose credential. [`Point`]: where a crash may happen, for those who try.
 //!
 //! **Invariant:** a secret that may be alive at the provider is in the record, or the record says under which name it is to
@@ -15,6 +16,7 @@
 mod alerts;
 pub mod batch;
 mod by_hook;
+mod dates;
 mod hook;
 mod inventory;
 mod keeper;
@@ -38,6 +40,7 @@ use crate::model::Protocol;
 
 pub use alerts::{Alert, AlertKind, Alerts, Courier, Messenger, Undelivered};
 pub use by_hook::Revoked;
+pub use dates::{Impact, Instead, impacts, tenant_of};
 pub use hook::{Action, HookError, HookOptions};
 pub use inventory::{Inventory, Room};
 pub use keeper::Keeper;

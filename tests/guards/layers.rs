@@ -217,6 +217,7 @@ const ROOMS: &[Room] = &[
                     "Directory",
                     "DirectoryError",
                     "KeptTokens",
+                    "LEARNT_LABEL",
                     "Page",
                     "Reason",
                     "Versioned",
