@@ -11,6 +11,7 @@ mod live;
 mod login;
 mod options;
 mod overlap;
+mod sighting;
 mod strangers;
 mod truth;
 mod watched;
@@ -35,7 +36,7 @@ use crate::model::{Profile, Refusal};
 use crate::net::{LegacyTls, RelayOptions, Relayed, Stream, relay, relay_inspected};
 use crate::proto::{self, Goodbye, Server, ServerAction, ServerLimits, ServerOptions, ServerTls};
 use crate::upstream::Upstreams;
-use crate::usage::Ledger;
+use crate::usage::{Ledger, Visitors};
 use error::SessionError;
 use front::{Guest, Misfits};
 use live::Live;
@@ -61,6 +62,7 @@ pub struct Sessions {
     upstreams: Arc<Upstreams>,
     audit: Audit,
     ledger: Ledger,
+    visitors: Visitors,
     enrolment: Option<Enrolment>,
     next: AtomicU64,
     strangers: Strangers,
@@ -105,6 +107,7 @@ impl Sessions {
             upstreams,
             audit,
             ledger: Ledger::default(),
+            visitors: Visitors::default(),
             enrolment: None,
             next: AtomicU64::new(1),
             strangers,
@@ -126,6 +129,13 @@ impl Sessions {
     /// The sessions that were let in and are not over.
     pub fn live(&self) -> Vec<LiveSession> {
         self.live.all()
+    }
+
+    /// The same, with every client put down there.
+    #[must_use]
+    pub fn seen_by(mut self, visitors: Visitors) -> Self {
+        self.visitors = visitors;
+        self
     }
 
     /// The same, where clients make themselves known in the windows that listeners have for that. Without, none does.
@@ -286,6 +296,7 @@ impl Sessions {
             messages: login.watched.as_ref().map(|watched| watched.messages()),
             duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
+        login.tell(bytes.0, bytes.1, login.watched.as_ref().map(|watched| watched.messages()));
         self.audit.record(origin, &event);
     }
 
