@@ -5,8 +5,10 @@
 
 mod answers;
 mod bad_clients;
+mod devices;
 mod drain;
 mod flaky_providers;
+mod front;
 mod gate;
 mod grants;
 mod hostile_logins;
