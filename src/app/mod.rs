@@ -5,6 +5,7 @@ mod keeping;
 mod limits;
 mod problems;
 mod webhook;
+mod windows;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,8 +24,9 @@ use crate::audit::Audit;
 use crate::broker::{self, Broker, Directory, client_secret};
 use crate::config::Config;
 use crate::credential::oauth2::Tokens;
+use crate::enrolment::Enrolment;
 use crate::model::{Mark, Profile, Protocol, Recognition};
-use crate::net::{self, HttpOptions, Https, accept_loop, tls};
+use crate::net::{self, HttpOptions, Https, LegacyTls, accept_loop, tls};
 use crate::rotation::{Rotation, UsageWriter};
 use crate::session::{Listener, ListenerOptions, ListenerTls, Sessions};
 use crate::store::{self, Health, OpenError, Upkeep};
@@ -37,6 +39,7 @@ pub use limits::forbid_core_dumps;
 pub use problems::Problems;
 pub(crate) use problems::{explain, note, note_all};
 pub use webhook::Webhook;
+pub use windows::windows;
 
 /// Time that the first probes of upstreams may take before clients are served: what is offered to the first client
 /// should be true, but a dead upstream must not hold up the others.
@@ -96,6 +99,9 @@ impl App {
         if let Some(warning) = tls::name_warning(&config.tls, &config.name) {
             tracing::warn!("{warning}");
         }
+        for window in windows(&config, Timestamp::now()) {
+            tracing::warn!("{window}");
+        }
         warn_of_recognitions(&config);
         let ready = served.zip(audit).zip(client_tls.zip(https)).zip(node);
         let (((served, audit), (client_tls, https)), node) = ready.expect("what is missing left a problem");
@@ -112,6 +118,7 @@ impl App {
             UsageWriter::new(directory.clone(), ledger.clone(), node, &host_name(), config.rotation.usage.clone());
         // What is to be changed is read as of the last write.
         let latest = Directory::of_operator(served.store, NODE);
+        let enrolment = Enrolment::new(latest.clone(), audit.clone());
         let broker = Broker::new(directory, Arc::clone(&tokens), config.upstreams, audit.clone(), config.broker);
         let broker = Arc::new(broker);
         let webhook = config.rotation.webhook.clone().map(|options| (https, options));
@@ -128,7 +135,7 @@ impl App {
             drain.clone(),
             kill.clone(),
         );
-        let sessions = Arc::new(sessions.counted_in(ledger));
+        let sessions = Arc::new(sessions.counted_in(ledger).enrolling(enrolment));
         let upkeep = served.upkeep;
         Ok(Self {
             listeners,
@@ -318,9 +325,20 @@ fn bind_all(config: &Config, problems: &mut Vec<String>) -> Vec<(Arc<Listener>, 
                 server_tls.as_ref().and_then(|config| note(problems, listener_tls(config, options)))
             }
         };
+        let legacy_tls = (!options.legacy_tls_networks.is_empty())
+            .then(|| note(problems, LegacyTls::open(&config.tls, application_protocol(options.protocol))))
+            .flatten();
+        if legacy_tls.is_some() {
+            let (listener, networks) = (&options.name, &options.legacy_tls_networks);
+            tracing::warn!(
+                listener,
+                ?networks,
+                "clients from these networks may use TLS 1.0 and 1.1, which are broken"
+            );
+        }
         let profiles =
             options.entrance.upstreams.iter().filter_map(|name| config.upstreams.get(name).cloned()).collect();
-        listeners.push((Arc::new(Listener { options: options.clone(), tls, profiles }), sockets));
+        listeners.push((Arc::new(Listener { options: options.clone(), tls, legacy_tls, profiles }), sockets));
     }
     listeners
 }

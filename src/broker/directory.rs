@@ -175,6 +175,14 @@ impl Directory {
         self.read(&RecordId::new(RecordKind::Client, login), self.latest).await
     }
 
+    /// The client of that login name as of the last write anywhere, as [`Directory::latest_account`].
+    ///
+    /// # Errors
+    /// See [`DirectoryError`].
+    pub async fn latest_client(&self, login: &str) -> Result<Option<Versioned<Client>>, DirectoryError> {
+        self.read(&RecordId::new(RecordKind::Client, login), true).await
+    }
+
     /// Writes an account, new (`found` is `None`) or in place of the version that was read.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ pub struct Lease {
     fell_back: Option<String>,
     spent: Spent,
     terms: Arc<Terms>,
+    is_on_trial: bool,
 }
 
 impl Lease {
@@ -55,7 +56,18 @@ impl Lease {
             fell_back,
             spent: Spent::default(),
             terms,
+            is_on_trial: false,
         }
+    }
+
+    /// The same, to find out whether the provider takes what was presented.
+    pub(super) fn on_trial(self) -> Self {
+        Self { is_on_trial: true, ..self }
+    }
+
+    /// The same, after it did and the client was made.
+    pub(super) fn under(self, terms: Terms) -> Self {
+        Self { terms: Arc::new(terms), ..self }
     }
 
     /// The same for another credential. None of `spent` is to be used again.
@@ -84,6 +96,12 @@ impl Lease {
     /// The place that the credential has in its record.
     pub fn slot(&self) -> Slot {
         self.slot
+    }
+
+    /// Whether its secret is in no record, but what somebody presented who is not proven. How often that is tried is the
+    /// business of whoever has it tried, and none of the breaker's.
+    pub fn is_on_trial(&self) -> bool {
+        self.is_on_trial
     }
 
     /// Under which terms the client was let in.

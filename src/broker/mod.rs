@@ -8,9 +8,11 @@
 
 mod authority;
 pub mod client_secret;
+mod delegation;
 mod directory;
 mod keyring;
 mod lease;
+mod login_form;
 mod objection;
 mod options;
 mod policy;
@@ -20,11 +22,13 @@ mod refresh_tokens;
 mod terms;
 mod throttle;
 mod trial;
+mod unproven;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
@@ -32,10 +36,14 @@ use crate::audit::{self, Audit, Event, Origin};
 use crate::credential::oauth2::{TokenOptions, Tokens};
 use crate::credential::{Issued, Ready};
 use crate::model::{
-    Account, Attempt, Client, ClientSecret, CredentialKind, Entrance, Preference, Profile, Protocol, Slot,
+    Account, Attempt, Client, ClientSecret, CredentialKind, Entrance, Preference, Profile, Protocol, Refusal, Slot,
+    normalise,
 };
 use crate::net::Https;
+use client_secret::Prover;
+use delegation::{ActsAs, acts_as};
 use keyring::{Door, Found, Freshness, Keyring, Search, Spent};
+use login_form::{Asked, Candidate, Candidates};
 use throttle::{Admission, Throttle};
 
 pub use authority::Authorities;
@@ -47,14 +55,16 @@ pub use reason::Reason;
 pub use refresh_tokens::KeptTokens;
 pub use terms::Terms;
 pub use trial::{account_of_domain, is_of_domain};
+pub use unproven::{Unproven, Way};
 
 /// Access tokens by HTTPS, with the refresh tokens that are kept among these records. They come while [`Tokens::run`] runs.
 pub fn tokens(directory: Directory, https: Https, options: TokenOptions) -> Tokens {
     Tokens::new(Arc::new(Authorities::new(https)), Arc::new(KeptTokens::new(directory)), options)
 }
 
-/// A wrong secret and an unknown login are both answered this long after they came: how long the store and the hash took
-/// cannot be read from it. It also slows guessing; a person who mistyped does not notice.
+/// A wrong secret and an unknown login are both answered this long after they came, and so is everything that a proven client
+/// may not do: how long the store and the hash took, and whether there is an account of the name that it asked for, cannot be
+/// read from it. It also slows guessing; a person who mistyped does not notice.
 const REFUSAL_TIME: Duration = Duration::from_millis(250);
 
 /// What an operator logs in with.
@@ -67,12 +77,34 @@ pub struct Choice {
     pub slot: Option<Slot>,
 }
 
+/// What the audit is told of a client that was proven, whatever is decided then.
+#[derive(Debug, Default)]
+struct Proven {
+    /// The id of the secret.
+    client_secret: Option<String>,
+    /// As whom it asked to act, if not as itself.
+    asked: Option<String>,
+}
+
+impl Proven {
+    fn of(secret: &ClientSecret, asked: &Asked, attempt: &Attempt) -> Self {
+        let name = match asked {
+            Asked::Itself => None,
+            Asked::Mailbox(name, completed) => Some(completed.as_ref().unwrap_or(name).as_bytes()),
+            Asked::Unclear => attempt.authzid.as_deref(),
+        };
+        let asked = name.map(|name| audit::name(&client_secret::mask(name)));
+        Self { client_secret: Some(secret.id.clone()), asked }
+    }
+}
+
 /// Decides about logins.
 #[derive(Debug)]
 pub struct Broker {
     keyring: Keyring,
     upstreams: BTreeMap<String, Arc<Profile>>,
     throttle: Throttle,
+    prover: Prover,
     audit: Audit,
 }
 
@@ -85,28 +117,42 @@ impl Broker {
         audit: Audit,
         options: Options,
     ) -> Self {
-        Self { keyring: Keyring::new(directory, tokens), upstreams, throttle: Throttle::new(options), audit }
+        let (keyring, throttle) = (Keyring::new(directory, tokens), Throttle::new(options));
+        Self { keyring, upstreams, throttle, prover: Prover::default(), audit }
     }
 
-    /// Decides about an attempt. `entrance` is where it came in. One audit event is written either way, but for attempts beyond the first that are held back for too many failures.
+    /// Decides about an attempt. `entrance` is where it came in. One audit event is written either way, but for attempts beyond
+    /// the first that are held back for too many failures.
     ///
     /// # Errors
     /// The [`Reason`] why the client is not let in; [`Reason::refusal`] is what it may be told.
     pub async fn decide(&self, attempt: &Attempt, origin: &Origin, entrance: &Entrance) -> Result<Lease, Reason> {
         let began = Instant::now();
-        if let Admission::HoldBack { first } = self.throttle.admit(origin.peer, &attempt.authcid, began.into_std()) {
+        let candidates = Candidates::of(attempt, &entrance.login_forms);
+        let counted_by = candidates.counted_by(attempt);
+        if let Admission::HoldBack { first } = self.throttle.admit(origin.peer, counted_by, began.into_std()) {
             if first {
-                self.record(attempt, origin, None, &Err(Reason::Throttled));
+                self.record(attempt, origin, Proven::default(), &Err(Reason::Throttled));
             }
             return Err(Reason::Throttled);
         }
-        let mut proven_by = None;
-        let decision = self.try_decide(attempt, origin, entrance, &mut proven_by).await;
-        if let Err(Reason::UnknownLogin | Reason::WrongSecret | Reason::SecretExpired { .. }) = &decision {
-            self.throttle.failed(origin.peer, &attempt.authcid, began.into_std());
+        let mut proven = Proven::default();
+        let mut decision = self.try_decide(attempt, &candidates, origin, entrance, &mut proven).await;
+        if let Err(denied @ (Reason::UnknownLogin | Reason::WrongSecret)) = decision {
+            decision = match self.unproven(denied, attempt, origin, entrance).await {
+                // It has become a client's since this node looked last.
+                None => self.try_decide(attempt, &candidates, origin, entrance, &mut proven).await,
+                Some(reason) => Err(reason),
+            };
+        }
+        let refusal = decision.as_ref().err().map(Reason::refusal);
+        if refusal == Some(Refusal::WrongCredentials) {
+            self.throttle.failed(origin.peer, counted_by, began.into_std());
+        }
+        if matches!(refusal, Some(Refusal::WrongCredentials | Refusal::NotPermitted)) {
             sleep_until(began + REFUSAL_TIME).await;
         }
-        self.record(attempt, origin, proven_by, &decision);
+        self.record(attempt, origin, proven, &decision);
         decision
     }
 
@@ -138,7 +184,8 @@ impl Broker {
     /// # Errors
     /// If the account is gone, or its new credential cannot be used, or the store is out of reach.
     pub async fn renew(&self, refused: &Lease, objection: Objection) -> Result<Option<Lease>, Reason> {
-        let account = self.account(refused.account(), Freshness::Latest).await?;
+        let found = self.account(refused.account(), Freshness::Latest).await;
+        let account = found.map_err(|reason| reason.told_to(refused.terms()))?;
         let (_, door) = self.door(&account, refused.protocol(), refused.served())?;
         let mut spent = refused.spent().clone();
         let mut failed = None;
@@ -176,20 +223,26 @@ impl Broker {
         Ok(Some(Found { ready: Ready::of_token(account.identity(refused.protocol()), issued), ..now }))
     }
 
-    fn record(
-        &self,
-        attempt: &Attempt,
-        origin: &Origin,
-        client_secret: Option<String>,
-        decision: &Result<Lease, Reason>,
-    ) {
+    fn record(&self, attempt: &Attempt, origin: &Origin, proven: Proven, decision: &Result<Lease, Reason>) {
+        let lease = decision.as_ref().ok();
+        let way = match decision {
+            Err(Reason::Unproven(unproven)) => Some(unproven.way()),
+            _ => None,
+        };
         let event = Event::Decision {
-            outcome: if decision.is_ok() { "allow" } else { "deny" },
+            outcome: match (decision, way) {
+                (Ok(_), _) | (_, Some(Way::Passthrough)) => "allow",
+                (Err(_), Some(Way::Learn | Way::FirstLogin)) => "try",
+                (Err(_), None) => "deny",
+            },
             reason: decision.as_ref().err().map(ToString::to_string),
             login: audit::name(&client_secret::mask(&attempt.authcid)),
             method: attempt.method,
-            client_secret,
-            account: decision.as_ref().ok().map(|lease| lease.account().to_owned()),
+            way: way.map(Way::name),
+            client_secret: proven.client_secret,
+            account: lease.map(|lease| lease.account().to_owned()),
+            delegated: lease.is_some_and(|lease| lease.terms().is_delegated),
+            asked: proven.asked.filter(|_| lease.is_none()),
         };
         self.audit.record(origin, &event);
     }
@@ -197,35 +250,43 @@ impl Broker {
     async fn try_decide(
         &self,
         attempt: &Attempt,
+        candidates: &Candidates,
         origin: &Origin,
         entrance: &Entrance,
-        proven_by: &mut Option<String>,
+        proven: &mut Proven,
     ) -> Result<Lease, Reason> {
-        let (client, secret) = self.prove(attempt).await?;
-        *proven_by = Some(secret.id.clone());
+        let (client, secret, asked) = self.prove(attempt, candidates).await?;
+        *proven = Proven::of(&secret, &asked, attempt);
         policy::check(&client, origin)?;
-        let name = policy::account_for(&client, attempt.authzid.as_deref())?.to_owned();
-        let terms = Terms::of(&client, Some(&secret), None);
-        let account = self.account(&name, Freshness::Remembered).await?;
+        let ActsAs { account: name, delegation } = acts_as(&client, &asked, origin.peer, Timestamp::now())?;
+        let terms = Terms::of(&client, Some(&secret), delegation);
+        let found = self.account(&name, Freshness::Remembered).await;
+        let account = found.map_err(|reason| reason.told_to(&terms))?;
         let search = Search { fresh: Freshness::Remembered, only: None, spent: &Spent::default() };
         self.lease(&client.login, account, origin.protocol, &entrance.upstreams, search, terms).await
     }
 
-    /// Who it is. An unknown login is looked up and hashed like a known one.
-    async fn prove(&self, attempt: &Attempt) -> Result<(Client, ClientSecret), Reason> {
-        let client = match policy::login_name(&attempt.authcid) {
-            Some(login) => self.keyring.directory().client(login).await?.map(|found| found.record),
-            None => None,
+    /// Who it is, and as whom it asks to act. An unknown login is looked up and hashed like a known one (see [`Prover`]), and all
+    /// that a login can mean is looked up, whichever of it there is.
+    async fn prove(&self, attempt: &Attempt, candidates: &Candidates) -> Result<(Client, ClientSecret, Asked), Reason> {
+        let directory = self.keyring.directory();
+        let look_up = async |Candidate { principal, asked }: &Candidate| {
+            let found = directory.client(principal).await?;
+            Ok::<_, DirectoryError>(found.map(|found| (found.record, asked.clone())))
         };
-        let secrets = client.as_ref().map_or(&[][..], |client| &client.secrets);
-        let matching = client_secret::find(secrets, &attempt.proof).cloned();
-        match (client, matching) {
+        let found = try_join_all(candidates.iter().map(look_up)).await?;
+        let best = found.into_iter().flatten().next();
+        let secrets = best.as_ref().map_or(&[][..], |(client, _)| &client.secrets);
+        let login = best.as_ref().map_or_else(String::new, |(client, _)| normalise(&client.login));
+        let now = Timestamp::now();
+        let matching = self.prover.find(&login, secrets, &attempt.proof, now).await?.cloned();
+        match (best, matching) {
             (None, _) => Err(Reason::UnknownLogin),
             (Some(_), None) => Err(Reason::WrongSecret),
-            (Some(_), Some(secret)) if secret.expires.is_some_and(|end| end <= Timestamp::now()) => {
+            (Some(_), Some(secret)) if secret.expires.is_some_and(|end| end <= now) => {
                 Err(Reason::SecretExpired { id: secret.id })
             }
-            (Some(client), Some(secret)) => Ok((client, secret)),
+            (Some((client, asked)), Some(secret)) => Ok((client, secret, asked)),
         }
     }
 

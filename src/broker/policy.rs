@@ -2,7 +2,7 @@
 //! out.
 
 use crate::audit::Origin;
-use crate::model::{Binding, Client, normalise};
+use crate::model::Client;
 
 use super::Reason;
 
@@ -26,29 +26,12 @@ pub(super) fn check(client: &Client, origin: &Origin) -> Result<(), Reason> {
     Ok(())
 }
 
-/// The account the client is to act as: the one it names, if it is bound to it, or else the only one it is bound to.
-pub(super) fn account_for<'a>(client: &'a Client, authzid: Option<&[u8]>) -> Result<&'a str, Reason> {
-    let mut accounts = client.bindings.iter().filter_map(Binding::account);
-    let asked = authzid.map(|name| login_name(name).map(normalise).ok_or(Reason::NotBound)).transpose()?;
-    if let Some(account) = accounts.clone().find(|name| Some(normalise(name)) == asked) {
-        return Ok(account);
-    }
-    match asked {
-        // Who names itself asks for nothing special (RFC 4616 section 2).
-        Some(asked) if asked != normalise(&client.login) => Err(Reason::NotBound),
-        _ => match (accounts.next(), accounts.count()) {
-            (Some(sole), 0) => Ok(sole),
-            (first, others) => Err(Reason::NoSoleAccount { accounts: usize::from(first.is_some()) + others }),
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
 
     use super::*;
-    use crate::model::{Policy, Protocol};
+    use crate::model::{Binding, Policy, Protocol};
 
     fn client(accounts: &[&str], policy: Policy) -> Client {
         let bindings = accounts.iter().map(|&name| Binding::Account(name.into())).collect();
@@ -85,23 +68,6 @@ mod tests {
             Err(Reason::NetworkNotAllowed)
         ));
         assert!(verdict(Policy { networks: vec!["10.3.0.0/16".parse().unwrap()], ..base() }).is_ok());
-    }
-
-    #[test]
-    fn the_account_is_the_sole_one_or_the_one_named() {
-        let one = client(&["Mail@x.test"], Policy::default());
-        assert_eq!(account_for(&one, None).unwrap(), "Mail@x.test");
-        assert_eq!(account_for(&one, Some(b"mail@X.test")).unwrap(), "Mail@x.test");
-        assert_eq!(account_for(&one, Some(b"scanner-3f")).unwrap(), "Mail@x.test", "it named itself");
-        assert!(matches!(account_for(&one, Some(b"boss@x.test")), Err(Reason::NotBound)));
-        assert!(matches!(account_for(&one, Some(b"\xff")), Err(Reason::NotBound)));
-        let two = client(&["a", "b"], Policy::default());
-        assert!(matches!(account_for(&two, None), Err(Reason::NoSoleAccount { accounts: 2 })));
-        assert_eq!(account_for(&two, Some(b"b")).unwrap(), "b");
-        let both = client(&["scanner-3f", "b"], Policy::default());
-        assert_eq!(account_for(&both, Some(b"Scanner-3F")).unwrap(), "scanner-3f", "an account of its own name");
-        let none = client(&[], Policy::default());
-        assert!(matches!(account_for(&none, None), Err(Reason::NoSoleAccount { accounts: 0 })));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use crate::credential::CredentialError;
 use crate::credential::oauth2::FailureKind;
 use crate::model::{Fingerprint, Protocol, Refusal};
 
-use super::DirectoryError;
+use super::client_secret::Busy;
+use super::{DirectoryError, Terms, Unproven};
 
 /// Why a client is not let in.
 #[derive(Debug, thiserror::Error)]
@@ -17,9 +18,21 @@ pub enum Reason {
     /// No client has that login.
     #[error("unknown login")]
     UnknownLogin,
+    /// No client has that login, or the client has no secret, and where it came in something may come of it all the same.
+    #[error("no client secret proves it; {}", .0.way().plain())]
+    Unproven(Box<Unproven>),
+    /// The same, but the records say otherwise.
+    #[error("it cannot be enrolled: {why}")]
+    NotEnrollable {
+        /// Why.
+        why: &'static str,
+    },
     /// None of the client's secrets is the one presented.
     #[error("wrong client secret")]
     WrongSecret,
+    /// Too many wait for their secrets to be checked.
+    #[error(transparent)]
+    ProvingBusy(#[from] Busy),
     /// The secret was right once.
     #[error("the client secret {id} has expired; issue another with `locum client issue`")]
     SecretExpired {
@@ -66,6 +79,30 @@ pub enum Reason {
         /// How many.
         accounts: usize,
     },
+    /// As whom it asked to act cannot be said.
+    #[error(
+        "the client says in a form that the listener does not take, or twice and differently, which account it acts as; see \
+         login-forms"
+    )]
+    AskedUnclearly,
+    /// The only right it would have to that mailbox is over.
+    #[error("the delegation of {pattern} has expired; give another end with `locum client bind`")]
+    DelegationExpired {
+        /// Its pattern.
+        pattern: String,
+    },
+    /// The only right it would have to that mailbox does not hold there.
+    #[error("the delegation of {pattern} does not include the network of its address")]
+    DelegationNetwork {
+        /// Its pattern.
+        pattern: String,
+    },
+    /// It may act as that mailbox, and there is none.
+    #[error("the client may act as {mailbox}, and there is neither an account of that name nor a tenant of its domain")]
+    MailboxMissing {
+        /// The mailbox.
+        mailbox: String,
+    },
     /// The account's upstream is not for this listener.
     #[error("the listener does not serve the account's upstream {upstream}")]
     UpstreamNotServed {
@@ -101,22 +138,38 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// The same for who was let in under these terms: one that may name many mailboxes is not told which of them there are.
+    pub(super) fn told_to(self, terms: &Terms) -> Self {
+        match self {
+            Self::AccountMissing { account } if terms.is_delegated => Self::MailboxMissing { mailbox: account },
+            reason => reason,
+        }
+    }
+
     /// What the client may be told (design: the table of answers).
     pub fn refusal(&self) -> Refusal {
         match self {
             Self::Throttled => Refusal::LimitReached,
             Self::UnknownLogin
+            | Self::NotEnrollable { .. }
             | Self::WrongSecret
             | Self::SecretExpired { .. }
             | Self::NotRecognised
             | Self::CertificateUnknown { .. }
             | Self::CertificateNotValid { .. } => Refusal::WrongCredentials,
+            // Nobody has looked yet whether it is right.
+            Self::Unproven(_) => Refusal::Unavailable,
             Self::ProtocolNotAllowed(_)
             | Self::ListenerNotAllowed(_)
             | Self::NetworkNotAllowed
             | Self::SendersNotPinned
             | Self::NotBound
             | Self::NoSoleAccount { .. }
+            | Self::AskedUnclearly
+            | Self::DelegationExpired { .. }
+            | Self::DelegationNetwork { .. }
+            // Whether there is such a mailbox is nothing that a pattern tells.
+            | Self::MailboxMissing { .. }
             | Self::UpstreamNotServed { .. } => Refusal::NotPermitted,
             // The authority is away, or wants us to wait.
             Self::Credential(CredentialError::Token(failure)) if failure.kind() == FailureKind::Transient => {
@@ -126,7 +179,7 @@ impl Reason {
             | Self::UpstreamUnknown { .. }
             | Self::ProtocolNotServed { .. }
             | Self::Credential(_) => Refusal::ContactAdmin,
-            Self::Directory(_) => Refusal::Unavailable,
+            Self::ProvingBusy(_) | Self::Directory(_) => Refusal::Unavailable,
         }
     }
 }

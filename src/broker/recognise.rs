@@ -4,7 +4,9 @@
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::delegation::{ActsAs, acts_as};
 use super::keyring::{Freshness, Search, Spent};
+use super::login_form::Asked;
 use super::policy;
 use super::throttle::Admission;
 use super::{Broker, Lease, Reason, Terms};
@@ -68,8 +70,8 @@ impl Broker {
             (Mark::Certificate(_), Some(certificate)) => Some(certificate.valid_until),
             _ => None,
         };
-        let account = policy::account_for(&client, None)?.to_owned();
-        let terms = Terms::of(&client, None, None).ending_with(ends);
+        let ActsAs { account, delegation } = acts_as(&client, &Asked::Itself, origin.peer, Timestamp::now())?;
+        let terms = Terms::of(&client, None, delegation).ending_with(ends);
         let account = self.account(&account, Freshness::Remembered).await?;
         let search = Search { fresh: Freshness::Remembered, only: None, spent: &Spent::default() };
         self.lease(&client.login, account, origin.protocol, &entrance.upstreams, search, terms).await
@@ -81,8 +83,11 @@ impl Broker {
             reason: decision.as_ref().err().map(ToString::to_string),
             login: login.to_owned(),
             method,
+            way: None,
             client_secret: None,
             account: decision.as_ref().ok().map(|lease| lease.account().to_owned()),
+            delegated: decision.as_ref().is_ok_and(|lease| lease.terms().is_delegated),
+            asked: None,
         };
         self.audit.record(origin, &event);
     }

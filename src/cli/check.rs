@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rustls::ClientConfig;
 
 use super::output;
-use crate::app::{Problems, Webhook, note, note_all};
+use crate::app::{Problems, Webhook, note, note_all, windows};
 use crate::config::Config;
 use crate::model::{Protocol, Recognition};
 use crate::net::{HttpOptions, Https, tls};
@@ -54,6 +54,9 @@ pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<()> {
     }
     if let Some(warning) = config.rotation.hook.as_ref().and_then(hook_warning) {
         output::note(format!("note: {warning}"));
+    }
+    for window in windows(&config, Timestamp::now()) {
+        output::note(format!("warning: {window}"));
     }
     for options in &config.listeners {
         for Recognition { client, mark } in &options.entrance.recognitions {

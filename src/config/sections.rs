@@ -113,6 +113,9 @@ fn upstream_limits(table: &mut Table<'_, '_>) -> upstream::Options {
     set(&mut upstream.gate_timeout, table.take("gate-timeout"), |value| {
         value.duration(secs(0)..=mins(2), "the client is waiting meanwhile")
     });
+    set(&mut upstream.pace_timeout, table.take("pace-timeout"), |value| {
+        value.duration(secs(0)..=mins(5), "clients give up after five minutes (RFC 5321 section 4.5.3.2.2)")
+    });
     set(&mut upstream.probe_interval, table.take("probe-interval"), |value| {
         value.duration(mins(1)..=mins(24 * 60), "what a provider offers changes rarely, and each probe is a connection")
     });

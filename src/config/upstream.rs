@@ -130,6 +130,7 @@ fn endpoint(
         Some(value) => value.integer(1..=1_000, "sessions that one mailbox may hold at once; providers allow 3 to 20"),
         None => Some(preset.map_or(SESSIONS_MAX, |preset| preset.sessions_max)),
     };
+    let messages_per_minute = messages_per_minute(&mut table, protocol, preset);
     table.finish();
 
     Some(Endpoint {
@@ -140,7 +141,26 @@ fn endpoint(
         takes_passwords: takes_passwords?,
         keywords: keywords?,
         sessions_max: sessions_max?,
+        messages_per_minute: messages_per_minute?,
     })
+}
+
+/// Known to submission alone: elsewhere it is left for the table to call unknown. 0 takes a preset's away.
+fn messages_per_minute(
+    table: &mut Table<'_, '_>,
+    protocol: Protocol,
+    preset: Option<&Endpoint>,
+) -> Option<Option<u32>> {
+    if protocol != Protocol::Submission {
+        return Some(None);
+    }
+    match table.take("messages-per-minute") {
+        Some(value) => {
+            let number: u32 = value.integer(0..=10_000, "more than any mailbox may send; 0 is for no such limit")?;
+            Some((number > 0).then_some(number))
+        }
+        None => Some(preset.and_then(|preset| preset.messages_per_minute)),
+    }
 }
 
 fn host(value: &Value<'_, '_>) -> Option<String> {

@@ -29,7 +29,7 @@ mod usage;
 pub use account::{Account, CredentialKind, Identity, KeptToken, Material, Preference, StoredCredential, Tenant};
 pub use attempt::Attempt;
 pub use client::{Binding, Client, ClientSecret, Delegation, Policy, SecretSource, Verifier};
-pub use entrance::{Entrance, LoginForm, UnknownLogins};
+pub use entrance::{Enrolment, EnrolmentMode, Entrance, LoginForm, UnknownLogins};
 pub use ids::{RecordId, RecordKind, normalise};
 pub use network::network;
 pub use pattern::AddressPattern;

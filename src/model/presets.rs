@@ -121,7 +121,12 @@ fn exchange_online(mailboxes: &str, submission_host: &str) -> Vec<(Protocol, End
     ];
     // AUTH LOGIN, never PLAIN. Three concurrent sends per mailbox: two leave room for Outlook.
     let submission = submission(submission_host, 587, 2, &keywords);
-    let submission = Endpoint { mechanisms: vec![Mechanism::Login, Mechanism::Xoauth2], ..submission };
+    // Microsoft Learn, "Exchange Online limits", sending limits: 30 messages a minute for each mailbox.
+    let submission = Endpoint {
+        mechanisms: vec![Mechanism::Login, Mechanism::Xoauth2],
+        messages_per_minute: Some(30),
+        ..submission
+    };
     // No password of any kind since the end of 2022, app passwords included.
     let tokens_only = |(protocol, endpoint)| {
         (protocol, Endpoint { takes_passwords: false, mechanisms: vec![Mechanism::Xoauth2], ..endpoint })
@@ -214,6 +219,7 @@ fn endpoint(host: &str, port: u16, tls: UpstreamTls, sessions_max: usize, keywor
         takes_passwords: true,
         keywords: keywords.iter().map(|&keyword| keyword.to_owned()).collect(),
         sessions_max,
+        messages_per_minute: None,
     }
 }
 

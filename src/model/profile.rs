@@ -53,6 +53,8 @@ pub struct Endpoint {
     pub keywords: Vec<String>,
     /// Sessions that one mailbox may hold open at once, below the provider's own limit.
     pub sessions_max: usize,
+    /// Messages that one mailbox may submit within a minute; `None` where the provider is not known to count them so.
+    pub messages_per_minute: Option<u32>,
 }
 
 impl Endpoint {

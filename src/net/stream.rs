@@ -21,12 +21,15 @@ pub enum Stream {
     Plain(TcpStream),
     /// Under TLS. Boxed: its state is a kilobyte, and most of what handles a stream only moves it.
     Tls(Box<TlsStream<TcpStream>>),
+    /// Under TLS by OpenSSL, for a client that may know none of today's versions.
+    #[cfg(feature = "legacy-tls")]
+    Legacy(Box<tokio_openssl::SslStream<TcpStream>>),
 }
 
 impl Stream {
     /// Whether TLS protects it.
     pub fn is_tls(&self) -> bool {
-        matches!(self, Self::Tls(_))
+        !matches!(self, Self::Plain(_))
     }
 
     /// Shakes TLS hands as a server.
@@ -49,10 +52,19 @@ impl Stream {
 
     /// The TLS version and cipher suite, for the log.
     pub fn tls_description(&self) -> Option<String> {
-        let Self::Tls(stream) = self else { return None };
-        let (_, connection) = stream.get_ref();
-        let (version, suite) = (connection.protocol_version()?, connection.negotiated_cipher_suite()?);
-        Some(format!("{version:?} {:?}", suite.suite()))
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => {
+                let (_, connection) = stream.get_ref();
+                let (version, suite) = (connection.protocol_version()?, connection.negotiated_cipher_suite()?);
+                Some(format!("{version:?} {:?}", suite.suite()))
+            }
+            #[cfg(feature = "legacy-tls")]
+            Self::Legacy(stream) => {
+                let suite = stream.ssl().current_cipher()?.name();
+                Some(format!("{} {suite}", stream.ssl().version_str()))
+            }
+        }
     }
 
     /// The certificate that the peer showed in the handshake and proved to have the key of, where it was asked for one and
@@ -65,10 +77,10 @@ impl Stream {
         Some(DeviceCertificate { fingerprint: Fingerprint::of(certificate), valid_from, valid_until })
     }
 
-    fn into_plain(self) -> io::Result<TcpStream> {
+    pub(super) fn into_plain(self) -> io::Result<TcpStream> {
         match self {
             Self::Plain(stream) => Ok(stream),
-            Self::Tls(_) => Err(io::Error::other("TLS is on already")),
+            _ => Err(io::Error::other("TLS is on already")),
         }
     }
 }
@@ -83,6 +95,8 @@ impl AsyncRead for Stream {
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
                 other => other,
             },
+            #[cfg(feature = "legacy-tls")]
+            Self::Legacy(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -92,6 +106,8 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+            #[cfg(feature = "legacy-tls")]
+            Self::Legacy(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
@@ -99,6 +115,8 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            #[cfg(feature = "legacy-tls")]
+            Self::Legacy(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -106,6 +124,8 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            #[cfg(feature = "legacy-tls")]
+            Self::Legacy(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

@@ -80,6 +80,15 @@ pub enum TlsError {
         /// Why.
         why: String,
     },
+    /// This build has no OpenSSL.
+    #[error(
+        "this build cannot speak TLS 1.0 and 1.1; build it with `cargo build --release --features legacy-tls`, or take \
+         legacy-tls-networks out"
+    )]
+    NoLegacyTls,
+    /// There is nothing to show to clients.
+    #[error("legacy-tls-networks needs a certificate: set certificate and key in [tls]")]
+    NoLegacyCertificate,
     /// Nothing is trusted, so no upstream could be verified.
     #[error(
         "no certificate authority is trusted; install the package ca-certificates or set upstream-ca-files in [tls]"
@@ -221,6 +230,11 @@ fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsErr
 }
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_slice(&read_key_text(path)?).map_err(|_| TlsError::NoKey(path.to_owned()))
+}
+
+/// The PEM text of a private key that no stranger can read.
+pub(super) fn read_key_text(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
     let unreadable = |source| TlsError::Unreadable { path: path.to_owned(), source };
     let mut file = fs::File::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?; // of what is read, not of what has its name meanwhile
@@ -232,7 +246,7 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let bytes = usize::try_from(metadata.len()).unwrap_or_default();
     let mut text = Zeroizing::new(Vec::with_capacity(bytes + 1));
     file.read_to_end(&mut text).map_err(unreadable)?;
-    PrivateKeyDer::from_pem_slice(&text).map_err(|_| TlsError::NoKey(path.to_owned()))
+    Ok(text)
 }
 
 fn check_dates(path: &Path, leaf: &CertificateDer<'_>, now: Timestamp) -> Result<(), TlsError> {

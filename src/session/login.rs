@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::audit::{Event, Origin};
-use crate::broker::{Lease, Objection};
+use crate::broker::{Lease, Objection, Reason};
 use crate::model::{Attempt, DeviceCertificate, Refusal, Slot};
 use crate::net::Stream;
 use crate::proto::UpstreamReady;
@@ -50,11 +50,15 @@ impl Sessions {
         origin: &Origin,
         listener: &Listener,
     ) -> Result<Login, Refusal> {
-        let lease = self.broker.decide(attempt, origin, &listener.options.entrance).await.map_err(|reason| {
-            tracing::debug!(%reason, "denied");
-            reason.refusal()
-        })?;
-        self.enter_persistently(lease, origin).await
+        match self.broker.decide(attempt, origin, &listener.options.entrance).await {
+            Ok(lease) => self.enter_persistently(lease, origin).await,
+            // Boxed: hardly any session comes by here, and all would have to hold what it takes.
+            Err(Reason::Unproven(unproven)) => Box::pin(self.enrol(unproven, attempt, origin, listener)).await,
+            Err(reason) => {
+                tracing::debug!(%reason, "denied");
+                Err(reason.refusal())
+            }
+        }
     }
 
     /// The same for a client that sent mail without a login.
@@ -73,7 +77,7 @@ impl Sessions {
     }
 
     /// Logs in upstream, with another credential where the first was refused and there is one.
-    async fn enter_persistently(&self, mut lease: Lease, origin: &Origin) -> Result<Login, Refusal> {
+    pub(super) async fn enter_persistently(&self, mut lease: Lease, origin: &Origin) -> Result<Login, Refusal> {
         let (mut tries, mut leases) = (0, 1);
         loop {
             if let Some(reason) = lease.fell_back().filter(|_| lease.slot() == Slot::Current) {
@@ -87,7 +91,7 @@ impl Sessions {
                 Ok(logged_in) => {
                     self.record_upstream(origin, &lease, None, took);
                     self.overlap.entered(&lease);
-                    return Ok(Login::new(&lease, logged_in, self.ledger.entered(entered(&lease))));
+                    return Ok(self.entered(&lease, logged_in));
                 }
                 Err(error) => error,
             };
@@ -121,7 +125,18 @@ impl Sessions {
         }
     }
 
-    fn record_upstream(&self, origin: &Origin, lease: &Lease, failed: Option<&UpstreamError>, took: Duration) {
+    /// A login by that lease, which is in use from now on.
+    pub(super) fn entered(&self, lease: &Lease, logged_in: LoggedIn) -> Login {
+        Login::new(lease, logged_in, self.ledger.entered(entered(lease)))
+    }
+
+    pub(super) fn record_upstream(
+        &self,
+        origin: &Origin,
+        lease: &Lease,
+        failed: Option<&UpstreamError>,
+        took: Duration,
+    ) {
         if let Some(error) = failed {
             tracing::warn!(account = lease.account(), %error, "the upstream login failed");
         }

@@ -3,6 +3,7 @@
 //!
 //! - [`Sessions::serve`]: the whole life of one connection, top down.
 
+mod enrol;
 mod error;
 mod front;
 mod login;
@@ -10,7 +11,7 @@ mod options;
 mod overlap;
 mod strangers;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -25,8 +26,9 @@ use zeroize::Zeroizing;
 
 use crate::audit::{Audit, Event, Origin};
 use crate::broker::Broker;
+use crate::enrolment::Enrolment;
 use crate::model::{Profile, Refusal};
-use crate::net::{RelayOptions, Stream, relay};
+use crate::net::{LegacyTls, RelayOptions, Stream, relay};
 use crate::proto::{self, Goodbye, Server, ServerAction, ServerLimits, ServerOptions, ServerTls};
 use crate::upstream::Upstreams;
 use crate::usage::Ledger;
@@ -53,6 +55,7 @@ pub struct Sessions {
     upstreams: Arc<Upstreams>,
     audit: Audit,
     ledger: Ledger,
+    enrolment: Option<Enrolment>,
     next: AtomicU64,
     strangers: Strangers,
     misfits: Misfits,
@@ -68,6 +71,8 @@ pub struct Listener {
     pub options: ListenerOptions,
     /// What it shows in TLS; there unless its TLS is [`ListenerTls::None`].
     pub tls: Option<Arc<ServerConfig>>,
+    /// How it speaks TLS with those that know none of today's versions; there if the options name networks for it.
+    pub legacy_tls: Option<LegacyTls>,
     /// The profiles of its upstreams.
     pub profiles: Vec<Arc<Profile>>,
 }
@@ -93,6 +98,7 @@ impl Sessions {
             upstreams,
             audit,
             ledger: Ledger::default(),
+            enrolment: None,
             next: AtomicU64::new(1),
             strangers,
             misfits: Misfits::new(),
@@ -106,6 +112,13 @@ impl Sessions {
     #[must_use]
     pub fn counted_in(mut self, ledger: Ledger) -> Self {
         self.ledger = ledger;
+        self
+    }
+
+    /// The same, where clients make themselves known in the windows that listeners have for that. Without, none does.
+    #[must_use]
+    pub fn enrolling(mut self, enrolment: Enrolment) -> Self {
+        self.enrolment = Some(enrolment);
         self
     }
 
@@ -136,8 +149,8 @@ impl Sessions {
         mut guest: Guest,
     ) -> Result<Option<Established>, SessionError> {
         let mut deadline = Instant::now() + self.options.login_timeout;
-        if let (ListenerTls::Implicit, Some(config)) = (listener.options.tls, &listener.tls) {
-            stream = self.accept_tls(stream, config).await?;
+        if listener.options.tls == ListenerTls::Implicit {
+            stream = self.accept_tls(stream, listener, guest.origin.peer).await?;
         }
         let mut dialogue = proto::server(listener.options.protocol, self.dialogue_options(listener, &guest));
         let mut buffer = Zeroizing::new(vec![0; READ_BYTES]);
@@ -177,8 +190,7 @@ impl Sessions {
                     sent?;
                 }
                 ServerAction::StartTls => {
-                    let Some(config) = &listener.tls else { return Err(SessionError::NoTlsHere) };
-                    stream = self.accept_tls(stream, config).await?;
+                    stream = self.accept_tls(stream, listener, guest.origin.peer).await?;
                     guest.origin.tls = true;
                     dialogue.tls_started();
                 }
@@ -247,6 +259,7 @@ impl Sessions {
             reason,
             bytes_up: bytes.0,
             bytes_down: bytes.1,
+            messages: None,
             duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
         self.audit.record(origin, &event);
@@ -270,8 +283,15 @@ impl Sessions {
         }
     }
 
-    async fn accept_tls(&self, stream: Stream, config: &Arc<ServerConfig>) -> Result<Stream, SessionError> {
-        let handshake = stream.accept_tls(Arc::clone(config));
+    async fn accept_tls(&self, stream: Stream, listener: &Listener, peer: IpAddr) -> Result<Stream, SessionError> {
+        let Some(config) = &listener.tls else { return Err(SessionError::NoTlsHere) };
+        let may_be_old = listener.options.legacy_tls_networks.iter().any(|network| network.contains(&peer));
+        let handshake = async {
+            match &listener.legacy_tls {
+                Some(legacy) if may_be_old => stream.accept_legacy_tls(legacy).await,
+                _ => stream.accept_tls(Arc::clone(config)).await,
+            }
+        };
         match timeout(self.options.tls_handshake_timeout, handshake).await {
             Ok(Ok(stream)) => {
                 tracing::debug!(tls = stream.tls_description(), "TLS is on");

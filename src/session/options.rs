@@ -22,6 +22,8 @@ pub struct ListenerOptions {
     pub plaintext_networks: Vec<IpNet>,
     /// Networks from which a client may connect at all. Empty: any.
     pub allow: Vec<IpNet>,
+    /// Networks whose clients may shake hands by TLS 1.0 and 1.1. Empty: none. Only in a build that has them.
+    pub legacy_tls_networks: Vec<IpNet>,
     /// Front ends that speak for clients.
     pub front_ends: FrontEnds,
     /// Whom it lets in, and in which forms of a login.

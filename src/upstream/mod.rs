@@ -80,19 +80,25 @@ impl Upstreams {
             let detail = format!("all {} places of the mailbox stayed taken", endpoint.sessions_max);
             attempt.failed("gate", Cause::Unavailable.into(), detail)
         })?;
-        let trial = tokio::time::timeout_at(until, self.breaker.enter(lease)).await.map_err(|_| {
-            let detail = "other logins with this credential are still under way".to_owned();
-            attempt.failed(error::NOT_TRIED, Cause::Unavailable.into(), detail)
-        })?;
-        let trial = trial.map_err(|open| attempt.not_tried(open))?;
+        let trial = match lease.is_on_trial() {
+            true => None,
+            false => {
+                let trial = tokio::time::timeout_at(until, self.breaker.enter(lease)).await.map_err(|_| {
+                    let detail = "other logins with this credential are still under way".to_owned();
+                    attempt.failed(error::NOT_TRIED, Cause::Unavailable.into(), detail)
+                })?;
+                Some(trial.map_err(|open| attempt.not_tried(open))?)
+            }
+        };
 
         let takes = |mechanism: &Mechanism| mechanism.presents() == attempt.kind;
         let mechanisms = endpoint.mechanisms.iter().copied().filter(takes).collect();
         let goal = Goal::LogIn { credentials: lease.credentials().clone(), mechanisms };
         let reached = self.reach_mailbox(&attempt, endpoint, goal).await;
-        match &reached {
-            Ok(_) => trial.accepted(),
-            Err(error) => trial.failed(error.verdict(), error.backoff()),
+        match (&reached, trial) {
+            (Ok(_), Some(trial)) => trial.accepted(),
+            (Err(error), Some(trial)) => trial.failed(error.verdict(), error.backoff()),
+            (_, None) => {}
         }
         let (stream, ready) = reached?;
         Ok(LoggedIn { stream, ready, place })

@@ -15,6 +15,13 @@ pub struct Options {
     pub login_timeout: Duration,
     /// Time that a login may wait for a place at its mailbox's gate.
     pub gate_timeout: Duration,
+    /// Time that a message may wait for its turn where the mailbox may send so many a minute, and a login for a place
+    /// there. A client waits five minutes for the answer to MAIL (RFC 5321 section 4.5.3.2.2), and an upstream as long
+    /// for the next command; some devices give up after 10 to 30 seconds, but being told to come again is an error to
+    /// them as well, and to the patient ones it would be one that was needless.
+    pub pace_timeout: Duration,
+    /// What the messages of a minute are counted over: a minute, but in tests.
+    pub pace_window: Duration,
     /// How long to wait before each further login where one was taken and no mailbox opened, within the time for a login.
     /// Two more do: what has not passed by then is for an operator, and a client waits meanwhile.
     pub not_connected_waits: [Duration; 2],
@@ -30,6 +37,8 @@ impl Default for Options {
             tls_handshake_timeout: Duration::from_secs(15),
             login_timeout: Duration::from_secs(60),
             gate_timeout: Duration::from_secs(20),
+            pace_timeout: Duration::from_secs(4 * 60),
+            pace_window: Duration::from_secs(60),
             not_connected_waits: [Duration::from_secs(1), Duration::from_secs(3)],
             probe_interval: Duration::from_secs(15 * 60),
         }

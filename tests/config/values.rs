@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use locum::config::Config;
-use locum::model::{AppPasswordFormat, Authority, CredentialKind, Mechanism, Protocol, UpstreamTls, presets};
+use locum::model::{
+    AppPasswordFormat, Authority, CredentialKind, LoginForm, Mechanism, Protocol, UpstreamTls, presets,
+};
 use locum::rotation::Action;
 use locum::session::ListenerTls;
 use locum::store::vault::Login;
@@ -69,6 +71,7 @@ fn every_setting_arrives_in_its_place() {
         tls_handshake_timeout: seconds(2),
         login_timeout: seconds(70),
         gate_timeout: seconds(8),
+        pace_timeout: seconds(9),
         probe_interval: seconds(86_400),
         ..upstream::Options::default()
     };
@@ -88,6 +91,7 @@ fn every_setting_arrives_in_its_place() {
     assert_eq!(listener.plaintext_networks, ["10.0.0.0/8".parse().unwrap(), "192.0.2.7/32".parse().unwrap()]);
     assert_eq!(listener.allow, ["2001:db8::/32".parse().unwrap()]);
     assert_eq!(listener.entrance.upstreams, ["own"]);
+    assert_eq!(listener.entrance.login_forms, [LoginForm::Master, LoginForm::Slash]);
 
     let own = &config.upstreams["own"];
     assert_eq!((own.name.as_str(), own.app_password), ("own", AppPasswordFormat::SpacesAreCosmetic));
@@ -159,6 +163,19 @@ fn a_value_overrides_that_of_the_preset_and_no_other() {
     let submission = expected.endpoints.get_mut(&Protocol::Submission).unwrap();
     (submission.tls, submission.port) = (UpstreamTls::StartTls, 587);
     assert_eq!(*config.upstreams["gmail"], expected);
+}
+
+#[test]
+fn a_mailbox_may_send_so_many_messages_a_minute() {
+    let pace = |text: &str| {
+        parse(&format!("[upstream.work]\n{text}")).upstreams["work"].endpoints[&Protocol::Submission]
+            .messages_per_minute
+    };
+    assert_eq!(pace("preset = \"exchange-online\""), Some(30));
+    assert_eq!(pace("preset = \"exchange-online\"\nsubmission.messages-per-minute = 12"), Some(12));
+    assert_eq!(pace("preset = \"exchange-online\"\nsubmission.messages-per-minute = 0"), None);
+    assert_eq!(pace("preset = \"gmail\""), None);
+    assert_eq!(pace("submission = { host = \"mail.example.com\", messages-per-minute = 5 }"), Some(5));
 }
 
 #[test]

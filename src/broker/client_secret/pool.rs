@@ -1,0 +1,59 @@
+//! Where slow hashes are computed: beside the runtime's threads, a few at once. It must never let a stranger's guesses take
+//! more of the machine than that.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+/// Slow hashes at once: half as many as the runtime has threads, so that sessions keep the other cores, and no more than
+/// this, for each takes up to [`super::chosen::MEMORY_KIB_MAX`].
+const AT_ONCE_MAX: usize = 4;
+
+/// Slow hashes that wait for their turn. A site that comes back all at once fits in, and is through in some 15 s with one
+/// core; what is behind more than this is a flood of guesses. Nobody waits longer than for the deadline of its login.
+const WAITING_MAX: usize = 600;
+
+/// One bound for the process, however many there are that hash.
+static TURNS: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new((Handle::current().metrics().num_workers() / 2).clamp(1, AT_ONCE_MAX)));
+
+static WAITING: AtomicUsize = AtomicUsize::new(0);
+
+/// There are too many before it.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error(
+    "{WAITING_MAX} secrets wait to be checked: somebody may be guessing; else give clients secrets that are issued, which \
+     cost nothing to check"
+)]
+pub struct Busy;
+
+/// One that waits, counted for as long as it does.
+struct Waiting;
+
+impl Waiting {
+    fn begin() -> Result<Self, Busy> {
+        let waiting = Self;
+        if WAITING.fetch_add(1, Ordering::Relaxed) < WAITING_MAX { Ok(waiting) } else { Err(Busy) }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        WAITING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Does that when its turn comes. What was begun keeps its turn to its end, though nobody waits for it any more.
+pub(super) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
+    let waiting = Waiting::begin()?;
+    let turn = TURNS.acquire().await.map_err(|_| Busy)?; // never closed
+    drop(waiting);
+    let working = spawn_blocking(move || {
+        let _turn = turn;
+        work()
+    });
+    working.await.map_err(|_| Busy) // only where the runtime ends, or a hash panicked: it proves nothing
+}
