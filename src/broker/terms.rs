@@ -2,13 +2,15 @@
 
 use jiff::Timestamp;
 
-use crate::model::{AddressPattern, Client, ClientSecret, Delegation};
+use crate::model::{AddressPattern, Client, ClientSecret, Delegation, SecretSource};
 
 /// Under which terms a client was let in. An operator's own login has none.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Terms {
     /// The id of the client secret that proved it; `None` for a device that was recognised without one.
     pub client_secret: Option<String>,
+    /// How that secret came into the record.
+    pub source: Option<SecretSource>,
     /// When the session has to be over: when the secret or certificate, the client or the delegation ends, whichever comes first.
     pub until: Option<Timestamp>,
     /// Sessions that the client may have open at once.
@@ -30,6 +32,7 @@ impl Terms {
         let class = delegation.and_then(|it| it.class.as_ref()).or(policy.class.as_ref());
         Self {
             client_secret: secret.map(|it| it.id.clone()),
+            source: secret.map(|it| it.source),
             until: ends.into_iter().flatten().min(),
             sessions_max: policy.sessions_max,
             class: class.cloned(),

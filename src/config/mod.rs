@@ -9,6 +9,7 @@
 //! `docs/config.md` and `config/locum.toml` name every key; a test here holds both against what is read.
 
 mod authority;
+mod dates;
 mod errors;
 mod hook;
 mod listener;
@@ -284,7 +285,7 @@ mod tests {
     #[test]
     fn what_the_sample_has_commented_out_is_the_default_or_an_example() {
         // Those without a default; the sample shows how they are written.
-        const EXAMPLES: [&str; 23] = [
+        const EXAMPLES: [&str; 24] = [
             "store.key-credential",
             "store.key-environment",
             "store.namespace",
@@ -299,6 +300,7 @@ mod tests {
             "listener.upstream",
             "listener.recognise.certificate",
             "upstream.own.app-passwords-max",
+            "upstream.own.date.ends",
             "admin.bind",
             "rotation.max-age.app-password",
             "rotation.max-age.oauth2",
