@@ -55,7 +55,7 @@ fn front_ends_that_speak_xclient_and_the_proxy_protocol_are_understood() {
 /// Who was let in so far, and by way of whom.
 fn came(locum: &Locum) -> Vec<(String, String)> {
     let text = locum.output();
-    let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(&line[line.find('{')?..]).ok());
+    let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(&line[line.find("{\"")?..]).ok());
     let decisions = events.filter(|event| event["event"] == "decision");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     decisions.map(|event| (text(&event["peer"]), text(&event["via"][0]))).collect()
