@@ -6,10 +6,12 @@
 mod answers;
 mod bad_clients;
 mod delegation;
+mod devices;
 mod drain;
 mod enrolment;
 mod flaky_providers;
 mod fleet;
+mod front;
 mod gate;
 mod grants;
 mod hostile_logins;

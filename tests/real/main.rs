@@ -12,6 +12,7 @@ mod child;
 mod clients;
 mod dovecot;
 mod endpoint;
+mod front;
 mod lab;
 mod locum;
 mod mail;
