@@ -21,8 +21,10 @@ mod overlap_by_token;
 mod pipelining;
 mod probe;
 mod provider_refusals;
+mod quotas;
 mod refusals;
 mod renewal;
+mod revocation;
 mod rotation_by_token;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "a part of it is for nodes at a store elsewhere")]
