@@ -12,6 +12,7 @@ use crate::usage::{Entered, Use};
 use tokio::time::Instant;
 
 use super::live::Alive;
+use super::watched::Watched;
 use super::{Listener, Sessions};
 
 /// Logins at the provider for one client's. As many as a rotation can make worth while: with what was current, with what
@@ -29,6 +30,8 @@ pub(super) struct Login {
     pub(super) stream: Stream,
     pub(super) ready: UpstreamReady,
     pub(super) alive: Alive,
+    /// The look at what is submitted, where there is one.
+    pub(super) watched: Option<Box<Watched>>,
     /// Held until the session ends.
     _places: Places,
     /// The same.
@@ -179,9 +182,10 @@ impl Sessions {
 
 impl Login {
     fn new(lease: &Lease, logged_in: LoggedIn, alive: Alive, in_use: Use) -> Self {
-        let LoggedIn { stream, ready, places } = logged_in;
+        let watched = Watched::of(lease, &logged_in);
+        let LoggedIn { stream, ready, places, pacer: _ } = logged_in;
         let (login, account) = (lease.login().to_owned(), lease.account().to_owned());
-        Self { login, account, stream, ready, alive, _places: places, _use: in_use }
+        Self { login, account, stream, ready, watched, alive, _places: places, _use: in_use }
     }
 }
 

@@ -13,6 +13,7 @@ mod options;
 mod overlap;
 mod strangers;
 mod truth;
+mod watched;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -31,7 +32,7 @@ use crate::audit::{Audit, Event, Origin};
 use crate::broker::Broker;
 use crate::enrolment::Enrolment;
 use crate::model::{Profile, Refusal};
-use crate::net::{LegacyTls, RelayOptions, Stream, relay};
+use crate::net::{LegacyTls, RelayOptions, Relayed, Stream, relay, relay_inspected};
 use crate::proto::{self, Goodbye, Server, ServerAction, ServerLimits, ServerOptions, ServerTls};
 use crate::upstream::Upstreams;
 use crate::usage::Ledger;
@@ -163,6 +164,7 @@ impl Sessions {
         let mut deadline = Instant::now() + self.options.login_timeout;
         if listener.options.tls == ListenerTls::Implicit {
             stream = self.accept_tls(stream, listener, guest.origin.peer).await?;
+            guest.origin.tls_version = stream.tls_version();
         }
         let mut dialogue = proto::server(listener.options.protocol, self.dialogue_options(listener, &guest));
         let mut buffer = Zeroizing::new(vec![0; READ_BYTES]);
@@ -203,7 +205,7 @@ impl Sessions {
                 }
                 ServerAction::StartTls => {
                     stream = self.accept_tls(stream, listener, guest.origin.peer).await?;
-                    guest.origin.tls = true;
+                    (guest.origin.tls, guest.origin.tls_version) = (true, stream.tls_version());
                     dialogue.tls_started();
                 }
                 ServerAction::Authenticate(attempt) => {
@@ -258,11 +260,20 @@ impl Sessions {
         tracing::debug!(login = login.login, account = login.account, "logged in");
         let options = RelayOptions { idle_timeout: self.options.idle_timeout };
         let early_down = std::mem::take(&mut login.ready.early);
-        let relayed = relay(&mut stream, &mut login.stream, early, early_down, options, login.alive.over()).await;
-        let (reason, cause) = error::describe(&relayed.end, login.alive.withdrawn());
+        let (client, upstream, stop) = (&mut stream, &mut login.stream, login.alive.over());
+        let relayed = match login.watched.as_deref_mut() {
+            None => relay(client, upstream, early, early_down, options, stop).await,
+            Some(watched) => relay_inspected(client, upstream, early, early_down, options, stop, watched).await,
+        };
+        let Relayed { bytes_up, bytes_down, end, last_words } = relayed;
+        let (reason, cause) = error::describe(&end, login.alive.withdrawn());
         live::count_end(cause);
-        tracing::debug!(reason, up = relayed.bytes_up, down = relayed.bytes_down, "the relay ended");
-        self.record_end(&origin, &login, reason, (relayed.bytes_up, relayed.bytes_down), began);
+        tracing::debug!(reason, up = bytes_up, down = bytes_down, "the relay ended");
+        self.record_end(&origin, &login, reason, (bytes_up, bytes_down), began);
+        drop(login);
+        if !last_words.is_empty() && self.send(&mut stream, &last_words, "relay").await.is_ok() {
+            linger(stream).await;
+        }
     }
 
     fn record_end(&self, origin: &Origin, login: &Login, reason: String, bytes: (u64, u64), began: Instant) {
@@ -272,7 +283,7 @@ impl Sessions {
             reason,
             bytes_up: bytes.0,
             bytes_down: bytes.1,
-            messages: None,
+            messages: login.watched.as_ref().map(|watched| watched.messages()),
             duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
         self.audit.record(origin, &event);
