@@ -27,8 +27,10 @@ mod pace;
 mod pipelining;
 mod probe;
 mod provider_refusals;
+mod quotas;
 mod refusals;
 mod renewal;
+mod revocation;
 mod rotation_by_token;
 mod senders;
 #[path = "../support/mod.rs"]

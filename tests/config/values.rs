@@ -66,7 +66,14 @@ fn every_setting_arrives_in_its_place() {
         drain_timeout: seconds(0),
     };
     assert_eq!(config.session, expected);
+    let migration = upstream::ClassOptions {
+        sessions_max: Some(20),
+        sessions_per_mailbox_max: Some(2),
+        messages_per_minute: Some(600),
+    };
+    let classes = [("migration".to_owned(), migration), ("none".to_owned(), upstream::ClassOptions::default())];
     let expected = upstream::Options {
+        classes: classes.into(),
         name: "mail.example.com".into(),
         dial_timeout: seconds(6),
         tls_handshake_timeout: seconds(2),

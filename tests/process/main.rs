@@ -8,6 +8,7 @@
 mod bad_input;
 mod canary;
 mod cli;
+mod client_limits;
 mod debug_formats;
 mod delegations;
 mod due;
