@@ -262,7 +262,14 @@ impl Broker {
     }
 
     /// The lease of a client that was made after the provider took what it presented.
-    pub fn lease_of_enrolled(&self, lease: Lease, client: &Client, secret: &ClientSecret) -> Lease {
+    pub fn lease_of_enrolled(
+        &self,
+        lease: Lease,
+        unproven: &Unproven,
+        client: &Client,
+        secret: &ClientSecret,
+    ) -> Lease {
+        self.prover.remember(&normalise(&client.login), secret, &unproven.proof);
         // Whatever the cap: it has been let in, and counts from now on.
         let seat = self.headcount.seat(&client.login, None);
         lease.under(Terms::of(client, Some(secret), None), seat)
