@@ -62,6 +62,9 @@ pub struct Origin {
     pub via: Vec<IpAddr>,
     /// Whether TLS protects it.
     pub tls: bool,
+    /// Which version of TLS: `"TLSv1.2"`, `"TLSv1.3"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_version: Option<&'static str>,
 }
 
 /// What happened.
@@ -291,6 +294,7 @@ mod tests {
             peer: IpAddr::from([192, 0, 2, 1]),
             via: Vec::new(),
             tls: true,
+            tls_version: Some("TLSv1.3"),
         }
     }
 

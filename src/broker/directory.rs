@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Account, Client, KeptToken, RecordId, RecordKind, Secret, Tenant, UsageReport};
+use crate::model::{Account, Client, KeptToken, RecordId, RecordKind, Secret, Sighting, Tenant, UsageReport};
 use crate::store::{Expected, Record, Store, StoreError, Version};
 
 /// Time for the store to hand out one record: a login must not hang with it.
@@ -310,6 +310,38 @@ impl Directory {
         self.page(RecordKind::Usage, after, limit).await
     }
 
+    /// What all nodes have seen of the client of that [key](crate::model::SeenKey::name), as of the last write anywhere.
+    ///
+    /// # Errors
+    /// See [`DirectoryError`].
+    pub async fn seen(&self, key: &str) -> Result<Option<Versioned<Sighting>>, DirectoryError> {
+        self.read(&RecordId::new(RecordKind::Seen, key), true).await
+    }
+
+    /// Writes what was seen of a client, new (`found` is `None`) or in place of the version that was read.
+    ///
+    /// # Errors
+    /// As for [`Directory::put_account`].
+    pub async fn put_seen(&self, sighting: &Sighting, found: Option<Version>) -> Result<Version, DirectoryError> {
+        self.write(RecordKind::Seen, &sighting.key.name(), sighting, found).await
+    }
+
+    /// Removes what was read at that version of a client.
+    ///
+    /// # Errors
+    /// As for [`Directory::put_account`].
+    pub async fn remove_seen(&self, key: &str, found: Version) -> Result<(), DirectoryError> {
+        self.remove(RecordKind::Seen, key, found).await
+    }
+
+    /// Up to `limit` clients as they were seen, beginning behind `after`.
+    ///
+    /// # Errors
+    /// As for [`Directory::accounts_page`].
+    pub async fn seen_page(&self, after: Option<&RecordId>, limit: usize) -> Result<Page<Sighting>, DirectoryError> {
+        self.page(RecordKind::Seen, after, limit).await
+    }
+
     /// Removes the account that was read at that version.
     ///
     /// # Errors
@@ -336,6 +368,7 @@ impl Directory {
             RecordKind::Client => self.read::<Client>(id, true).await.map(|found| found.is_some()),
             RecordKind::Tenant => self.read::<Tenant>(id, true).await.map(|found| found.is_some()),
             RecordKind::Usage => self.read::<UsageReport>(id, true).await.map(|found| found.is_some()),
+            RecordKind::Seen => self.read::<Sighting>(id, true).await.map(|found| found.is_some()),
             RecordKind::Token => self.fetch(id, true).await.map(|found| found.is_some()).map_err(Into::into),
         };
         let version = match read {
@@ -493,6 +526,7 @@ fn describe(kind: RecordKind, name: &str) -> String {
         RecordKind::Tenant => "tenant",
         RecordKind::Token => "token",
         RecordKind::Usage => "report of the node",
+        RecordKind::Seen => "sighting",
     };
     format!("the {kind} {name}")
 }

@@ -1,8 +1,8 @@
 //! Floor 3: the broker decides. It proves who a client is, finds the account it may act as, and hands out a [`Lease`],
 //! the only thing that opens an upstream. It knows no socket and no protocol's words.
 //!
-//! - [`Broker::decide`]: an [`Attempt`] in, a [`Lease`] or a [`Reason`] out. [`Broker::recognise`]: the same for a device that
-//!   cannot log in.
+//! - [`Broker::decide`]: an [`Attempt`] in, a [`Lease`] or a [`Reason`] out. [`Proven`]: who has proven itself by it.
+//!   [`Broker::recognise`]: the same for a device that cannot log in.
 //! - [`Directory`]: the records of clients and accounts, typed.
 //! - [`Standing`]: whether a session that was let in may go on.
 //! - [`client_secret`]: how secrets for clients are made and checked.
@@ -18,6 +18,7 @@ mod login_form;
 mod objection;
 mod options;
 mod policy;
+mod proven;
 mod reason;
 mod recognise;
 mod refresh_tokens;
@@ -56,6 +57,7 @@ pub use headcount::Seat;
 pub use lease::Lease;
 pub use objection::Objection;
 pub use options::Options;
+pub use proven::Proven;
 pub use reason::Reason;
 pub use refresh_tokens::KeptTokens;
 pub use standing::{Standing, Withdrawal};
@@ -81,27 +83,6 @@ pub struct Choice {
     /// The credential in that place, whatever its state, and no other: the account's own, or its domain's where it has none
     /// of its own there.
     pub slot: Option<Slot>,
-}
-
-/// What the audit is told of a client that was proven, whatever is decided then.
-#[derive(Debug, Default)]
-struct Proven {
-    /// The id of the secret.
-    client_secret: Option<String>,
-    /// As whom it asked to act, if not as itself.
-    asked: Option<String>,
-}
-
-impl Proven {
-    fn of(secret: &ClientSecret, asked: &Asked, attempt: &Attempt) -> Self {
-        let name = match asked {
-            Asked::Itself => None,
-            Asked::Mailbox(name, completed) => Some(completed.as_ref().unwrap_or(name).as_bytes()),
-            Asked::Unclear => attempt.authzid.as_deref(),
-        };
-        let asked = name.map(|name| audit::name(&client_secret::mask(name)));
-        Self { client_secret: Some(secret.id.clone()), asked }
-    }
 }
 
 /// Decides about logins.
@@ -135,21 +116,34 @@ impl Broker {
     /// # Errors
     /// The [`Reason`] why the client is not let in; [`Reason::refusal`] is what it may be told.
     pub async fn decide(&self, attempt: &Attempt, origin: &Origin, entrance: &Entrance) -> Result<Lease, Reason> {
+        self.decide_telling(attempt, origin, entrance, &mut None).await
+    }
+
+    /// The same, and who has proven itself by it, be it let in or not.
+    ///
+    /// # Errors
+    /// As for [`Broker::decide`].
+    pub async fn decide_telling(
+        &self,
+        attempt: &Attempt,
+        origin: &Origin,
+        entrance: &Entrance,
+        proven: &mut Option<Proven>,
+    ) -> Result<Lease, Reason> {
         let began = Instant::now();
         let candidates = Candidates::of(attempt, &entrance.login_forms);
         let counted_by = candidates.counted_by(attempt);
         if let Admission::HoldBack { first } = self.throttle.admit(origin.peer, counted_by, began.into_std()) {
             if first {
-                self.record(attempt, origin, Proven::default(), &Err(Reason::Throttled));
+                self.record(attempt, origin, None, &Err(Reason::Throttled));
             }
             return Err(Reason::Throttled);
         }
-        let mut proven = Proven::default();
-        let mut decision = self.try_decide(attempt, &candidates, origin, entrance, &mut proven).await;
+        let mut decision = self.try_decide(attempt, &candidates, origin, entrance, proven).await;
         if let Err(denied @ (Reason::UnknownLogin | Reason::WrongSecret)) = decision {
             decision = match self.unproven(denied, attempt, origin, entrance).await {
                 // It has become a client's since this node looked last.
-                None => self.try_decide(attempt, &candidates, origin, entrance, &mut proven).await,
+                None => self.try_decide(attempt, &candidates, origin, entrance, proven).await,
                 Some(reason) => Err(reason),
             };
         }
@@ -161,7 +155,7 @@ impl Broker {
         if matches!(refusal, Some(Refusal::WrongCredentials | Refusal::NotPermitted)) {
             sleep_until(began + REFUSAL_TIME).await;
         }
-        self.record(attempt, origin, proven, &decision);
+        self.record(attempt, origin, proven.as_ref(), &decision);
         decision
     }
 
@@ -253,7 +247,7 @@ impl Broker {
         Ok(Some(Found { ready: Ready::of_token(account.identity(refused.protocol()), issued), ..now }))
     }
 
-    fn record(&self, attempt: &Attempt, origin: &Origin, proven: Proven, decision: &Result<Lease, Reason>) {
+    fn record(&self, attempt: &Attempt, origin: &Origin, proven: Option<&Proven>, decision: &Result<Lease, Reason>) {
         let lease = decision.as_ref().ok();
         let way = match decision {
             Err(Reason::Unproven(unproven)) => Some(unproven.way()),
@@ -269,10 +263,10 @@ impl Broker {
             login: audit::name(&client_secret::mask(&attempt.authcid)),
             method: attempt.method,
             way: way.map(Way::name),
-            client_secret: proven.client_secret,
+            client_secret: proven.map(|it| it.secret.clone()),
             account: lease.map(|lease| lease.account().to_owned()),
             delegated: lease.is_some_and(|lease| lease.terms().is_delegated),
-            asked: proven.asked.filter(|_| lease.is_none()),
+            asked: proven.and_then(|it| it.asked.clone()).filter(|_| lease.is_none()),
         };
         self.audit.record(origin, &event);
     }
@@ -283,10 +277,9 @@ impl Broker {
         candidates: &Candidates,
         origin: &Origin,
         entrance: &Entrance,
-        proven: &mut Proven,
+        proven: &mut Option<Proven>,
     ) -> Result<Lease, Reason> {
-        let (client, secret, asked) = self.prove(attempt, candidates).await?;
-        *proven = Proven::of(&secret, &asked, attempt);
+        let (client, secret, asked) = self.prove(attempt, candidates, proven).await?;
         policy::check_time(&client, Timestamp::now())?;
         policy::check(&client, origin)?;
         let ActsAs { account: name, delegation } = acts_as(&client, &asked, origin.peer, Timestamp::now())?;
@@ -299,7 +292,12 @@ impl Broker {
 
     /// Who it is, and as whom it asks to act. An unknown login is looked up and hashed like a known one (see [`Prover`]), and all
     /// that a login can mean is looked up, whichever of it there is.
-    async fn prove(&self, attempt: &Attempt, candidates: &Candidates) -> Result<(Client, ClientSecret, Asked), Reason> {
+    async fn prove(
+        &self,
+        attempt: &Attempt,
+        candidates: &Candidates,
+        proven: &mut Option<Proven>,
+    ) -> Result<(Client, ClientSecret, Asked), Reason> {
         let directory = self.keyring.directory();
         let look_up = async |Candidate { principal, asked }: &Candidate| {
             let found = directory.client(principal).await?;
@@ -311,6 +309,8 @@ impl Broker {
         let login = best.as_ref().map_or_else(String::new, |(client, _)| normalise(&client.login));
         let now = Timestamp::now();
         let matching = self.prover.find(&login, secrets, &attempt.proof, now).await?.cloned();
+        let both = best.as_ref().zip(matching.as_ref());
+        *proven = both.map(|((client, asked), secret)| Proven::by(client, secret, asked, attempt));
         match (best, matching) {
             (None, _) => Err(Reason::UnknownLogin),
             (Some(_), None) => Err(Reason::WrongSecret),
@@ -407,8 +407,15 @@ mod tests {
             Options::default(),
         );
         let peer = IpAddr::from([192, 0, 2, 1]);
-        let origin =
-            Origin { session: 1, listener: "imaps".into(), protocol: Protocol::Imap, peer, via: vec![], tls: true };
+        let origin = Origin {
+            session: 1,
+            listener: "imaps".into(),
+            protocol: Protocol::Imap,
+            peer,
+            via: vec![],
+            tls: true,
+            tls_version: None,
+        };
         for (login, reason) in [("known", "wrong client secret"), ("nobody", "unknown login")] {
             let proof = Secret::new("wrong");
             let attempt = Attempt { authcid: login.into(), authzid: None, proof, method: "test" };
@@ -491,8 +498,15 @@ mod tests {
         let broker =
             Broker::new(directory.clone(), no_tokens(&directory), upstreams, Audit::default(), Options::default());
         let peer = IpAddr::from([192, 0, 2, 1]);
-        let origin =
-            Origin { session: 1, listener: "imaps".into(), protocol: Protocol::Imap, peer, via: vec![], tls: true };
+        let origin = Origin {
+            session: 1,
+            listener: "imaps".into(),
+            protocol: Protocol::Imap,
+            peer,
+            via: vec![],
+            tls: true,
+            tls_version: None,
+        };
         let attempt = Attempt { authcid: "scan".into(), authzid: None, proof, method: "test" };
         let entrance = Entrance { upstreams: vec!["gmail".into()], ..Entrance::default() };
         let lease = broker.decide(&attempt, &origin, &entrance).await.unwrap();

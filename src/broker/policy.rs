@@ -54,7 +54,15 @@ mod tests {
 
     fn origin() -> Origin {
         let peer = IpAddr::from([10, 3, 0, 9]);
-        Origin { session: 1, listener: "smtp".into(), protocol: Protocol::Submission, peer, via: vec![], tls: true }
+        Origin {
+            session: 1,
+            listener: "smtp".into(),
+            protocol: Protocol::Submission,
+            peer,
+            via: vec![],
+            tls: true,
+            tls_version: None,
+        }
     }
 
     fn verdict(policy: Policy) -> Result<(), Reason> {

@@ -161,6 +161,21 @@ impl Reason {
         }
     }
 
+    /// The cause in a word, for counting the refusals of a client that has proven itself. What has no word of its own counts
+    /// as what the client may be told.
+    pub fn cause(&self) -> &'static str {
+        match self {
+            Self::SecretExpired { .. } => "expired",
+            Self::ProtocolNotAllowed(_) => "protocol",
+            Self::ListenerNotAllowed(_) => "listener",
+            Self::NetworkNotAllowed => "network",
+            Self::NotBound | Self::NoSoleAccount { .. } => "not-bound",
+            Self::Credential(_) => "credential",
+            Self::Directory(_) => "store",
+            other => other.refusal().name(),
+        }
+    }
+
     /// What the client may be told (design: the table of answers).
     pub fn refusal(&self) -> Refusal {
         match self {

@@ -130,7 +130,7 @@ mod tests {
 
     fn origin(peer: &str) -> Origin {
         let (peer, listener): (IpAddr, _) = (peer.parse().unwrap(), "smtp".into());
-        Origin { session: 1, listener, protocol: Protocol::Submission, peer, via: vec![], tls: true }
+        Origin { session: 1, listener, protocol: Protocol::Submission, peer, via: vec![], tls: true, tls_version: None }
     }
 
     fn certificate(der: &[u8], valid_from: &str, valid_until: &str) -> DeviceCertificate {

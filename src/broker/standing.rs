@@ -166,7 +166,8 @@ mod tests {
 
     fn origin() -> Origin {
         let peer = IpAddr::from([10, 3, 0, 9]);
-        Origin { session: 1, listener: "imaps".into(), protocol: Protocol::Imap, peer, tls: true }
+        let (protocol, tls_version) = (Protocol::Imap, None);
+        Origin { session: 1, listener: "imaps".into(), protocol, peer, via: vec![], tls: true, tls_version }
     }
 
     fn client() -> (Client, ClientSecret) {

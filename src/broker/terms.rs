@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::Withdrawal;
-use crate::model::{AddressPattern, Client, ClientSecret, Delegation};
+use crate::model::{AddressPattern, Client, ClientSecret, Delegation, SecretSource};
 
 /// Under which terms a client was let in. An operator's own login has none, nor has one that passes through.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -12,6 +12,8 @@ pub struct Terms {
     pub is_client: bool,
     /// The id of the client secret that proved it; `None` for a device that was recognised without one.
     pub client_secret: Option<String>,
+    /// How that secret came into the record.
+    pub source: Option<SecretSource>,
     /// When the session has to be over: when the secret or certificate, the client or the delegation ends, whichever comes first.
     pub until: Option<Timestamp>,
     /// What of these it is that ends then.
@@ -43,6 +45,7 @@ impl Terms {
         Self {
             is_client: true,
             client_secret: secret.map(|it| it.id.clone()),
+            source: secret.map(|it| it.source),
             until: end.map(|(at, _)| at),
             until_by: end.map(|(_, what)| what),
             certificate_until: None,

@@ -10,6 +10,7 @@
 
 mod authority;
 mod class;
+mod dates;
 mod errors;
 mod hook;
 mod listener;
@@ -296,7 +297,7 @@ mod tests {
     #[test]
     fn what_the_sample_has_commented_out_is_the_default_or_an_example() {
         // Those without a default; the sample shows how they are written.
-        const EXAMPLES: [&str; 28] = [
+        const EXAMPLES: [&str; 29] = [
             "store.key-credential",
             "store.key-environment",
             "store.namespace",
@@ -313,6 +314,7 @@ mod tests {
             "listener.passthrough-networks",
             "listener.recognise.certificate",
             "upstream.own.app-passwords-max",
+            "upstream.own.date.ends",
             "limits.class.migration.sessions-max",
             "limits.class.migration.sessions-per-mailbox-max",
             "limits.class.migration.messages-per-minute",

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustls::pki_types::ServerName;
 
 use super::authority;
+use super::dates;
 use super::reader::Table;
 use super::suggest;
 use super::value::{Value, one_of};
@@ -21,9 +22,9 @@ fn upstream(name: String, mut table: Table<'_, '_>) -> Option<Profile> {
     let preset_value = table.take("preset");
     let has_preset = preset_value.is_some();
     let preset = preset_value.and_then(|value| preset(&value));
-    let (app_password, mut app_passwords_max, authority, presets) = match preset {
-        Some(preset) => (preset.app_password, preset.app_passwords_max, preset.authority, preset.endpoints),
-        None => (AppPasswordFormat::Verbatim, None, None, BTreeMap::new()),
+    let (app_password, mut app_passwords_max, authority, presets, mut dates) = match preset {
+        Some(it) => (it.app_password, it.app_passwords_max, it.authority, it.endpoints, it.dates),
+        None => (AppPasswordFormat::Verbatim, None, None, BTreeMap::new(), Vec::new()),
     };
     let app_password =
         table.take("app-password-format").map_or(Some(app_password), |value| app_password_format(&value));
@@ -54,6 +55,10 @@ fn upstream(name: String, mut table: Table<'_, '_>) -> Option<Profile> {
         }
         None => authority,
     };
+    let read = dates::dates(table.tables("date"), &endpoints);
+    is_right &= read.is_some();
+    dates.extend(read.into_iter().flatten());
+    dates.sort_by_key(|date| (date.day.is_none(), date.day));
     if is_right && endpoints.is_empty() {
         let presets = presets::NAMES.join(", ");
         let remedy = format!("set preset to one of {presets}; or give host in a table such as [upstream.<name>.imap]");
@@ -65,7 +70,8 @@ fn upstream(name: String, mut table: Table<'_, '_>) -> Option<Profile> {
         is_right = false;
     }
     table.finish();
-    Some(Profile { name, endpoints, app_password: app_password?, app_passwords_max, authority }).filter(|_| is_right)
+    Some(Profile { name, endpoints, app_password: app_password?, app_passwords_max, authority, dates })
+        .filter(|_| is_right)
 }
 
 fn preset(value: &Value<'_, '_>) -> Option<Profile> {

@@ -8,6 +8,7 @@
 //! - [`Recognition`]: a device that is let in without a password, and what it is known by.
 //! - [`Slots`]: the places that a credential can have in a record while it is rotated.
 //! - [`UsageReport`]: the record in which a node tells who still uses another credential than the current one.
+//! - [`Sighting`]: the record of one client as nodes have seen it.
 //! - [`Profile`]: what Locum knows of a provider. [`presets`]: the providers it knows by name.
 //! - [`Secret`]: bytes that must never be seen.
 
@@ -25,6 +26,7 @@ mod protocol;
 mod recognition;
 mod refusal;
 pub mod secret;
+mod seen;
 mod slots;
 mod usage;
 
@@ -36,10 +38,11 @@ pub use hours::Hours;
 pub use ids::{RecordId, RecordKind, normalise};
 pub use network::network;
 pub use pattern::AddressPattern;
-pub use profile::{AppPasswordFormat, Authority, Endpoint, Profile, UpstreamTls};
+pub use profile::{AppPasswordFormat, Authority, Endpoint, Profile, ProviderDate, UpstreamTls};
 pub use protocol::{Mechanism, Protocol};
 pub use recognition::{DeviceCertificate, Fingerprint, Mark, Recognition};
 pub use refusal::Refusal;
 pub use secret::Secret;
+pub use seen::{SeenKey, SeenNetwork, SeenUpstream, Sighting};
 pub use slots::{COMMAND_OP, HistoryEntry, Leftover, LeftoverReason, Next, NextState, Previous, Refused, Slot, Slots};
 pub use usage::{Holder, UsageEntry, UsageLogin, UsagePlace, UsageReport};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ServerConfig};
+use rustls::{ClientConfig, ProtocolVersion, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
@@ -48,6 +48,20 @@ impl Stream {
     pub async fn connect_tls(self, config: Arc<ClientConfig>, name: ServerName<'static>) -> io::Result<Self> {
         let stream = TlsConnector::from(config).connect(name, self.into_plain()?).await?;
         Ok(Self::Tls(Box::new(stream.into())))
+    }
+
+    /// The version of TLS that protects it, as operators know it; `None` if none does.
+    pub fn tls_version(&self) -> Option<&'static str> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => Some(match stream.get_ref().1.protocol_version()? {
+                ProtocolVersion::TLSv1_2 => "TLSv1.2",
+                ProtocolVersion::TLSv1_3 => "TLSv1.3",
+                _ => "unknown", // there is no other that rustls speaks
+            }),
+            #[cfg(feature = "legacy-tls")]
+            Self::Legacy(stream) => Some(stream.ssl().version_str()),
+        }
     }
 
     /// The TLS version and cipher suite, for the log.

@@ -95,6 +95,7 @@ impl Sessions {
             peer,
             via,
             tls: listener.options.tls == ListenerTls::Implicit,
+            tls_version: None,
         };
         Some(Guest { origin, stranger, front_end, hops, is_spoken_for: false })
     }

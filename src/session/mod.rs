@@ -163,6 +163,7 @@ impl Sessions {
         let mut deadline = Instant::now() + self.options.login_timeout;
         if listener.options.tls == ListenerTls::Implicit {
             stream = self.accept_tls(stream, listener, guest.origin.peer).await?;
+            guest.origin.tls_version = stream.tls_version();
         }
         let mut dialogue = proto::server(listener.options.protocol, self.dialogue_options(listener, &guest));
         let mut buffer = Zeroizing::new(vec![0; READ_BYTES]);
@@ -203,7 +204,7 @@ impl Sessions {
                 }
                 ServerAction::StartTls => {
                     stream = self.accept_tls(stream, listener, guest.origin.peer).await?;
-                    guest.origin.tls = true;
+                    (guest.origin.tls, guest.origin.tls_version) = (true, stream.tls_version());
                     dialogue.tls_started();
                 }
                 ServerAction::Authenticate(attempt) => {

@@ -260,6 +260,7 @@ async fn what_runs() {
         peer: IpAddr::from([127, 0, 0, 1]),
         via: Vec::new(),
         tls: true,
+        tls_version: None,
     };
     let entrance = Entrance { upstreams: vec!["gmail".to_owned()], ..Entrance::default() };
     let attempt = Attempt { authcid: b"scan".to_vec(), authzid: None, proof: secret, method: "test" };
