@@ -198,7 +198,12 @@ impl Broker {
             }
             None => None,
         };
-        let Some(account) = account.or_else(|| enrolment.mailbox(login)) else { return Ok(None) };
+        let named = match &enrolment.mode {
+            EnrolmentMode::Learn { .. } => enrolment.mailbox(login),
+            // No provider is shown it, and an account may have any name.
+            EnrolmentMode::FirstLogin => Some(enrolment.mailbox(login).unwrap_or_else(|| login.to_owned())),
+        };
+        let Some(account) = account.or(named) else { return Ok(None) };
         let recorded = self.keyring.directory().latest_account(&account).await?;
         let (way, upstream) = match (&enrolment.mode, &recorded) {
             (EnrolmentMode::Learn { upstream }, recorded) => {
@@ -328,7 +333,14 @@ fn may_be_shown(login: &str, attempt: &Attempt) -> bool {
         && !is_blank
         && client_secret::is_fit(proof)
         && proof.expose_text().is_some()
-        && *Zeroizing::new(client_secret::mask(proof.expose())) == proof.expose()
+        && !has_issued(proof.expose())
+        // Somebody typed it where the name goes.
+        && !has_issued(login.as_bytes())
+}
+
+/// Whether a secret that Locum issued, or a part of one, stands in that.
+fn has_issued(text: &[u8]) -> bool {
+    *Zeroizing::new(client_secret::mask(text)) != text
 }
 
 /// What was presented, as a credential; `None` if it cannot be one, or there is no randomness to name it by.
