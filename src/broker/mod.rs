@@ -1,8 +1,8 @@
 //! Floor 3: the broker decides. It proves who a client is, finds the account it may act as, and hands out a [`Lease`],
 //! the only thing that opens an upstream. It knows no socket and no protocol's words.
 //!
-//! - [`Broker::decide`]: an [`Attempt`] in, a [`Lease`] or a [`Reason`] out. [`Proven`]: who has proven itself by it.
-//!   [`Broker::recognise`]: the same for a device that cannot log in.
+//! - [`Broker::decide`]: an [`Attempt`] in, a [`Lease`] or a [`Reason`] out. [`Broker::recognise`]: the same for a device that
+//!   cannot log in. [`Proven`]: who has proven itself by an attempt.
 //! - [`Directory`]: the records of clients and accounts, typed.
 //! - [`Standing`]: whether a session that was let in may go on.
 //! - [`client_secret`]: how secrets for clients are made and checked.
@@ -63,7 +63,7 @@ pub use refresh_tokens::KeptTokens;
 pub use standing::{Standing, Withdrawal};
 pub use terms::Terms;
 pub use trial::{account_of_domain, is_of_domain};
-pub use unproven::{Unproven, Way};
+pub use unproven::{LEARNT_LABEL, Unproven, Way};
 
 /// Access tokens by HTTPS, with the refresh tokens that are kept among these records. They come while [`Tokens::run`] runs.
 pub fn tokens(directory: Directory, https: Https, options: TokenOptions) -> Tokens {
@@ -116,7 +116,7 @@ impl Broker {
     /// # Errors
     /// The [`Reason`] why the client is not let in; [`Reason::refusal`] is what it may be told.
     pub async fn decide(&self, attempt: &Attempt, origin: &Origin, entrance: &Entrance) -> Result<Lease, Reason> {
-        self.decide_telling(attempt, origin, entrance, &mut None).await
+        self.decide_telling(attempt, origin, entrance, &mut Proven::default()).await
     }
 
     /// The same, and who has proven itself by it, be it let in or not.
@@ -128,14 +128,14 @@ impl Broker {
         attempt: &Attempt,
         origin: &Origin,
         entrance: &Entrance,
-        proven: &mut Option<Proven>,
+        proven: &mut Proven,
     ) -> Result<Lease, Reason> {
         let began = Instant::now();
         let candidates = Candidates::of(attempt, &entrance.login_forms);
         let counted_by = candidates.counted_by(attempt);
         if let Admission::HoldBack { first } = self.throttle.admit(origin.peer, counted_by, began.into_std()) {
             if first {
-                self.record(attempt, origin, None, &Err(Reason::Throttled));
+                self.record(attempt, origin, Proven::default(), &Err(Reason::Throttled));
             }
             return Err(Reason::Throttled);
         }
@@ -155,7 +155,7 @@ impl Broker {
         if matches!(refusal, Some(Refusal::WrongCredentials | Refusal::NotPermitted)) {
             sleep_until(began + REFUSAL_TIME).await;
         }
-        self.record(attempt, origin, proven.as_ref(), &decision);
+        self.record(attempt, origin, proven.clone(), &decision);
         decision
     }
 
@@ -247,7 +247,7 @@ impl Broker {
         Ok(Some(Found { ready: Ready::of_token(account.identity(refused.protocol()), issued), ..now }))
     }
 
-    fn record(&self, attempt: &Attempt, origin: &Origin, proven: Option<&Proven>, decision: &Result<Lease, Reason>) {
+    fn record(&self, attempt: &Attempt, origin: &Origin, proven: Proven, decision: &Result<Lease, Reason>) {
         let lease = decision.as_ref().ok();
         let way = match decision {
             Err(Reason::Unproven(unproven)) => Some(unproven.way()),
@@ -263,10 +263,10 @@ impl Broker {
             login: audit::name(&client_secret::mask(&attempt.authcid)),
             method: attempt.method,
             way: way.map(Way::name),
-            client_secret: proven.map(|it| it.secret.clone()),
+            client_secret: proven.client_secret,
             account: lease.map(|lease| lease.account().to_owned()),
             delegated: lease.is_some_and(|lease| lease.terms().is_delegated),
-            asked: proven.and_then(|it| it.asked.clone()).filter(|_| lease.is_none()),
+            asked: proven.asked.filter(|_| lease.is_none()),
         };
         self.audit.record(origin, &event);
     }
@@ -277,7 +277,7 @@ impl Broker {
         candidates: &Candidates,
         origin: &Origin,
         entrance: &Entrance,
-        proven: &mut Option<Proven>,
+        proven: &mut Proven,
     ) -> Result<Lease, Reason> {
         let (client, secret, asked) = self.prove(attempt, candidates, proven).await?;
         policy::check_time(&client, Timestamp::now())?;
@@ -296,7 +296,7 @@ impl Broker {
         &self,
         attempt: &Attempt,
         candidates: &Candidates,
-        proven: &mut Option<Proven>,
+        proven: &mut Proven,
     ) -> Result<(Client, ClientSecret, Asked), Reason> {
         let directory = self.keyring.directory();
         let look_up = async |Candidate { principal, asked }: &Candidate| {
@@ -309,8 +309,9 @@ impl Broker {
         let login = best.as_ref().map_or_else(String::new, |(client, _)| normalise(&client.login));
         let now = Timestamp::now();
         let matching = self.prover.find(&login, secrets, &attempt.proof, now).await?.cloned();
-        let both = best.as_ref().zip(matching.as_ref());
-        *proven = both.map(|((client, asked), secret)| Proven::by(client, secret, asked, attempt));
+        if let (Some((client, asked)), Some(secret)) = (&best, &matching) {
+            *proven = Proven::of(client, secret, asked, attempt);
+        }
         match (best, matching) {
             (None, _) => Err(Reason::UnknownLogin),
             (Some(_), None) => Err(Reason::WrongSecret),

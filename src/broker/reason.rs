@@ -169,7 +169,11 @@ impl Reason {
             Self::ProtocolNotAllowed(_) => "protocol",
             Self::ListenerNotAllowed(_) => "listener",
             Self::NetworkNotAllowed => "network",
-            Self::NotBound | Self::NoSoleAccount { .. } => "not-bound",
+            Self::NotBound | Self::NoSoleAccount { .. } | Self::AskedUnclearly | Self::MailboxMissing { .. } => {
+                "not-bound"
+            }
+            Self::DelegationExpired { .. } => "delegation-expired",
+            Self::DelegationNetwork { .. } => "network",
             Self::Credential(_) => "credential",
             Self::Directory(_) => "store",
             other => other.refusal().name(),

@@ -166,8 +166,15 @@ mod tests {
 
     fn origin() -> Origin {
         let peer = IpAddr::from([10, 3, 0, 9]);
-        let (protocol, tls_version) = (Protocol::Imap, None);
-        Origin { session: 1, listener: "imaps".into(), protocol, peer, via: vec![], tls: true, tls_version }
+        Origin {
+            session: 1,
+            listener: "imaps".into(),
+            protocol: Protocol::Imap,
+            peer,
+            via: vec![],
+            tls: true,
+            tls_version: None,
+        }
     }
 
     fn client() -> (Client, ClientSecret) {

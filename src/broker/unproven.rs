@@ -21,7 +21,7 @@ use crate::model::{
 };
 
 /// What the learnt credential of an account is called.
-const LABEL: &str = "learnt from its client";
+pub const LEARNT_LABEL: &str = "learnt from its client";
 
 /// By what a login may be believed that no client secret proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -342,7 +342,7 @@ fn has_issued(text: &[u8]) -> bool {
 /// What was presented, as a credential; `None` if it cannot be one, or there is no randomness to name it by.
 fn presented(attempt: &Attempt) -> Option<StoredCredential> {
     let id = client_secret::random_id().ok()?;
-    credential::presented_password(&attempt.proof, id, LABEL, Timestamp::now()).ok()
+    credential::presented_password(&attempt.proof, id, LEARNT_LABEL, Timestamp::now()).ok()
 }
 
 /// The only account of a client, if it has any: whoever proves one mailbox has not proven another.

@@ -7,6 +7,7 @@ mod account;
 mod check;
 mod client;
 mod csv_file;
+mod csv_out;
 mod demo;
 mod desk;
 mod exit;

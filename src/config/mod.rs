@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn what_the_sample_has_commented_out_is_the_default_or_an_example() {
         // Those without a default; the sample shows how they are written.
-        const EXAMPLES: [&str; 29] = [
+        const EXAMPLES: &[&str] = &[
             "store.key-credential",
             "store.key-environment",
             "store.namespace",

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use locum::config::Config;
 use locum::model::{
-    AppPasswordFormat, Authority, CredentialKind, Enrolment, EnrolmentMode, LoginForm, Mechanism, Protocol,
-    UnknownLogins, UpstreamTls, presets,
+    AppPasswordFormat, Authority, CredentialKind, Enrolment, EnrolmentMode, LoginForm, Mark, Mechanism, Protocol,
+    Recognition, UnknownLogins, UpstreamTls, presets,
 };
 use locum::rotation::Action;
-use locum::session::ListenerTls;
+use locum::session::{FrontEnds, ListenerTls};
 use locum::store::vault::Login;
 use locum::store::{self, KeySource, cache, vault};
 use locum::telemetry::LogFormat;
@@ -111,6 +111,26 @@ fn every_setting_arrives_in_its_place() {
         delegated_scopes: vec!["imap".into(), "offline_access".into()],
     };
     assert_eq!(own.authority, Some(expected));
+}
+
+#[test]
+fn front_ends_and_devices_arrive() {
+    let [listener] = &load("front.toml").listeners[..] else { panic!("one listener") };
+    let networks = |all: &[&str]| all.iter().map(|it| it.parse().unwrap()).collect::<Vec<_>>();
+    let expected =
+        FrontEnds { proxy_protocol: networks(&["10.0.0.5/32", "2001:db8::/64"]), xclient: networks(&["10.0.0.6/32"]) };
+    assert_eq!(listener.front_ends, expected);
+    let fingerprint = "sha256:4355a46b19d348dc2f57c046f8ef63d4538ebb936000f3c9ee954a27460dd865".parse().unwrap();
+    let expected = [
+        ("scanner-3f", Mark::Network("10.3.0.9/32".parse().unwrap())),
+        ("third floor", Mark::Network("10.3.0.0/24".parse().unwrap())),
+        ("plotter", Mark::Certificate(fingerprint)),
+    ];
+    let expected = expected.map(|(client, mark)| Recognition { client: client.into(), mark });
+    assert_eq!(listener.entrance.recognitions, expected);
+    // Nothing of it is on unless it is written.
+    let [listener] = &load("everything.toml").listeners[..] else { panic!("one listener") };
+    assert_eq!((&listener.front_ends, listener.entrance.recognitions.len()), (&FrontEnds::default(), 0));
 }
 
 #[test]

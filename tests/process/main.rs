@@ -9,6 +9,7 @@ mod bad_input;
 mod canary;
 mod cli;
 mod debug_formats;
+mod delegations;
 mod due;
 mod enrolment;
 mod memory;

@@ -12,14 +12,17 @@ mod child;
 mod clients;
 mod dovecot;
 mod endpoint;
+mod front;
 mod lab;
 mod locum;
 mod mail;
+mod migration;
 mod postfix;
 mod programs;
 mod rotation;
 mod scenarios;
 mod scratch;
+mod senders;
 mod tokens;
 
 use std::fs;

@@ -7,6 +7,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::cli::csv_out::as_text;
 use crate::cli::exit::{self, Failure};
 use crate::rotation::batch::Finished;
 
@@ -87,13 +88,6 @@ impl Results {
         self.file.write_all(&bytes)?;
         self.file.flush()
     }
-}
-
-/// A field that no spreadsheet takes for a formula: names and labels come from other files, and a provider's words from
-/// elsewhere.
-fn as_text(field: &str) -> Cow<'_, str> {
-    let is_formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    if is_formula { Cow::Owned(format!("'{field}")) } else { Cow::Borrowed(field) }
 }
 
 /// Whether a file begins as these do.
