@@ -148,10 +148,6 @@ impl Broker {
         if client.is_none() && matches!(denied, Reason::WrongSecret) {
             return Some(denied);
         }
-        // It is that of a known client in another form.
-        if client.is_none() && matches!(denied, Reason::WrongSecret) {
-            return Some(denied);
-        }
         let found = match (enrolment, passthrough) {
             (Some(enrolment), _) => self.enrollable(enrolment, login, client, attempt, origin, entrance).await,
             // A client that has lost its secrets is a known login.
@@ -198,7 +194,12 @@ impl Broker {
             }
             None => None,
         };
-        let Some(account) = account.or_else(|| enrolment.mailbox(login)) else { return Ok(None) };
+        let named = match &enrolment.mode {
+            EnrolmentMode::Learn { .. } => enrolment.mailbox(login),
+            // No provider is shown it, and an account may have any name.
+            EnrolmentMode::FirstLogin => Some(enrolment.mailbox(login).unwrap_or_else(|| login.to_owned())),
+        };
+        let Some(account) = account.or(named) else { return Ok(None) };
         let recorded = self.keyring.directory().latest_account(&account).await?;
         let (way, upstream) = match (&enrolment.mode, &recorded) {
             (EnrolmentMode::Learn { upstream }, recorded) => {
@@ -262,7 +263,14 @@ impl Broker {
     }
 
     /// The lease of a client that was made after the provider took what it presented.
-    pub fn lease_of_enrolled(&self, lease: Lease, client: &Client, secret: &ClientSecret) -> Lease {
+    pub fn lease_of_enrolled(
+        &self,
+        lease: Lease,
+        unproven: &Unproven,
+        client: &Client,
+        secret: &ClientSecret,
+    ) -> Lease {
+        self.prover.remember(&normalise(&client.login), secret, &unproven.proof);
         // Whatever the cap: it has been let in, and counts from now on.
         let seat = self.headcount.seat(&client.login, None);
         lease.under(Terms::of(client, Some(secret), None), seat)
@@ -321,7 +329,14 @@ fn may_be_shown(login: &str, attempt: &Attempt) -> bool {
         && !is_blank
         && client_secret::is_fit(proof)
         && proof.expose_text().is_some()
-        && *Zeroizing::new(client_secret::mask(proof.expose())) == proof.expose()
+        && !has_issued(proof.expose())
+        // Somebody typed it where the name goes.
+        && !has_issued(login.as_bytes())
+}
+
+/// Whether a secret that Locum issued, or a part of one, stands in that.
+fn has_issued(text: &[u8]) -> bool {
+    *Zeroizing::new(client_secret::mask(text)) != text
 }
 
 /// What was presented, as a credential; `None` if it cannot be one, or there is no randomness to name it by.

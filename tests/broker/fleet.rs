@@ -137,7 +137,7 @@ async fn clients(lab: &Lab, devices: &[Device]) -> Vec<String> {
     all
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn three_hundred_unknown_passwords_survive_the_end_of_passwords() {
     let devices = devices();
     let (lab, provider) = stage(&devices).await;

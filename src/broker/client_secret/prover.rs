@@ -45,6 +45,14 @@ impl Prover {
         }
     }
 
+    /// Remembers a proof that was hashed a moment ago: it need not be computed again at the next login.
+    pub(in crate::broker) fn remember(&self, login: &str, secret: &ClientSecret, proof: &Secret) {
+        let Verifier::Chosen { hash } = &secret.verifier else { return };
+        if let Some(tag) = self.remembered.tag([login, &secret.id, hash], proof) {
+            self.remembered.add(tag, Instant::now());
+        }
+    }
+
     /// How often slow hashes were computed.
     #[cfg(test)]
     pub(in crate::broker) fn computed(&self) -> u64 {

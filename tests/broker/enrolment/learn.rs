@@ -144,6 +144,10 @@ async fn what_cannot_be_a_password_or_is_somebody_else_s_is_shown_to_nobody() {
     for name in ["scan@mail.test/boss@mail.test", "MAIL\\scan", "scan*boss", "a b@mail.test", "scan@mail.test@x", "@"] {
         assert_unseen(&lab, &provider, name, PASSWORD).await;
     }
+    // A secret that was typed where the name goes.
+    let misplaced = lab.alice.secret.clone();
+    assert_unseen(&lab, &provider, &misplaced, PASSWORD).await;
+    assert!(!std::fs::read_to_string(lab.path("audit.jsonl")).unwrap().contains(&misplaced));
     // As somebody else.
     let answer = present_plain(&lab, Protocol::Imap, "boss@mail.test", "scan@mail.test", PASSWORD).await;
     assert_eq!(answer, refused(Protocol::Imap, Refusal::WrongCredentials));
