@@ -208,7 +208,8 @@ mod tests {
         let elsewhere = with(None, &["198.51.100.0/24", "2001:db8::/32"]);
         assert!(matches!(verdict(vec![elsewhere.clone()]), Err(Reason::DelegationNetwork { .. })));
         // One of several is enough, and of two the one that lasts longer.
-        let admin = client("admin", vec![with(Some(NOW), &[]), elsewhere, with(Some(NOW + second), &[]), with(None, &[])]);
+        let admin =
+            client("admin", vec![with(Some(NOW), &[]), elsewhere, with(Some(NOW + second), &[]), with(None, &[])]);
         let acts_as = acts_as(&admin, &mailbox("alice@contoso.test"), peer(), NOW).unwrap();
         assert_eq!(acts_as.delegation.unwrap().expires, None);
     }
