@@ -52,9 +52,11 @@ pub(super) fn acts_as<'a>(
     }
 }
 
-/// That mailbox, by the first delegation that includes it and holds here and now.
+/// That mailbox, by a delegation that includes it and holds here and now: of several, by the one that lasts longest, as the
+/// session it begins is looked at later.
 fn delegated<'a>(client: &'a Client, mailbox: &str, peer: IpAddr, now: Timestamp) -> Result<ActsAs<'a>, Reason> {
     let mut reason = Reason::NotBound;
+    let mut best: Option<&Delegation> = None;
     if !is_mailbox(mailbox) {
         return Err(reason);
     }
@@ -68,11 +70,15 @@ fn delegated<'a>(client: &'a Client, mailbox: &str, peer: IpAddr, now: Timestamp
             reason = Reason::DelegationExpired { pattern: pattern.to_string() };
         } else if !networks.is_empty() && !networks.iter().any(|network| network.contains(&peer)) {
             reason = Reason::DelegationNetwork { pattern: pattern.to_string() };
-        } else {
-            return Ok(ActsAs { account: mailbox.to_owned(), delegation: Some(delegation) });
+        } else if best.is_none_or(|best| end(best) < end(delegation)) {
+            best = Some(delegation);
         }
     }
-    Err(reason)
+    best.map(|delegation| ActsAs { account: mailbox.to_owned(), delegation: Some(delegation) }).ok_or(reason)
+}
+
+fn end(delegation: &Delegation) -> Timestamp {
+    delegation.expires.unwrap_or(Timestamp::MAX)
 }
 
 /// Whether it is an address that means the same to everybody who reads it: none that is quoted (RFC 5321 section 4.1.2), and
@@ -201,7 +207,10 @@ mod tests {
         }
         let elsewhere = with(None, &["198.51.100.0/24", "2001:db8::/32"]);
         assert!(matches!(verdict(vec![elsewhere.clone()]), Err(Reason::DelegationNetwork { .. })));
-        // One of several is enough.
-        assert!(verdict(vec![with(Some(NOW), &[]), elsewhere, with(None, &[])]).is_ok());
+        // One of several is enough, and of two the one that lasts longer.
+        let admin =
+            client("admin", vec![with(Some(NOW), &[]), elsewhere, with(Some(NOW + second), &[]), with(None, &[])]);
+        let acts_as = acts_as(&admin, &mailbox("alice@contoso.test"), peer(), NOW).unwrap();
+        assert_eq!(acts_as.delegation.unwrap().expires, None);
     }
 }

@@ -10,7 +10,7 @@ use locum::model::{Binding, Client, Delegation, LoginForm, Policy, Protocol, Ref
 use locum::sandbox::{Application, ApplicationProof, Behaviour, Face, Mailboxes, Outcome, Start};
 
 use crate::answers::refused;
-use crate::support::{Actor, Lab, Plan, Provider, base64, plain, present};
+use crate::support::{Actor, Lab, Plan, Provider, base64, plain};
 
 const DOMAIN: &str = "mail.test";
 const ADMIN: &str = "admin@mail.test";

@@ -13,7 +13,7 @@ use locum::model::Protocol;
 use crate::child;
 use crate::clients::census::{self, Folders, Planted};
 use crate::clients::doveadm::Copy;
-use crate::clients::mbsync::Local;
+use crate::clients::mbsync::{Local, without_field};
 use crate::dovecot::Mailbox;
 use crate::endpoint::{Endpoint, Tls};
 use crate::lab::{Lab, Route};
@@ -147,7 +147,12 @@ fn mbsync_copies_one_into_the_other_by_the_login_alone() {
     assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
     let source = scene.census(scene.source());
     assert_eq!((source.len(), source["INBOX"].len(), source["INBOX"][0].flags.len()), (9, 3, 5));
-    assert_equal(&scene.census(scene.target()), &source);
+    // It writes into each message by what it knows it again.
+    let mut target = scene.census(scene.target());
+    for message in target.values_mut().flatten() {
+        message.content = without_field(&message.content, b"X-TUID:");
+    }
+    assert_equal(&target, &source);
     scene.check_logs();
 }
 

@@ -1,6 +1,7 @@
 //! doveadm (Dovecot): its `imapc` storage as a migration tool. It logs in by SASL PLAIN as an administrator and names the
 //! mailbox that it acts as, as imapsync does with `--authuser1`.
 
+use std::os::unix::fs::chown;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -8,6 +9,9 @@ use crate::child;
 use crate::endpoint::{Endpoint, Tls};
 use crate::programs;
 use crate::scratch::Scratch;
+
+/// Owner of the copy: Dovecot gives mail to no root.
+const MAIL_UID: u32 = 5000;
 
 /// A copy of a mailbox that lies here between its source and its target.
 pub(crate) struct Copy {
@@ -17,9 +21,8 @@ pub(crate) struct Copy {
 impl Copy {
     pub(crate) fn new() -> Self {
         let scratch = Scratch::new();
-        for folder in ["run", "mail"] {
-            scratch.folder(folder);
-        }
+        scratch.folder("run");
+        chown(scratch.folder("mail"), Some(MAIL_UID), Some(MAIL_UID)).unwrap();
         Self { scratch }
     }
 
@@ -51,8 +54,8 @@ impl Copy {
             "doveadm.conf",
             format!(
                 "base_dir = {run}\ninstance_name = locum-copy\nlog_path = /dev/stderr\n\
-                 mail_location = maildir:{mail}/Maildir\nmail_home = {mail}\nmail_uid = 0\nmail_gid = 0\n\
-                 first_valid_uid = 0\nfirst_valid_gid = 0\n\
+                 mail_location = maildir:{mail}/Maildir\nmail_home = {mail}\nmail_uid = {MAIL_UID}\nmail_gid = {MAIL_UID}\n\
+                 first_valid_uid = {MAIL_UID}\n\
                  namespace inbox {{\n  inbox = yes\n  separator = /\n}}\n\
                  imapc_host = {host}\nimapc_port = {port}\nimapc_ssl = {tls}\nssl_client_ca_file = {authority}\n\
                  imapc_user = {mailbox}\nimapc_master_user = {user}\nimapc_password = {password}\n\
