@@ -74,7 +74,7 @@ pub enum Reason {
         until: Timestamp,
     },
     /// Without a password a device may not send as anybody.
-    #[error("a client that is recognised without a password needs senders in its policy, and has none")]
+    #[error("a client that is recognised without a password needs senders; name them with `locum client set --sender`")]
     SendersNotPinned,
     /// The client's policy does not let it speak this.
     #[error("the client's policy does not include {0}")]

@@ -94,6 +94,19 @@ async fn a_device_sends_from_where_it_stands() {
 }
 
 #[tokio::test]
+async fn a_device_sends_as_itself_alone() {
+    let lab = stage(BY_NETWORK).await;
+    let mut wire = plainly(&lab, SCANNER).await;
+    // The first came before the relay, and is looked at as any other.
+    for sender in ["MAIL FROM:<boss@contoso.test>", "MAIL FROM:<>", "mail from: boss@contoso.test SIZE=10"] {
+        assert_eq!(wire.ask(sender).await, "550 5.7.1 This login may not send as that address", "{sender}");
+    }
+    send(&mut wire).await;
+    let sent = lab.exchange.sandbox.sent();
+    assert_eq!(sent.iter().map(|it| it.from.as_str()).collect::<Vec<_>>(), ["scans@contoso.test"]);
+}
+
+#[tokio::test]
 async fn the_same_words_from_elsewhere_are_refused() {
     let lab = stage(BY_NETWORK).await;
     let mut wire = plainly(&lab, ELSEWHERE).await;
@@ -126,7 +139,8 @@ async fn a_device_that_logs_in_is_taken_at_its_word() {
 #[tokio::test]
 async fn a_device_has_to_be_known_and_its_senders_named() {
     let lab = stage(BY_NETWORK).await;
-    let unpinned = "a client that is recognised without a password needs senders in its policy, and has none";
+    let unpinned =
+        "a client that is recognised without a password needs senders; name them with `locum client set --sender`";
     let network = "the client's policy does not include the network of its address";
     let protocol = "the client's policy does not include submission";
     let listener = "the client's policy does not include the listener devices";
