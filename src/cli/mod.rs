@@ -10,6 +10,7 @@ mod csv_file;
 mod demo;
 mod desk;
 mod exit;
+mod import;
 mod init;
 mod kinds;
 mod list;

@@ -5,6 +5,7 @@
 
 mod answers;
 mod bad_clients;
+mod client_secrets;
 mod drain;
 mod flaky_providers;
 mod gate;

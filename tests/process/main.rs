@@ -10,6 +10,7 @@ mod canary;
 mod cli;
 mod debug_formats;
 mod due;
+mod import;
 mod memory;
 mod nodes;
 mod oauth;

@@ -81,3 +81,8 @@ path "locum/destroy/usage/+" {
 path "locum/config" {
   capabilities = ["read"]
 }
+
+# `locum client issue --wrap`: a secret is left here for whoever has the token, once.
+path "sys/wrapping/wrap" {
+  capabilities = ["update"]
+}

@@ -1,5 +1,7 @@
 //! `locum client …`: login names, what proves them, and what they may do.
 
+mod handout;
+mod import;
 mod issue;
 mod revoke;
 mod show;
@@ -18,6 +20,7 @@ use super::open_directory;
 use crate::broker::{Directory, Versioned};
 use crate::config::Config;
 use crate::model::{Client, RecordKind};
+use import::Import;
 use issue::Issue;
 use revoke::Revoked;
 
@@ -25,6 +28,8 @@ use revoke::Revoked;
 pub(super) enum Command {
     /// Issue a secret for a client and print it, once. The client is made if it is new.
     Issue(Issue),
+    /// Take over clients with their hashed passwords from another system, by a CSV or LDIF file.
+    Import(Import),
     /// List all clients.
     List(Listing),
     /// Show one client.
@@ -48,6 +53,7 @@ pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
     let (config, directory) = open_directory(path).await?;
     match command {
         Command::Issue(issue) => issue::run(&config, &directory, issue).await,
+        Command::Import(import) => import::run(&directory, import).await,
         Command::List(listing) => show::list(&directory, &listing).await,
         Command::Show { login, format } => show::one(&directory, &login, &format).await,
         Command::Revoke { what: Revoked { damaged: Some(id), .. }, .. } => {
