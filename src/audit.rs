@@ -57,8 +57,14 @@ pub struct Origin {
     pub protocol: Protocol,
     /// The client's address.
     pub peer: IpAddr,
+    /// The front ends that speak for it, and are believed to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub via: Vec<IpAddr>,
     /// Whether TLS protects it.
     pub tls: bool,
+    /// Which version of TLS: `"TLSv1.2"`, `"TLSv1.3"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_version: Option<&'static str>,
 }
 
 /// What happened.
@@ -67,7 +73,7 @@ pub struct Origin {
 pub enum Event {
     /// The broker decided about a login attempt.
     Decision {
-        /// `"allow"` or `"deny"`.
+        /// `"allow"`, `"deny"`, or `"try"`: what comes of it is told by an [`Event::Enrolment`].
         outcome: &'static str,
         /// Why not, in words for the operator.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,12 +82,41 @@ pub enum Event {
         login: String,
         /// The mechanism or command.
         method: &'static str,
+        /// How it is believed, where that is not by a secret of its own: `"learn"`, `"passthrough"` …
+        #[serde(skip_serializing_if = "Option::is_none")]
+        way: Option<&'static str>,
         /// The id of the client secret that proved it.
         #[serde(skip_serializing_if = "Option::is_none")]
         client_secret: Option<String>,
         /// The account it may act as.
         #[serde(skip_serializing_if = "Option::is_none")]
         account: Option<String>,
+        /// Whether it may act so by a delegation.
+        #[serde(skip_serializing_if = "is_false")]
+        delegated: bool,
+        /// As whom it asked to act and may not, if it was proven.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        asked: Option<String>,
+    },
+    /// A login that no client had was made a client's, or not.
+    Enrolment {
+        /// `"enrolled"`; `"let-in"`, for this time, as it could not be written down; `"refused"`, where the provider or who
+        /// came first says that it is wrong; `"failed"`, where nobody said so.
+        outcome: &'static str,
+        /// `"learn"` or `"first-login"`.
+        mode: &'static str,
+        /// Why not, in words for the operator.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// The login name presented.
+        login: String,
+        /// The account.
+        account: String,
+        /// Whether the account was made as well.
+        new_account: bool,
+        /// The id of the client secret that it has now.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        client_secret: Option<String>,
     },
     /// An upstream was logged in to, or refused.
     Upstream {
@@ -157,9 +192,18 @@ pub enum Event {
         bytes_up: u64,
         /// Bytes to the client.
         bytes_down: u64,
+        /// Messages that the upstream took, where they were counted: only where a policy or a pace had submission looked
+        /// at.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        messages: Option<u64>,
         /// Time since the login, milliseconds.
         duration_ms: u64,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 #[derive(Serialize)]
@@ -248,7 +292,9 @@ mod tests {
             listener: "imaps".into(),
             protocol: Protocol::Imap,
             peer: IpAddr::from([192, 0, 2, 1]),
+            via: Vec::new(),
             tls: true,
+            tls_version: Some("TLSv1.3"),
         }
     }
 
@@ -265,8 +311,11 @@ mod tests {
                     reason: Some("unknown login".into()),
                     login: name(b"x\r\n{\"event\":\"forged\"}\xff"),
                     method: "LOGIN command",
+                    way: None,
                     client_secret: None,
                     account: None,
+                    delegated: false,
+                    asked: None,
                 },
             );
         }
@@ -289,6 +338,7 @@ mod tests {
             reason: "c".into(),
             bytes_up: 0,
             bytes_down: 0,
+            messages: None,
             duration_ms: 0,
         };
         (0..2).for_each(|_| audit.record(&origin(), &end));

@@ -29,6 +29,7 @@ pub mod telemetry;
 pub mod usage;
 
 pub mod broker;
+pub mod enrolment;
 pub mod rotation;
 pub mod session;
 pub mod upstream;

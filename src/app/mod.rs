@@ -4,7 +4,9 @@
 mod keeping;
 mod limits;
 mod problems;
+mod watching;
 mod webhook;
+mod windows;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -22,11 +25,12 @@ use crate::audit::Audit;
 use crate::broker::{self, Broker, Directory, client_secret};
 use crate::config::Config;
 use crate::credential::oauth2::Tokens;
-use crate::model::{Profile, Protocol};
-use crate::net::{self, HttpOptions, Https, accept_loop, tls};
+use crate::enrolment::Enrolment;
+use crate::model::{Mark, Profile, Protocol, Recognition};
+use crate::net::{self, HttpOptions, Https, LegacyTls, accept_loop, tls};
 use crate::rotation::{Rotation, UsageWriter};
-use crate::session::{Listener, ListenerTls, Sessions};
-use crate::store::{self, Health, OpenError, Upkeep};
+use crate::session::{Listener, ListenerOptions, ListenerTls, Sessions};
+use crate::store::{self, Health, News, OpenError, Upkeep};
 use crate::telemetry::{self, Metrics};
 use crate::upstream::Upstreams;
 use crate::usage::Ledger;
@@ -36,6 +40,7 @@ pub use limits::forbid_core_dumps;
 pub use problems::Problems;
 pub(crate) use problems::{explain, note, note_all};
 pub use webhook::Webhook;
+pub use windows::windows;
 
 /// Time that the first probes of upstreams may take before clients are served: what is offered to the first client
 /// should be true, but a dead upstream must not hold up the others.
@@ -54,6 +59,7 @@ pub struct App {
     sessions: Arc<Sessions>,
     live: TaskTracker,
     upstreams: Arc<Upstreams>,
+    news: News,
     upkeep: Upkeep,
     tokens: Arc<Tokens>,
     usage: UsageWriter,
@@ -95,6 +101,10 @@ impl App {
         if let Some(warning) = tls::name_warning(&config.tls, &config.name) {
             tracing::warn!("{warning}");
         }
+        for window in windows(&config, Timestamp::now()) {
+            tracing::warn!("{window}");
+        }
+        warn_of_recognitions(&config);
         let ready = served.zip(audit).zip(client_tls.zip(https)).zip(node);
         let (((served, audit), (client_tls, https)), node) = ready.expect("what is missing left a problem");
 
@@ -110,6 +120,7 @@ impl App {
             UsageWriter::new(directory.clone(), ledger.clone(), node, &host_name(), config.rotation.usage.clone());
         // What is to be changed is read as of the last write.
         let latest = Directory::of_operator(served.store, NODE);
+        let enrolment = Enrolment::new(latest.clone(), audit.clone());
         let broker = Broker::new(directory, Arc::clone(&tokens), config.upstreams, audit.clone(), config.broker);
         let broker = Arc::new(broker);
         let webhook = config.rotation.webhook.clone().map(|options| (https, options));
@@ -126,13 +137,14 @@ impl App {
             drain.clone(),
             kill.clone(),
         );
-        let sessions = Arc::new(sessions.counted_in(ledger));
-        let upkeep = served.upkeep;
+        let sessions = Arc::new(sessions.counted_in(ledger).enrolling(enrolment));
+        let (news, upkeep) = (served.news, served.upkeep);
         Ok(Self {
             listeners,
             sessions,
             live,
             upstreams,
+            news,
             upkeep,
             tokens,
             usage,
@@ -175,6 +187,7 @@ impl App {
     pub async fn run(self, stop: CancellationToken) {
         let served = self.served();
         let background = spawn_background(self.upkeep, self.tokens, self.usage, self.admin, &self.kill);
+        background.spawn(watching::watch(Arc::clone(&self.sessions), self.news, self.kill.clone()));
         self.keeping.spawn(&background, &self.drain, &self.kill);
         let probing = tokio::time::timeout(FIRST_PROBE_TIMEOUT, self.upstreams.probe_all(&served));
         let _ = stop.run_until_cancelled(probing).await; // late or not, what is known by then is offered
@@ -228,6 +241,15 @@ impl App {
         };
         let _ = tokio::time::timeout(KILL_TIMEOUT, rest).await;
         tracing::info!("stopped");
+    }
+}
+
+/// Whoever stands in those places needs no password: nobody shall be able to say that they did not know.
+fn warn_of_recognitions(config: &Config) {
+    for options in &config.listeners {
+        for Recognition { client, mark } in &options.entrance.recognitions {
+            tracing::warn!(listener = options.name, client, by = %mark, "this device is let in without a password");
+        }
     }
 }
 
@@ -303,15 +325,36 @@ fn bind_all(config: &Config, problems: &mut Vec<String>) -> Vec<(Arc<Listener>, 
         let sockets = bind_each(&format!("listener {}", options.name), &options.bind, problems);
         let tls = match options.tls {
             ListenerTls::None => None,
-            ListenerTls::Implicit | ListenerTls::StartTls => server_tls
-                .as_ref()
-                .map(|config| tls::with_application_protocol(config, application_protocol(options.protocol))),
+            ListenerTls::Implicit | ListenerTls::StartTls => {
+                server_tls.as_ref().and_then(|config| note(problems, listener_tls(config, options)))
+            }
         };
+        let legacy_tls = (!options.legacy_tls_networks.is_empty())
+            .then(|| note(problems, LegacyTls::open(&config.tls, application_protocol(options.protocol))))
+            .flatten();
+        if legacy_tls.is_some() {
+            let (listener, networks) = (&options.name, &options.legacy_tls_networks);
+            tracing::warn!(
+                listener,
+                ?networks,
+                "clients from these networks may use TLS 1.0 and 1.1, which are broken"
+            );
+        }
         let profiles =
             options.entrance.upstreams.iter().filter_map(|name| config.upstreams.get(name).cloned()).collect();
-        listeners.push((Arc::new(Listener { options: options.clone(), tls, profiles }), sockets));
+        listeners.push((Arc::new(Listener { options: options.clone(), tls, legacy_tls, profiles }), sockets));
     }
     listeners
+}
+
+/// What a listener shows, and whether it asks clients for a certificate.
+fn listener_tls(config: &ServerConfig, options: &ListenerOptions) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let config = tls::with_application_protocol(config, application_protocol(options.protocol));
+    let by_certificate = |it: &Recognition| matches!(it.mark, Mark::Certificate(_));
+    if options.entrance.recognitions.iter().any(by_certificate) {
+        return tls::with_device_certificates(&config);
+    }
+    Ok(config)
 }
 
 fn bind_each(name: &str, addresses: &[SocketAddr], problems: &mut Vec<String>) -> Vec<TcpListener> {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Account, Client, KeptToken, RecordId, RecordKind, Secret, Tenant, UsageReport};
+use crate::model::{Account, Client, KeptToken, RecordId, RecordKind, Secret, Sighting, Tenant, UsageReport};
 use crate::store::{Expected, Record, Store, StoreError, Version};
 
 /// Time for the store to hand out one record: a login must not hang with it.
@@ -175,6 +175,25 @@ impl Directory {
         self.read(&RecordId::new(RecordKind::Client, login), self.latest).await
     }
 
+    /// The client of that login name as the store itself says, and an error where it does not answer: for those who would
+    /// rather know nothing than something old.
+    ///
+    /// # Errors
+    /// See [`DirectoryError`].
+    pub async fn certain_client(&self, login: &str) -> Result<Option<Versioned<Client>>, DirectoryError> {
+        let id = RecordId::new(RecordKind::Client, login);
+        let found = in_time(self.store.read_certain(&id)).await?;
+        found.map(|found| typed(&id, found)).transpose()
+    }
+
+    /// The client of that login name as of the last write anywhere, as [`Directory::latest_account`].
+    ///
+    /// # Errors
+    /// See [`DirectoryError`].
+    pub async fn latest_client(&self, login: &str) -> Result<Option<Versioned<Client>>, DirectoryError> {
+        self.read(&RecordId::new(RecordKind::Client, login), true).await
+    }
+
     /// Writes an account, new (`found` is `None`) or in place of the version that was read.
     ///
     /// # Errors
@@ -299,6 +318,38 @@ impl Directory {
         self.page(RecordKind::Usage, after, limit).await
     }
 
+    /// What all nodes have seen of the client of that [key](crate::model::SeenKey::name), as of the last write anywhere.
+    ///
+    /// # Errors
+    /// See [`DirectoryError`].
+    pub async fn seen(&self, key: &str) -> Result<Option<Versioned<Sighting>>, DirectoryError> {
+        self.read(&RecordId::new(RecordKind::Seen, key), true).await
+    }
+
+    /// Writes what was seen of a client, new (`found` is `None`) or in place of the version that was read.
+    ///
+    /// # Errors
+    /// As for [`Directory::put_account`].
+    pub async fn put_seen(&self, sighting: &Sighting, found: Option<Version>) -> Result<Version, DirectoryError> {
+        self.write(RecordKind::Seen, &sighting.key.name(), sighting, found).await
+    }
+
+    /// Removes what was read at that version of a client.
+    ///
+    /// # Errors
+    /// As for [`Directory::put_account`].
+    pub async fn remove_seen(&self, key: &str, found: Version) -> Result<(), DirectoryError> {
+        self.remove(RecordKind::Seen, key, found).await
+    }
+
+    /// Up to `limit` clients as they were seen, beginning behind `after`.
+    ///
+    /// # Errors
+    /// As for [`Directory::accounts_page`].
+    pub async fn seen_page(&self, after: Option<&RecordId>, limit: usize) -> Result<Page<Sighting>, DirectoryError> {
+        self.page(RecordKind::Seen, after, limit).await
+    }
+
     /// Removes the account that was read at that version.
     ///
     /// # Errors
@@ -325,6 +376,7 @@ impl Directory {
             RecordKind::Client => self.read::<Client>(id, true).await.map(|found| found.is_some()),
             RecordKind::Tenant => self.read::<Tenant>(id, true).await.map(|found| found.is_some()),
             RecordKind::Usage => self.read::<UsageReport>(id, true).await.map(|found| found.is_some()),
+            RecordKind::Seen => self.read::<Sighting>(id, true).await.map(|found| found.is_some()),
             RecordKind::Token => self.fetch(id, true).await.map(|found| found.is_some()).map_err(Into::into),
         };
         let version = match read {
@@ -386,21 +438,11 @@ impl Directory {
         id: &RecordId,
         latest: bool,
     ) -> Result<Option<Versioned<T>>, DirectoryError> {
-        let Some(found) = self.fetch(id, latest).await? else { return Ok(None) };
-        // The parser's own message may quote a value: only the place is kept.
-        let record = serde_json::from_slice(found.value.expose()).map_err(|error| DirectoryError::Malformed {
-            id: id.clone(),
-            line: error.line(),
-            column: error.column(),
-            version: Some(found.version),
-        })?;
-        Ok(Some(Versioned { record, version: found.version, changed: last_change(&found) }))
+        self.fetch(id, latest).await?.map(|found| typed(id, found)).transpose()
     }
 
     async fn fetch(&self, id: &RecordId, latest: bool) -> Result<Option<Record>, StoreError> {
-        let reading = async { if latest { self.store.read_latest(id).await } else { self.store.read(id).await } };
-        let late = |_| StoreError::Unavailable(format!("no answer within {READ_TIMEOUT:?}"));
-        tokio::time::timeout(READ_TIMEOUT, reading).await.map_err(late)?
+        in_time(async { if latest { self.store.read_latest(id).await } else { self.store.read(id).await } }).await
     }
 
     async fn write<T: Serialize>(
@@ -440,6 +482,22 @@ impl Directory {
     }
 }
 
+async fn in_time<T>(reading: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let late = |_| StoreError::Unavailable(format!("no answer within {READ_TIMEOUT:?}"));
+    tokio::time::timeout(READ_TIMEOUT, reading).await.map_err(late)?
+}
+
+fn typed<T: DeserializeOwned>(id: &RecordId, found: Record) -> Result<Versioned<T>, DirectoryError> {
+    // The parser's own message may quote a value: only the place is kept.
+    let record = serde_json::from_slice(found.value.expose()).map_err(|error| DirectoryError::Malformed {
+        id: id.clone(),
+        line: error.line(),
+        column: error.column(),
+        version: Some(found.version),
+    })?;
+    Ok(Versioned { record, version: found.version, changed: last_change(&found) })
+}
+
 /// A record as it is written: its own fields, and the stamp beside them.
 #[derive(Serialize)]
 struct Stamped<'a, T> {
@@ -476,6 +534,7 @@ fn describe(kind: RecordKind, name: &str) -> String {
         RecordKind::Tenant => "tenant",
         RecordKind::Token => "token",
         RecordKind::Usage => "report of the node",
+        RecordKind::Seen => "sighting",
     };
     format!("the {kind} {name}")
 }

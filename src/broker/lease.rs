@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Terms;
 use super::keyring::{Found, Spent};
+use super::{Seat, Terms};
 use crate::credential::{CredentialVersion, Ready};
 use crate::model::{CredentialKind, Endpoint, Holder, Profile, Protocol, Slot};
 use crate::sasl::Credentials;
@@ -25,6 +25,8 @@ pub struct Lease {
     fell_back: Option<String>,
     spent: Spent,
     terms: Arc<Terms>,
+    seat: Option<Arc<Seat>>,
+    is_on_trial: bool,
 }
 
 impl Lease {
@@ -55,7 +57,19 @@ impl Lease {
             fell_back,
             spent: Spent::default(),
             terms,
+            seat: None,
+            is_on_trial: false,
         }
+    }
+
+    /// The same, to find out whether the provider takes what was presented.
+    pub(super) fn on_trial(self) -> Self {
+        Self { is_on_trial: true, ..self }
+    }
+
+    /// The same, after it did and the client was made.
+    pub(super) fn under(self, terms: Terms, seat: Option<Seat>) -> Self {
+        Self { terms: Arc::new(terms), seat: seat.map(Arc::new), ..self }
     }
 
     /// The same for another credential. None of `spent` is to be used again.
@@ -63,7 +77,12 @@ impl Lease {
         let (login, account, profile) = (&self.login, &self.account, Arc::clone(&self.profile));
         let (endpoint, terms) = (self.endpoint.clone(), Arc::clone(&self.terms));
         let lease = Self::new(login, account, profile, &self.served, endpoint, self.protocol, found, terms);
-        Self { spent, ..lease }
+        Self { spent, seat: self.seat.clone(), ..lease }
+    }
+
+    /// The same with the client's count of sessions one higher, for as long as there is a hold on that.
+    pub(super) fn seated(self, seat: Seat) -> Self {
+        Self { seat: Some(Arc::new(seat)), ..self }
     }
 
     /// The credential, for the broker.
@@ -86,9 +105,20 @@ impl Lease {
         self.slot
     }
 
+    /// Whether its secret is in no record, but what somebody presented who is not proven. How often that is tried is the
+    /// business of whoever has it tried, and none of the breaker's.
+    pub fn is_on_trial(&self) -> bool {
+        self.is_on_trial
+    }
+
     /// Under which terms the client was let in.
-    pub fn terms(&self) -> &Terms {
+    pub fn terms(&self) -> &Arc<Terms> {
         &self.terms
+    }
+
+    /// The session's part of its client's count, to be held until it ends.
+    pub fn seat(&self) -> Option<Arc<Seat>> {
+        self.seat.clone()
     }
 
     /// The client's login name, as it stands in its record.

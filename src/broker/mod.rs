@@ -1,28 +1,38 @@
 //! Floor 3: the broker decides. It proves who a client is, finds the account it may act as, and hands out a [`Lease`],
 //! the only thing that opens an upstream. It knows no socket and no protocol's words.
 //!
-//! - [`Broker::decide`]: an [`Attempt`] in, a [`Lease`] or a [`Reason`] out.
+//! - [`Broker::decide`]: an [`Attempt`] in, a [`Lease`] or a [`Reason`] out. [`Proven`]: who has proven itself by it.
+//!   [`Broker::recognise`]: the same for a device that cannot log in.
 //! - [`Directory`]: the records of clients and accounts, typed.
+//! - [`Standing`]: whether a session that was let in may go on.
 //! - [`client_secret`]: how secrets for clients are made and checked.
 
 mod authority;
 pub mod client_secret;
+mod delegation;
 mod directory;
+mod headcount;
 mod keyring;
 mod lease;
+mod login_form;
 mod objection;
 mod options;
 mod policy;
+mod proven;
 mod reason;
+mod recognise;
 mod refresh_tokens;
+mod standing;
 mod terms;
 mod throttle;
 mod trial;
+mod unproven;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
@@ -30,31 +40,47 @@ use crate::audit::{self, Audit, Event, Origin};
 use crate::credential::oauth2::{TokenOptions, Tokens};
 use crate::credential::{Issued, Ready};
 use crate::model::{
-    Account, Attempt, Client, ClientSecret, CredentialKind, Entrance, Preference, Profile, Protocol, Slot, normalise,
+    Account, Attempt, Client, ClientSecret, CredentialKind, Entrance, Preference, Profile, Protocol, Refusal, Slot,
+    normalise,
 };
 use crate::net::Https;
 use client_secret::Prover;
+use delegation::{ActsAs, acts_as};
+use headcount::Headcount;
 use keyring::{Door, Found, Freshness, Keyring, Search, Spent};
+use login_form::{Asked, Candidate, Candidates};
 use throttle::{Admission, Throttle};
 
 pub use authority::Authorities;
 pub use directory::{Change, Damage, Directory, DirectoryError, Page, Versioned};
+pub use headcount::Seat;
 pub use lease::Lease;
 pub use objection::Objection;
 pub use options::Options;
+pub use proven::Proven;
 pub use reason::Reason;
 pub use refresh_tokens::KeptTokens;
+pub use standing::{Standing, Withdrawal};
 pub use terms::Terms;
 pub use trial::{account_of_domain, is_of_domain};
+pub use unproven::{Unproven, Way};
 
 /// Access tokens by HTTPS, with the refresh tokens that are kept among these records. They come while [`Tokens::run`] runs.
 pub fn tokens(directory: Directory, https: Https, options: TokenOptions) -> Tokens {
     Tokens::new(Arc::new(Authorities::new(https)), Arc::new(KeptTokens::new(directory)), options)
 }
 
-/// A wrong secret and an unknown login are both answered this long after they came: how long the store and the hash took
-/// cannot be read from it. It also slows guessing; a person who mistyped does not notice.
+/// A wrong secret and an unknown login are both answered this long after they came, and so is everything that a proven client
+/// may not do: how long the store and the hash took, and whether there is an account of the name that it asked for, cannot be
+/// read from it. It also slows guessing; a person who mistyped does not notice.
 const REFUSAL_TIME: Duration = Duration::from_millis(250);
+
+/// When a refusal is told of which that much was spent: after a whole multiple of [`REFUSAL_TIME`], for several slow hashes can
+/// take longer than one.
+fn told_after(spent: Duration) -> Duration {
+    let times = spent.as_millis().div_ceil(REFUSAL_TIME.as_millis()).max(1);
+    REFUSAL_TIME.saturating_mul(u32::try_from(times).unwrap_or(u32::MAX))
+}
 
 /// What an operator logs in with.
 #[derive(Debug, Clone, Copy, Default)]
@@ -73,6 +99,7 @@ pub struct Broker {
     upstreams: BTreeMap<String, Arc<Profile>>,
     throttle: Throttle,
     prover: Prover,
+    headcount: Headcount,
     audit: Audit,
 }
 
@@ -86,29 +113,78 @@ impl Broker {
         options: Options,
     ) -> Self {
         let (keyring, throttle) = (Keyring::new(directory, tokens), Throttle::new(options));
-        Self { keyring, upstreams, throttle, prover: Prover::default(), audit }
+        let (prover, headcount) = (Prover::default(), Headcount::default());
+        Self { keyring, upstreams, throttle, prover, headcount, audit }
     }
 
-    /// Decides about an attempt. `entrance` is where it came in. One audit event is written either way, but for attempts beyond the first that are held back for too many failures.
+    /// Decides about an attempt. `entrance` is where it came in. One audit event is written either way, but for attempts beyond
+    /// the first that are held back for too many failures.
     ///
     /// # Errors
     /// The [`Reason`] why the client is not let in; [`Reason::refusal`] is what it may be told.
     pub async fn decide(&self, attempt: &Attempt, origin: &Origin, entrance: &Entrance) -> Result<Lease, Reason> {
+        self.decide_telling(attempt, origin, entrance, &mut None).await
+    }
+
+    /// The same, and who has proven itself by it, be it let in or not.
+    ///
+    /// # Errors
+    /// As for [`Broker::decide`].
+    pub async fn decide_telling(
+        &self,
+        attempt: &Attempt,
+        origin: &Origin,
+        entrance: &Entrance,
+        proven: &mut Option<Proven>,
+    ) -> Result<Lease, Reason> {
         let began = Instant::now();
-        if let Admission::HoldBack { first } = self.throttle.admit(origin.peer, &attempt.authcid, began.into_std()) {
+        let candidates = Candidates::of(attempt, &entrance.login_forms);
+        let counted_by = candidates.counted_by(attempt);
+        if let Admission::HoldBack { first } = self.throttle.admit(origin.peer, counted_by, began.into_std()) {
             if first {
                 self.record(attempt, origin, None, &Err(Reason::Throttled));
             }
             return Err(Reason::Throttled);
         }
-        let mut proven_by = None;
-        let decision = self.try_decide(attempt, origin, entrance, &mut proven_by).await;
-        if let Err(Reason::UnknownLogin | Reason::WrongSecret | Reason::SecretExpired { .. }) = &decision {
-            self.throttle.failed(origin.peer, &attempt.authcid, began.into_std());
-            sleep_until(began + REFUSAL_TIME).await;
+        let mut decision = self.try_decide(attempt, &candidates, origin, entrance, proven).await;
+        if let Err(denied @ (Reason::UnknownLogin | Reason::WrongSecret)) = decision {
+            decision = match self.unproven(denied, attempt, origin, entrance).await {
+                // It has become a client's since this node looked last.
+                None => self.try_decide(attempt, &candidates, origin, entrance, proven).await,
+                Some(reason) => Err(reason),
+            };
         }
-        self.record(attempt, origin, proven_by, &decision);
+        let decision = decision.and_then(|lease| self.seated(lease));
+        let refusal = decision.as_ref().err().map(Reason::refusal);
+        if refusal == Some(Refusal::WrongCredentials) {
+            self.throttle.failed(origin.peer, counted_by, began.into_std());
+        }
+        if matches!(refusal, Some(Refusal::WrongCredentials | Refusal::NotPermitted)) {
+            sleep_until(began + told_after(began.elapsed())).await;
+        }
+        self.record(attempt, origin, proven.as_ref(), &decision);
         decision
+    }
+
+    /// Counts a session in, if its client may have one more.
+    fn seated(&self, lease: Lease) -> Result<Lease, Reason> {
+        if !lease.terms().is_client {
+            return Ok(lease);
+        }
+        let max = lease.terms().sessions_max;
+        match self.headcount.seat(lease.login(), max) {
+            Some(seat) => Ok(lease.seated(seat)),
+            None => Err(Reason::TooManySessions { max: max.unwrap_or_default() }),
+        }
+    }
+
+    /// The client of that login name as the store says it is now, to see which of its sessions may go on.
+    ///
+    /// # Errors
+    /// If the store does not answer, or the record cannot be read. Neither says anything about the client.
+    pub async fn standing(&self, login: &str) -> Result<Standing, DirectoryError> {
+        let found = self.keyring.directory().certain_client(login).await?;
+        Ok(Standing::new(found.map(|found| found.record)))
     }
 
     /// The upstream of that name.
@@ -139,7 +215,8 @@ impl Broker {
     /// # Errors
     /// If the account is gone, or its new credential cannot be used, or the store is out of reach.
     pub async fn renew(&self, refused: &Lease, objection: Objection) -> Result<Option<Lease>, Reason> {
-        let account = self.account(refused.account(), Freshness::Latest).await?;
+        let found = self.account(refused.account(), Freshness::Latest).await;
+        let account = found.map_err(|reason| reason.told_to(refused.terms()))?;
         let (_, door) = self.door(&account, refused.protocol(), refused.served())?;
         let mut spent = refused.spent().clone();
         let mut failed = None;
@@ -177,20 +254,26 @@ impl Broker {
         Ok(Some(Found { ready: Ready::of_token(account.identity(refused.protocol()), issued), ..now }))
     }
 
-    fn record(
-        &self,
-        attempt: &Attempt,
-        origin: &Origin,
-        client_secret: Option<String>,
-        decision: &Result<Lease, Reason>,
-    ) {
+    fn record(&self, attempt: &Attempt, origin: &Origin, proven: Option<&Proven>, decision: &Result<Lease, Reason>) {
+        let lease = decision.as_ref().ok();
+        let way = match decision {
+            Err(Reason::Unproven(unproven)) => Some(unproven.way()),
+            _ => None,
+        };
         let event = Event::Decision {
-            outcome: if decision.is_ok() { "allow" } else { "deny" },
+            outcome: match (decision, way) {
+                (Ok(_), _) | (_, Some(Way::Passthrough)) => "allow",
+                (Err(_), Some(Way::Learn | Way::FirstLogin)) => "try",
+                (Err(_), None) => "deny",
+            },
             reason: decision.as_ref().err().map(ToString::to_string),
             login: audit::name(&client_secret::mask(&attempt.authcid)),
             method: attempt.method,
-            client_secret,
-            account: decision.as_ref().ok().map(|lease| lease.account().to_owned()),
+            way: way.map(Way::name),
+            client_secret: proven.map(|it| it.secret.clone()),
+            account: lease.map(|lease| lease.account().to_owned()),
+            delegated: lease.is_some_and(|lease| lease.terms().is_delegated),
+            asked: proven.and_then(|it| it.asked.clone()).filter(|_| lease.is_none()),
         };
         self.audit.record(origin, &event);
     }
@@ -198,37 +281,53 @@ impl Broker {
     async fn try_decide(
         &self,
         attempt: &Attempt,
+        candidates: &Candidates,
         origin: &Origin,
         entrance: &Entrance,
-        proven_by: &mut Option<String>,
+        proven: &mut Option<Proven>,
     ) -> Result<Lease, Reason> {
-        let (client, secret) = self.prove(attempt).await?;
-        *proven_by = Some(secret.id.clone());
+        let (client, secret, asked) = self.prove(attempt, candidates, proven).await?;
+        policy::check_time(&client, Timestamp::now())?;
         policy::check(&client, origin)?;
-        let name = policy::account_for(&client, attempt.authzid.as_deref())?.to_owned();
-        let terms = Terms::of(&client, &secret, None);
-        let account = self.account(&name, Freshness::Remembered).await?;
+        let ActsAs { account: name, delegation } = acts_as(&client, &asked, origin.peer, Timestamp::now())?;
+        let terms = Terms::of(&client, Some(&secret), delegation);
+        let found = self.account(&name, Freshness::Remembered).await;
+        let account = found.map_err(|reason| reason.told_to(&terms))?;
         let search = Search { fresh: Freshness::Remembered, only: None, spent: &Spent::default() };
         self.lease(&client.login, account, origin.protocol, &entrance.upstreams, search, terms).await
     }
 
-    /// Who it is. An unknown login is looked up and hashed like a known one: see [`Prover`].
-    async fn prove(&self, attempt: &Attempt) -> Result<(Client, ClientSecret), Reason> {
-        let client = match policy::login_name(&attempt.authcid) {
-            Some(login) => self.keyring.directory().client(login).await?.map(|found| found.record),
-            None => None,
+    /// Who it is, and as whom it asks to act. An unknown login is looked up and hashed like a known one (see [`Prover`]), and all
+    /// that a login can mean is looked up, whichever of it there is.
+    async fn prove(
+        &self,
+        attempt: &Attempt,
+        candidates: &Candidates,
+        proven: &mut Option<Proven>,
+    ) -> Result<(Client, ClientSecret, Asked), Reason> {
+        let directory = self.keyring.directory();
+        let look_up = async |Candidate { principal, asked }: &Candidate| {
+            let found = directory.client(principal).await?;
+            Ok::<_, DirectoryError>(found.map(|found| (found.record, asked.clone())))
         };
-        let secrets = client.as_ref().map_or(&[][..], |client| &client.secrets);
-        let login = normalise(&String::from_utf8_lossy(&attempt.authcid));
+        let found = try_join_all(candidates.iter().map(look_up)).await?;
+        let best = found.into_iter().flatten().next();
+        let secrets = best.as_ref().map_or(&[][..], |(client, _)| &client.secrets);
+        let login = best.as_ref().map_or_else(
+            || normalise(&String::from_utf8_lossy(&attempt.authcid)),
+            |(client, _)| normalise(&client.login),
+        );
         let now = Timestamp::now();
         let matching = self.prover.find(&login, secrets, &attempt.proof, now).await?.cloned();
-        match (client, matching) {
+        let both = best.as_ref().zip(matching.as_ref());
+        *proven = both.map(|((client, asked), secret)| Proven::by(client, secret, asked, attempt));
+        match (best, matching) {
             (None, _) => Err(Reason::UnknownLogin),
             (Some(_), None) => Err(Reason::WrongSecret),
             (Some(_), Some(secret)) if secret.expires.is_some_and(|end| end <= now) => {
                 Err(Reason::SecretExpired { id: secret.id })
             }
-            (Some(client), Some(secret)) => Ok((client, secret)),
+            (Some((client, asked)), Some(secret)) => Ok((client, secret, asked)),
         }
     }
 
@@ -318,13 +417,28 @@ mod tests {
             Options::default(),
         );
         let peer = IpAddr::from([192, 0, 2, 1]);
-        let origin = Origin { session: 1, listener: "imaps".into(), protocol: Protocol::Imap, peer, tls: true };
+        let origin = Origin {
+            session: 1,
+            listener: "imaps".into(),
+            protocol: Protocol::Imap,
+            peer,
+            via: vec![],
+            tls: true,
+            tls_version: None,
+        };
         for (login, reason) in [("known", "wrong client secret"), ("nobody", "unknown login")] {
             let proof = Secret::new("wrong");
             let attempt = Attempt { authcid: login.into(), authzid: None, proof, method: "test" };
             let began = Instant::now();
             let denied = broker.decide(&attempt, &origin, &Entrance::default()).await.unwrap_err();
             assert_eq!((denied.to_string().as_str(), began.elapsed()), (reason, REFUSAL_TIME));
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_told_after_whole_multiples() {
+        for (spent, after) in [(0, 250), (1, 250), (250, 250), (251, 500), (600, 750)] {
+            assert_eq!(told_after(Duration::from_millis(spent)).as_millis(), after, "{spent}");
         }
     }
 
@@ -401,7 +515,15 @@ mod tests {
         let broker =
             Broker::new(directory.clone(), no_tokens(&directory), upstreams, Audit::default(), Options::default());
         let peer = IpAddr::from([192, 0, 2, 1]);
-        let origin = Origin { session: 1, listener: "imaps".into(), protocol: Protocol::Imap, peer, tls: true };
+        let origin = Origin {
+            session: 1,
+            listener: "imaps".into(),
+            protocol: Protocol::Imap,
+            peer,
+            via: vec![],
+            tls: true,
+            tls_version: None,
+        };
         let attempt = Attempt { authcid: "scan".into(), authzid: None, proof, method: "test" };
         let entrance = Entrance { upstreams: vec!["gmail".into()], ..Entrance::default() };
         let lease = broker.decide(&attempt, &origin, &entrance).await.unwrap();

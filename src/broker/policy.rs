@@ -1,8 +1,10 @@
 //! The conditions of a login, and which account it is for. Pure: the client's record and the circumstances in, a verdict
 //! out.
 
+use jiff::Timestamp;
+
 use crate::audit::Origin;
-use crate::model::{Binding, Client, normalise};
+use crate::model::Client;
 
 use super::Reason;
 
@@ -11,7 +13,19 @@ pub(super) fn login_name(authcid: &[u8]) -> Option<&str> {
     std::str::from_utf8(authcid).ok().filter(|name| !name.chars().any(char::is_control))
 }
 
-/// Whether the proven client may log in here and now.
+/// Whether the proven client may log in now. The hours are of no concern to a session that is open.
+pub(super) fn check_time(client: &Client, now: Timestamp) -> Result<(), Reason> {
+    let policy = &client.policy;
+    if let Some(end) = policy.expires.filter(|end| *end <= now) {
+        return Err(Reason::ClientExpired { end });
+    }
+    if !policy.hours.is_empty() && !policy.hours.iter().any(|hours| hours.include(now)) {
+        return Err(Reason::HourNotAllowed);
+    }
+    Ok(())
+}
+
+/// Whether the proven client may be here.
 pub(super) fn check(client: &Client, origin: &Origin) -> Result<(), Reason> {
     let policy = &client.policy;
     if !policy.protocols.is_empty() && !policy.protocols.contains(&origin.protocol) {
@@ -26,29 +40,12 @@ pub(super) fn check(client: &Client, origin: &Origin) -> Result<(), Reason> {
     Ok(())
 }
 
-/// The account the client is to act as: the one it names, if it is bound to it, or else the only one it is bound to.
-pub(super) fn account_for<'a>(client: &'a Client, authzid: Option<&[u8]>) -> Result<&'a str, Reason> {
-    let mut accounts = client.bindings.iter().filter_map(Binding::account);
-    let asked = authzid.map(|name| login_name(name).map(normalise).ok_or(Reason::NotBound)).transpose()?;
-    if let Some(account) = accounts.clone().find(|name| Some(normalise(name)) == asked) {
-        return Ok(account);
-    }
-    match asked {
-        // Who names itself asks for nothing special (RFC 4616 section 2).
-        Some(asked) if asked != normalise(&client.login) => Err(Reason::NotBound),
-        _ => match (accounts.next(), accounts.count()) {
-            (Some(sole), 0) => Ok(sole),
-            (first, others) => Err(Reason::NoSoleAccount { accounts: usize::from(first.is_some()) + others }),
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
 
     use super::*;
-    use crate::model::{Policy, Protocol};
+    use crate::model::{Binding, Policy, Protocol};
 
     fn client(accounts: &[&str], policy: Policy) -> Client {
         let bindings = accounts.iter().map(|&name| Binding::Account(name.into())).collect();
@@ -57,7 +54,15 @@ mod tests {
 
     fn origin() -> Origin {
         let peer = IpAddr::from([10, 3, 0, 9]);
-        Origin { session: 1, listener: "smtp".into(), protocol: Protocol::Submission, peer, tls: true }
+        Origin {
+            session: 1,
+            listener: "smtp".into(),
+            protocol: Protocol::Submission,
+            peer,
+            via: vec![],
+            tls: true,
+            tls_version: None,
+        }
     }
 
     fn verdict(policy: Policy) -> Result<(), Reason> {
@@ -88,20 +93,20 @@ mod tests {
     }
 
     #[test]
-    fn the_account_is_the_sole_one_or_the_one_named() {
-        let one = client(&["Mail@x.test"], Policy::default());
-        assert_eq!(account_for(&one, None).unwrap(), "Mail@x.test");
-        assert_eq!(account_for(&one, Some(b"mail@X.test")).unwrap(), "Mail@x.test");
-        assert_eq!(account_for(&one, Some(b"scanner-3f")).unwrap(), "Mail@x.test", "it named itself");
-        assert!(matches!(account_for(&one, Some(b"boss@x.test")), Err(Reason::NotBound)));
-        assert!(matches!(account_for(&one, Some(b"\xff")), Err(Reason::NotBound)));
-        let two = client(&["a", "b"], Policy::default());
-        assert!(matches!(account_for(&two, None), Err(Reason::NoSoleAccount { accounts: 2 })));
-        assert_eq!(account_for(&two, Some(b"b")).unwrap(), "b");
-        let both = client(&["scanner-3f", "b"], Policy::default());
-        assert_eq!(account_for(&both, Some(b"Scanner-3F")).unwrap(), "scanner-3f", "an account of its own name");
-        let none = client(&[], Policy::default());
-        assert!(matches!(account_for(&none, None), Err(Reason::NoSoleAccount { accounts: 0 })));
+    fn a_client_has_its_end_and_its_hours() {
+        let now: Timestamp = "2026-01-05T12:00:00Z".parse().unwrap(); // a Monday
+        let at = |policy| check_time(&client(&["a"], policy), now);
+        let base = Policy::default;
+        assert!(at(base()).is_ok());
+        assert!(
+            matches!(at(Policy { expires: Some(now), ..base() }), Err(Reason::ClientExpired { end }) if end == now)
+        );
+        assert!(at(Policy { expires: Some(now + jiff::SignedDuration::from_secs(1)), ..base() }).is_ok());
+        let hours = |all: &[&str]| all.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>();
+        let of = |all: &[&str]| at(Policy { hours: hours(all), ..base() });
+        assert!(matches!(of(&["tue-sun 00:00-24:00 UTC"]), Err(Reason::HourNotAllowed)));
+        assert!(matches!(of(&["mon 12:01-12:00 UTC"]), Err(Reason::HourNotAllowed)), "all but this minute");
+        assert!(of(&["sat,sun 00:00-24:00 UTC", "mon-fri 12:00-12:01 UTC"]).is_ok(), "one of them is enough");
     }
 
     #[test]

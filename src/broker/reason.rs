@@ -1,11 +1,13 @@
 //! Why a client is not let in: for the operator in plain words, for the client as a [`Refusal`].
 
+use jiff::Timestamp;
+
 use crate::credential::CredentialError;
 use crate::credential::oauth2::FailureKind;
-use crate::model::{Protocol, Refusal};
+use crate::model::{Fingerprint, Protocol, Refusal};
 
-use super::DirectoryError;
 use super::client_secret::Busy;
+use super::{DirectoryError, Terms, Unproven};
 
 /// Why a client is not let in.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +18,15 @@ pub enum Reason {
     /// No client has that login.
     #[error("unknown login")]
     UnknownLogin,
+    /// No client has that login, or the client has no secret, and where it came in something may come of it all the same.
+    #[error("no client secret proves it; {}", .0.way().plain())]
+    Unproven(Box<Unproven>),
+    /// The same, but the records say otherwise.
+    #[error("it cannot be enrolled: {why}")]
+    NotEnrollable {
+        /// Why.
+        why: &'static str,
+    },
     /// None of the client's secrets is the one presented.
     #[error("wrong client secret")]
     WrongSecret,
@@ -28,6 +39,43 @@ pub enum Reason {
         /// Its id.
         id: String,
     },
+    /// All of the client came to its end.
+    #[error("the client's time is over since {end:.0}; give it more with `locum client set --expires`")]
+    ClientExpired {
+        /// When it ended.
+        end: Timestamp,
+    },
+    /// The client's policy does not let it in now.
+    #[error("the client's policy does not include this hour")]
+    HourNotAllowed,
+    /// The client has as many sessions open as it may.
+    #[error("the client has {max} sessions open on this node, as many as its policy lets it have")]
+    TooManySessions {
+        /// How many it may have.
+        max: u32,
+    },
+    /// Neither where it comes from nor a certificate says which device it is.
+    #[error("it sent mail without a login and is no device that the listener recognises")]
+    NotRecognised,
+    /// It showed a certificate that no recognition names.
+    #[error("the listener recognises no device by the certificate {fingerprint}")]
+    CertificateUnknown {
+        /// Which one.
+        fingerprint: Fingerprint,
+    },
+    /// The certificate is the right one at the wrong time.
+    #[error(
+        "the device's certificate is valid from {from} to {until} only; give it another, and the listener its fingerprint"
+    )]
+    CertificateNotValid {
+        /// When it begins.
+        from: Timestamp,
+        /// When it ends.
+        until: Timestamp,
+    },
+    /// Without a password a device may not send as anybody.
+    #[error("a client that is recognised without a password needs senders in its policy, and has none")]
+    SendersNotPinned,
     /// The client's policy does not let it speak this.
     #[error("the client's policy does not include {0}")]
     ProtocolNotAllowed(Protocol),
@@ -45,6 +93,30 @@ pub enum Reason {
     NoSoleAccount {
         /// How many.
         accounts: usize,
+    },
+    /// As whom it asked to act cannot be said.
+    #[error(
+        "the client says in a form that the listener does not take, or twice and differently, which account it acts as; see \
+         login-forms"
+    )]
+    AskedUnclearly,
+    /// The only right it would have to that mailbox is over.
+    #[error("the delegation of {pattern} has expired; give another end with `locum client bind`")]
+    DelegationExpired {
+        /// Its pattern.
+        pattern: String,
+    },
+    /// The only right it would have to that mailbox does not hold there.
+    #[error("the delegation of {pattern} does not include the network of its address")]
+    DelegationNetwork {
+        /// Its pattern.
+        pattern: String,
+    },
+    /// It may act as that mailbox, and there is none.
+    #[error("the client may act as {mailbox}, and there is neither an account of that name nor a tenant of its domain")]
+    MailboxMissing {
+        /// The mailbox.
+        mailbox: String,
     },
     /// The account's upstream is not for this listener.
     #[error("the listener does not serve the account's upstream {upstream}")]
@@ -81,16 +153,55 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// The same for who was let in under these terms: one that may name many mailboxes is not told which of them there are.
+    pub(super) fn told_to(self, terms: &Terms) -> Self {
+        match self {
+            Self::AccountMissing { account } if terms.is_delegated => Self::MailboxMissing { mailbox: account },
+            reason => reason,
+        }
+    }
+
+    /// The cause in a word, for counting the refusals of a client that has proven itself. What has no word of its own counts
+    /// as what the client may be told.
+    pub fn cause(&self) -> &'static str {
+        match self {
+            Self::SecretExpired { .. } => "expired",
+            Self::ProtocolNotAllowed(_) => "protocol",
+            Self::ListenerNotAllowed(_) => "listener",
+            Self::NetworkNotAllowed => "network",
+            Self::NotBound | Self::NoSoleAccount { .. } => "not-bound",
+            Self::Credential(_) => "credential",
+            Self::Directory(_) => "store",
+            other => other.refusal().name(),
+        }
+    }
+
     /// What the client may be told (design: the table of answers).
     pub fn refusal(&self) -> Refusal {
         match self {
-            Self::Throttled => Refusal::LimitReached,
-            Self::UnknownLogin | Self::WrongSecret | Self::SecretExpired { .. } => Refusal::WrongCredentials,
+            Self::Throttled | Self::TooManySessions { .. } => Refusal::LimitReached,
+            Self::UnknownLogin
+            | Self::NotEnrollable { .. }
+            | Self::WrongSecret
+            | Self::SecretExpired { .. }
+            | Self::ClientExpired { .. }
+            | Self::NotRecognised
+            | Self::CertificateUnknown { .. }
+            | Self::CertificateNotValid { .. } => Refusal::WrongCredentials,
+            // Nobody has looked yet whether it is right.
+            Self::Unproven(_) => Refusal::Unavailable,
             Self::ProtocolNotAllowed(_)
             | Self::ListenerNotAllowed(_)
             | Self::NetworkNotAllowed
+            | Self::HourNotAllowed
+            | Self::SendersNotPinned
             | Self::NotBound
             | Self::NoSoleAccount { .. }
+            | Self::AskedUnclearly
+            | Self::DelegationExpired { .. }
+            | Self::DelegationNetwork { .. }
+            // Whether there is such a mailbox is nothing that a pattern tells.
+            | Self::MailboxMissing { .. }
             | Self::UpstreamNotServed { .. } => Refusal::NotPermitted,
             // The authority is away, or wants us to wait.
             Self::Credential(CredentialError::Token(failure)) if failure.kind() == FailureKind::Transient => {

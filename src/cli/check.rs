@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use rustls::ClientConfig;
 
 use super::output;
-use crate::app::{Problems, Webhook, note, note_all};
+use crate::app::{Problems, Webhook, note, note_all, windows};
 use crate::config::Config;
-use crate::model::Protocol;
+use crate::model::{Protocol, Recognition};
 use crate::net::{HttpOptions, Https, tls};
 use crate::rotation::{Alert, Courier, HookOptions, WebhookOptions};
 use crate::store::vault::{Login, Rights, Vault};
@@ -54,6 +54,15 @@ pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<()> {
     }
     if let Some(warning) = config.rotation.hook.as_ref().and_then(hook_warning) {
         output::note(format!("note: {warning}"));
+    }
+    for window in windows(&config, Timestamp::now()) {
+        output::note(format!("warning: {window}"));
+    }
+    for options in &config.listeners {
+        for Recognition { client, mark } in &options.entrance.recognitions {
+            let listener = &options.name;
+            output::note(format!("note: {listener} lets {client} in without a password by {mark}"));
+        }
     }
     let (listeners, upstreams) = (config.listeners.len(), config.upstreams.len());
     let counted = |count: usize, what| format!("{count} {what}{}", if count == 1 { "" } else { "s" });

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustls::pki_types::DnsName;
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
+use super::class;
 use super::listener::{self, Bound};
 use super::reader::Table;
 use super::value::Value;
@@ -74,6 +75,7 @@ pub(super) fn limits(mut table: Table<'_, '_>, name: &str) -> Limits {
         upstream.tls_handshake_timeout = value.duration(secs(1)..=mins(5), reason)?;
         Some(upstream.tls_handshake_timeout)
     });
+    upstream.classes = class::classes(table.section("class"));
     table.finish();
     Limits { session, upstream, broker }
 }
@@ -112,6 +114,9 @@ fn upstream_limits(table: &mut Table<'_, '_>) -> upstream::Options {
     });
     set(&mut upstream.gate_timeout, table.take("gate-timeout"), |value| {
         value.duration(secs(0)..=mins(2), "the client is waiting meanwhile")
+    });
+    set(&mut upstream.pace_timeout, table.take("pace-timeout"), |value| {
+        value.duration(secs(0)..=mins(5), "clients give up after five minutes (RFC 5321 section 4.5.3.2.2)")
     });
     set(&mut upstream.probe_interval, table.take("probe-interval"), |value| {
         value.duration(mins(1)..=mins(24 * 60), "what a provider offers changes rarely, and each probe is a connection")

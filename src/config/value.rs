@@ -106,6 +106,15 @@ impl<'r, 't> Value<'r, 't> {
         self.wrong(format!("\"{}\" must be between \"{min}\" and \"{max}\"", self.key), Some(reason))
     }
 
+    /// A date and time, in TOML's own form or in quotes.
+    pub(super) fn date_text(&self) -> Option<String> {
+        match &self.value {
+            DeValue::String(text) => Some(text.to_string()),
+            DeValue::Datetime(date) => Some(date.to_string()),
+            _ => self.wrong_type("a date with a time"),
+        }
+    }
+
     /// A path; a relative one starts at the folder of the configuration file.
     pub(super) fn path(&self) -> Option<PathBuf> {
         let text = self.text()?;

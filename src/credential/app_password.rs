@@ -32,6 +32,16 @@ pub fn new(
     })
 }
 
+/// A credential of this kind from what a client presented, octet by octet: that is what the provider is to take.
+///
+/// # Errors
+/// If it cannot be sent.
+pub fn presented(proof: &Secret, id: String, label: &str, now: Timestamp) -> Result<StoredCredential, CredentialError> {
+    check(proof)?;
+    let (label, material) = (label.to_owned(), Material::of(PART, proof.clone()));
+    Ok(StoredCredential { id, label, created: now, verified: None, retries: 0, material })
+}
+
 /// The password to send. Checked again: a record may have been written by other hands.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use crate::sasl::Credentials;
 
 use oauth2::{AccessToken, Authentication, OAuth2, TokenFailure, Wanted};
 
-pub use app_password::{new as new_app_password, secret as app_password_of};
+pub use app_password::{new as new_app_password, presented as presented_password, secret as app_password_of};
 
 /// The most bytes that a credential may have; the longest app passwords known have under 40.
 pub const SECRET_BYTES_MAX: usize = 1024;

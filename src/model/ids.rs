@@ -14,16 +14,18 @@ pub enum RecordKind {
     Client,
     /// One credential for a whole domain ([`Tenant`](super::Tenant)).
     Tenant,
-    /// What a node itself obtains from a provider and must keep, such as a refresh token. A node writes these, and its
-    /// [`Usage`](Self::Usage), and nothing else.
+    /// What a node itself obtains from a provider and must keep, such as a refresh token. A node writes these, its
+    /// [`Usage`](Self::Usage), and whom it has [`Seen`](Self::Seen), and nothing else.
     Token,
     /// What one node tells of who uses which credential ([`UsageReport`](super::UsageReport)).
     Usage,
+    /// One client as nodes have seen it ([`Sighting`](super::Sighting)).
+    Seen,
 }
 
 impl RecordKind {
     /// All kinds.
-    pub const ALL: [Self; 5] = [Self::Account, Self::Client, Self::Tenant, Self::Token, Self::Usage];
+    pub const ALL: [Self; 6] = [Self::Account, Self::Client, Self::Tenant, Self::Token, Self::Usage, Self::Seen];
 
     /// Those that another store needs to take the place of this one. What nodes tell of themselves is of this store alone:
     /// they tell it anew wherever they are.
@@ -37,6 +39,7 @@ impl RecordKind {
             Self::Tenant => "tenants",
             Self::Token => "tokens",
             Self::Usage => "usage",
+            Self::Seen => "seen",
         }
     }
 }

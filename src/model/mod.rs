@@ -4,8 +4,11 @@
 //! - [`Client`]: the record of one login name. [`Account`]: the record of one mailbox at a provider. [`Tenant`]: the
 //!   record of one credential for all mailboxes of a domain. [`KeptToken`]: the record of a refresh token.
 //! - [`Entrance`]: whom a listener lets in, and in which forms of a login. [`AddressPattern`]: which addresses a client may use.
+//! - [`Hours`]: hours of the week in which a client may log in.
+//! - [`Recognition`]: a device that is let in without a password, and what it is known by.
 //! - [`Slots`]: the places that a credential can have in a record while it is rotated.
 //! - [`UsageReport`]: the record in which a node tells who still uses another credential than the current one.
+//! - [`Sighting`]: the record of one client as nodes have seen it.
 //! - [`Profile`]: what Locum knows of a provider. [`presets`]: the providers it knows by name.
 //! - [`Secret`]: bytes that must never be seen.
 
@@ -13,27 +16,33 @@ mod account;
 mod attempt;
 mod client;
 mod entrance;
+mod hours;
 mod ids;
 mod network;
 mod pattern;
 pub mod presets;
 mod profile;
 mod protocol;
+mod recognition;
 mod refusal;
 pub mod secret;
+mod seen;
 mod slots;
 mod usage;
 
 pub use account::{Account, CredentialKind, Identity, KeptToken, Material, Preference, StoredCredential, Tenant};
 pub use attempt::Attempt;
 pub use client::{Binding, Client, ClientSecret, Delegation, Policy, SecretSource, Verifier};
-pub use entrance::{Entrance, LoginForm, UnknownLogins};
+pub use entrance::{Enrolment, EnrolmentMode, Entrance, LoginForm, UnknownLogins};
+pub use hours::Hours;
 pub use ids::{RecordId, RecordKind, normalise};
 pub use network::network;
 pub use pattern::AddressPattern;
-pub use profile::{AppPasswordFormat, Authority, Endpoint, Profile, UpstreamTls};
+pub use profile::{AppPasswordFormat, Authority, Endpoint, Profile, ProviderDate, UpstreamTls};
 pub use protocol::{Mechanism, Protocol};
+pub use recognition::{DeviceCertificate, Fingerprint, Mark, Recognition};
 pub use refusal::Refusal;
 pub use secret::Secret;
+pub use seen::{SeenKey, SeenNetwork, SeenUpstream, Sighting};
 pub use slots::{COMMAND_OP, HistoryEntry, Leftover, LeftoverReason, Next, NextState, Previous, Refused, Slot, Slots};
 pub use usage::{Holder, UsageEntry, UsageLogin, UsagePlace, UsageReport};

@@ -6,7 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{AppPasswordFormat, Authority, Endpoint, Mechanism, Profile, Protocol, UpstreamTls};
+use jiff::civil::date;
+
+use super::{
+    AppPasswordFormat, Authority, CredentialKind, Endpoint, Mechanism, Profile, Protocol, ProviderDate, UpstreamTls,
+};
 
 /// The names that `preset = "…"` takes.
 pub const NAMES: [&str; 10] = [
@@ -105,6 +109,7 @@ pub fn preset(name: &str) -> Option<Profile> {
         app_password,
         app_passwords_max: app_passwords_max(name),
         authority: authority(name),
+        dates: dates(name),
     })
 }
 
@@ -121,7 +126,12 @@ fn exchange_online(mailboxes: &str, submission_host: &str) -> Vec<(Protocol, End
     ];
     // AUTH LOGIN, never PLAIN. Three concurrent sends per mailbox: two leave room for Outlook.
     let submission = submission(submission_host, 587, 2, &keywords);
-    let submission = Endpoint { mechanisms: vec![Mechanism::Login, Mechanism::Xoauth2], ..submission };
+    // Microsoft Learn, "Exchange Online limits", sending limits: 30 messages a minute for each mailbox.
+    let submission = Endpoint {
+        mechanisms: vec![Mechanism::Login, Mechanism::Xoauth2],
+        messages_per_minute: Some(30),
+        ..submission
+    };
     // No password of any kind since the end of 2022, app passwords included.
     let tokens_only = |(protocol, endpoint)| {
         (protocol, Endpoint { takes_passwords: false, mechanisms: vec![Mechanism::Xoauth2], ..endpoint })
@@ -141,6 +151,56 @@ fn app_passwords_max(name: &str) -> Option<u32> {
         name if name.starts_with("exchange-online") => Some(40),
         _ => None,
     }
+}
+
+/// Microsoft Learn, "Deprecation of Basic authentication in Exchange Online"; Exchange Team Blog 4489835 of 27 January 2026
+/// (its third version, of the 29th: all clouds) for submission, 4515201 of 27 April 2026 and MC1293480 for old TLS.
+fn dates(name: &str) -> Vec<ProviderDate> {
+    use CredentialKind::AppPassword;
+    use Protocol::{Imap, Pop3, Submission};
+
+    if !name.starts_with("exchange-online") {
+        return Vec::new();
+    }
+    let on = |day, protocols: &[Protocol], ends, what: &str| ProviderDate {
+        day,
+        protocols: protocols.to_vec(),
+        ends,
+        what: what.to_owned(),
+    };
+    vec![
+        on(
+            Some(date(2023, 1, 1)),
+            &[Imap, Pop3],
+            Some(AppPassword),
+            "no password is taken any more, app passwords included, and nobody can turn that back",
+        ),
+        on(
+            Some(date(2026, 7, 1)),
+            &[Imap, Pop3],
+            None,
+            "TLS 1.0 and 1.1 go until 31 December 2026: Locum speaks TLS 1.2 or 1.3 to it whatever a client speaks, so \
+             nothing breaks here",
+        ),
+        on(
+            Some(date(2026, 12, 31)),
+            &[Submission],
+            Some(AppPassword),
+            "passwords are off by default; an administrator of a tenant of before may turn them on again for a while",
+        ),
+        on(
+            Some(date(2027, 1, 1)),
+            &[Submission],
+            None,
+            "tenants that are made from then on have no passwords for submission",
+        ),
+        on(
+            None,
+            &[Submission],
+            None,
+            "passwords go for good on a day that is to be announced in the second half of 2027",
+        ),
+    ]
 }
 
 /// Where tokens come from. Microsoft: "Authenticate an IMAP, POP or SMTP connection using OAuth" and "National clouds";
@@ -214,6 +274,7 @@ fn endpoint(host: &str, port: u16, tls: UpstreamTls, sessions_max: usize, keywor
         takes_passwords: true,
         keywords: keywords.iter().map(|&keyword| keyword.to_owned()).collect(),
         sessions_max,
+        messages_per_minute: None,
     }
 }
 
@@ -232,6 +293,23 @@ mod tests {
             }
         }
         assert!(preset("hotmail").is_none());
+    }
+
+    #[test]
+    fn the_dates_of_a_provider_are_in_order_and_of_protocols_that_it_serves() {
+        for name in NAMES {
+            let profile = preset(name).unwrap();
+            let days: Vec<_> = profile.dates.iter().map(|date| (date.day.is_none(), date.day)).collect();
+            assert!(days.is_sorted(), "{name}");
+            for date in &profile.dates {
+                assert!(date.protocols.iter().all(|it| profile.endpoints.contains_key(it)), "{name} {date:?}");
+                assert!(!date.protocols.is_empty() && !date.what.is_empty(), "{name}");
+            }
+        }
+        let dates = preset("exchange-online-gcc-high").unwrap().dates;
+        let ends = dates.iter().filter(|it| it.ends == Some(CredentialKind::AppPassword));
+        let days: Vec<String> = ends.filter_map(|it| it.day).map(|day| day.to_string()).collect();
+        assert_eq!(days, ["2023-01-01", "2026-12-31"]);
     }
 
     #[test]

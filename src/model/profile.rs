@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
+
 use super::{CredentialKind, Mechanism, Protocol};
 
 /// An upstream profile. The credential of an account goes to the hosts named here and to no other.
@@ -17,6 +19,21 @@ pub struct Profile {
     pub app_passwords_max: Option<u32>,
     /// Where its access tokens come from; `None` where it takes none.
     pub authority: Option<Authority>,
+    /// From when on it takes less than before, the earliest first.
+    pub dates: Vec<ProviderDate>,
+}
+
+/// A day from which on a provider behaves otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderDate {
+    /// The first day; `None` where it is announced and no day is named.
+    pub day: Option<Date>,
+    /// By which protocols.
+    pub protocols: Vec<Protocol>,
+    /// The kind of credential that is not taken from then on; `None` where that concerns none: a notice.
+    pub ends: Option<CredentialKind>,
+    /// What changes, for people.
+    pub what: String,
 }
 
 /// Who issues a provider's access tokens, and for what. In each URL `{tenant}` stands for the credential's tenant. An
@@ -53,6 +70,8 @@ pub struct Endpoint {
     pub keywords: Vec<String>,
     /// Sessions that one mailbox may hold open at once, below the provider's own limit.
     pub sessions_max: usize,
+    /// Messages that one mailbox may submit within a minute; `None` where the provider is not known to count them so.
+    pub messages_per_minute: Option<u32>,
 }
 
 impl Endpoint {

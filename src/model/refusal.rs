@@ -20,4 +20,15 @@ impl Refusal {
     /// All refusals, for tests and tables.
     pub const ALL: [Self; 5] =
         [Self::WrongCredentials, Self::NotPermitted, Self::Unavailable, Self::ContactAdmin, Self::LimitReached];
+
+    /// A word for it, for counting.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WrongCredentials => "wrong-credentials",
+            Self::NotPermitted => "not-permitted",
+            Self::Unavailable => "unavailable",
+            Self::ContactAdmin => "contact-admin",
+            Self::LimitReached => "limit",
+        }
+    }
 }

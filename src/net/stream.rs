@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ServerConfig};
+use rustls::{ClientConfig, ProtocolVersion, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::model::{DeviceCertificate, Fingerprint};
 
 /// A connection to a client or to an upstream.
 #[derive(Debug)]
@@ -18,12 +21,15 @@ pub enum Stream {
     Plain(TcpStream),
     /// Under TLS. Boxed: its state is a kilobyte, and most of what handles a stream only moves it.
     Tls(Box<TlsStream<TcpStream>>),
+    /// Under TLS by OpenSSL, for a client that may know none of today's versions.
+    #[cfg(feature = "legacy-tls")]
+    Legacy(Box<tokio_openssl::SslStream<TcpStream>>),
 }
 
 impl Stream {
     /// Whether TLS protects it.
     pub fn is_tls(&self) -> bool {
-        matches!(self, Self::Tls(_))
+        !matches!(self, Self::Plain(_))
     }
 
     /// Shakes TLS hands as a server.
@@ -44,18 +50,51 @@ impl Stream {
         Ok(Self::Tls(Box::new(stream.into())))
     }
 
-    /// The TLS version and cipher suite, for the log.
-    pub fn tls_description(&self) -> Option<String> {
-        let Self::Tls(stream) = self else { return None };
-        let (_, connection) = stream.get_ref();
-        let (version, suite) = (connection.protocol_version()?, connection.negotiated_cipher_suite()?);
-        Some(format!("{version:?} {:?}", suite.suite()))
+    /// The version of TLS that protects it, as operators know it; `None` if none does.
+    pub fn tls_version(&self) -> Option<&'static str> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => Some(match stream.get_ref().1.protocol_version()? {
+                ProtocolVersion::TLSv1_2 => "TLSv1.2",
+                ProtocolVersion::TLSv1_3 => "TLSv1.3",
+                _ => "unknown", // there is no other that rustls speaks
+            }),
+            #[cfg(feature = "legacy-tls")]
+            Self::Legacy(stream) => Some(stream.ssl().version_str()),
+        }
     }
 
-    fn into_plain(self) -> io::Result<TcpStream> {
+    /// The TLS version and cipher suite, for the log.
+    pub fn tls_description(&self) -> Option<String> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => {
+                let (_, connection) = stream.get_ref();
+                let (version, suite) = (connection.protocol_version()?, connection.negotiated_cipher_suite()?);
+                Some(format!("{version:?} {:?}", suite.suite()))
+            }
+            #[cfg(feature = "legacy-tls")]
+            Self::Legacy(stream) => {
+                let suite = stream.ssl().current_cipher()?.name();
+                Some(format!("{} {suite}", stream.ssl().version_str()))
+            }
+        }
+    }
+
+    /// The certificate that the peer showed in the handshake and proved to have the key of, where it was asked for one and
+    /// has one that can be read.
+    pub fn device_certificate(&self) -> Option<DeviceCertificate> {
+        let Self::Tls(stream) = self else { return None };
+        let certificate = stream.get_ref().1.peer_certificates()?.first()?;
+        let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+        let (valid_from, valid_until) = super::tls::validity(&parsed);
+        Some(DeviceCertificate { fingerprint: Fingerprint::of(certificate), valid_from, valid_until })
+    }
+
+    pub(super) fn into_plain(self) -> io::Result<TcpStream> {
         match self {
             Self::Plain(stream) => Ok(stream),
-            Self::Tls(_) => Err(io::Error::other("TLS is on already")),
+            _ => Err(io::Error::other("TLS is on already")),
         }
     }
 }
@@ -70,6 +109,8 @@ impl AsyncRead for Stream {
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
                 other => other,
             },
+            #[cfg(feature = "legacy-tls")]
+            Self::Legacy(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -79,6 +120,8 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+            #[cfg(feature = "legacy-tls")]
+            Self::Legacy(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
@@ -86,6 +129,8 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            #[cfg(feature = "legacy-tls")]
+            Self::Legacy(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -93,6 +138,8 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            #[cfg(feature = "legacy-tls")]
+            Self::Legacy(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Certificates, keys and trust. TLS 1.2 and 1.3 by rustls on `ring`; names are always verified towards upstreams, and
 //! there is no setting that turns it off.
 
+mod devices;
+
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -19,6 +21,8 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
 use super::TlsOptions;
+
+pub use devices::with_device_certificates;
 
 /// Why TLS cannot be set up. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +80,15 @@ pub enum TlsError {
         /// Why.
         why: String,
     },
+    /// This build has no OpenSSL.
+    #[error(
+        "this build cannot speak TLS 1.0 and 1.1; build it with `cargo build --release --features legacy-tls`, or take \
+         legacy-tls-networks out"
+    )]
+    NoLegacyTls,
+    /// There is nothing to show to clients.
+    #[error("legacy-tls-networks needs a certificate: set certificate and key in [tls]")]
+    NoLegacyCertificate,
     /// Nothing is trusted, so no upstream could be verified.
     #[error(
         "no certificate authority is trusted; install the package ca-certificates or set upstream-ca-files in [tls]"
@@ -217,6 +230,11 @@ fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsErr
 }
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_slice(&read_key_text(path)?).map_err(|_| TlsError::NoKey(path.to_owned()))
+}
+
+/// The PEM text of a private key that no stranger can read.
+pub(super) fn read_key_text(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
     let unreadable = |source| TlsError::Unreadable { path: path.to_owned(), source };
     let mut file = fs::File::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?; // of what is read, not of what has its name meanwhile
@@ -228,14 +246,13 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let bytes = usize::try_from(metadata.len()).unwrap_or_default();
     let mut text = Zeroizing::new(Vec::with_capacity(bytes + 1));
     file.read_to_end(&mut text).map_err(unreadable)?;
-    PrivateKeyDer::from_pem_slice(&text).map_err(|_| TlsError::NoKey(path.to_owned()))
+    Ok(text)
 }
 
 fn check_dates(path: &Path, leaf: &CertificateDer<'_>, now: Timestamp) -> Result<(), TlsError> {
     let (_, parsed) = X509Certificate::from_der(leaf)
         .map_err(|error| TlsError::Unusable { path: path.to_owned(), why: error.to_string() })?;
-    let at = |time: x509_parser::time::ASN1Time| Timestamp::from_second(time.timestamp()).unwrap_or(Timestamp::MAX);
-    let (from, until) = (at(parsed.validity().not_before), at(parsed.validity().not_after));
+    let (from, until) = validity(&parsed);
     if now > until {
         return Err(TlsError::Expired { path: path.to_owned(), on: until });
     }
@@ -243,6 +260,12 @@ fn check_dates(path: &Path, leaf: &CertificateDer<'_>, now: Timestamp) -> Result
         return Err(TlsError::NotYetValid { path: path.to_owned(), from });
     }
     Ok(())
+}
+
+/// From when to when. What a certificate of no end bears is later than any time we can tell.
+pub(super) fn validity(certificate: &X509Certificate<'_>) -> (Timestamp, Timestamp) {
+    let at = |time: x509_parser::time::ASN1Time| Timestamp::from_second(time.timestamp()).unwrap_or(Timestamp::MAX);
+    (at(certificate.validity().not_before), at(certificate.validity().not_after))
 }
 
 #[cfg(test)]

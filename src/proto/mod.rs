@@ -7,7 +7,8 @@
 //! - read from the socket only on `Wait`, and feed what was read with `receive`;
 //! - carry out every other action before asking for the next one;
 //! - after `StartTls`: flush, shake hands, call `tls_started`;
-//! - after `Authenticate`: read nothing, decide, call `accept` or `refuse`;
+//! - after `Authenticate` and `Recognise`: read nothing, decide, call `accept` or `refuse`;
+//! - after `ChangePeer`: call `peer_changed` or `refuse`;
 //! - after `Relay`, `Ready`, `Fail` or `Close`: the dialogue is over.
 //!
 //! **Invariant:** no dialogue holds more than its [`ServerLimits`] or [`ClientLimits`] of the peer's bytes.
@@ -22,6 +23,7 @@ pub mod pop3;
 pub mod submission;
 
 use std::fmt;
+use std::net::IpAddr;
 
 use zeroize::Zeroizing;
 
@@ -44,6 +46,10 @@ pub trait Server: Send + fmt::Debug {
 
     /// The attempt failed. The client may try again, up to [`ServerLimits::refusals_max`].
     fn refuse(&mut self, refusal: Refusal);
+
+    /// The peer is another one from here on, as [`ServerAction::ChangePeer`] asked; whether it may log in without TLS. All
+    /// that was said before is forgotten.
+    fn peer_changed(&mut self, _plaintext_login: bool) {}
 
     /// Says goodbye, whatever the state, and closes.
     fn shut_down(&mut self, cause: Goodbye);
@@ -72,6 +78,10 @@ pub enum ServerAction {
     StartTls,
     /// Decide about this attempt.
     Authenticate(Attempt),
+    /// Decide whether the client is let in for where it comes from, or for the certificate it showed.
+    Recognise,
+    /// A front end says for whom it speaks: count that one as the peer.
+    ChangePeer(SpokenFor),
     /// Login is done; relay from here on. `early` came after the login and goes upstream first.
     Relay {
         /// Bytes the client sent behind its login.
@@ -79,6 +89,17 @@ pub enum ServerAction {
     },
     /// Close the connection.
     Close,
+}
+
+/// Whom a front end says it speaks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpokenFor {
+    /// For the same as before.
+    Same,
+    /// It does not know: it is the peer itself.
+    Unknown,
+    /// For the client at this address.
+    Address(IpAddr),
 }
 
 /// The dialogue that faces a provider.
@@ -187,6 +208,10 @@ pub struct ServerOptions {
     /// What to offer before login beside our own: EHLO keywords or POP3 capabilities that every upstream behind the
     /// listener offers too. IMAP needs none: its capabilities are told again after login.
     pub keywords: Vec<String>,
+    /// Whether the peer is a front end that may speak for others. Submission only.
+    pub takes_xclient: bool,
+    /// Whether there are devices that are let in without a login. Submission only.
+    pub recognises: bool,
     /// Bounds.
     pub limits: ServerLimits,
 }

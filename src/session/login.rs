@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use crate::audit::{Event, Origin};
-use crate::broker::{Lease, Objection};
-use crate::model::{Attempt, Refusal, Slot};
+use crate::broker::{Lease, Objection, Reason};
+use crate::model::{Attempt, DeviceCertificate, Refusal, Slot};
 use crate::net::Stream;
 use crate::proto::UpstreamReady;
-use crate::upstream::{Cause, LoggedIn, Place, UpstreamError};
+use crate::upstream::{Cause, LoggedIn, Places, UpstreamError};
 use crate::usage::{Entered, Use};
 use tokio::time::Instant;
 
+use super::live::Alive;
+use super::watched::Watched;
 use super::{Listener, Sessions};
 
 /// Logins at the provider for one client's. As many as a rotation can make worth while: with what was current, with what
@@ -27,8 +29,11 @@ pub(super) struct Login {
     pub(super) account: String,
     pub(super) stream: Stream,
     pub(super) ready: UpstreamReady,
+    pub(super) alive: Alive,
+    /// The look at what is submitted, where there is one.
+    pub(super) watched: Option<Box<Watched>>,
     /// Held until the session ends.
-    _place: Place,
+    _places: Places,
     /// The same.
     _use: Use,
 }
@@ -50,15 +55,50 @@ impl Sessions {
         origin: &Origin,
         listener: &Listener,
     ) -> Result<Login, Refusal> {
-        let lease = self.broker.decide(attempt, origin, &listener.options.entrance).await.map_err(|reason| {
-            tracing::debug!(%reason, "denied");
+        match self.broker.decide(attempt, origin, &listener.options.entrance).await {
+            Ok(lease) => self.enter_persistently(lease, origin).await,
+            // Boxed: hardly any session comes by here, and all would have to hold what it takes.
+            Err(Reason::Unproven(unproven)) => Box::pin(self.enrol(unproven, attempt, origin, listener)).await,
+            Err(reason) => {
+                tracing::debug!(%reason, "denied");
+                Err(reason.refusal())
+            }
+        }
+    }
+
+    /// The same for a client that sent mail without a login.
+    pub(super) async fn recognise(
+        &self,
+        certificate: Option<&DeviceCertificate>,
+        origin: &Origin,
+        listener: &Listener,
+    ) -> Result<Login, Refusal> {
+        let recognised = self.broker.recognise(certificate, origin, &listener.options.entrance).await;
+        let lease = recognised.map_err(|reason| {
+            tracing::debug!(%reason, "not recognised");
             reason.refusal()
         })?;
         self.enter_persistently(lease, origin).await
     }
 
+    /// Logs in upstream, unless what the client was let in by is withdrawn meanwhile.
+    pub(super) async fn enter_persistently(&self, lease: Lease, origin: &Origin) -> Result<Login, Refusal> {
+        let alive = self.live.enter(origin, &lease, &self.kill);
+        let (over, why) = (alive.over().clone(), alive.why());
+        let (login, account) = (lease.login().to_owned(), lease.account().to_owned());
+        if let Some(entered) = over.run_until_cancelled(self.try_to_enter(lease, origin, alive)).await {
+            return entered;
+        }
+        let reason = why.get().map_or_else(|| "the process stopped".to_owned(), ToString::to_string);
+        let reason = format!("{reason}, before the upstream was entered");
+        let (bytes_up, bytes_down, messages, duration_ms) = (0, 0, None, 0);
+        let event = Event::End { login, account, reason, bytes_up, bytes_down, messages, duration_ms };
+        self.audit.record(origin, &event);
+        Err(Refusal::Unavailable)
+    }
+
     /// Logs in upstream, with another credential where the first was refused and there is one.
-    async fn enter_persistently(&self, mut lease: Lease, origin: &Origin) -> Result<Login, Refusal> {
+    async fn try_to_enter(&self, mut lease: Lease, origin: &Origin, alive: Alive) -> Result<Login, Refusal> {
         let (mut tries, mut leases) = (0, 1);
         loop {
             if let Some(reason) = lease.fell_back().filter(|_| lease.slot() == Slot::Current) {
@@ -72,7 +112,7 @@ impl Sessions {
                 Ok(logged_in) => {
                     self.record_upstream(origin, &lease, None, took);
                     self.overlap.entered(&lease);
-                    return Ok(Login::new(&lease, logged_in, self.ledger.entered(entered(&lease))));
+                    return Ok(Login::new(&lease, logged_in, alive, self.ledger.entered(entered(&lease))));
                 }
                 Err(error) => error,
             };
@@ -106,7 +146,19 @@ impl Sessions {
         }
     }
 
-    fn record_upstream(&self, origin: &Origin, lease: &Lease, failed: Option<&UpstreamError>, took: Duration) {
+    /// A login by that lease, which is in use from now on.
+    pub(super) fn entered(&self, lease: &Lease, logged_in: LoggedIn, origin: &Origin) -> Login {
+        let alive = self.live.enter(origin, lease, &self.kill);
+        Login::new(lease, logged_in, alive, self.ledger.entered(entered(lease)))
+    }
+
+    pub(super) fn record_upstream(
+        &self,
+        origin: &Origin,
+        lease: &Lease,
+        failed: Option<&UpstreamError>,
+        took: Duration,
+    ) {
         if let Some(error) = failed {
             tracing::warn!(account = lease.account(), %error, "the upstream login failed");
         }
@@ -129,10 +181,11 @@ impl Sessions {
 }
 
 impl Login {
-    fn new(lease: &Lease, logged_in: LoggedIn, in_use: Use) -> Self {
-        let LoggedIn { stream, ready, place } = logged_in;
+    fn new(lease: &Lease, logged_in: LoggedIn, alive: Alive, in_use: Use) -> Self {
+        let watched = Watched::of(lease, &logged_in);
+        let LoggedIn { stream, ready, places, pacer: _ } = logged_in;
         let (login, account) = (lease.login().to_owned(), lease.account().to_owned());
-        Self { login, account, stream, ready, _place: place, _use: in_use }
+        Self { login, account, stream, ready, watched, alive, _places: places, _use: in_use }
     }
 }
 

@@ -2,14 +2,20 @@
 //! store and no kind of credential.
 //!
 //! - [`Sessions::serve`]: the whole life of one connection, top down.
+//! - [`Sessions::doubt`], [`Sessions::keep_true`]: sessions end when what they were let in by is gone.
 
+mod enrol;
 mod error;
+mod front;
+mod live;
 mod login;
 mod options;
 mod overlap;
 mod strangers;
+mod truth;
+mod watched;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -24,17 +30,21 @@ use zeroize::Zeroizing;
 
 use crate::audit::{Audit, Event, Origin};
 use crate::broker::Broker;
-use crate::model::{Attempt, Profile};
-use crate::net::{RelayOptions, Stream, relay};
+use crate::enrolment::Enrolment;
+use crate::model::{Profile, Refusal};
+use crate::net::{LegacyTls, RelayOptions, Relayed, Stream, relay, relay_inspected};
 use crate::proto::{self, Goodbye, Server, ServerAction, ServerLimits, ServerOptions, ServerTls};
 use crate::upstream::Upstreams;
 use crate::usage::Ledger;
 use error::SessionError;
+use front::{Guest, Misfits};
+use live::Live;
 use login::{Established, Login};
 use overlap::Overlap;
 use strangers::Strangers;
 
-pub use options::{ListenerOptions, ListenerTls, Options};
+pub use live::LiveSession;
+pub use options::{FrontEnds, ListenerOptions, ListenerTls, Options};
 
 /// One read from a client before login; lines are short.
 const READ_BYTES: usize = 4096;
@@ -51,8 +61,11 @@ pub struct Sessions {
     upstreams: Arc<Upstreams>,
     audit: Audit,
     ledger: Ledger,
+    enrolment: Option<Enrolment>,
     next: AtomicU64,
     strangers: Strangers,
+    live: Arc<Live>,
+    misfits: Misfits,
     overlap: Overlap,
     drain: CancellationToken,
     kill: CancellationToken,
@@ -65,6 +78,8 @@ pub struct Listener {
     pub options: ListenerOptions,
     /// What it shows in TLS; there unless its TLS is [`ListenerTls::None`].
     pub tls: Option<Arc<ServerConfig>>,
+    /// How it speaks TLS with those that know none of today's versions; there if the options name networks for it.
+    pub legacy_tls: Option<LegacyTls>,
     /// The profiles of its upstreams.
     pub profiles: Vec<Arc<Profile>>,
 }
@@ -90,8 +105,11 @@ impl Sessions {
             upstreams,
             audit,
             ledger: Ledger::default(),
+            enrolment: None,
             next: AtomicU64::new(1),
             strangers,
+            live: Live::new(),
+            misfits: Misfits::new(),
             overlap: Overlap::new(),
             drain,
             kill,
@@ -105,32 +123,27 @@ impl Sessions {
         self
     }
 
+    /// The sessions that were let in and are not over.
+    pub fn live(&self) -> Vec<LiveSession> {
+        self.live.all()
+    }
+
+    /// The same, where clients make themselves known in the windows that listeners have for that. Without, none does.
+    #[must_use]
+    pub fn enrolling(mut self, enrolment: Enrolment) -> Self {
+        self.enrolment = Some(enrolment);
+        self
+    }
+
     /// Serves one connection until it is closed.
-    pub async fn serve(&self, listener: &Listener, socket: TcpStream, peer: SocketAddr) {
+    pub async fn serve(&self, listener: &Listener, mut socket: TcpStream, peer: SocketAddr) {
         let session = self.next.fetch_add(1, Ordering::Relaxed);
-        let address = peer.ip().to_canonical();
-        let span = tracing::info_span!("session", id = session, listener = listener.options.name, peer = %address);
-        let allow = &listener.options.allow;
-        if !allow.is_empty() && !allow.iter().any(|network| network.contains(&address)) {
-            span.in_scope(|| tracing::debug!("not from an allowed network"));
-            return;
-        }
-        let Some(stranger) = self.strangers.admit(address) else {
-            // Silently: words would cost a TLS handshake each.
-            return span.in_scope(|| tracing::debug!("its address has too many sessions that have not logged in"));
-        };
-        let origin = Origin {
-            session,
-            listener: listener.options.name.as_str().into(),
-            protocol: listener.options.protocol,
-            peer: address,
-            tls: listener.options.tls == ListenerTls::Implicit,
-        };
+        let Some(guest) = Box::pin(self.welcome(listener, session, &mut socket, peer)).await else { return };
+        let peer = guest.origin.peer;
+        let span = tracing::info_span!("session", id = session, listener = listener.options.name, %peer);
         async {
             // Boxed: what a dialogue needs is given back before the relay begins, which may last for days.
-            let logged_in = Box::pin(self.log_in(listener, Stream::Plain(socket), origin)).await;
-            drop(stranger);
-            match logged_in {
+            match Box::pin(self.log_in(listener, Stream::Plain(socket), guest)).await {
                 Ok(Some(established)) => self.relay(established).await,
                 Ok(None) => {}
                 // A stranger can cause any of these at will.
@@ -146,13 +159,14 @@ impl Sessions {
         &self,
         listener: &Listener,
         mut stream: Stream,
-        mut origin: Origin,
+        mut guest: Guest,
     ) -> Result<Option<Established>, SessionError> {
         let mut deadline = Instant::now() + self.options.login_timeout;
-        if let (ListenerTls::Implicit, Some(config)) = (listener.options.tls, &listener.tls) {
-            stream = self.accept_tls(stream, config).await?;
+        if listener.options.tls == ListenerTls::Implicit {
+            stream = self.accept_tls(stream, listener, guest.origin.peer).await?;
+            guest.origin.tls_version = stream.tls_version();
         }
-        let mut dialogue = proto::server(listener.options.protocol, self.dialogue_options(listener, &origin));
+        let mut dialogue = proto::server(listener.options.protocol, self.dialogue_options(listener, &guest));
         let mut buffer = Zeroizing::new(vec![0; READ_BYTES]);
         let mut accepted = None;
         let mut said_goodbye = false;
@@ -185,24 +199,34 @@ impl Sessions {
                 ServerAction::Send(bytes) => {
                     let sent = self.send(&mut stream, bytes.as_bytes(), state).await;
                     if let (Err(error), Some(login)) = (&sent, &accepted) {
-                        self.record_end(&origin, login, error.to_string(), (0, 0), Instant::now());
+                        self.record_end(&guest.origin, login, error.to_string(), (0, 0), Instant::now());
                     }
                     sent?;
                 }
                 ServerAction::StartTls => {
-                    let Some(config) = &listener.tls else { return Err(SessionError::NoTlsHere) };
-                    stream = self.accept_tls(stream, config).await?;
-                    origin.tls = true;
+                    stream = self.accept_tls(stream, listener, guest.origin.peer).await?;
+                    (guest.origin.tls, guest.origin.tls_version) = (true, stream.tls_version());
                     dialogue.tls_started();
                 }
                 ServerAction::Authenticate(attempt) => {
                     let began = Instant::now();
-                    accepted = self.answer(dialogue.as_mut(), &attempt, &origin, listener).await;
+                    accepted =
+                        self.answer(dialogue.as_mut(), self.authenticate(&attempt, &guest.origin, listener)).await;
                     deadline += began.elapsed(); // the time we took is not the client's
                 }
+                ServerAction::Recognise => {
+                    let (began, certificate) = (Instant::now(), guest.certificate(&stream));
+                    let deciding = self.recognise(certificate.as_ref(), &guest.origin, listener);
+                    accepted = self.answer(dialogue.as_mut(), deciding).await;
+                    deadline += began.elapsed();
+                }
+                ServerAction::ChangePeer(said) => match self.change_peer(listener, &mut guest, said) {
+                    Ok(plaintext_login) => dialogue.peer_changed(plaintext_login),
+                    Err(refusal) => dialogue.refuse(refusal),
+                },
                 ServerAction::Relay { early } => {
                     let login = accepted.ok_or(SessionError::RelayWithoutLogin)?;
-                    return Ok(Some(Established { origin, stream, early, login }));
+                    return Ok(Some(Established { origin: guest.origin, stream, early, login }));
                 }
                 ServerAction::Close => {
                     linger(stream).await;
@@ -216,11 +240,9 @@ impl Sessions {
     async fn answer(
         &self,
         dialogue: &mut dyn Server,
-        attempt: &Attempt,
-        origin: &Origin,
-        listener: &Listener,
+        deciding: impl Future<Output = Result<Login, Refusal>>,
     ) -> Option<Login> {
-        match self.kill.run_until_cancelled(self.authenticate(attempt, origin, listener)).await {
+        match self.kill.run_until_cancelled(deciding).await {
             Some(Ok(login)) => {
                 dialogue.accept(&login.ready);
                 return Some(login);
@@ -238,10 +260,20 @@ impl Sessions {
         tracing::debug!(login = login.login, account = login.account, "logged in");
         let options = RelayOptions { idle_timeout: self.options.idle_timeout };
         let early_down = std::mem::take(&mut login.ready.early);
-        let relayed = relay(&mut stream, &mut login.stream, early, early_down, options, &self.kill).await;
-        let reason = error::describe(&relayed.end);
-        tracing::debug!(reason, up = relayed.bytes_up, down = relayed.bytes_down, "the relay ended");
-        self.record_end(&origin, &login, reason, (relayed.bytes_up, relayed.bytes_down), began);
+        let (client, upstream, stop) = (&mut stream, &mut login.stream, login.alive.over());
+        let relayed = match login.watched.as_deref_mut() {
+            None => relay(client, upstream, early, early_down, options, stop).await,
+            Some(watched) => relay_inspected(client, upstream, early, early_down, options, stop, watched).await,
+        };
+        let Relayed { bytes_up, bytes_down, end, last_words } = relayed;
+        let (reason, cause) = error::describe(&end, login.alive.withdrawn());
+        live::count_end(cause);
+        tracing::debug!(reason, up = bytes_up, down = bytes_down, "the relay ended");
+        self.record_end(&origin, &login, reason, (bytes_up, bytes_down), began);
+        drop(login);
+        if !last_words.is_empty() && self.send(&mut stream, &last_words, "relay").await.is_ok() {
+            linger(stream).await;
+        }
     }
 
     fn record_end(&self, origin: &Origin, login: &Login, reason: String, bytes: (u64, u64), began: Instant) {
@@ -251,12 +283,13 @@ impl Sessions {
             reason,
             bytes_up: bytes.0,
             bytes_down: bytes.1,
+            messages: login.watched.as_ref().map(|watched| watched.messages()),
             duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
         self.audit.record(origin, &event);
     }
 
-    fn dialogue_options(&self, listener: &Listener, origin: &Origin) -> ServerOptions {
+    fn dialogue_options(&self, listener: &Listener, guest: &Guest) -> ServerOptions {
         let protocol = listener.options.protocol;
         let offers: Vec<_> = listener.profiles.iter().map(|profile| self.upstreams.offers(profile, protocol)).collect();
         ServerOptions {
@@ -266,14 +299,23 @@ impl Sessions {
                 ListenerTls::StartTls => ServerTls::Offered,
                 ListenerTls::None => ServerTls::Absent,
             },
-            plaintext_login: listener.options.plaintext_networks.iter().any(|net| net.contains(&origin.peer)),
+            plaintext_login: guest.may_log_in_plainly(listener),
+            takes_xclient: guest.is_front_end(),
+            recognises: !listener.options.entrance.recognitions.is_empty(),
             keywords: proto::shared_keywords(protocol, &offers),
             limits: ServerLimits::default(),
         }
     }
 
-    async fn accept_tls(&self, stream: Stream, config: &Arc<ServerConfig>) -> Result<Stream, SessionError> {
-        let handshake = stream.accept_tls(Arc::clone(config));
+    async fn accept_tls(&self, stream: Stream, listener: &Listener, peer: IpAddr) -> Result<Stream, SessionError> {
+        let Some(config) = &listener.tls else { return Err(SessionError::NoTlsHere) };
+        let may_be_old = listener.options.legacy_tls_networks.iter().any(|network| network.contains(&peer));
+        let handshake = async {
+            match &listener.legacy_tls {
+                Some(legacy) if may_be_old => stream.accept_legacy_tls(legacy).await,
+                _ => stream.accept_tls(Arc::clone(config)).await,
+            }
+        };
         match timeout(self.options.tls_handshake_timeout, handshake).await {
             Ok(Ok(stream)) => {
                 tracing::debug!(tls = stream.tls_description(), "TLS is on");

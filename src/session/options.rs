@@ -22,8 +22,21 @@ pub struct ListenerOptions {
     pub plaintext_networks: Vec<IpNet>,
     /// Networks from which a client may connect at all. Empty: any.
     pub allow: Vec<IpNet>,
+    /// Networks whose clients may shake hands by TLS 1.0 and 1.1. Empty: none. Only in a build that has them.
+    pub legacy_tls_networks: Vec<IpNet>,
+    /// Front ends that speak for clients.
+    pub front_ends: FrontEnds,
     /// Whom it lets in, and in which forms of a login.
     pub entrance: Entrance,
+}
+
+/// Front ends that a listener believes when they say whose connection it is. Empty: none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FrontEnds {
+    /// Networks from which each connection begins with a header of the PROXY protocol, and is closed without one.
+    pub proxy_protocol: Vec<IpNet>,
+    /// Networks from which XCLIENT is taken. Submission only.
+    pub xclient: Vec<IpNet>,
 }
 
 /// How TLS begins on a listener.

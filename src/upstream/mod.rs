@@ -8,12 +8,14 @@
 //! **Invariant:** a credential goes only to the host in the account's profile, under TLS verified for that name.
 
 mod breaker;
+mod classes;
 mod classify;
 mod converse;
 mod error;
 mod gate;
 mod mailbox;
 mod options;
+mod pace;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,21 +31,24 @@ use crate::model::{CredentialKind, Endpoint, Mechanism, Profile, Protocol, Upstr
 use crate::net::{Stream, dial};
 use crate::proto::{self, ClientLimits, ClientOptions, Goal, UpstreamReady};
 use breaker::{Breaker, Open};
+use classes::Passages;
 use classify::Verdict;
-use gate::Gates;
+use pace::Paces;
 
+pub use classes::Places;
 pub use classify::Cause;
 pub use error::UpstreamError;
-pub use gate::Place;
 pub use mailbox::Mailbox;
-pub use options::Options;
+pub use options::{ClassOptions, Options};
+pub use pace::{Pacer, Turn};
 
 /// All upstreams: how to reach them, and what is known of them.
 #[derive(Debug)]
 pub struct Upstreams {
     options: Options,
     tls: Arc<ClientConfig>,
-    gates: Gates,
+    passages: Passages,
+    paces: Paces,
     breaker: Breaker,
     offers: DashMap<(String, Protocol), Vec<String>>,
 }
@@ -55,14 +60,17 @@ pub struct LoggedIn {
     pub stream: Stream,
     /// What the dialogue learnt.
     pub ready: UpstreamReady,
-    /// The session's place at its mailbox's gate, given back when dropped.
-    pub place: Place,
+    /// The session's places at the gates of its mailbox and its class, given back when dropped.
+    pub places: Places,
+    /// How fast it may send, where that is bounded.
+    pub pacer: Option<Pacer>,
 }
 
 impl Upstreams {
     /// Upstreams are verified by `tls`.
     pub fn new(tls: Arc<ClientConfig>, options: Options) -> Self {
-        Self { options, tls, gates: Gates::default(), breaker: Breaker::default(), offers: DashMap::new() }
+        let (passages, paces, breaker) = (Passages::default(), Paces::default(), Breaker::default());
+        Self { options, tls, passages, paces, breaker, offers: DashMap::new() }
     }
 
     /// Logs in with the lease's credential.
@@ -73,29 +81,47 @@ impl Upstreams {
         let started = Instant::now();
         let attempt = Attempt::of(lease, started);
         let endpoint = lease.endpoint();
-        let until = started + self.options.gate_timeout;
-        let identity = &lease.credentials().identity;
-        let gate = self.gates.enter(lease.upstream(), identity, lease.protocol(), endpoint.sessions_max);
-        let place = tokio::time::timeout_at(until, gate).await.map_err(|_| {
-            let detail = format!("all {} places of the mailbox stayed taken", endpoint.sessions_max);
-            attempt.failed("gate", Cause::Unavailable.into(), detail)
-        })?;
-        let trial = tokio::time::timeout_at(until, self.breaker.enter(lease)).await.map_err(|_| {
-            let detail = "other logins with this credential are still under way".to_owned();
-            attempt.failed(error::NOT_TRIED, Cause::Unavailable.into(), detail)
-        })?;
-        let trial = trial.map_err(|open| attempt.not_tried(open))?;
+        let pacer = self.pacer(lease);
+        // Where those within may be waiting for their turns, a place is as long in coming.
+        let patience = pacer.as_ref().map_or(Duration::ZERO, |_| self.options.pace_timeout);
+        let until = started + self.options.gate_timeout.max(patience);
+        let places = self.passages.enter(lease, &attempt, &self.options, until).await?;
+        let trial = match lease.is_on_trial() {
+            true => None,
+            false => {
+                let trial =
+                    tokio::time::timeout(self.options.gate_timeout, self.breaker.enter(lease)).await.map_err(|_| {
+                        let detail = "other logins with this credential are still under way".to_owned();
+                        attempt.failed(error::NOT_TRIED, Cause::Unavailable.into(), detail)
+                    })?;
+                Some(trial.map_err(|open| attempt.not_tried(open))?)
+            }
+        };
 
         let takes = |mechanism: &Mechanism| mechanism.presents() == attempt.kind;
         let mechanisms = endpoint.mechanisms.iter().copied().filter(takes).collect();
         let goal = Goal::LogIn { credentials: lease.credentials().clone(), mechanisms };
         let reached = self.reach_mailbox(&attempt, endpoint, goal).await;
-        match &reached {
-            Ok(_) => trial.accepted(),
-            Err(error) => trial.failed(error.verdict(), error.backoff()),
+        match (&reached, trial) {
+            (Ok(_), Some(trial)) => trial.accepted(),
+            (Err(error), Some(trial)) => trial.failed(error.verdict(), error.backoff()),
+            (_, None) => {}
         }
         let (stream, ready) = reached?;
-        Ok(LoggedIn { stream, ready, place })
+        Ok(LoggedIn { stream, ready, places, pacer })
+    }
+
+    /// How fast a session may send: only submission counts messages.
+    fn pacer(&self, lease: &Lease) -> Option<Pacer> {
+        if lease.protocol() != Protocol::Submission {
+            return None;
+        }
+        let Options { pace_window, pace_timeout, .. } = &self.options;
+        let class = lease.terms().class.as_deref();
+        let class = class.and_then(|name| Some((name, self.options.classes.get(name)?.messages_per_minute?)));
+        let mailbox = lease.endpoint().messages_per_minute;
+        let mailbox = mailbox.map(|messages| (lease.upstream(), lease.credentials().identity.as_str(), messages));
+        self.paces.pacer(mailbox, class, *pace_window, *pace_timeout)
     }
 
     /// What an upstream offers before login: as last seen, or else as its profile says.

@@ -143,7 +143,15 @@ impl Bed {
         let tokens = Arc::new(tokens(directory.clone(), https, bounds));
         let broker = Broker::new(directory, tokens, upstreams, Nowhere::default(), options);
         let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let origin = Origin { session: 1, listener: "imaps".into(), protocol: Protocol::Imap, peer, tls: true };
+        let origin = Origin {
+            session: 1,
+            listener: "imaps".into(),
+            protocol: Protocol::Imap,
+            peer,
+            via: vec![],
+            tls: true,
+            tls_version: None,
+        };
         let mut decided = |what: &str| {
             self.calls();
             let times = Times::of(MANY.min(self.stage.enrolled()), |number| {

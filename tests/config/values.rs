@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use locum::config::Config;
-use locum::model::{AppPasswordFormat, Authority, CredentialKind, Mechanism, Protocol, UpstreamTls, presets};
+use locum::model::{
+    AppPasswordFormat, Authority, CredentialKind, Enrolment, EnrolmentMode, LoginForm, Mechanism, Protocol,
+    UnknownLogins, UpstreamTls, presets,
+};
 use locum::rotation::Action;
 use locum::session::ListenerTls;
 use locum::store::vault::Login;
@@ -69,6 +72,7 @@ fn every_setting_arrives_in_its_place() {
         tls_handshake_timeout: seconds(2),
         login_timeout: seconds(70),
         gate_timeout: seconds(8),
+        pace_timeout: seconds(9),
         probe_interval: seconds(86_400),
         ..upstream::Options::default()
     };
@@ -88,6 +92,7 @@ fn every_setting_arrives_in_its_place() {
     assert_eq!(listener.plaintext_networks, ["10.0.0.0/8".parse().unwrap(), "192.0.2.7/32".parse().unwrap()]);
     assert_eq!(listener.allow, ["2001:db8::/32".parse().unwrap()]);
     assert_eq!(listener.entrance.upstreams, ["own"]);
+    assert_eq!(listener.entrance.login_forms, [LoginForm::Master, LoginForm::Slash]);
 
     let own = &config.upstreams["own"];
     assert_eq!((own.name.as_str(), own.app_password), ("own", AppPasswordFormat::SpacesAreCosmetic));
@@ -159,6 +164,19 @@ fn a_value_overrides_that_of_the_preset_and_no_other() {
     let submission = expected.endpoints.get_mut(&Protocol::Submission).unwrap();
     (submission.tls, submission.port) = (UpstreamTls::StartTls, 587);
     assert_eq!(*config.upstreams["gmail"], expected);
+}
+
+#[test]
+fn a_mailbox_may_send_so_many_messages_a_minute() {
+    let pace = |text: &str| {
+        parse(&format!("[upstream.work]\n{text}")).upstreams["work"].endpoints[&Protocol::Submission]
+            .messages_per_minute
+    };
+    assert_eq!(pace("preset = \"exchange-online\""), Some(30));
+    assert_eq!(pace("preset = \"exchange-online\"\nsubmission.messages-per-minute = 12"), Some(12));
+    assert_eq!(pace("preset = \"exchange-online\"\nsubmission.messages-per-minute = 0"), None);
+    assert_eq!(pace("preset = \"gmail\""), None);
+    assert_eq!(pace("submission = { host = \"mail.example.com\", messages-per-minute = 5 }"), Some(5));
 }
 
 #[test]
@@ -313,4 +331,27 @@ fn secrets_for_a_vault_are_found_in_three_places() {
             Login::AppRole { mount: "approle".into(), role_id: "r".into(), secret_id: expected, wrapped: false };
         assert_eq!(found, expected);
     }
+}
+
+#[test]
+fn what_is_said_of_enrolment_arrives_and_is_off_without() {
+    let config = load("enrolment.toml");
+    let [office, scanners] = &config.listeners[..] else { panic!("two listeners") };
+    let time = |text: &str| text.parse().unwrap();
+    let expected = Enrolment {
+        mode: EnrolmentMode::Learn { upstream: "own".into() },
+        domain: Some("contoso.com".into()),
+        networks: vec!["10.3.0.0/16".parse().unwrap()],
+        from: Some(time("2026-11-02T06:00:00Z")),
+        until: time("2026-11-16T17:00:00Z"),
+    };
+    assert_eq!(office.entrance.enrolment, Some(expected));
+    let networks = vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
+    let passes = UnknownLogins::Passthrough { upstream: "gmail".into(), networks };
+    assert_eq!(office.entrance.unknown_logins, passes);
+    let first = scanners.entrance.enrolment.as_ref().unwrap();
+    assert_eq!((&first.mode, &first.domain, first.from), (&EnrolmentMode::FirstLogin, &None, None));
+    assert_eq!(scanners.entrance.unknown_logins, UnknownLogins::Reject);
+    let off = &load("everything.toml").listeners[0].entrance;
+    assert_eq!((&off.enrolment, &off.unknown_logins), (&None, &UnknownLogins::Reject));
 }

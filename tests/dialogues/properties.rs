@@ -51,6 +51,15 @@ fn trace(setup: &Setup, protocol: Protocol, bytes: &[u8], cut: Cut) -> String {
                 of @ 0..=4 => wire.refuse(Refusal::ALL[of]),
                 _ => wire.accept(vec!["IMAP4rev1".to_owned()]),
             },
+            // The same by what was said and heard so far, which does not depend on it either.
+            Act::Recognise => match trace.len() % 7 {
+                of @ 0..=4 => wire.refuse(Refusal::ALL[of]),
+                _ => wire.accept(Vec::new()),
+            },
+            Act::ChangePeer(_) => match trace.len() % 5 {
+                0 => wire.refuse(Refusal::LimitReached),
+                rest => wire.peer_changed(rest % 2 == 0),
+            },
             Act::BrokenTls | Act::Relay { .. } | Act::Close | Act::Ready(_) | Act::Fail(_) => return trace,
         }
     }
@@ -80,9 +89,10 @@ fn the_cut_does_not_matter(setup: &Setup, protocol: Protocol, bytes: &[u8], leng
 /// Sides of all kinds, some of them with bounds so tight that the inputs of these tests reach them.
 fn setups() -> impl Strategy<Value = Setup> {
     let tls = prop::sample::select(vec![ServerTls::Active, ServerTls::Offered, ServerTls::Absent]);
-    let server = (tls, any::<bool>(), any::<bool>()).prop_map(|(tls, plaintext_login, tight)| {
+    let server = (tls, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(tls, plaintext_login, tight, front)| {
         let mut options = server_options(tls);
         options.plaintext_login = plaintext_login;
+        (options.takes_xclient, options.recognises) = (front, front);
         if tight {
             tighten(&mut options.limits);
         }
@@ -121,7 +131,7 @@ fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn token() -> impl Strategy<Value = Vec<u8>> {
-    const TOKENS: [&str; 48] = [
+    const TOKENS: [&str; 50] = [
         "\r\n",
         "\n",
         "\r",
@@ -141,6 +151,8 @@ fn token() -> impl Strategy<Value = Vec<u8>> {
         "QUIT\r\n",
         "MAIL FROM:<a@b>\r\n",
         "BDAT 9\r\n",
+        "XCLIENT ADDR=192.0.2.7\r\n",
+        "XCLIENT NAME=a LOGIN=b\r\n",
         "USER a\r\n",
         "PASS b \r\n",
         "CAPA\r\n",
@@ -199,7 +211,12 @@ fn spoken(protocol: Protocol) -> Vec<(Setup, Vec<u8>)> {
                         }
                     }
                 }
-                Line::Ours(_) | Line::Expect(_) | Line::Accept(_) | Line::Refuse(_) | Line::ShutDown(_) => {}
+                Line::Ours(_)
+                | Line::Expect(_)
+                | Line::Accept(_)
+                | Line::Refuse(_)
+                | Line::PeerChanged(_)
+                | Line::ShutDown(_) => {}
             }
         }
         spoken.push((setup, bytes));

@@ -17,6 +17,7 @@
 //! |---|---|
 //! | server: `tls` | active, offered, absent |
 //! | server: `plaintext-login` | no, yes |
+//! | server: `takes-xclient`, `recognises` | no, yes |
 //! | server: `keywords` | none, or a list with commas |
 //! | client: `starttls` | no, yes |
 //! | client: `goal` | login, probe |
@@ -28,6 +29,8 @@
 //! | acts of Locum | answers and other inputs |
 //! |---|---|
 //! | `authenticate authcid=… [authzid=…] password=…` | `accept KEYWORD …`, `refuse Refusal` |
+//! | `recognise` | the same |
+//! | `change-peer same`, `unknown` or an address | `peer-changed plaintext-login=no`, `refuse Refusal` |
 //! | `starttls` | `tls-started` |
 //! | `relay early=…`, `close` | `shut-down Goodbye` |
 //! | `ready keywords=… early=…`, `fail Variant [text]` | |
@@ -69,6 +72,7 @@ pub(crate) enum Line {
     TlsStarted,
     Accept(Vec<String>),
     Refuse(Refusal),
+    PeerChanged(bool),
     ShutDown(Goodbye),
 }
 
@@ -134,13 +138,16 @@ fn parse_act(act: &str) -> Option<Line> {
     let (word, rest) = act.split_once(' ').unwrap_or((act, ""));
     Some(match word {
         "tls-started" => Line::TlsStarted,
+        "peer-changed" => Line::PeerChanged(yes(rest.strip_prefix("plaintext-login=")?)?),
         "accept" => Line::Accept(rest.split_ascii_whitespace().map(str::to_owned).collect()),
         "refuse" => Line::Refuse(Refusal::ALL.into_iter().find(|refusal| format!("{refusal:?}") == rest)?),
         "shut-down" => {
             let causes = [Goodbye::Draining, Goodbye::TimedOut];
             Line::ShutDown(causes.into_iter().find(|cause| format!("{cause:?}") == rest)?)
         }
-        "starttls" | "authenticate" | "relay" | "close" | "ready" | "fail" => Line::Expect(act.to_owned()),
+        "starttls" | "authenticate" | "recognise" | "change-peer" | "relay" | "close" | "ready" | "fail" => {
+            Line::Expect(act.to_owned())
+        }
         _ => return None,
     })
 }
@@ -151,6 +158,8 @@ pub(crate) fn server_options(tls: ServerTls) -> ServerOptions {
         name: "mail.example.com".into(),
         tls,
         plaintext_login: false,
+        takes_xclient: false,
+        recognises: false,
         keywords: Vec::new(),
         limits: ServerLimits::default(),
     }
@@ -169,6 +178,8 @@ fn server_setup(options: &[(&str, &str)]) -> Option<Setup> {
             ("tls", "offered") => setup.tls = ServerTls::Offered,
             ("tls", "absent") => setup.tls = ServerTls::Absent,
             ("plaintext-login", _) => setup.plaintext_login = yes(value)?,
+            ("takes-xclient", _) => setup.takes_xclient = yes(value)?,
+            ("recognises", _) => setup.recognises = yes(value)?,
             ("keywords", _) => setup.keywords = value.split(',').map(str::to_owned).collect(),
             ("name", _) => setup.name = value.into(),
             _ => return None,

@@ -80,6 +80,7 @@ fn play(script: &Script, cut: Cut) -> Result<(), String> {
             Line::TlsStarted => wire.tls_started(),
             Line::Accept(keywords) => wire.accept(keywords.clone()),
             Line::Refuse(refusal) => wire.refuse(*refusal),
+            Line::PeerChanged(plaintext_login) => wire.peer_changed(*plaintext_login),
             Line::ShutDown(cause) => wire.shut_down(*cause),
         }
     }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use locum::model::{Attempt, Protocol, Refusal};
 use locum::proto::{
     self, Client, ClientAction, ClientFailure, ClientOptions, Goal, Goodbye, Server, ServerAction, ServerOptions,
-    UpstreamReady,
+    SpokenFor, UpstreamReady,
 };
 
 use crate::script::escape;
@@ -41,6 +41,8 @@ impl Side {
                 ServerAction::Send(bytes) => Step::Say(bytes.as_bytes().to_vec()),
                 ServerAction::StartTls => Step::Do(Act::StartTls),
                 ServerAction::Authenticate(attempt) => Step::Do(Act::Authenticate(attempt)),
+                ServerAction::Recognise => Step::Do(Act::Recognise),
+                ServerAction::ChangePeer(said) => Step::Do(Act::ChangePeer(said)),
                 ServerAction::Relay { early } => Step::Do(Act::Relay { early }),
                 ServerAction::Close => Step::Do(Act::Close),
             },
@@ -68,6 +70,8 @@ pub(crate) enum Act {
     /// TLS was asked for while the peer's bytes in clear were still on the wire: the handshake would choke on them.
     BrokenTls,
     Authenticate(Attempt),
+    Recognise,
+    ChangePeer(SpokenFor),
     Relay {
         early: Vec<u8>,
     },
@@ -91,6 +95,10 @@ impl Act {
                     escape(attempt.proof.expose())
                 )
             }
+            Self::Recognise => "recognise".to_owned(),
+            Self::ChangePeer(SpokenFor::Same) => "change-peer same".to_owned(),
+            Self::ChangePeer(SpokenFor::Unknown) => "change-peer unknown".to_owned(),
+            Self::ChangePeer(SpokenFor::Address(address)) => format!("change-peer {address}"),
             Self::Relay { early } => format!("relay early={}", escape(early)),
             Self::Close => "close".to_owned(),
             Self::Ready(ready) => format!("ready keywords={} early={}", ready.keywords.join(" "), escape(&ready.early)),
@@ -207,11 +215,11 @@ impl Wire {
     }
 
     /// What our side asks for, if it does. After a decision or a handshake is asked for, nothing is read until
-    /// [`Self::accept`], [`Self::refuse`] or [`Self::tls_started`].
+    /// [`Self::accept`], [`Self::refuse`], [`Self::peer_changed`] or [`Self::tls_started`].
     pub(crate) fn take_act(&mut self) -> Option<Act> {
         let act = self.act.take()?;
         match act {
-            Act::StartTls | Act::Authenticate(_) => self.held = true,
+            Act::StartTls | Act::Authenticate(_) | Act::Recognise | Act::ChangePeer(_) => self.held = true,
             Act::BrokenTls | Act::Relay { .. } | Act::Close | Act::Ready(_) | Act::Fail(_) => self.over = true,
         }
         Some(act)
@@ -238,6 +246,11 @@ impl Wire {
     pub(crate) fn refuse(&mut self, refusal: Refusal) {
         self.held = false;
         self.as_server().refuse(refusal);
+    }
+
+    pub(crate) fn peer_changed(&mut self, plaintext_login: bool) {
+        self.held = false;
+        self.as_server().peer_changed(plaintext_login);
     }
 
     pub(crate) fn shut_down(&mut self, cause: Goodbye) {

@@ -22,7 +22,7 @@ const ROOMS: &[Room] = &[
     Room { name: "proto", grants: &[("model", ALL), ("sasl", ALL)] },
     // 2: edges
     // Some of what it moves is secret, and is wiped.
-    Room { name: "net", grants: &[("model", &["Secret"])] },
+    Room { name: "net", grants: &[("model", &["DeviceCertificate", "Fingerprint", "Secret"])] },
     Room { name: "telemetry", grants: &[] },
     // What a record means is no business of a store.
     Room { name: "store", grants: &[("model", &["RecordId", "RecordKind", "Secret"])] },
@@ -62,13 +62,40 @@ const ROOMS: &[Room] = &[
     Room {
         name: "session",
         grants: &[
-            ("model", &["Attempt", "Entrance", "Profile", "Protocol", "Refusal", "Slot", "network"]),
+            (
+                "model",
+                &[
+                    "Attempt",
+                    "DeviceCertificate",
+                    "Entrance",
+                    "Profile",
+                    "Protocol",
+                    "Refusal",
+                    "Slot",
+                    "UnknownLogins",
+                    "network",
+                    "normalise",
+                ],
+            ),
             ("proto", ALL),
             ("net", ALL),
             ("audit", ALL),
-            ("broker", &["Broker", "Lease", "Objection"]),
+            ("broker", &["Broker", "Lease", "Objection", "Reason", "Seat", "Terms", "Unproven", "Way", "Withdrawal"]),
+            ("enrolment", ALL),
             ("upstream", ALL),
             ("usage", &["Entered", "Ledger", "Use"]),
+        ],
+    },
+    // It writes what the broker read, and hears from the provider only what the session hands it.
+    Room {
+        name: "enrolment",
+        grants: &[
+            ("model", ALL),
+            ("store", &["StoreError"]),
+            ("audit", ALL),
+            ("credential", &["CredentialVersion"]),
+            ("broker", &["Directory", "DirectoryError", "Unproven", "Versioned", "Way", "client_secret"]),
+            ("upstream", &["Cause", "UpstreamError"]),
         ],
     },
     Room {
@@ -126,12 +153,12 @@ const ROOMS: &[Room] = &[
             ("audit", &["Options"]),
             ("broker", &["Options"]),
             ("credential", &["oauth2::TokenOptions"]),
-            ("net", &["TlsOptions"]),
-            ("session", &["ListenerOptions", "ListenerTls", "Options"]),
+            ("net", &["LegacyTls", "TlsOptions"]),
+            ("session", &["FrontEnds", "ListenerOptions", "ListenerTls", "Options"]),
             ("store", &["KeySource", "Options", "cache::Options", "sqlite::Options", "vault::Login", "vault::Options"]),
             ("rotation", &["Action", "HookOptions", "Options", "WebhookOptions"]),
             ("telemetry", &["LogFormat", "Options"]),
-            ("upstream", &["Options"]),
+            ("upstream", &["ClassOptions", "Options"]),
         ],
     },
     Room {
@@ -143,6 +170,7 @@ const ROOMS: &[Room] = &[
             ("credential", &["oauth2::Tokens"]),
             ("audit", ALL),
             ("broker", ALL),
+            ("enrolment", &["Enrolment"]),
             ("upstream", ALL),
             ("session", ALL),
             ("rotation", ALL),

@@ -484,6 +484,8 @@ fn by_any_verb_right_or_wrong() {
             &["client", "list", "--json"],
             &["client", "show", "good"],
             &["client", "show", "good", "--json"],
+            &["client", "bind", "good", "--mailboxes", "*@example.test"],
+            &["client", "unbind", "good", "--mailboxes", "*@example.test"],
             &["client", "revoke", "good", "--secret", "nope"],
         ] {
             let run = scene.home.run(verb);

@@ -167,6 +167,8 @@ fn server_dialogues_after_each_byte() {
                 name: "locum.test".into(),
                 tls: ServerTls::Active,
                 plaintext_login: false,
+                takes_xclient: false,
+                recognises: false,
                 keywords: Vec::new(),
                 limits: ServerLimits::default(),
             };
@@ -256,7 +258,9 @@ async fn what_runs() {
         listener: "imap".into(),
         protocol: Protocol::Imap,
         peer: IpAddr::from([127, 0, 0, 1]),
+        via: Vec::new(),
         tls: true,
+        tls_version: None,
     };
     let entrance = Entrance { upstreams: vec!["gmail".to_owned()], ..Entrance::default() };
     let attempt = Attempt { authcid: b"scan".to_vec(), authzid: None, proof: secret, method: "test" };

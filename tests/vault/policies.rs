@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::openbao::{Api, Dev};
 
 /// Where records lie. The hash is of no meaning here.
-const FOLDERS: [&str; 5] = ["accounts", "clients", "tenants", "tokens", "usage"];
+const FOLDERS: [&str; 6] = ["accounts", "clients", "tenants", "tokens", "usage", "seen"];
 const HASH: &str = "p7retqmrh3aapwznlmu6dmkuf74cvkn3";
 const SECRET: &str = "the-app-password";
 
@@ -76,7 +76,7 @@ async fn a_node_reads_records_and_the_feed_keeps_refresh_tokens_and_tells_of_use
     for path in records() {
         assert_eq!(node.ok("GET", &path, Value::Null).await["data"]["data"]["record"], SECRET);
     }
-    for folder in ["tokens", "usage"] {
+    for folder in ["tokens", "usage", "seen"] {
         let own = format!("locum/data/{folder}/{HASH}");
         node.ok("POST", &own, write(1)).await;
         assert_eq!(node.status("POST", &own, write(1)).await, 400, "that version is gone");
@@ -147,7 +147,7 @@ async fn a_keeper_lists_and_writes_accounts_and_domains_and_makes_or_forgets_non
     for folder in ["accounts", "tenants", "usage"] {
         calls.push(("POST", format!("locum/data/{folder}/{}", HASH.replace('7', "2")), write(0)));
     }
-    for folder in ["clients", "tokens"] {
+    for folder in ["clients", "tokens", "seen"] {
         calls.push(("GET", format!("locum/data/{folder}/{HASH}"), Value::Null));
         calls.push(("POST", format!("locum/data/{folder}/{HASH}"), write(1)));
         calls.push(("LIST", format!("locum/metadata/{folder}"), Value::Null));
@@ -158,6 +158,33 @@ async fn a_keeper_lists_and_writes_accounts_and_domains_and_makes_or_forgets_non
     }
     refuses(&keeper, &calls).await;
     keeps_to_the_records(&keeper).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_of_a_window_makes_clients_and_accounts_and_lists_or_forgets_none() {
+    let (_dev, node) = as_holder_of("locum-enrolment").await;
+    for folder in ["accounts", "clients"] {
+        let path = format!("locum/data/{folder}/{HASH}");
+        node.ok("POST", &path, write(1)).await;
+        assert_eq!(node.status("POST", &path, write(1)).await, 400, "that version is gone");
+        node.ok("POST", &path.replace('7', "2"), write(0)).await;
+        assert_eq!(node.ok("GET", &path, Value::Null).await["data"]["data"]["record"], SECRET);
+    }
+    for path in feed() {
+        node.ok("POST", &path, write(1)).await;
+    }
+    let mut calls = Vec::new();
+    for folder in FOLDERS.iter().filter(|folder| !["accounts", "clients"].contains(folder)) {
+        calls.push(("GET", format!("locum/data/{folder}/{HASH}"), Value::Null));
+        calls.push(("POST", format!("locum/data/{folder}/{HASH}"), write(1)));
+    }
+    for folder in FOLDERS {
+        calls.push(("LIST", format!("locum/metadata/{folder}"), Value::Null));
+        calls.push(("DELETE", format!("locum/metadata/{folder}/{HASH}"), Value::Null));
+        calls.push(("POST", format!("locum/destroy/{folder}/{HASH}"), json!({"versions": [1]})));
+    }
+    refuses(&node, &calls).await;
+    keeps_to_the_records(&node).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,7 +207,8 @@ async fn an_operator_writes_lists_and_destroys_records_and_nothing_else() {
     for folder in FOLDERS {
         operator.ok("DELETE", &format!("locum/metadata/{folder}/{HASH}"), Value::Null).await;
         // What nodes tell is theirs to make.
-        let (path, made) = (format!("locum/data/{folder}/{HASH}"), if folder == "usage" { 403 } else { 200 });
+        let made = if matches!(folder, "usage" | "seen") { 403 } else { 200 };
+        let path = format!("locum/data/{folder}/{HASH}");
         assert_eq!(operator.status("POST", &path, write(0)).await, made, "{folder}");
     }
 }

@@ -16,6 +16,9 @@ path "locum/metadata/tokens" {
 path "locum/metadata/usage" {
   capabilities = ["list"]
 }
+path "locum/metadata/seen" {
+  capabilities = ["list"]
+}
 
 path "locum/metadata/accounts/+" {
   capabilities = ["read"]
@@ -30,6 +33,9 @@ path "locum/metadata/tokens/+" {
   capabilities = ["read"]
 }
 path "locum/metadata/usage/+" {
+  capabilities = ["read"]
+}
+path "locum/metadata/seen/+" {
   capabilities = ["read"]
 }
 path "locum/metadata/changes/+" {

@@ -24,6 +24,12 @@ path "locum/data/usage/+" {
   capabilities = ["create", "read", "update"]
 }
 
+# Which clients come in and how: all nodes add to what is counted there. Without this all is served as well, and `locum report
+# usage` knows nothing of this node.
+path "locum/data/seen/+" {
+  capabilities = ["create", "read", "update"]
+}
+
 # Which records were written lately: it is told, and has nothing to tell.
 path "locum/data/changes/+" {
   capabilities = ["read"]

@@ -18,6 +18,9 @@ path "locum/data/tokens/+" {
 path "locum/data/usage/+" {
   capabilities = ["read", "update"]
 }
+path "locum/data/seen/+" {
+  capabilities = ["read", "update"]
+}
 
 # A write that no node hears of is in use only when the nodes look again by themselves.
 path "locum/data/changes/+" {
@@ -41,6 +44,10 @@ path "locum/metadata/tokens" {
 path "locum/metadata/usage" {
   capabilities = ["list"]
 }
+# `locum report usage` and `locum report inventory`.
+path "locum/metadata/seen" {
+  capabilities = ["list"]
+}
 
 # Which versions of a record there are; and, by `delete`, to forget it with all of them. No update: who may write metadata
 # can lift the demand for compare-and-set.
@@ -59,6 +66,9 @@ path "locum/metadata/tokens/+" {
 path "locum/metadata/usage/+" {
   capabilities = ["read", "delete"]
 }
+path "locum/metadata/seen/+" {
+  capabilities = ["read", "delete"]
+}
 
 # An old version still holds the secret that was replaced: destroying it is what ends that secret.
 path "locum/destroy/accounts/+" {
@@ -74,6 +84,9 @@ path "locum/destroy/tokens/+" {
   capabilities = ["update"]
 }
 path "locum/destroy/usage/+" {
+  capabilities = ["update"]
+}
+path "locum/destroy/seen/+" {
   capabilities = ["update"]
 }
 

@@ -102,7 +102,7 @@ pub fn random_id() -> Result<String, NoRandomness> {
 }
 
 /// Whether that may prove anything at all. A control character, of C1 too, is in no secret that somebody typed.
-fn is_fit(proof: &Secret) -> bool {
+pub(super) fn is_fit(proof: &Secret) -> bool {
     let bytes = proof.expose();
     let has_c1 = || proof.expose_text().is_some_and(|text| text.chars().any(char::is_control));
     (1..=CHOSEN_BYTES_MAX).contains(&bytes.len()) && !proof.has_control_characters() && !has_c1()

@@ -164,8 +164,9 @@ fn add(client: &mut Client, row: &Row, mut accounts: Vec<String>, several: bool)
     if there.is_some() && accounts.is_empty() {
         return Outcome::Same;
     }
-    let bound = client.bindings.len() + accounts.len();
-    if bound > client.bindings.len().max(1) && !several {
+    let before = client.bindings.iter().filter_map(Binding::account).count();
+    let bound = before + accounts.len();
+    if bound > before.max(1) && !several {
         return Outcome::Refused(format!(
             "it would be bound to {bound} accounts and have to name one at each login, which only SASL PLAIN can; say \
              --several if that is what you want"

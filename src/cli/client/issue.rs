@@ -6,7 +6,7 @@ use anyhow::Result;
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{check_listeners, handout, parse_network, parse_time};
+use super::{check_listeners, extend, handout, parse_network, parse_time};
 use crate::broker::client_secret::{Alphabet, BITS_ENOUGH, ChooseError, Form, IssueError};
 use crate::broker::{Directory, Versioned, client_secret};
 use crate::cli::account::{self, check_name};
@@ -69,7 +69,10 @@ pub(super) async fn run(config: &Config, directory: &Directory, issue: Issue) ->
     let (mut client, version) = match directory.client(&login).await? {
         Some(Versioned { record, version, .. }) => (record, Some(version)),
         None if accounts.is_empty() => {
-            let message = format!("{login} is a new client: say which account it acts as with --account");
+            let message = format!(
+                "{login} is a new client: say which account it acts as with --account, or let it act as many with \
+                 `locum client bind`"
+            );
             return Err(Failure::new(exit::USAGE, message).into());
         }
         None => (
@@ -77,7 +80,8 @@ pub(super) async fn run(config: &Config, directory: &Directory, issue: Issue) ->
             None,
         ),
     };
-    let (bound, policy) = (client.bindings.len(), client.policy.clone());
+    let accounts_of = |client: &Client| client.bindings.iter().filter_map(Binding::account).count();
+    let (bound, policy) = (accounts_of(&client), client.policy.clone());
     for account in accounts {
         if !client.bindings.iter().filter_map(Binding::account).any(|bound| normalise(bound) == normalise(&account)) {
             client.bindings.push(Binding::Account(account));
@@ -86,11 +90,11 @@ pub(super) async fn run(config: &Config, directory: &Directory, issue: Issue) ->
     extend(&mut client.policy.protocols, issue.protocols);
     extend(&mut client.policy.listeners, issue.listeners);
     extend(&mut client.policy.networks, issue.networks);
-    if client.bindings.len() > bound.max(1) && !issue.several {
+    if accounts_of(&client) > bound.max(1) && !issue.several {
         let message = format!(
             "{login} would be bound to {} accounts and have to name one at each login, which only SASL PLAIN can; use \
              another login for another account, or say --several if that is what you want",
-            client.bindings.len()
+            accounts_of(&client)
         );
         return Err(Failure::new(exit::USAGE, message).into());
     }
@@ -154,12 +158,4 @@ fn parse_ttl(text: &str) -> Result<Duration, String> {
     let ttl = text.parse::<SignedDuration>().ok().and_then(|ttl| Duration::try_from(ttl).ok());
     let bounds = handout::TTL_MIN..=handout::TTL_MAX;
     ttl.filter(|ttl| bounds.contains(ttl)).ok_or_else(|| "expected a time from 1m to 168h, such as 8h".to_owned())
-}
-
-fn extend<T: PartialEq>(list: &mut Vec<T>, more: Vec<T>) {
-    for one in more {
-        if !list.contains(&one) {
-            list.push(one);
-        }
-    }
 }

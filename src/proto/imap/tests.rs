@@ -13,6 +13,8 @@ fn server_options(tls: ServerTls) -> ServerOptions {
         name: "mail.example.com".into(),
         tls,
         plaintext_login: false,
+        takes_xclient: false,
+        recognises: false,
         keywords: Vec::new(),
         limits: ServerLimits::default(),
     }

@@ -369,6 +369,8 @@ mod tests {
             name: "mail.example.com".into(),
             tls: ServerTls::Active,
             plaintext_login: false,
+            takes_xclient: false,
+            recognises: false,
             keywords: Vec::new(),
             limits,
         })

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::mem;
 
-use super::BASE64_BYTES_MAX;
+use super::{BASE64_BYTES_MAX, xclient};
 use crate::model::{Mechanism, Refusal};
 use crate::proto::input::{Input, LineTooLong, decode_base64, encode_base64};
 use crate::proto::{self, Goodbye, Outgoing, ServerAction, ServerOptions, ServerTls, UpstreamReady, auth_by};
@@ -32,16 +32,20 @@ enum State {
     ExpectResponse(Mechanism, ServerExchange),
     StartingTls,
     Deciding,
+    /// The same, about who sent this MAIL without a login.
+    Recognising(Vec<u8>),
+    ChangingPeer,
     Over,
 }
 
-/// The commands of RFC 5321, 3030, 3207 and 4954 that have an answer of their own here.
+/// The commands of RFC 5321, 3030, 3207 and 4954, and Postfix's own, that have an answer of their own here.
 #[derive(Clone, Copy)]
 enum Command {
     Ehlo,
     Helo,
     StartTls,
     Auth,
+    Xclient,
     Mail,
     Rcpt,
     Data,
@@ -111,18 +115,25 @@ impl Server {
             }
             Some(Command::StartTls) => self.start_tls(rest),
             Some(Command::Auth) => self.authenticate(rest),
+            Some(Command::Xclient) => self.speak_for(rest),
             Some(Command::Noop | Command::Rset) => self.say("250 2.0.0 OK"),
             Some(Command::Quit) => self.close_with("221 2.0.0 Bye"),
             // Its octets follow unasked. They are part of a message, and must not be read as commands.
             Some(Command::Bdat) => self.close_with("530 5.7.0 Authentication required"),
             // RFC 3207 section 4.
             _ if !self.passwords_allowed() => self.reject("530 5.7.0 Must issue a STARTTLS command first"),
+            Some(Command::Mail) if self.options.recognises => self.recognise(line),
             Some(Command::Mail | Command::Rcpt | Command::Data) => self.reject("530 5.7.0 Authentication required"),
             Some(Command::Help) => self.say("214 2.0.0 Log in with AUTH first"),
             Some(Command::Vrfy) => self.say("252 2.5.0 Cannot verify before login"),
             Some(Command::Expn) => self.reject("502 5.5.1 EXPN is not implemented"),
             None => self.reject("500 5.5.2 Unknown command"),
         }
+    }
+
+    fn greet(&mut self) {
+        self.state = State::ExpectCommand;
+        self.say(format!("220 {} ESMTP Locum ready", self.options.name));
     }
 
     /// The argument is not even looked at: devices send underscores, one label, an address, nothing, or their owner's
@@ -136,6 +147,9 @@ impl Server {
         }
         if self.passwords_allowed() {
             lines.push(format!("AUTH {}", Mechanism::WITH_PASSWORD.map(Mechanism::name).join(" ")));
+        }
+        if self.options.takes_xclient {
+            lines.push(xclient::KEYWORD.to_owned());
         }
         let last = lines.len() - 1;
         let reply = lines.iter().enumerate().map(|(at, line)| {
@@ -161,6 +175,29 @@ impl Server {
                 self.state = State::StartingTls;
             }
         }
+    }
+
+    /// A front end is believed for its address, with TLS and without.
+    fn speak_for(&mut self, arguments: &[u8]) {
+        if !self.options.takes_xclient {
+            return self.reject("550 5.7.0 XCLIENT is not taken from here");
+        }
+        match xclient::parse(arguments) {
+            Ok(said) => {
+                self.queue.push_back(ServerAction::ChangePeer(said));
+                self.state = State::ChangingPeer;
+            }
+            Err(reply) => self.reject(reply),
+        }
+    }
+
+    /// Who sends mail without a login is one that cannot, or has forgotten to.
+    fn recognise(&mut self, mail: &[u8]) {
+        if !self.greeted {
+            return self.reject("503 5.5.1 Send EHLO first");
+        }
+        self.queue.push_back(ServerAction::Recognise);
+        self.state = State::Recognising([mail, b"\r\n"].concat());
     }
 
     fn authenticate(&mut self, arguments: &[u8]) {
@@ -255,16 +292,15 @@ impl proto::Server for Server {
                 return action;
             }
             match self.state {
-                State::Greeting => {
-                    self.state = State::ExpectCommand;
-                    self.say(format!("220 {} ESMTP Locum ready", self.options.name));
-                }
+                State::Greeting => self.greet(),
                 State::ExpectCommand | State::ExpectResponse(..) => {
                     if !self.answer_line() {
                         return ServerAction::Wait;
                     }
                 }
-                State::StartingTls | State::Deciding => return ServerAction::Wait,
+                State::StartingTls | State::Deciding | State::Recognising(_) | State::ChangingPeer => {
+                    return ServerAction::Wait;
+                }
                 State::Over => return ServerAction::Close,
             }
         }
@@ -280,27 +316,45 @@ impl proto::Server for Server {
     }
 
     fn accept(&mut self, _upstream: &UpstreamReady) {
-        if matches!(self.state, State::Deciding) {
-            self.say("235 2.7.0 Authentication succeeded");
-            self.queue.push_back(ServerAction::Relay { early: self.input.take_rest() });
-            self.state = State::Over;
+        let early = match &mut self.state {
+            State::Deciding => {
+                self.say("235 2.7.0 Authentication succeeded");
+                self.input.take_rest()
+            }
+            // The provider answers it.
+            State::Recognising(mail) => [mem::take(mail), self.input.take_rest()].concat(),
+            _ => return,
+        };
+        self.queue.push_back(ServerAction::Relay { early });
+        self.state = State::Over;
+    }
+
+    fn peer_changed(&mut self, plaintext_login: bool) {
+        if matches!(self.state, State::ChangingPeer) {
+            self.options.plaintext_login = plaintext_login;
+            self.greeted = false;
+            self.greet();
         }
     }
 
     fn refuse(&mut self, refusal: Refusal) {
-        if !matches!(self.state, State::Deciding) {
-            return;
-        }
+        let words = match self.state {
+            State::Deciding => words(refusal),
+            State::Recognising(_) => words_for_mail(refusal),
+            // The front end has nothing to correct.
+            State::ChangingPeer => return self.close_with("421 4.7.0 This client is not served"),
+            _ => return,
+        };
         self.state = State::ExpectCommand;
         self.refusals += 1;
         match refusal {
             // A 421 is a goodbye in itself (RFC 5321 section 3.8).
-            Refusal::LimitReached => self.close_with(words(refusal)),
+            Refusal::LimitReached => self.close_with(words),
             _ if self.refusals >= self.options.limits.refusals_max => {
-                self.say(words(refusal));
+                self.say(words);
                 self.close_with("421 4.7.0 Too many failed logins");
             }
-            _ => self.say(words(refusal)),
+            _ => self.say(words),
         }
     }
 
@@ -321,7 +375,8 @@ impl proto::Server for Server {
             State::ExpectCommand => "EHLO",
             State::ExpectResponse(mechanism, _) => auth_by(*mechanism),
             State::StartingTls => "STARTTLS",
-            State::Deciding => "deciding",
+            State::Deciding | State::Recognising(_) => "deciding",
+            State::ChangingPeer => "XCLIENT",
             State::Over => "over",
         }
     }
@@ -329,11 +384,12 @@ impl proto::Server for Server {
 
 impl Command {
     fn from_word(word: &[u8]) -> Option<Self> {
-        const WORDS: [(&[u8], Command); 14] = [
+        const WORDS: [(&[u8], Command); 15] = [
             (b"EHLO", Command::Ehlo),
             (b"HELO", Command::Helo),
             (b"STARTTLS", Command::StartTls),
             (b"AUTH", Command::Auth),
+            (b"XCLIENT", Command::Xclient),
             (b"MAIL", Command::Mail),
             (b"RCPT", Command::Rcpt),
             (b"DATA", Command::Data),
@@ -360,6 +416,14 @@ fn words(refusal: Refusal) -> &'static str {
     }
 }
 
+/// The same for a device that sent mail without a login: that it lacks one is all that it is told.
+fn words_for_mail(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::WrongCredentials | Refusal::NotPermitted => "530 5.7.0 Authentication required",
+        Refusal::Unavailable | Refusal::ContactAdmin | Refusal::LimitReached => words(refusal),
+    }
+}
+
 /// The first word, and what follows the blanks behind it; blanks around the whole are dropped.
 fn split_word(line: &[u8]) -> (&[u8], &[u8]) {
     let line = line.trim_ascii();
@@ -379,6 +443,8 @@ mod tests {
             name: "mail.example.com".into(),
             tls: ServerTls::Active,
             plaintext_login: false,
+            takes_xclient: false,
+            recognises: false,
             keywords: Vec::new(),
             limits,
         })

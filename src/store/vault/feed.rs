@@ -83,7 +83,7 @@ impl Vault {
     pub(super) async fn announce(&self, id: &RecordId, version: Version) {
         match id.kind() {
             RecordKind::Account | RecordKind::Client | RecordKind::Tenant => {}
-            RecordKind::Token | RecordKind::Usage => return,
+            RecordKind::Token | RecordKind::Usage | RecordKind::Seen => return,
         }
         match timeout(ANNOUNCE_TIMEOUT, self.announced(id, version)).await {
             Ok(Ok(())) => {}

@@ -137,7 +137,7 @@ impl Vault {
             Expected::Absent => 0,
             Expected::Version(Version(version)) => version,
         };
-        let operation = if id.kind() == RecordKind::Usage { WRITE_USAGE } else { "write" };
+        let operation = if matches!(id.kind(), RecordKind::Usage | RecordKind::Seen) { WRITE_USAGE } else { "write" };
         let mut doubt = "";
         let (deadline, mut pause) = (Instant::now() + WRITE_TIMEOUT, PAUSE_MIN);
         loop {

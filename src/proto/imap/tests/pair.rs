@@ -31,6 +31,7 @@ fn log_in_over(tls: ServerTls, mut client: Client, hidden: &[&str]) -> (Attempt,
             }
             ServerAction::StartTls | ServerAction::Relay { .. } => false,
             ServerAction::Close => panic!("the server closed"),
+            ServerAction::Recognise | ServerAction::ChangePeer(_) => panic!("that is submission's"),
         };
         match client.next_action() {
             ClientAction::Wait => assert!(!server_waits, "both wait"),

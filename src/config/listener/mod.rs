@@ -1,6 +1,11 @@
 //! `[[listener]]`: what is spoken where, and for which upstreams. It must never let a password travel in clear unless
 //! the operator has named the networks for it.
 
+mod enrolment;
+mod front;
+mod legacy_tls;
+mod login_forms;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -9,7 +14,7 @@ use ipnet::IpNet;
 
 use super::reader::{At, Reader, Table, is_plain};
 use super::value::Value;
-use crate::model::{Entrance, LoginForm, Profile, Protocol, UnknownLogins};
+use crate::model::{Entrance, Profile, Protocol};
 use crate::session::{ListenerOptions, ListenerTls};
 
 /// The upstreams that a listener can name; `None` for one that could not be read.
@@ -47,8 +52,15 @@ fn listener(mut table: Table<'_, '_>, upstreams: &Upstreams, seen: &mut Seen<'_>
     let protocol = protocol_value.and_then(|value| value.parsed::<Protocol>());
     let bind = table.require("bind", ADDRESS_FORM).and_then(|value| bind(value, seen.bound, table.reader()));
     let (tls, plaintext_networks) = tls(&mut table, seen);
+    let legacy_tls_networks = legacy_tls::networks(&mut table, tls);
     let allow = table.take("allow").map_or(Some(Vec::new()), |value| value.list(network));
-    let upstreams = listener_upstreams(&mut table, protocol, upstreams);
+    let served = listener_upstreams(&mut table, protocol, upstreams);
+    let around = enrolment::Around { protocol, served: served.as_deref(), upstreams };
+    let unknown_logins = enrolment::unknown_logins(&mut table, &around);
+    let enrolment = enrolment::enrolment(&mut table, &around);
+    let front_ends = front::front_ends(&mut table, protocol);
+    let recognitions = front::recognitions(&mut table, protocol, tls, front_ends.as_ref());
+    let login_forms = login_forms::login_forms(&mut table);
     table.finish();
 
     Some(ListenerOptions {
@@ -58,10 +70,14 @@ fn listener(mut table: Table<'_, '_>, upstreams: &Upstreams, seen: &mut Seen<'_>
         tls: tls?,
         plaintext_networks: plaintext_networks?,
         allow: allow?,
+        legacy_tls_networks: legacy_tls_networks?,
+        front_ends: front_ends?,
         entrance: Entrance {
-            upstreams: upstreams?,
-            login_forms: vec![LoginForm::Authzid],
-            unknown_logins: UnknownLogins::Reject,
+            upstreams: served?,
+            login_forms: login_forms?,
+            unknown_logins: unknown_logins?,
+            enrolment: enrolment?,
+            recognitions: recognitions?,
         },
     })
 }

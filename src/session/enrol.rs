@@ -1,0 +1,118 @@
+//! From an attempt that no client secret proves to an upstream that is logged in: what the broker leaves to the provider or to
+//! the record to say. It must never come here for a login that is a client's.
+
+use tokio::time::Instant;
+
+use super::login::Login;
+use super::{Listener, Sessions};
+use crate::audit::Origin;
+use crate::broker::{Reason, Unproven, Way};
+use crate::enrolment::{Enrolment, Learnt, Turn};
+use crate::model::{Attempt, Entrance, Refusal, UnknownLogins};
+
+/// What came in, and where.
+#[derive(Clone, Copy)]
+struct Coming<'a> {
+    attempt: &'a Attempt,
+    origin: &'a Origin,
+    listener: &'a Listener,
+    began: Instant,
+}
+
+impl Sessions {
+    /// Finds out about a login that nothing proves yet, one at a time, and lets it in if it is believed.
+    pub(super) async fn enrol(
+        &self,
+        mut unproven: Box<Unproven>,
+        attempt: &Attempt,
+        origin: &Origin,
+        listener: &Listener,
+    ) -> Result<Login, Refusal> {
+        let coming = Coming { attempt, origin, listener, began: Instant::now() };
+        let Some(enrolment) = &self.enrolment else { return Err(Reason::Unproven(unproven).refusal()) };
+        let turn = enrolment.begin(&unproven, origin).await?;
+        if turn.has_waited() {
+            // For others of the same name, as a rule: then it is a client's by now.
+            match self.broker.decide(attempt, origin, &listener.options.entrance).await {
+                Ok(lease) => {
+                    drop(turn);
+                    return self.enter_persistently(lease, origin).await;
+                }
+                Err(Reason::Unproven(still)) => unproven = still,
+                Err(reason) => return Err(reason.refusal()),
+            }
+        }
+        match unproven.way() {
+            Way::Learn | Way::Passthrough => self.show(enrolment, turn, &unproven, coming).await,
+            Way::FirstLogin => {
+                let taken = enrolment.take_first(&unproven, origin).await;
+                drop(turn);
+                taken?;
+                self.authenticate_as_known(coming).await
+            }
+        }
+    }
+
+    /// Shows the provider what was presented, and nobody else's credential.
+    async fn show(
+        &self,
+        enrolment: &Enrolment,
+        turn: Turn,
+        unproven: &Unproven,
+        coming: Coming<'_>,
+    ) -> Result<Login, Refusal> {
+        let Coming { attempt, origin, began, .. } = coming;
+        let shown = async {
+            enrolment.check(&turn, unproven, origin)?;
+            let lease = self
+                .broker
+                .lease_on_trial(unproven)
+                .map_err(|reason| enrolment.failed(unproven, origin, reason.to_string(), reason.refusal()))?;
+            let asked = Instant::now();
+            let result = self.upstreams.log_in(&lease).await;
+            self.record_upstream(origin, &lease, result.as_ref().err(), asked.elapsed());
+            let logged_in = result.map_err(|error| enrolment.refused(&turn, unproven, origin, &error))?;
+            Ok((lease, logged_in))
+        };
+        let (lease, logged_in) = match shown.await {
+            Ok(entered) => entered,
+            Err(refusal) => {
+                drop(turn);
+                if refusal == Refusal::WrongCredentials {
+                    self.broker.proved_wrong(attempt, origin, began).await;
+                }
+                return Err(refusal);
+            }
+        };
+        if unproven.way() == Way::Passthrough {
+            enrolment.passed_through(unproven);
+            return Ok(self.entered(&lease, logged_in, origin));
+        }
+        let learnt = enrolment.learn(unproven, origin).await;
+        drop(turn);
+        match learnt {
+            Learnt::Enrolled(made) => {
+                let (client, secret) = *made;
+                Ok(self.entered(&self.broker.lease_of_enrolled(lease, &client, &secret), logged_in, origin))
+            }
+            Learnt::LetIn => Ok(self.entered(&lease, logged_in, origin)),
+            Learnt::Overtaken => {
+                drop(logged_in);
+                self.authenticate_as_known(coming).await
+            }
+        }
+    }
+
+    /// Decides by what the record says now, and by nothing else.
+    async fn authenticate_as_known(&self, coming: Coming<'_>) -> Result<Login, Refusal> {
+        let Coming { attempt, origin, listener, .. } = coming;
+        let usual = listener.options.entrance.clone();
+        let entrance = Entrance { enrolment: None, unknown_logins: UnknownLogins::Reject, ..usual };
+        let decided = self.broker.decide(attempt, origin, &entrance).await;
+        let lease = decided.map_err(|reason| {
+            tracing::debug!(%reason, "denied");
+            reason.refusal()
+        })?;
+        self.enter_persistently(lease, origin).await
+    }
+}
