@@ -75,6 +75,13 @@ pub fn tokens(directory: Directory, https: Https, options: TokenOptions) -> Toke
 /// read from it. It also slows guessing; a person who mistyped does not notice.
 const REFUSAL_TIME: Duration = Duration::from_millis(250);
 
+/// When a refusal is told of which that much was spent: after a whole multiple of [`REFUSAL_TIME`], for several slow hashes can
+/// take longer than one.
+fn told_after(spent: Duration) -> Duration {
+    let times = spent.as_millis().div_ceil(REFUSAL_TIME.as_millis()).max(1);
+    REFUSAL_TIME.saturating_mul(u32::try_from(times).unwrap_or(u32::MAX))
+}
+
 /// What an operator logs in with.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Choice {
@@ -153,7 +160,7 @@ impl Broker {
             self.throttle.failed(origin.peer, counted_by, began.into_std());
         }
         if matches!(refusal, Some(Refusal::WrongCredentials | Refusal::NotPermitted)) {
-            sleep_until(began + REFUSAL_TIME).await;
+            sleep_until(began + told_after(began.elapsed())).await;
         }
         self.record(attempt, origin, proven.clone(), &decision);
         decision
@@ -306,7 +313,10 @@ impl Broker {
         let found = try_join_all(candidates.iter().map(look_up)).await?;
         let best = found.into_iter().flatten().next();
         let secrets = best.as_ref().map_or(&[][..], |(client, _)| &client.secrets);
-        let login = best.as_ref().map_or_else(String::new, |(client, _)| normalise(&client.login));
+        let login = best.as_ref().map_or_else(
+            || normalise(&String::from_utf8_lossy(&attempt.authcid)),
+            |(client, _)| normalise(&client.login),
+        );
         let now = Timestamp::now();
         let matching = self.prover.find(&login, secrets, &attempt.proof, now).await?.cloned();
         if let (Some((client, asked)), Some(secret)) = (&best, &matching) {
@@ -423,6 +433,13 @@ mod tests {
             let began = Instant::now();
             let denied = broker.decide(&attempt, &origin, &Entrance::default()).await.unwrap_err();
             assert_eq!((denied.to_string().as_str(), began.elapsed()), (reason, REFUSAL_TIME));
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_told_after_whole_multiples() {
+        for (spent, after) in [(0, 250), (1, 250), (250, 250), (251, 500), (600, 750)] {
+            assert_eq!(told_after(Duration::from_millis(spent)).as_millis(), after, "{spent}");
         }
     }
 

@@ -11,6 +11,7 @@ mod csv_out;
 mod demo;
 mod desk;
 mod exit;
+mod import;
 mod init;
 mod kinds;
 mod list;

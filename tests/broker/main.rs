@@ -5,6 +5,7 @@
 
 mod answers;
 mod bad_clients;
+mod client_secrets;
 mod delegation;
 mod devices;
 mod drain;

@@ -310,6 +310,11 @@ const RESERVED: &[Reserved] = &[
     Reserved { paths: &["tracing_subscriber"], rooms: &["telemetry", "config"], why: "where logs go is said once" },
     Reserved { paths: &["chacha20poly1305"], rooms: &["store"], why: "only what is stored is sealed" },
     Reserved {
+        paths: &["argon2", "bcrypt", "sha_crypt"],
+        rooms: &["broker::client_secret"],
+        why: "slow hashes are computed in one place, in bounds",
+    },
+    Reserved {
         paths: &["std::env"],
         rooms: &["config", "cli", "store::key", "store::vault::source"],
         why: "settings come from the configuration",

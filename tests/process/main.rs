@@ -13,6 +13,7 @@ mod debug_formats;
 mod delegations;
 mod due;
 mod enrolment;
+mod import;
 mod memory;
 mod nodes;
 mod oauth;
