@@ -4,6 +4,7 @@
 mod keeping;
 mod limits;
 mod problems;
+mod watching;
 mod webhook;
 mod windows;
 
@@ -29,7 +30,7 @@ use crate::model::{Mark, Profile, Protocol, Recognition};
 use crate::net::{self, HttpOptions, Https, LegacyTls, accept_loop, tls};
 use crate::rotation::{Rotation, SeenWriter, UsageWriter};
 use crate::session::{Listener, ListenerOptions, ListenerTls, Sessions};
-use crate::store::{self, Health, OpenError, Upkeep};
+use crate::store::{self, Health, News, OpenError, Upkeep};
 use crate::telemetry::{self, Metrics};
 use crate::upstream::Upstreams;
 use crate::usage::{Ledger, Visitors};
@@ -58,6 +59,7 @@ pub struct App {
     sessions: Arc<Sessions>,
     live: TaskTracker,
     upstreams: Arc<Upstreams>,
+    news: News,
     upkeep: Upkeep,
     tokens: Arc<Tokens>,
     usage: UsageWriter,
@@ -139,12 +141,13 @@ impl App {
             kill.clone(),
         );
         let sessions = Arc::new(sessions.counted_in(ledger).seen_by(visitors).enrolling(enrolment));
-        let upkeep = served.upkeep;
+        let (news, upkeep) = (served.news, served.upkeep);
         Ok(Self {
             listeners,
             sessions,
             live,
             upstreams,
+            news,
             upkeep,
             tokens,
             usage,
@@ -188,6 +191,7 @@ impl App {
     pub async fn run(self, stop: CancellationToken) {
         let served = self.served();
         let background = spawn_background(self.upkeep, self.tokens, (self.usage, self.seen), self.admin, &self.kill);
+        background.spawn(watching::watch(Arc::clone(&self.sessions), self.news, self.kill.clone()));
         self.keeping.spawn(&background, &self.drain, &self.kill);
         let probing = tokio::time::timeout(FIRST_PROBE_TIMEOUT, self.upstreams.probe_all(&served));
         let _ = stop.run_until_cancelled(probing).await; // late or not, what is known by then is offered

@@ -175,6 +175,17 @@ impl Directory {
         self.read(&RecordId::new(RecordKind::Client, login), self.latest).await
     }
 
+    /// The client of that login name as the store itself says, and an error where it does not answer: for those who would
+    /// rather know nothing than something old.
+    ///
+    /// # Errors
+    /// See [`DirectoryError`].
+    pub async fn certain_client(&self, login: &str) -> Result<Option<Versioned<Client>>, DirectoryError> {
+        let id = RecordId::new(RecordKind::Client, login);
+        let found = in_time(self.store.read_certain(&id)).await?;
+        found.map(|found| typed(&id, found)).transpose()
+    }
+
     /// The client of that login name as of the last write anywhere, as [`Directory::latest_account`].
     ///
     /// # Errors
@@ -419,21 +430,11 @@ impl Directory {
         id: &RecordId,
         latest: bool,
     ) -> Result<Option<Versioned<T>>, DirectoryError> {
-        let Some(found) = self.fetch(id, latest).await? else { return Ok(None) };
-        // The parser's own message may quote a value: only the place is kept.
-        let record = serde_json::from_slice(found.value.expose()).map_err(|error| DirectoryError::Malformed {
-            id: id.clone(),
-            line: error.line(),
-            column: error.column(),
-            version: Some(found.version),
-        })?;
-        Ok(Some(Versioned { record, version: found.version, changed: last_change(&found) }))
+        self.fetch(id, latest).await?.map(|found| typed(id, found)).transpose()
     }
 
     async fn fetch(&self, id: &RecordId, latest: bool) -> Result<Option<Record>, StoreError> {
-        let reading = async { if latest { self.store.read_latest(id).await } else { self.store.read(id).await } };
-        let late = |_| StoreError::Unavailable(format!("no answer within {READ_TIMEOUT:?}"));
-        tokio::time::timeout(READ_TIMEOUT, reading).await.map_err(late)?
+        in_time(async { if latest { self.store.read_latest(id).await } else { self.store.read(id).await } }).await
     }
 
     async fn write<T: Serialize>(
@@ -471,6 +472,22 @@ impl Directory {
             removed => Ok(removed?),
         }
     }
+}
+
+async fn in_time<T>(reading: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let late = |_| StoreError::Unavailable(format!("no answer within {READ_TIMEOUT:?}"));
+    tokio::time::timeout(READ_TIMEOUT, reading).await.map_err(late)?
+}
+
+fn typed<T: DeserializeOwned>(id: &RecordId, found: Record) -> Result<Versioned<T>, DirectoryError> {
+    // The parser's own message may quote a value: only the place is kept.
+    let record = serde_json::from_slice(found.value.expose()).map_err(|error| DirectoryError::Malformed {
+        id: id.clone(),
+        line: error.line(),
+        column: error.column(),
+        version: Some(found.version),
+    })?;
+    Ok(Versioned { record, version: found.version, changed: last_change(&found) })
 }
 
 /// A record as it is written: its own fields, and the stamp beside them.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Terms;
 use super::keyring::{Found, Spent};
+use super::{Seat, Terms};
 use crate::credential::{CredentialVersion, Ready};
 use crate::model::{CredentialKind, Endpoint, Holder, Profile, Protocol, Slot};
 use crate::sasl::Credentials;
@@ -25,6 +25,7 @@ pub struct Lease {
     fell_back: Option<String>,
     spent: Spent,
     terms: Arc<Terms>,
+    seat: Option<Arc<Seat>>,
     is_on_trial: bool,
 }
 
@@ -56,6 +57,7 @@ impl Lease {
             fell_back,
             spent: Spent::default(),
             terms,
+            seat: None,
             is_on_trial: false,
         }
     }
@@ -66,8 +68,8 @@ impl Lease {
     }
 
     /// The same, after it did and the client was made.
-    pub(super) fn under(self, terms: Terms) -> Self {
-        Self { terms: Arc::new(terms), ..self }
+    pub(super) fn under(self, terms: Terms, seat: Option<Seat>) -> Self {
+        Self { terms: Arc::new(terms), seat: seat.map(Arc::new), ..self }
     }
 
     /// The same for another credential. None of `spent` is to be used again.
@@ -75,7 +77,12 @@ impl Lease {
         let (login, account, profile) = (&self.login, &self.account, Arc::clone(&self.profile));
         let (endpoint, terms) = (self.endpoint.clone(), Arc::clone(&self.terms));
         let lease = Self::new(login, account, profile, &self.served, endpoint, self.protocol, found, terms);
-        Self { spent, ..lease }
+        Self { spent, seat: self.seat.clone(), ..lease }
+    }
+
+    /// The same with the client's count of sessions one higher, for as long as there is a hold on that.
+    pub(super) fn seated(self, seat: Seat) -> Self {
+        Self { seat: Some(Arc::new(seat)), ..self }
     }
 
     /// The credential, for the broker.
@@ -105,8 +112,13 @@ impl Lease {
     }
 
     /// Under which terms the client was let in.
-    pub fn terms(&self) -> &Terms {
+    pub fn terms(&self) -> &Arc<Terms> {
         &self.terms
+    }
+
+    /// The session's part of its client's count, to be held until it ends.
+    pub fn seat(&self) -> Option<Arc<Seat>> {
+        self.seat.clone()
     }
 
     /// The client's login name, as it stands in its record.

@@ -1,15 +1,17 @@
 //! Floor 3: the broker decides. It proves who a client is, finds the account it may act as, and hands out a [`Lease`],
 //! the only thing that opens an upstream. It knows no socket and no protocol's words.
 //!
-//! - [`Broker::decide`]: an [`Attempt`] in, a [`Lease`] or a [`Reason`] out. [`Broker::recognise`]: the same for a device that
-//!   cannot log in. [`Proven`]: who has proven itself by an attempt.
+//! - [`Broker::decide`]: an [`Attempt`] in, a [`Lease`] or a [`Reason`] out. [`Proven`]: who has proven itself by it.
+//!   [`Broker::recognise`]: the same for a device that cannot log in.
 //! - [`Directory`]: the records of clients and accounts, typed.
+//! - [`Standing`]: whether a session that was let in may go on.
 //! - [`client_secret`]: how secrets for clients are made and checked.
 
 mod authority;
 pub mod client_secret;
 mod delegation;
 mod directory;
+mod headcount;
 mod keyring;
 mod lease;
 mod login_form;
@@ -20,6 +22,7 @@ mod proven;
 mod reason;
 mod recognise;
 mod refresh_tokens;
+mod standing;
 mod terms;
 mod throttle;
 mod trial;
@@ -43,18 +46,21 @@ use crate::model::{
 use crate::net::Https;
 use client_secret::Prover;
 use delegation::{ActsAs, acts_as};
+use headcount::Headcount;
 use keyring::{Door, Found, Freshness, Keyring, Search, Spent};
 use login_form::{Asked, Candidate, Candidates};
 use throttle::{Admission, Throttle};
 
 pub use authority::Authorities;
 pub use directory::{Change, Damage, Directory, DirectoryError, Page, Versioned};
+pub use headcount::Seat;
 pub use lease::Lease;
 pub use objection::Objection;
 pub use options::Options;
 pub use proven::Proven;
 pub use reason::Reason;
 pub use refresh_tokens::KeptTokens;
+pub use standing::{Standing, Withdrawal};
 pub use terms::Terms;
 pub use trial::{account_of_domain, is_of_domain};
 pub use unproven::{LEARNT_LABEL, Unproven, Way};
@@ -86,6 +92,7 @@ pub struct Broker {
     upstreams: BTreeMap<String, Arc<Profile>>,
     throttle: Throttle,
     prover: Prover,
+    headcount: Headcount,
     audit: Audit,
 }
 
@@ -99,7 +106,8 @@ impl Broker {
         options: Options,
     ) -> Self {
         let (keyring, throttle) = (Keyring::new(directory, tokens), Throttle::new(options));
-        Self { keyring, upstreams, throttle, prover: Prover::default(), audit }
+        let (prover, headcount) = (Prover::default(), Headcount::default());
+        Self { keyring, upstreams, throttle, prover, headcount, audit }
     }
 
     /// Decides about an attempt. `entrance` is where it came in. One audit event is written either way, but for attempts beyond
@@ -108,7 +116,7 @@ impl Broker {
     /// # Errors
     /// The [`Reason`] why the client is not let in; [`Reason::refusal`] is what it may be told.
     pub async fn decide(&self, attempt: &Attempt, origin: &Origin, entrance: &Entrance) -> Result<Lease, Reason> {
-        self.decide_telling(attempt, origin, entrance, &mut Proven::default()).await
+        self.decide_telling(attempt, origin, entrance, &mut None).await
     }
 
     /// The same, and who has proven itself by it, be it let in or not.
@@ -120,14 +128,14 @@ impl Broker {
         attempt: &Attempt,
         origin: &Origin,
         entrance: &Entrance,
-        proven: &mut Proven,
+        proven: &mut Option<Proven>,
     ) -> Result<Lease, Reason> {
         let began = Instant::now();
         let candidates = Candidates::of(attempt, &entrance.login_forms);
         let counted_by = candidates.counted_by(attempt);
         if let Admission::HoldBack { first } = self.throttle.admit(origin.peer, counted_by, began.into_std()) {
             if first {
-                self.record(attempt, origin, Proven::default(), &Err(Reason::Throttled));
+                self.record(attempt, origin, None, &Err(Reason::Throttled));
             }
             return Err(Reason::Throttled);
         }
@@ -139,6 +147,7 @@ impl Broker {
                 Some(reason) => Err(reason),
             };
         }
+        let decision = decision.and_then(|lease| self.seated(lease));
         let refusal = decision.as_ref().err().map(Reason::refusal);
         if refusal == Some(Refusal::WrongCredentials) {
             self.throttle.failed(origin.peer, counted_by, began.into_std());
@@ -146,8 +155,29 @@ impl Broker {
         if matches!(refusal, Some(Refusal::WrongCredentials | Refusal::NotPermitted)) {
             sleep_until(began + REFUSAL_TIME).await;
         }
-        self.record(attempt, origin, proven.clone(), &decision);
+        self.record(attempt, origin, proven.as_ref(), &decision);
         decision
+    }
+
+    /// Counts a session in, if its client may have one more.
+    fn seated(&self, lease: Lease) -> Result<Lease, Reason> {
+        if !lease.terms().is_client {
+            return Ok(lease);
+        }
+        let max = lease.terms().sessions_max;
+        match self.headcount.seat(lease.login(), max) {
+            Some(seat) => Ok(lease.seated(seat)),
+            None => Err(Reason::TooManySessions { max: max.unwrap_or_default() }),
+        }
+    }
+
+    /// The client of that login name as the store says it is now, to see which of its sessions may go on.
+    ///
+    /// # Errors
+    /// If the store does not answer, or the record cannot be read. Neither says anything about the client.
+    pub async fn standing(&self, login: &str) -> Result<Standing, DirectoryError> {
+        let found = self.keyring.directory().certain_client(login).await?;
+        Ok(Standing::new(found.map(|found| found.record)))
     }
 
     /// The upstream of that name.
@@ -217,7 +247,7 @@ impl Broker {
         Ok(Some(Found { ready: Ready::of_token(account.identity(refused.protocol()), issued), ..now }))
     }
 
-    fn record(&self, attempt: &Attempt, origin: &Origin, proven: Proven, decision: &Result<Lease, Reason>) {
+    fn record(&self, attempt: &Attempt, origin: &Origin, proven: Option<&Proven>, decision: &Result<Lease, Reason>) {
         let lease = decision.as_ref().ok();
         let way = match decision {
             Err(Reason::Unproven(unproven)) => Some(unproven.way()),
@@ -233,10 +263,10 @@ impl Broker {
             login: audit::name(&client_secret::mask(&attempt.authcid)),
             method: attempt.method,
             way: way.map(Way::name),
-            client_secret: proven.client_secret,
+            client_secret: proven.map(|it| it.secret.clone()),
             account: lease.map(|lease| lease.account().to_owned()),
             delegated: lease.is_some_and(|lease| lease.terms().is_delegated),
-            asked: proven.asked.filter(|_| lease.is_none()),
+            asked: proven.and_then(|it| it.asked.clone()).filter(|_| lease.is_none()),
         };
         self.audit.record(origin, &event);
     }
@@ -247,9 +277,10 @@ impl Broker {
         candidates: &Candidates,
         origin: &Origin,
         entrance: &Entrance,
-        proven: &mut Proven,
+        proven: &mut Option<Proven>,
     ) -> Result<Lease, Reason> {
         let (client, secret, asked) = self.prove(attempt, candidates, proven).await?;
+        policy::check_time(&client, Timestamp::now())?;
         policy::check(&client, origin)?;
         let ActsAs { account: name, delegation } = acts_as(&client, &asked, origin.peer, Timestamp::now())?;
         let terms = Terms::of(&client, Some(&secret), delegation);
@@ -265,7 +296,7 @@ impl Broker {
         &self,
         attempt: &Attempt,
         candidates: &Candidates,
-        proven: &mut Proven,
+        proven: &mut Option<Proven>,
     ) -> Result<(Client, ClientSecret, Asked), Reason> {
         let directory = self.keyring.directory();
         let look_up = async |Candidate { principal, asked }: &Candidate| {
@@ -278,9 +309,8 @@ impl Broker {
         let login = best.as_ref().map_or_else(String::new, |(client, _)| normalise(&client.login));
         let now = Timestamp::now();
         let matching = self.prover.find(&login, secrets, &attempt.proof, now).await?.cloned();
-        if let (Some((client, asked)), Some(secret)) = (&best, &matching) {
-            *proven = Proven::of(client, secret, asked, attempt);
-        }
+        let both = best.as_ref().zip(matching.as_ref());
+        *proven = both.map(|((client, asked), secret)| Proven::by(client, secret, asked, attempt));
         match (best, matching) {
             (None, _) => Err(Reason::UnknownLogin),
             (Some(_), None) => Err(Reason::WrongSecret),

@@ -1,6 +1,8 @@
 //! The conditions of a login, and which account it is for. Pure: the client's record and the circumstances in, a verdict
 //! out.
 
+use jiff::Timestamp;
+
 use crate::audit::Origin;
 use crate::model::Client;
 
@@ -11,7 +13,19 @@ pub(super) fn login_name(authcid: &[u8]) -> Option<&str> {
     std::str::from_utf8(authcid).ok().filter(|name| !name.chars().any(char::is_control))
 }
 
-/// Whether the proven client may log in here and now.
+/// Whether the proven client may log in now. The hours are of no concern to a session that is open.
+pub(super) fn check_time(client: &Client, now: Timestamp) -> Result<(), Reason> {
+    let policy = &client.policy;
+    if let Some(end) = policy.expires.filter(|end| *end <= now) {
+        return Err(Reason::ClientExpired { end });
+    }
+    if !policy.hours.is_empty() && !policy.hours.iter().any(|hours| hours.include(now)) {
+        return Err(Reason::HourNotAllowed);
+    }
+    Ok(())
+}
+
+/// Whether the proven client may be here.
 pub(super) fn check(client: &Client, origin: &Origin) -> Result<(), Reason> {
     let policy = &client.policy;
     if !policy.protocols.is_empty() && !policy.protocols.contains(&origin.protocol) {
@@ -76,6 +90,23 @@ mod tests {
             Err(Reason::NetworkNotAllowed)
         ));
         assert!(verdict(Policy { networks: vec!["10.3.0.0/16".parse().unwrap()], ..base() }).is_ok());
+    }
+
+    #[test]
+    fn a_client_has_its_end_and_its_hours() {
+        let now: Timestamp = "2026-01-05T12:00:00Z".parse().unwrap(); // a Monday
+        let at = |policy| check_time(&client(&["a"], policy), now);
+        let base = Policy::default;
+        assert!(at(base()).is_ok());
+        assert!(
+            matches!(at(Policy { expires: Some(now), ..base() }), Err(Reason::ClientExpired { end }) if end == now)
+        );
+        assert!(at(Policy { expires: Some(now + jiff::SignedDuration::from_secs(1)), ..base() }).is_ok());
+        let hours = |all: &[&str]| all.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>();
+        let of = |all: &[&str]| at(Policy { hours: hours(all), ..base() });
+        assert!(matches!(of(&["tue-sun 00:00-24:00 UTC"]), Err(Reason::HourNotAllowed)));
+        assert!(matches!(of(&["mon 12:01-12:00 UTC"]), Err(Reason::HourNotAllowed)), "all but this minute");
+        assert!(of(&["sat,sun 00:00-24:00 UTC", "mon-fri 12:00-12:01 UTC"]).is_ok(), "one of them is enough");
     }
 
     #[test]

@@ -39,6 +39,21 @@ pub enum Reason {
         /// Its id.
         id: String,
     },
+    /// All of the client came to its end.
+    #[error("the client's time is over since {end:.0}; give it more with `locum client set --expires`")]
+    ClientExpired {
+        /// When it ended.
+        end: Timestamp,
+    },
+    /// The client's policy does not let it in now.
+    #[error("the client's policy does not include this hour")]
+    HourNotAllowed,
+    /// The client has as many sessions open as it may.
+    #[error("the client has {max} sessions open on this node, as many as its policy lets it have")]
+    TooManySessions {
+        /// How many it may have.
+        max: u32,
+    },
     /// Neither where it comes from nor a certificate says which device it is.
     #[error("it sent mail without a login and is no device that the listener recognises")]
     NotRecognised,
@@ -138,25 +153,6 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The cause in a word, for counting the refusals of a client that has proven itself. What has no word of its own counts
-    /// as what the client may be told.
-    pub fn cause(&self) -> &'static str {
-        match self {
-            Self::SecretExpired { .. } => "expired",
-            Self::ProtocolNotAllowed(_) => "protocol",
-            Self::ListenerNotAllowed(_) => "listener",
-            Self::NetworkNotAllowed => "network",
-            Self::NotBound | Self::NoSoleAccount { .. } | Self::AskedUnclearly | Self::MailboxMissing { .. } => {
-                "not-bound"
-            }
-            Self::DelegationExpired { .. } => "delegation-expired",
-            Self::DelegationNetwork { .. } => "network",
-            Self::Credential(_) => "credential",
-            Self::Directory(_) => "store",
-            other => other.refusal().name(),
-        }
-    }
-
     /// The same for who was let in under these terms: one that may name many mailboxes is not told which of them there are.
     pub(super) fn told_to(self, terms: &Terms) -> Self {
         match self {
@@ -165,14 +161,30 @@ impl Reason {
         }
     }
 
+    /// The cause in a word, for counting the refusals of a client that has proven itself. What has no word of its own counts
+    /// as what the client may be told.
+    pub fn cause(&self) -> &'static str {
+        match self {
+            Self::SecretExpired { .. } => "expired",
+            Self::ProtocolNotAllowed(_) => "protocol",
+            Self::ListenerNotAllowed(_) => "listener",
+            Self::NetworkNotAllowed => "network",
+            Self::NotBound | Self::NoSoleAccount { .. } => "not-bound",
+            Self::Credential(_) => "credential",
+            Self::Directory(_) => "store",
+            other => other.refusal().name(),
+        }
+    }
+
     /// What the client may be told (design: the table of answers).
     pub fn refusal(&self) -> Refusal {
         match self {
-            Self::Throttled => Refusal::LimitReached,
+            Self::Throttled | Self::TooManySessions { .. } => Refusal::LimitReached,
             Self::UnknownLogin
             | Self::NotEnrollable { .. }
             | Self::WrongSecret
             | Self::SecretExpired { .. }
+            | Self::ClientExpired { .. }
             | Self::NotRecognised
             | Self::CertificateUnknown { .. }
             | Self::CertificateNotValid { .. } => Refusal::WrongCredentials,
@@ -181,6 +193,7 @@ impl Reason {
             Self::ProtocolNotAllowed(_)
             | Self::ListenerNotAllowed(_)
             | Self::NetworkNotAllowed
+            | Self::HourNotAllowed
             | Self::SendersNotPinned
             | Self::NotBound
             | Self::NoSoleAccount { .. }

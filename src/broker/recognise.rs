@@ -42,6 +42,7 @@ impl Broker {
         match find(entrance, origin, certificate) {
             Ok(recognition) => {
                 let decision = self.try_recognise(recognition, certificate, origin, entrance).await;
+                let decision = decision.and_then(|lease| self.seated(lease));
                 self.record_recognition(&recognition.client, recognition.mark.method(), origin, &decision);
                 decision
             }
@@ -62,6 +63,7 @@ impl Broker {
         entrance: &Entrance,
     ) -> Result<Lease, Reason> {
         let client = self.keyring.directory().client(&recognition.client).await?.ok_or(Reason::UnknownLogin)?.record;
+        policy::check_time(&client, Timestamp::now())?;
         policy::check(&client, origin)?;
         if client.policy.senders.is_empty() {
             return Err(Reason::SendersNotPinned);

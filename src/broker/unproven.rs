@@ -184,9 +184,8 @@ impl Broker {
     ) -> Result<Option<Unproven>, Reason> {
         let account = match &client {
             Some(found) => {
-                let policy = &found.record.policy;
-                let is_over = policy.expires.is_some_and(|end| end <= Timestamp::now());
-                if is_over || policy::check(&found.record, origin).is_err() {
+                let now = Timestamp::now();
+                if policy::check_time(&found.record, now).is_err() || policy::check(&found.record, origin).is_err() {
                     return Err(Reason::NotEnrollable {
                         why: "the policy of the client does not let it in here and now",
                     });
@@ -260,7 +259,9 @@ impl Broker {
 
     /// The lease of a client that was made after the provider took what it presented.
     pub fn lease_of_enrolled(&self, lease: Lease, client: &Client, secret: &ClientSecret) -> Lease {
-        lease.under(Terms::of(client, Some(secret), None))
+        // Whatever the cap: it has been let in, and counts from now on.
+        let seat = self.headcount.seat(&client.login, None);
+        lease.under(Terms::of(client, Some(secret), None), seat)
     }
 
     /// Counts a failure of which only the provider knew, and takes the time of any other.

@@ -9,6 +9,7 @@
 //! `docs/config.md` and `config/locum.toml` name every key; a test here holds both against what is read.
 
 mod authority;
+mod class;
 mod dates;
 mod errors;
 mod hook;
@@ -191,7 +192,7 @@ mod tests {
             parts[1] = "<name>";
             parts.iter_mut().skip(2).for_each(|protocol| *protocol = "<protocol>");
         }
-        if parts.starts_with(&["rotation", "class"]) && parts.len() > 2 {
+        if (parts.starts_with(&["rotation", "class"]) || parts.starts_with(&["limits", "class"])) && parts.len() > 2 {
             parts[2] = "<name>";
         }
         format!("{}.{key}", parts.join("."))
@@ -285,7 +286,7 @@ mod tests {
     #[test]
     fn what_the_sample_has_commented_out_is_the_default_or_an_example() {
         // Those without a default; the sample shows how they are written.
-        const EXAMPLES: [&str; 23] = [
+        const EXAMPLES: [&str; 27] = [
             "store.key-credential",
             "store.key-environment",
             "store.namespace",
@@ -301,6 +302,9 @@ mod tests {
             "listener.recognise.certificate",
             "upstream.own.app-passwords-max",
             "upstream.own.date.ends",
+            "limits.class.migration.sessions-max",
+            "limits.class.migration.sessions-per-mailbox-max",
+            "limits.class.migration.messages-per-minute",
             "admin.bind",
             "rotation.max-age.app-password",
             "rotation.max-age.oauth2",

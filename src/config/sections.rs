@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustls::pki_types::DnsName;
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
+use super::class;
 use super::listener::{self, Bound};
 use super::reader::Table;
 use super::value::Value;
@@ -74,6 +75,7 @@ pub(super) fn limits(mut table: Table<'_, '_>, name: &str) -> Limits {
         upstream.tls_handshake_timeout = value.duration(secs(1)..=mins(5), reason)?;
         Some(upstream.tls_handshake_timeout)
     });
+    upstream.classes = class::classes(table.section("class"));
     table.finish();
     Limits { session, upstream, broker }
 }

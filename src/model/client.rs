@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AddressPattern, Protocol};
+use super::{AddressPattern, Hours, Protocol};
 
 /// The record of one login name (`clients/<id>`), one compare-and-set unit in the store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -146,6 +146,9 @@ pub struct Policy {
     /// Networks it may come from; empty for all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub networks: Vec<IpNet>,
+    /// When it may log in; empty for always. A session that has begun within them goes on behind their end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hours: Vec<Hours>,
     /// When the client may log in no more, whichever secret it has; `None` for never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,

@@ -4,6 +4,7 @@
 //! - [`Client`]: the record of one login name. [`Account`]: the record of one mailbox at a provider. [`Tenant`]: the
 //!   record of one credential for all mailboxes of a domain. [`KeptToken`]: the record of a refresh token.
 //! - [`Entrance`]: whom a listener lets in, and in which forms of a login. [`AddressPattern`]: which addresses a client may use.
+//! - [`Hours`]: hours of the week in which a client may log in.
 //! - [`Recognition`]: a device that is let in without a password, and what it is known by.
 //! - [`Slots`]: the places that a credential can have in a record while it is rotated.
 //! - [`UsageReport`]: the record in which a node tells who still uses another credential than the current one.
@@ -15,6 +16,7 @@ mod account;
 mod attempt;
 mod client;
 mod entrance;
+mod hours;
 mod ids;
 mod network;
 mod pattern;
@@ -32,6 +34,7 @@ pub use account::{Account, CredentialKind, Identity, KeptToken, Material, Prefer
 pub use attempt::Attempt;
 pub use client::{Binding, Client, ClientSecret, Delegation, Policy, SecretSource, Verifier};
 pub use entrance::{Enrolment, EnrolmentMode, Entrance, LoginForm, UnknownLogins};
+pub use hours::Hours;
 pub use ids::{RecordId, RecordKind, normalise};
 pub use network::network;
 pub use pattern::AddressPattern;

@@ -86,16 +86,16 @@ impl Sessions {
         };
         if unproven.way() == Way::Passthrough {
             enrolment.passed_through(unproven);
-            return Ok(self.entered(&lease, logged_in));
+            return Ok(self.entered(&lease, logged_in, origin));
         }
         let learnt = enrolment.learn(unproven, origin).await;
         drop(turn);
         match learnt {
             Learnt::Enrolled(made) => {
                 let (client, secret) = *made;
-                Ok(self.entered(&self.broker.lease_of_enrolled(lease, &client, &secret), logged_in))
+                Ok(self.entered(&self.broker.lease_of_enrolled(lease, &client, &secret), logged_in, origin))
             }
-            Learnt::LetIn => Ok(self.entered(&lease, logged_in)),
+            Learnt::LetIn => Ok(self.entered(&lease, logged_in, origin)),
             Learnt::Overtaken => {
                 drop(logged_in);
                 self.authenticate_as_known(coming).await

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::broker::Withdrawal;
 use crate::net::{End, Side, Stream};
 
 /// Why a session ended before login.
@@ -57,14 +58,22 @@ fn describe_handshake(source: &io::Error) -> String {
     }
 }
 
-/// How a relay ended, for the audit.
-pub(super) fn describe(end: &End) -> String {
-    match end {
-        End::Closed(Side::Downstream) => "the client closed".to_owned(),
-        End::Closed(Side::Upstream) => "the upstream closed".to_owned(),
-        End::Idle => "nothing moved for too long".to_owned(),
-        End::Stopped => "the process stopped".to_owned(),
-        End::Broken(Side::Downstream, error) => format!("the client's connection broke: {error}"),
-        End::Broken(Side::Upstream, error) => format!("the upstream's connection broke: {error}"),
-    }
+/// How a relay ended: for the audit, and in a word for the metrics.
+pub(super) fn describe(end: &End, withdrawn: Option<&Withdrawal>) -> (String, &'static str) {
+    let (text, word) = match end {
+        End::Closed(Side::Downstream) => ("the client closed", "client-closed"),
+        End::Closed(Side::Upstream) => ("the upstream closed", "upstream-closed"),
+        End::Idle => ("nothing moved for too long", "idle"),
+        End::Stopped => match withdrawn {
+            Some(withdrawn) => return (withdrawn.to_string(), withdrawn.name()),
+            None => ("the process stopped", "stopped"),
+        },
+        End::Broken(Side::Downstream, error) => {
+            return (format!("the client's connection broke: {error}"), "client-broke");
+        }
+        End::Broken(Side::Upstream, error) => {
+            return (format!("the upstream's connection broke: {error}"), "upstream-broke");
+        }
+    };
+    (text.to_owned(), word)
 }

@@ -7,10 +7,11 @@ use crate::broker::{Lease, Objection, Proven, Reason};
 use crate::model::{Attempt, DeviceCertificate, Refusal, SeenUpstream, Slot};
 use crate::net::Stream;
 use crate::proto::UpstreamReady;
-use crate::upstream::{Cause, LoggedIn, Place, UpstreamError};
+use crate::upstream::{Cause, LoggedIn, Places, UpstreamError};
 use crate::usage::{Entered, Stay, Use};
 use tokio::time::Instant;
 
+use super::live::Alive;
 use super::sighting::{Guise, RECOGNISED, upstream_of};
 use super::{Listener, Sessions};
 
@@ -28,12 +29,13 @@ pub(super) struct Login {
     pub(super) account: String,
     pub(super) stream: Stream,
     pub(super) ready: UpstreamReady,
+    pub(super) alive: Alive,
     /// Who it is, until it is put down that it is there.
     pub(super) guise: Option<(Guise, SeenUpstream)>,
     /// That it is there, from then on.
     pub(super) stay: Option<Stay>,
     /// Held until the session ends.
-    _place: Place,
+    _places: Places,
     /// The same.
     _use: Use,
 }
@@ -55,7 +57,7 @@ impl Sessions {
         origin: &Origin,
         listener: &Listener,
     ) -> Result<Login, Refusal> {
-        let mut proven = Proven::default();
+        let mut proven: Option<Proven> = None;
         let mut entered =
             match self.broker.decide_telling(attempt, origin, &listener.options.entrance, &mut proven).await {
                 Ok(lease) => self.enter_seen(lease, attempt.method, origin).await,
@@ -100,8 +102,24 @@ impl Sessions {
         entered
     }
 
+    /// Logs in upstream, unless what the client was let in by is withdrawn meanwhile.
+    pub(super) async fn enter_persistently(&self, lease: Lease, origin: &Origin) -> Result<Login, Refusal> {
+        let alive = self.live.enter(origin, &lease, &self.kill);
+        let (over, why) = (alive.over().clone(), alive.why());
+        let (login, account) = (lease.login().to_owned(), lease.account().to_owned());
+        if let Some(entered) = over.run_until_cancelled(self.try_to_enter(lease, origin, alive)).await {
+            return entered;
+        }
+        let reason = why.get().map_or_else(|| "the process stopped".to_owned(), ToString::to_string);
+        let reason = format!("{reason}, before the upstream was entered");
+        let (bytes_up, bytes_down, messages, duration_ms) = (0, 0, None, 0);
+        let event = Event::End { login, account, reason, bytes_up, bytes_down, messages, duration_ms };
+        self.audit.record(origin, &event);
+        Err(Refusal::Unavailable)
+    }
+
     /// Logs in upstream, with another credential where the first was refused and there is one.
-    pub(super) async fn enter_persistently(&self, mut lease: Lease, origin: &Origin) -> Result<Login, Refusal> {
+    async fn try_to_enter(&self, mut lease: Lease, origin: &Origin, alive: Alive) -> Result<Login, Refusal> {
         let (mut tries, mut leases) = (0, 1);
         loop {
             if let Some(reason) = lease.fell_back().filter(|_| lease.slot() == Slot::Current) {
@@ -115,7 +133,7 @@ impl Sessions {
                 Ok(logged_in) => {
                     self.record_upstream(origin, &lease, None, took);
                     self.overlap.entered(&lease);
-                    return Ok(self.entered(&lease, logged_in));
+                    return Ok(Login::new(&lease, logged_in, alive, self.ledger.entered(entered(&lease))));
                 }
                 Err(error) => error,
             };
@@ -150,8 +168,9 @@ impl Sessions {
     }
 
     /// A login by that lease, which is in use from now on.
-    pub(super) fn entered(&self, lease: &Lease, logged_in: LoggedIn) -> Login {
-        Login::new(lease, logged_in, self.ledger.entered(entered(lease)))
+    pub(super) fn entered(&self, lease: &Lease, logged_in: LoggedIn, origin: &Origin) -> Login {
+        let alive = self.live.enter(origin, lease, &self.kill);
+        Login::new(lease, logged_in, alive, self.ledger.entered(entered(lease)))
     }
 
     pub(super) fn record_upstream(
@@ -183,11 +202,11 @@ impl Sessions {
 }
 
 impl Login {
-    fn new(lease: &Lease, logged_in: LoggedIn, in_use: Use) -> Self {
-        let LoggedIn { stream, ready, place } = logged_in;
+    fn new(lease: &Lease, logged_in: LoggedIn, alive: Alive, in_use: Use) -> Self {
+        let LoggedIn { stream, ready, places } = logged_in;
         let (login, account) = (lease.login().to_owned(), lease.account().to_owned());
         let guise = Some((Guise::of(lease), upstream_of(lease)));
-        Self { login, account, stream, ready, guise, stay: None, _place: place, _use: in_use }
+        Self { login, account, stream, ready, alive, guise, stay: None, _places: places, _use: in_use }
     }
 }
 

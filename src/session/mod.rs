@@ -2,15 +2,18 @@
 //! store and no kind of credential.
 //!
 //! - [`Sessions::serve`]: the whole life of one connection, top down.
+//! - [`Sessions::doubt`], [`Sessions::keep_true`]: sessions end when what they were let in by is gone.
 
 mod enrol;
 mod error;
 mod front;
+mod live;
 mod login;
 mod options;
 mod overlap;
 mod sighting;
 mod strangers;
+mod truth;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -35,10 +38,12 @@ use crate::upstream::Upstreams;
 use crate::usage::{Ledger, Visitors};
 use error::SessionError;
 use front::{Guest, Misfits};
+use live::Live;
 use login::{Established, Login};
 use overlap::Overlap;
 use strangers::Strangers;
 
+pub use live::LiveSession;
 pub use options::{FrontEnds, ListenerOptions, ListenerTls, Options};
 
 /// One read from a client before login; lines are short.
@@ -60,6 +65,7 @@ pub struct Sessions {
     enrolment: Option<Enrolment>,
     next: AtomicU64,
     strangers: Strangers,
+    live: Arc<Live>,
     misfits: Misfits,
     overlap: Overlap,
     drain: CancellationToken,
@@ -104,6 +110,7 @@ impl Sessions {
             enrolment: None,
             next: AtomicU64::new(1),
             strangers,
+            live: Live::new(),
             misfits: Misfits::new(),
             overlap: Overlap::new(),
             drain,
@@ -123,6 +130,11 @@ impl Sessions {
     pub fn seen_by(mut self, visitors: Visitors) -> Self {
         self.visitors = visitors;
         self
+    }
+
+    /// The sessions that were let in and are not over.
+    pub fn live(&self) -> Vec<LiveSession> {
+        self.live.all()
     }
 
     /// The same, where clients make themselves known in the windows that listeners have for that. Without, none does.
@@ -257,8 +269,9 @@ impl Sessions {
         tracing::debug!(login = login.login, account = login.account, "logged in");
         let options = RelayOptions { idle_timeout: self.options.idle_timeout };
         let early_down = std::mem::take(&mut login.ready.early);
-        let relayed = relay(&mut stream, &mut login.stream, early, early_down, options, &self.kill).await;
-        let reason = error::describe(&relayed.end);
+        let relayed = relay(&mut stream, &mut login.stream, early, early_down, options, login.alive.over()).await;
+        let (reason, cause) = error::describe(&relayed.end, login.alive.withdrawn());
+        live::count_end(cause);
         tracing::debug!(reason, up = relayed.bytes_up, down = relayed.bytes_down, "the relay ended");
         self.record_end(&origin, &login, reason, (relayed.bytes_up, relayed.bytes_down), began);
     }

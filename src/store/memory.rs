@@ -74,6 +74,10 @@ impl Store for Memory {
         Ok(self.contents().records.get(id).cloned())
     }
 
+    async fn stamp(&self) -> Result<Option<u64>, StoreError> {
+        Ok(Some(self.contents().last_version))
+    }
+
     async fn write(&self, id: &RecordId, value: &Secret, expected: Expected) -> Result<Version, StoreError> {
         check_size(id, value)?;
         let mut contents = self.contents();

@@ -5,7 +5,7 @@
 //! - [`memory`]: for tests. [`sqlite`]: one file, each value sealed; what Locum uses unless it is told otherwise.
 //!   [`vault`]: HashiCorp Vault or OpenBao.
 //! - [`serve`]: a store as a node uses it, which remembers what it read ([`cache`]), is told of changes ([`Feed`],
-//!   [`notice`]), and says how it is ([`Health`]).
+//!   [`notice`]), hands on what it hears ([`News`]), and says how it is ([`Health`]).
 //! - [`migrate`]: from one store to another.
 //! - [`KeySource`] and [`generate_key_file`]: the key that opens a sealed store.
 //!
@@ -18,6 +18,7 @@ mod health;
 mod key;
 pub mod memory;
 pub mod migrate;
+mod news;
 pub mod notice;
 mod private;
 pub mod sqlite;
@@ -32,6 +33,7 @@ pub use self::{
     feed::{Changes, Feed, Position},
     health::{Condition, Health, Status},
     key::{KeyError, KeyId, KeySource, generate_key_file},
+    news::{Heard, News},
     private::{NotPrivate, check as check_private},
 };
 use crate::model::{RecordId, RecordKind, Secret};
@@ -60,6 +62,24 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// As for [`Store::read`].
     async fn read_latest(&self, id: &RecordId) -> Result<Option<Record>, StoreError> {
         self.read(id).await
+    }
+
+    /// The record as the store itself says, and an error where it does not answer, whatever is remembered: for those who
+    /// would rather know nothing than something old. What is known to be new needs no question.
+    ///
+    /// # Errors
+    /// As for [`Store::read`].
+    async fn read_certain(&self, id: &RecordId) -> Result<Option<Record>, StoreError> {
+        self.read(id).await
+    }
+
+    /// A number that is another one after any write by anybody; `None` where the store tells of writes by a [`Feed`]. It is
+    /// asked for often, and has to cost next to nothing.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] but a conflict.
+    async fn stamp(&self) -> Result<Option<u64>, StoreError> {
+        Ok(None)
     }
 
     /// Writes the whole value, provided that the record is as `expected`, and returns its new version. When this
@@ -247,13 +267,27 @@ pub struct Served {
     pub store: Arc<dyn Store>,
     /// How the store is; `None` where it is a part of this process and has no state of its own.
     pub health: Option<Arc<Health>>,
+    /// What was written, by whomever: what this node holds by a record may have to be given up. It comes while the upkeep
+    /// runs.
+    pub news: News,
     /// What has to run for as long as the store is used.
     pub upkeep: Upkeep,
 }
 
 /// What has to run for as long as a store is used: keeping a token alive, hearing of changes.
 #[derive(Debug)]
-pub struct Upkeep(Option<Remote>);
+pub struct Upkeep(Kept);
+
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a process has one of them")]
+enum Kept {
+    /// A part of this process, written by others, too.
+    Here {
+        store: Arc<dyn Store>,
+        news: News,
+    },
+    Elsewhere(Remote),
+}
 
 #[derive(Debug)]
 struct Remote {
@@ -265,8 +299,11 @@ struct Remote {
 impl Upkeep {
     /// Runs until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        if let Some(Remote { vault, cache, notices }) = self.0 {
-            tokio::join!(vault.keep_connected(stop.clone()), cache.keep_fresh(notices, stop));
+        match self.0 {
+            Kept::Here { store, news } => news::keep_looking(&*store, &news, stop).await,
+            Kept::Elsewhere(Remote { vault, cache, notices }) => {
+                tokio::join!(vault.keep_connected(stop.clone()), cache.keep_fresh(notices, stop));
+            }
         }
     }
 }
@@ -278,7 +315,9 @@ impl Upkeep {
 /// [`OpenError`]: each says what to do.
 pub async fn serve(options: &Options) -> Result<Served, OpenError> {
     let Options::Vault(options) = options else {
-        return Ok(Served { store: open(options).await?, health: None, upkeep: Upkeep(None) });
+        let (store, news) = (open(options).await?, News::default());
+        let upkeep = Upkeep(Kept::Here { store: Arc::clone(&store), news: news.clone() });
+        return Ok(Served { store, health: None, news, upkeep });
     };
     let vault = Arc::new(vault::Vault::new(options, vault::Rights::Node)?);
     let notices = match options.peer_bind {
@@ -291,8 +330,9 @@ pub async fn serve(options: &Options) -> Result<Served, OpenError> {
     }
     let health = vault.health();
     let cache = cache::Cache::new(Arc::clone(&vault), &options.cache, Arc::clone(&health));
-    let store = Arc::new(cache.clone());
-    Ok(Served { store, health: Some(health), upkeep: Upkeep(Some(Remote { vault, cache, notices })) })
+    let (store, news) = (Arc::new(cache.clone()), cache.news());
+    let upkeep = Upkeep(Kept::Elsewhere(Remote { vault, cache, notices }));
+    Ok(Served { store, health: Some(health), news, upkeep })
 }
 
 async fn listen(address: SocketAddr) -> Result<notice::Receiver, StoreError> {

@@ -1,5 +1,5 @@
-//! A gate before each mailbox: no more sessions at once than its provider bears. Who comes later waits at the gate, and
-//! not with a 432 from the provider.
+//! Gates that a login passes: of its class of quota, and of its mailbox, before which there are no more sessions at once than
+//! its provider bears. Who comes later waits at the gate, and not with a 432 from the provider.
 
 use std::sync::Arc;
 
@@ -8,18 +8,33 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::model::{Protocol, normalise};
 
-/// Upstream, name there, protocol: providers count by mailbox, and two accounts may be one.
-type Key = (String, String, Protocol);
+/// What a gate stands before.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    /// All sessions of that class.
+    Class(String),
+    /// Upstream, name there, protocol: providers count by mailbox, and two accounts may be one. With a class: what is there
+    /// for its sessions alone.
+    Mailbox { class: Option<String>, upstream: String, identity: String, protocol: Protocol },
+}
 
-/// The gates of all mailboxes that have a session or a waiter.
+/// The gates of all classes and mailboxes that have a session or a waiter.
 #[derive(Debug, Default)]
 pub(super) struct Gates {
     gates: Arc<DashMap<Key, Arc<Semaphore>>>,
 }
 
+/// A mailbox, as its provider counts it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mailbox<'a> {
+    pub(super) upstream: &'a str,
+    pub(super) identity: &'a str,
+    pub(super) protocol: Protocol,
+}
+
 /// A place within a gate.
 #[derive(Debug)]
-pub struct Place {
+pub(super) struct Place {
     // Option only so that `drop` can give it back before it looks whether the gate is empty.
     permit: Option<OwnedSemaphorePermit>,
     key: Key,
@@ -27,13 +42,33 @@ pub struct Place {
 }
 
 impl Gates {
-    /// Waits for a place, first come first served.
-    pub(super) async fn enter(&self, upstream: &str, identity: &str, protocol: Protocol, places: usize) -> Place {
-        let key = (upstream.to_owned(), normalise(identity), protocol);
+    /// Waits for a place at a mailbox, first come first served.
+    pub(super) async fn enter(&self, mailbox: Mailbox<'_>, places: usize) -> Place {
+        self.pass(mailbox.key(None), places).await
+    }
+
+    /// Waits for a place among those that a mailbox has for a class.
+    pub(super) async fn enter_as(&self, class: &str, mailbox: Mailbox<'_>, places: usize) -> Place {
+        self.pass(mailbox.key(Some(class)), places).await
+    }
+
+    /// Waits for a place in a class.
+    pub(super) async fn enter_class(&self, class: &str, places: usize) -> Place {
+        self.pass(Key::Class(class.to_owned()), places).await
+    }
+
+    async fn pass(&self, key: Key, places: usize) -> Place {
         let gate = Arc::clone(&*self.gates.entry(key.clone()).or_insert_with(|| Arc::new(Semaphore::new(places))));
         let mut place = Place { permit: None, key, gates: Arc::clone(&self.gates) };
         place.permit = Some(gate.acquire_owned().await.expect("no gate is ever closed"));
         place
+    }
+}
+
+impl Mailbox<'_> {
+    fn key(self, class: Option<&str>) -> Key {
+        let (class, upstream) = (class.map(str::to_owned), self.upstream.to_owned());
+        Key::Mailbox { class, upstream, identity: normalise(self.identity), protocol: self.protocol }
     }
 }
 
@@ -53,23 +88,39 @@ mod tests {
 
     use super::*;
 
+    fn mailbox(identity: &str, protocol: Protocol) -> Mailbox<'_> {
+        Mailbox { upstream: "lab", identity, protocol }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn one_too_many_waits_for_a_place() {
         let gates = Gates::default();
-        let first = gates.enter("lab", "a@x.test", Protocol::Submission, 1).await;
-        let waiting = gates.enter("lab", "A@x.test", Protocol::Submission, 1);
+        let first = gates.enter(mailbox("a@x.test", Protocol::Submission), 1).await;
+        let waiting = gates.enter(mailbox("A@x.test", Protocol::Submission), 1);
         assert!(timeout(Duration::from_secs(60), waiting).await.is_err());
-        let _other = gates.enter("lab", "a@x.test", Protocol::Imap, 1).await;
+        let _other = gates.enter(mailbox("a@x.test", Protocol::Imap), 1).await;
         drop(first);
-        gates.enter("lab", "a@x.test", Protocol::Submission, 1).await;
+        gates.enter(mailbox("a@x.test", Protocol::Submission), 1).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_places_of_a_class_are_its_own() {
+        let gates = Gates::default();
+        let box_a = mailbox("a", Protocol::Imap);
+        let _here = gates.enter_as("migration", box_a, 1).await;
+        assert!(timeout(Duration::from_secs(60), gates.enter_as("migration", box_a, 1)).await.is_err());
+        let _others = (gates.enter_as("backup", box_a, 1).await, gates.enter(box_a, 1).await);
+        let _class = gates.enter_class("migration", 1).await;
+        assert!(timeout(Duration::from_secs(60), gates.enter_class("migration", 1)).await.is_err());
+        gates.enter_class("backup", 1).await;
     }
 
     #[tokio::test]
     async fn an_empty_gate_is_forgotten() {
         let gates = Gates::default();
-        let places =
-            [gates.enter("lab", "a", Protocol::Imap, 2).await, gates.enter("lab", "a", Protocol::Imap, 2).await];
-        assert_eq!(gates.gates.len(), 1);
+        let one = mailbox("a", Protocol::Imap);
+        let places = [gates.enter(one, 2).await, gates.enter(one, 2).await, gates.enter_class("a", 1).await];
+        assert_eq!(gates.gates.len(), 2);
         drop(places);
         assert!(gates.gates.is_empty());
     }

@@ -8,6 +8,7 @@
 //! **Invariant:** a credential goes only to the host in the account's profile, under TLS verified for that name.
 
 mod breaker;
+mod classes;
 mod classify;
 mod converse;
 mod error;
@@ -29,21 +30,21 @@ use crate::model::{CredentialKind, Endpoint, Mechanism, Profile, Protocol, Upstr
 use crate::net::{Stream, dial};
 use crate::proto::{self, ClientLimits, ClientOptions, Goal, UpstreamReady};
 use breaker::{Breaker, Open};
+use classes::Passages;
 use classify::Verdict;
-use gate::Gates;
 
+pub use classes::Places;
 pub use classify::Cause;
 pub use error::UpstreamError;
-pub use gate::Place;
 pub use mailbox::Mailbox;
-pub use options::Options;
+pub use options::{ClassOptions, Options};
 
 /// All upstreams: how to reach them, and what is known of them.
 #[derive(Debug)]
 pub struct Upstreams {
     options: Options,
     tls: Arc<ClientConfig>,
-    gates: Gates,
+    passages: Passages,
     breaker: Breaker,
     offers: DashMap<(String, Protocol), Vec<String>>,
 }
@@ -55,14 +56,14 @@ pub struct LoggedIn {
     pub stream: Stream,
     /// What the dialogue learnt.
     pub ready: UpstreamReady,
-    /// The session's place at its mailbox's gate, given back when dropped.
-    pub place: Place,
+    /// The session's places at the gates of its mailbox and its class, given back when dropped.
+    pub places: Places,
 }
 
 impl Upstreams {
     /// Upstreams are verified by `tls`.
     pub fn new(tls: Arc<ClientConfig>, options: Options) -> Self {
-        Self { options, tls, gates: Gates::default(), breaker: Breaker::default(), offers: DashMap::new() }
+        Self { options, tls, passages: Passages::default(), breaker: Breaker::default(), offers: DashMap::new() }
     }
 
     /// Logs in with the lease's credential.
@@ -74,12 +75,7 @@ impl Upstreams {
         let attempt = Attempt::of(lease, started);
         let endpoint = lease.endpoint();
         let until = started + self.options.gate_timeout;
-        let identity = &lease.credentials().identity;
-        let gate = self.gates.enter(lease.upstream(), identity, lease.protocol(), endpoint.sessions_max);
-        let place = tokio::time::timeout_at(until, gate).await.map_err(|_| {
-            let detail = format!("all {} places of the mailbox stayed taken", endpoint.sessions_max);
-            attempt.failed("gate", Cause::Unavailable.into(), detail)
-        })?;
+        let places = self.passages.enter(lease, &attempt, &self.options, until).await?;
         let trial = match lease.is_on_trial() {
             true => None,
             false => {
@@ -101,7 +97,12 @@ impl Upstreams {
             (_, None) => {}
         }
         let (stream, ready) = reached?;
-        Ok(LoggedIn { stream, ready, place })
+        Ok(LoggedIn { stream, ready, places })
+    }
+
+    /// The bounds of a class of quota, if the configuration has it.
+    pub fn class(&self, name: &str) -> Option<&ClassOptions> {
+        self.options.classes.get(name)
     }
 
     /// What an upstream offers before login: as last seen, or else as its profile says.

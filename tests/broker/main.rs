@@ -24,6 +24,7 @@ mod provider_refusals;
 mod refusals;
 mod renewal;
 mod rotation_by_token;
+mod seen;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "a part of it is for nodes at a store elsewhere")]
 mod support;

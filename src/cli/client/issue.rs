@@ -4,7 +4,7 @@ use anyhow::Result;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
-use super::{check_listeners, parse_network, parse_time};
+use super::{check_listeners, extend, parse_network, parse_time};
 use crate::broker::{Directory, Versioned, client_secret};
 use crate::cli::account::{self, check_name};
 use crate::cli::exit::{self, Failure};
@@ -99,12 +99,4 @@ pub(super) async fn run(config: &Config, directory: &Directory, issue: Issue) ->
     output::note(format!("{}: secret {id} issued; it is shown this once:", client.login));
     output::once(text);
     Ok(())
-}
-
-fn extend<T: PartialEq>(list: &mut Vec<T>, more: Vec<T>) {
-    for one in more {
-        if !list.contains(&one) {
-            list.push(one);
-        }
-    }
 }

@@ -1,7 +1,10 @@
 //! `locum client …`: login names, what proves them, and what they may do.
 
+mod add;
 mod issue;
+mod limits;
 mod revoke;
+mod set;
 mod show;
 
 use std::net::IpAddr;
@@ -18,13 +21,19 @@ use super::open_directory;
 use crate::broker::{Directory, Versioned};
 use crate::config::Config;
 use crate::model::{Client, RecordKind};
+use add::Add;
 use issue::Issue;
 use revoke::Revoked;
+use set::Set;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// Issue a secret for a client and print it, once. The client is made if it is new.
     Issue(Issue),
+    /// Add a client without a secret: one to be imported, or the first that it presents.
+    Add(Add),
+    /// Change what a client may do. It holds for its open sessions, too, but for hours and the number of sessions.
+    Set(Set),
     /// List all clients.
     List(Listing),
     /// Show one client.
@@ -34,7 +43,7 @@ pub(super) enum Command {
         #[command(flatten)]
         format: Format,
     },
-    /// Revoke one secret of a client, or the client with all of its secrets.
+    /// Revoke one secret of a client, or the client with all of its secrets. The sessions that came by it end on all nodes.
     Revoke {
         /// Its login name.
         #[arg(required_unless_present = "damaged", conflicts_with = "damaged")]
@@ -48,6 +57,8 @@ pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
     let (config, directory) = open_directory(path).await?;
     match command {
         Command::Issue(issue) => issue::run(&config, &directory, issue).await,
+        Command::Add(add) => add::run(&config, &directory, add).await,
+        Command::Set(set) => set::run(&config, &directory, set).await,
         Command::List(listing) => show::list(&directory, &listing).await,
         Command::Show { login, format } => show::one(&directory, &login, &format).await,
         Command::Revoke { what: Revoked { damaged: Some(id), .. }, .. } => {
@@ -73,6 +84,14 @@ fn check_listeners(config: &Config, named: &[String]) -> Result<()> {
         Some(name) => {
             let message = format!("the configuration has no listener {name}; it has: {}", known.join(", "));
             Err(Failure::new(exit::USAGE, message).into())
+        }
+    }
+}
+
+fn extend<T: PartialEq>(list: &mut Vec<T>, more: Vec<T>) {
+    for one in more {
+        if !list.contains(&one) {
+            list.push(one);
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) async fn run(directory: &Directory, login: &str, id: Option<&str>) ->
     let Versioned { record: mut client, version, .. } = find(directory, login).await?;
     let Some(id) = id else {
         directory.remove_client(login, version).await?;
-        output::note(format!("{}: revoked with all its secrets", client.login));
+        output::note(format!("{}: revoked with all its secrets; its sessions end within 2 s", client.login));
         return Ok(());
     };
     let before = client.secrets.len();
@@ -41,6 +41,6 @@ pub(super) async fn run(directory: &Directory, login: &str, id: Option<&str>) ->
         return Err(Failure::new(exit::NOT_FOUND, message).into());
     }
     directory.put_client(&client, Some(version)).await?;
-    output::note(format!("{login}: secret {id} revoked"));
+    output::note(format!("{login}: secret {id} revoked; the sessions that came by it end within 2 s"));
     Ok(())
 }

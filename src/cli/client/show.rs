@@ -9,13 +9,15 @@ use crate::broker::{Change, Directory, Versioned};
 use crate::cli::account::Format;
 use crate::cli::list::{Found, Listing};
 use crate::cli::output;
-use crate::model::{Client, Policy, RecordId, RecordKind};
+use crate::model::{Binding, Client, Delegation, Policy, RecordId, RecordKind};
 
 /// What is shown of a client: never a secret, and no verifier either.
 #[derive(Debug, Serialize)]
 struct View {
     login: String,
     accounts: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    delegations: Vec<Delegation>,
     secrets: Vec<SecretView>,
     policy: Policy,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,6 +31,7 @@ struct SecretView {
     created: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires: Option<Timestamp>,
+    source: &'static str,
 }
 
 pub(super) async fn list(directory: &Directory, listing: &Listing) -> Result<()> {
@@ -40,11 +43,18 @@ pub(super) async fn list(directory: &Directory, listing: &Listing) -> Result<()>
         output::json(&views)?;
         return rest.tell();
     }
-    let rows =
-        views.into_iter().map(|view| [view.login, view.accounts.join(", "), view.secrets.len().to_string()]).collect();
+    let rows = views.into_iter().map(row).collect();
     let none = listing.none("no clients yet; make one with `locum client issue`");
-    output::table(["LOGIN", "ACCOUNTS", "SECRETS"], rows, none);
+    output::table(["LOGIN", "ACCOUNTS", "SECRETS", "CLASS", "ENDS"], rows, none);
     rest.tell()
+}
+
+fn row(view: View) -> [String; 5] {
+    let patterns = view.delegations.iter().map(|delegation| delegation.pattern.to_string());
+    let accounts: Vec<String> = view.accounts.into_iter().chain(patterns).collect();
+    let ends = view.policy.expires.map(output::day).unwrap_or_default();
+    let class = view.policy.class.unwrap_or_default();
+    [view.login, accounts.join(", "), view.secrets.len().to_string(), class, ends]
 }
 
 pub(super) async fn one(directory: &Directory, login: &str, format: &Format) -> Result<()> {
@@ -56,18 +66,52 @@ pub(super) async fn one(directory: &Directory, login: &str, format: &Format) -> 
     for account in &view.accounts {
         output::line(format!("account     {account}"));
     }
-    show_limits("protocols", view.policy.protocols.iter());
-    show_limits("listeners", view.policy.listeners.iter());
-    show_limits("networks", view.policy.networks.iter());
-    for SecretView { id, label, created, expires } in &view.secrets {
+    view.delegations.iter().for_each(show_delegation);
+    show_policy(&view.policy);
+    for SecretView { id, label, created, expires, source } in &view.secrets {
+        let source = if *source == "issued" { String::new() } else { format!(", {source}") };
         let label = if label.is_empty() { String::new() } else { format!(" {label:?}") };
         let expires = expires.map_or_else(String::new, |end| format!(", until {}", output::minute(end)));
-        output::line(format!("secret      {id}{label}, since {}{expires}", output::minute(*created)));
+        output::line(format!("secret      {id}{label}{source}, since {}{expires}", output::minute(*created)));
     }
     if let Some(Change { by, at }) = &view.changed {
         output::line(format!("changed     {} by {by}", output::minute(*at)));
     }
     Ok(())
+}
+
+fn show_delegation(delegation: &Delegation) {
+    let Delegation { pattern, expires, networks, class } = delegation;
+    let mut text = pattern.to_string();
+    if let Some(end) = expires {
+        text += &format!(", until {}", output::minute(*end));
+    }
+    if !networks.is_empty() {
+        let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
+        text += &format!(", only from {}", networks.join(", "));
+    }
+    if let Some(class) = class {
+        text += &format!(", in class {class}");
+    }
+    output::line(format!("delegation  {text}"));
+}
+
+fn show_policy(policy: &Policy) {
+    let Policy { protocols, listeners, networks, hours, expires, sessions_max, senders, class } = policy;
+    show_limits("protocols", protocols.iter());
+    show_limits("listeners", listeners.iter());
+    show_limits("networks", networks.iter());
+    show_limits("hours", hours.iter());
+    show_limits("senders", senders.iter());
+    if let Some(max) = sessions_max {
+        output::line(format!("sessions    at most {max} at once on each node"));
+    }
+    if let Some(class) = class {
+        output::line(format!("class       {class}"));
+    }
+    if let Some(end) = expires {
+        output::line(format!("ends        {}", output::minute(*end)));
+    }
 }
 
 fn show_limits<T: ToString>(what: &str, allowed: impl Iterator<Item = T>) {
@@ -78,7 +122,13 @@ fn show_limits<T: ToString>(what: &str, allowed: impl Iterator<Item = T>) {
 }
 
 fn view(Versioned { record: client, changed, .. }: Versioned<Client>) -> View {
-    let accounts = client.bindings.iter().filter_map(|binding| binding.account().map(str::to_owned)).collect();
+    let (mut accounts, mut delegations) = (Vec::new(), Vec::new());
+    for binding in client.bindings {
+        match binding {
+            Binding::Account(name) => accounts.push(name),
+            Binding::Delegation(delegation) => delegations.push(delegation),
+        }
+    }
     let secrets = client
         .secrets
         .into_iter()
@@ -87,7 +137,8 @@ fn view(Versioned { record: client, changed, .. }: Versioned<Client>) -> View {
             label: secret.label,
             created: secret.created,
             expires: secret.expires,
+            source: secret.source.name(),
         })
         .collect();
-    View { login: client.login, accounts, secrets, policy: client.policy, changed }
+    View { login: client.login, accounts, delegations, secrets, policy: client.policy, changed }
 }

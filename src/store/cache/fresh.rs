@@ -215,11 +215,14 @@ impl<S: Store + Feed + 'static> Core<S> {
                 counter!(meters::REVALIDATIONS).increment(1);
             }
             self.state().remembered.doubt_all();
+            self.news.anything();
             return;
         };
         counter!(meters::CHANGES).increment(records.len() as u64);
         for (id, version) in records {
             let is_remembered = self.state().remembered.announce(id, *version);
+            // Behind the announcement: who reads it for this is told what it is now.
+            self.news.of(id);
             if is_remembered {
                 self.read_again(id);
             }

@@ -28,7 +28,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use self::remembered::Remembered;
-use super::{Expected, Feed, Health, Record, Store, StoreError, Version};
+use super::{Expected, Feed, Health, News, Record, Store, StoreError, Version};
 use crate::model::{RecordId, RecordKind, Secret};
 
 /// For so long a client waits for the store where there is something older to serve. A store that is well answers in
@@ -55,7 +55,8 @@ pub struct Options {
     pub max_stale: Duration,
     /// Records remembered at the most. Those unused for longest go first.
     pub records_max: u64,
-    /// How often the feed is asked for changes, with a fifth more or less by chance.
+    /// How often the feed is asked for changes, with a fifth more or less by chance. What is revoked ends within twice as
+    /// long, reading included.
     pub poll_interval: Duration,
 }
 
@@ -65,7 +66,7 @@ impl Default for Options {
             refresh_after: Duration::from_secs(60),
             max_stale: Duration::from_secs(12 * 60 * 60),
             records_max: 100_000,
-            poll_interval: Duration::from_secs(2),
+            poll_interval: Duration::from_secs(1),
         }
     }
 }
@@ -94,6 +95,8 @@ struct Core<S> {
     inner: Arc<S>,
     health: Arc<Health>,
     poll_interval: Duration,
+    /// What the feed told of, for whoever holds something by a record.
+    news: News,
     state: Mutex<State>,
     /// Told of a new record in `due`.
     more_due: Notify,
@@ -119,6 +122,7 @@ impl<S: Store + Feed + 'static> Cache<S> {
             inner,
             health,
             poll_interval: options.poll_interval,
+            news: News::default(),
             state: Mutex::new(State {
                 remembered: Remembered::new(options),
                 due: BTreeSet::new(),
@@ -128,6 +132,11 @@ impl<S: Store + Feed + 'static> Cache<S> {
             more_due: Notify::new(),
             silence: Notify::new(),
         }))
+    }
+
+    /// What was written anywhere, as the feed tells it, remembered or not.
+    pub fn news(&self) -> News {
+        self.0.news.clone()
     }
 
     /// Asks the store. Where it does not answer, what is remembered has to do.
@@ -174,6 +183,14 @@ impl<S: Store + Feed + 'static> Store for Cache<S> {
 
     async fn read_latest(&self, id: &RecordId) -> Answer {
         self.ask_or_recall(id, true).await
+    }
+
+    async fn read_certain(&self, id: &RecordId) -> Answer {
+        let fresh = self.0.state().remembered.fresh(id, Instant::now());
+        match fresh {
+            Some(answer) => Ok(answer),
+            None => self.0.ask(id, false).await,
+        }
     }
 
     async fn write(&self, id: &RecordId, value: &Secret, expected: Expected) -> Result<Version, StoreError> {

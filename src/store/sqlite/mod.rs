@@ -157,6 +157,10 @@ impl Store for Sqlite {
         self.readers.run(move |connection| rows::read(connection, &data_key, &id)).await
     }
 
+    async fn stamp(&self) -> Result<Option<u64>, StoreError> {
+        self.readers.run(|connection| rows::stamp(connection)).await.map(Some)
+    }
+
     async fn write(&self, id: &RecordId, value: &Secret, expected: Expected) -> Result<Version, StoreError> {
         check_size(id, value)?;
         let (id, value, data_key) = (id.clone(), value.clone(), Arc::clone(&self.data_key));

@@ -33,9 +33,7 @@ pub(super) fn write(
 ) -> Result<Version, StoreError> {
     let transaction = begin(connection)?;
     expected.check(id, version_of(&transaction, id)?)?;
-    let number: i64 = transaction
-        .prepare_cached("UPDATE store SET last_version = last_version + 1 RETURNING last_version")?
-        .query_row([], |row| row.get(0))?;
+    let number = count_write(&transaction)?;
     let version = version_from(number)?;
     let sealed = data_key.seal(id, version, value)?;
     transaction
@@ -54,8 +52,22 @@ pub(super) fn delete(connection: &mut Connection, id: &RecordId, expected: Versi
     transaction
         .prepare_cached("DELETE FROM records WHERE folder = ?1 AND hash = ?2")?
         .execute(params![id.kind().folder(), id.hash()])?;
+    // Nothing has this version. It is how others see that something was written.
+    count_write(&transaction)?;
     transaction.commit()?;
     Ok(())
+}
+
+/// How many writes there have been.
+pub(super) fn stamp(connection: &mut Connection) -> Result<u64, StoreError> {
+    let number = connection.prepare_cached("SELECT last_version FROM store")?.query_row([], |row| row.get(0))?;
+    Ok(version_from(number)?.0)
+}
+
+fn count_write(transaction: &Connection) -> Result<i64, StoreError> {
+    let mut update =
+        transaction.prepare_cached("UPDATE store SET last_version = last_version + 1 RETURNING last_version")?;
+    Ok(update.query_row([], |row| row.get(0))?)
 }
 
 pub(super) fn list(

@@ -22,8 +22,8 @@ const SCHEMA: i64 = 1;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// `store` has one row. `key_id` names the key that `data_key` is wrapped under, so both change together, and alone,
-/// when that key is changed. `last_version` counts the writes of all records: a version that was given once never comes
-/// again, though a deleted record leaves nothing behind.
+/// when that key is changed. `last_version` counts the writes and deletions of all records: a version that was given once never
+/// comes again, though a deleted record leaves nothing behind, and whoever looks sees that something was written.
 const LAYOUT: &str = "
     CREATE TABLE store (
         only INTEGER PRIMARY KEY CHECK (only = 1),

@@ -1,0 +1,101 @@
+//! Keeps sessions true to what they were let in by: those whose client, secret, right or time is gone end at once. It must
+//! never end one because the store does not answer, nor ask it more at once than it can bear beside logins.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::Sessions;
+
+/// Records that are read at once. The store is for logins first; a thousand of these take a second or so from a server.
+const READS_MAX: usize = 8;
+
+/// Pause before a store that did not answer is asked again.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// All clients that have sessions are looked at this often, whatever was heard: a writer may die before it tells, and some
+/// write without telling.
+const LOOK_AT_ALL: Duration = Duration::from_secs(5 * 60);
+
+/// The clock of the host may be set while the next end is waited for.
+const NAP_MAX: Duration = Duration::from_secs(30);
+
+impl Sessions {
+    /// Something was written: sessions of the clients that `concerns` says, by their normalised logins, are looked at again.
+    pub fn doubt(&self, concerns: impl Fn(&str) -> bool) {
+        self.live.doubt(concerns);
+    }
+
+    /// Ends sessions that may not go on, for as long as it runs.
+    pub async fn keep_true(&self) {
+        tokio::join!(self.keep_looking(), self.keep_time());
+    }
+
+    /// One timer for all.
+    async fn keep_time(&self) {
+        loop {
+            let now = Timestamp::now();
+            let nap = self.live.end_overdue(now).map(|next| now.duration_until(next).unsigned_abs().min(NAP_MAX));
+            // A moment more than is left: timers round down, and a nap of nothing would spin.
+            let nap = nap.map_or(NAP_MAX, |nap| nap + Duration::from_millis(1));
+            let _ = timeout(nap, self.live.new_end()).await;
+        }
+    }
+
+    async fn keep_looking(&self) {
+        let mut look_at_all = Instant::now() + LOOK_AT_ALL;
+        loop {
+            let doubted = tokio::select! {
+                doubted = self.live.doubted() => doubted,
+                () = sleep_until(look_at_all) => {
+                    look_at_all = Instant::now() + LOOK_AT_ALL;
+                    self.live.doubt(|_| true);
+                    continue;
+                }
+            };
+            let mut left = doubted.into_iter();
+            let mut looks = FuturesUnordered::new();
+            let mut is_silent = false;
+            loop {
+                while !is_silent && looks.len() < READS_MAX {
+                    let Some(login) = left.next() else { break };
+                    looks.push(self.look_at(login));
+                }
+                match looks.next().await {
+                    Some(Ok(())) => {}
+                    Some(Err(login)) => {
+                        is_silent = true;
+                        self.live.doubt_still(login);
+                    }
+                    None => break,
+                }
+            }
+            if is_silent {
+                left.for_each(|login| self.live.doubt_still(login));
+                sleep(AGAIN_AFTER).await;
+            }
+        }
+    }
+
+    /// Looks at one client; hands it back if the store did not answer.
+    async fn look_at(&self, login: String) -> Result<(), String> {
+        match self.broker.standing(&login).await {
+            Ok(standing) => {
+                let now = Timestamp::now();
+                self.live.judge(&login, |account, terms, origin| standing.of_session(account, terms, origin, now));
+                Ok(())
+            }
+            Err(error) if error.is_transient() => {
+                tracing::debug!(login, %error, "whether its sessions may go on is not known; they do");
+                Err(login)
+            }
+            Err(error) => {
+                tracing::warn!(login, %error, "whether its sessions may go on cannot be known; they do");
+                Ok(())
+            }
+        }
+    }
+}
