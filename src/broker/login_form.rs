@@ -54,7 +54,7 @@ impl Candidates {
             let agrees = match (&asked, authzid) {
                 (Asked::Mailbox(..), Some(name)) => login_name(name).is_some_and(|name| {
                     // Some clients put the login into both places.
-                    is_same(name, login) || Asked::mailbox(name, &principal) == asked
+                    is_same(name, login) || Asked::mailbox(name, &principal).address() == asked.address()
                 }),
                 _ => true,
             };
@@ -76,6 +76,14 @@ impl Candidates {
 }
 
 impl Asked {
+    /// The mailbox in full, if it is one.
+    pub(super) fn address(&self) -> Option<&str> {
+        match self {
+            Self::Mailbox(name, completed) => Some(completed.as_ref().unwrap_or(name)),
+            Self::Itself | Self::Unclear => None,
+        }
+    }
+
     /// A mailbox without a domain is one of the principal's domain, if that has one.
     fn mailbox(name: &str, principal: &str) -> Self {
         let name = normalise(name);

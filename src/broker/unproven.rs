@@ -148,6 +148,10 @@ impl Broker {
         if client.is_none() && matches!(denied, Reason::WrongSecret) {
             return Some(denied);
         }
+        // It is that of a known client in another form.
+        if client.is_none() && matches!(denied, Reason::WrongSecret) {
+            return Some(denied);
+        }
         let found = match (enrolment, passthrough) {
             (Some(enrolment), _) => self.enrollable(enrolment, login, client, attempt, origin, entrance).await,
             // A client that has lost its secrets is a known login.

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::live::Alive;
 use super::sighting::{Guise, RECOGNISED, upstream_of};
+use super::watched::Watched;
 use super::{Listener, Sessions};
 
 /// Logins at the provider for one client's. As many as a rotation can make worth while: with what was current, with what
@@ -34,6 +35,8 @@ pub(super) struct Login {
     pub(super) guise: Option<(Guise, SeenUpstream)>,
     /// That it is there, from then on.
     pub(super) stay: Option<Stay>,
+    /// The look at what is submitted, where there is one.
+    pub(super) watched: Option<Box<Watched>>,
     /// Held until the session ends.
     _places: Places,
     /// The same.
@@ -203,10 +206,11 @@ impl Sessions {
 
 impl Login {
     fn new(lease: &Lease, logged_in: LoggedIn, alive: Alive, in_use: Use) -> Self {
-        let LoggedIn { stream, ready, places } = logged_in;
+        let watched = Watched::of(lease, &logged_in);
+        let LoggedIn { stream, ready, places, pacer: _ } = logged_in;
         let (login, account) = (lease.login().to_owned(), lease.account().to_owned());
         let guise = Some((Guise::of(lease), upstream_of(lease)));
-        Self { login, account, stream, ready, alive, guise, stay: None, _places: places, _use: in_use }
+        Self { login, account, stream, ready, watched, alive, guise, stay: None, _places: places, _use: in_use }
     }
 }
 

@@ -14,6 +14,7 @@ mod overlap;
 mod sighting;
 mod strangers;
 mod truth;
+mod watched;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -32,7 +33,7 @@ use crate::audit::{Audit, Event, Origin};
 use crate::broker::Broker;
 use crate::enrolment::Enrolment;
 use crate::model::{Profile, Refusal};
-use crate::net::{LegacyTls, RelayOptions, Stream, relay};
+use crate::net::{LegacyTls, RelayOptions, Relayed, Stream, relay, relay_inspected};
 use crate::proto::{self, Goodbye, Server, ServerAction, ServerLimits, ServerOptions, ServerTls};
 use crate::upstream::Upstreams;
 use crate::usage::{Ledger, Visitors};
@@ -269,24 +270,34 @@ impl Sessions {
         tracing::debug!(login = login.login, account = login.account, "logged in");
         let options = RelayOptions { idle_timeout: self.options.idle_timeout };
         let early_down = std::mem::take(&mut login.ready.early);
-        let relayed = relay(&mut stream, &mut login.stream, early, early_down, options, login.alive.over()).await;
-        let (reason, cause) = error::describe(&relayed.end, login.alive.withdrawn());
+        let (client, upstream, stop) = (&mut stream, &mut login.stream, login.alive.over());
+        let relayed = match login.watched.as_deref_mut() {
+            None => relay(client, upstream, early, early_down, options, stop).await,
+            Some(watched) => relay_inspected(client, upstream, early, early_down, options, stop, watched).await,
+        };
+        let Relayed { bytes_up, bytes_down, end, last_words } = relayed;
+        let (reason, cause) = error::describe(&end, login.alive.withdrawn());
         live::count_end(cause);
-        tracing::debug!(reason, up = relayed.bytes_up, down = relayed.bytes_down, "the relay ended");
-        self.record_end(&origin, &login, reason, (relayed.bytes_up, relayed.bytes_down), began);
+        tracing::debug!(reason, up = bytes_up, down = bytes_down, "the relay ended");
+        self.record_end(&origin, &login, reason, (bytes_up, bytes_down), began);
+        drop(login);
+        if !last_words.is_empty() && self.send(&mut stream, &last_words, "relay").await.is_ok() {
+            linger(stream).await;
+        }
     }
 
     fn record_end(&self, origin: &Origin, login: &Login, reason: String, bytes: (u64, u64), began: Instant) {
+        let messages = login.watched.as_ref().map(|watched| watched.messages());
+        login.tell(bytes.0, bytes.1, messages);
         let event = Event::End {
             login: login.login.clone(),
             account: login.account.clone(),
             reason,
             bytes_up: bytes.0,
             bytes_down: bytes.1,
-            messages: None,
+            messages,
             duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
-        login.tell(bytes.0, bytes.1, None);
         self.audit.record(origin, &event);
     }
 

@@ -5,8 +5,11 @@
 
 mod answers;
 mod bad_clients;
+mod delegation;
 mod drain;
+mod enrolment;
 mod flaky_providers;
+mod fleet;
 mod gate;
 mod grants;
 mod hostile_logins;
@@ -18,6 +21,7 @@ mod oauth2;
 mod offers;
 mod overlap;
 mod overlap_by_token;
+mod pace;
 mod pipelining;
 mod probe;
 mod provider_refusals;
@@ -25,6 +29,7 @@ mod refusals;
 mod renewal;
 mod rotation_by_token;
 mod seen;
+mod senders;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "a part of it is for nodes at a store elsewhere")]
 mod support;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use locum::config::Config;
 use locum::model::{
-    AppPasswordFormat, Authority, CredentialKind, LoginForm, Mechanism, Protocol, UpstreamTls, presets,
+    AppPasswordFormat, Authority, CredentialKind, Enrolment, EnrolmentMode, LoginForm, Mechanism, Protocol,
+    UnknownLogins, UpstreamTls, presets,
 };
 use locum::rotation::Action;
 use locum::session::ListenerTls;
@@ -330,4 +331,27 @@ fn secrets_for_a_vault_are_found_in_three_places() {
             Login::AppRole { mount: "approle".into(), role_id: "r".into(), secret_id: expected, wrapped: false };
         assert_eq!(found, expected);
     }
+}
+
+#[test]
+fn what_is_said_of_enrolment_arrives_and_is_off_without() {
+    let config = load("enrolment.toml");
+    let [office, scanners] = &config.listeners[..] else { panic!("two listeners") };
+    let time = |text: &str| text.parse().unwrap();
+    let expected = Enrolment {
+        mode: EnrolmentMode::Learn { upstream: "own".into() },
+        domain: Some("contoso.com".into()),
+        networks: vec!["10.3.0.0/16".parse().unwrap()],
+        from: Some(time("2026-11-02T06:00:00Z")),
+        until: time("2026-11-16T17:00:00Z"),
+    };
+    assert_eq!(office.entrance.enrolment, Some(expected));
+    let networks = vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
+    let passes = UnknownLogins::Passthrough { upstream: "gmail".into(), networks };
+    assert_eq!(office.entrance.unknown_logins, passes);
+    let first = scanners.entrance.enrolment.as_ref().unwrap();
+    assert_eq!((&first.mode, &first.domain, first.from), (&EnrolmentMode::FirstLogin, &None, None));
+    assert_eq!(scanners.entrance.unknown_logins, UnknownLogins::Reject);
+    let off = &load("everything.toml").listeners[0].entrance;
+    assert_eq!((&off.enrolment, &off.unknown_logins), (&None, &UnknownLogins::Reject));
 }

@@ -10,6 +10,7 @@
 
 mod bounds;
 mod edits;
+mod enrolment;
 mod house;
 mod looks;
 mod one_server;

@@ -15,13 +15,15 @@ use crate::support::{Home, Run};
 const CONFIG: i32 = 78;
 
 /// Every verb that reads the configuration and opens the store.
-const VERBS: [&[&str]; 9] = [
+const VERBS: [&[&str]; 11] = [
     &["check"],
     &["check", "--dial"],
     &["serve"],
     &["account", "list", "--json"],
     &["account", "show", "x"],
     &["client", "list"],
+    &["client", "bind", "x", "--mailboxes", "*@x.test"],
+    &["client", "unbind", "x", "--mailboxes", "*@x.test"],
     &["probe", "--all"],
     &["client", "issue", "x"],
     &["client", "revoke", "x", "--all"],

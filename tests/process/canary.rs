@@ -480,10 +480,16 @@ fn by_any_verb_right_or_wrong() {
             &["rotate", "deleted", "good@x.test", "nope"],
             &["report", "inventory"],
             &["report", "inventory", "--json"],
+            &["report", "inventory", "--csv"],
+            &["report", "usage"],
+            &["report", "usage", "--json"],
+            &["report", "usage", "--csv"],
             &["client", "list"],
             &["client", "list", "--json"],
             &["client", "show", "good"],
             &["client", "show", "good", "--json"],
+            &["client", "bind", "good", "--mailboxes", "*@example.test"],
+            &["client", "unbind", "good", "--mailboxes", "*@example.test"],
             &["client", "revoke", "good", "--secret", "nope"],
         ] {
             let run = scene.home.run(verb);

@@ -60,6 +60,14 @@ impl Locum {
         self.lab.scratch.path("locum/locum.toml")
     }
 
+    /// What an operator types with its configuration, and what that printed.
+    pub(crate) fn operator(&self, arguments: &[&str]) -> String {
+        let (verb, more) = arguments.split_at(2);
+        let mut command = locum();
+        command.args(verb).arg("--config").arg(self.config()).args(more);
+        String::from_utf8(child::run_well(&mut command, b"")).unwrap().trim().to_owned()
+    }
+
     /// Everything that Locum printed so far, on both its outputs.
     pub(crate) fn output(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.lab.scratch.path("locum.out")).unwrap()).into_owned()
@@ -151,7 +159,7 @@ fn configuration(
     for ((protocol, tls), port) in ports {
         text.push_str(&format!(
             "\n[[listener]]\nname = \"{protocol}-{tls}\"\nprotocol = \"{protocol}\"\nbind = [\"127.0.0.1:{port}\"]\n\
-             tls = {tls:?}\nupstream = \"lab\"\n",
+             tls = {tls:?}\nupstream = \"lab\"\nlogin-forms = [\"authzid\", \"master\", \"backslash\"]\n",
         ));
         if *tls == Tls::Plain.word() {
             text.push_str("plaintext-networks = [\"127.0.0.0/8\"]\n");

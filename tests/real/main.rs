@@ -15,11 +15,13 @@ mod endpoint;
 mod lab;
 mod locum;
 mod mail;
+mod migration;
 mod postfix;
 mod programs;
 mod rotation;
 mod scenarios;
 mod scratch;
+mod senders;
 mod tokens;
 
 use std::fs;

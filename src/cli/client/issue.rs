@@ -55,7 +55,10 @@ pub(super) async fn run(config: &Config, directory: &Directory, issue: Issue) ->
     let (mut client, version) = match directory.client(&login).await? {
         Some(Versioned { record, version, .. }) => (record, Some(version)),
         None if accounts.is_empty() => {
-            let message = format!("{login} is a new client: say which account it acts as with --account");
+            let message = format!(
+                "{login} is a new client: say which account it acts as with --account, or let it act as many with \
+                 `locum client bind`"
+            );
             return Err(Failure::new(exit::USAGE, message).into());
         }
         None => (
@@ -63,7 +66,8 @@ pub(super) async fn run(config: &Config, directory: &Directory, issue: Issue) ->
             None,
         ),
     };
-    let (bound, policy) = (client.bindings.len(), client.policy.clone());
+    let accounts_of = |client: &Client| client.bindings.iter().filter_map(Binding::account).count();
+    let (bound, policy) = (accounts_of(&client), client.policy.clone());
     for account in accounts {
         if !client.bindings.iter().filter_map(Binding::account).any(|bound| normalise(bound) == normalise(&account)) {
             client.bindings.push(Binding::Account(account));
@@ -72,11 +76,11 @@ pub(super) async fn run(config: &Config, directory: &Directory, issue: Issue) ->
     extend(&mut client.policy.protocols, issue.protocols);
     extend(&mut client.policy.listeners, issue.listeners);
     extend(&mut client.policy.networks, issue.networks);
-    if client.bindings.len() > bound.max(1) && !issue.several {
+    if accounts_of(&client) > bound.max(1) && !issue.several {
         let message = format!(
             "{login} would be bound to {} accounts and have to name one at each login, which only SASL PLAIN can; use \
              another login for another account, or say --several if that is what you want",
-            client.bindings.len()
+            accounts_of(&client)
         );
         return Err(Failure::new(exit::USAGE, message).into());
     }

@@ -1,6 +1,7 @@
 //! `locum client …`: login names, what proves them, and what they may do.
 
 mod add;
+mod bind;
 mod issue;
 mod limits;
 mod revoke;
@@ -22,6 +23,7 @@ use crate::broker::{Directory, Versioned};
 use crate::config::Config;
 use crate::model::{Client, RecordKind};
 use add::Add;
+use bind::{Bind, Bound};
 use issue::Issue;
 use revoke::Revoked;
 use set::Set;
@@ -30,6 +32,15 @@ use set::Set;
 pub(super) enum Command {
     /// Issue a secret for a client and print it, once. The client is made if it is new.
     Issue(Issue),
+    /// Let a client act as an account, or as any mailbox that a pattern names. The client is made if it is new.
+    Bind(Bind),
+    /// Take that from a client.
+    Unbind {
+        /// Its login name.
+        login: String,
+        #[command(flatten)]
+        what: Bound,
+    },
     /// Add a client without a secret: one to be imported, or the first that it presents.
     Add(Add),
     /// Change what a client may do. It holds for its open sessions, too, but for hours and the number of sessions.
@@ -57,6 +68,8 @@ pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
     let (config, directory) = open_directory(path).await?;
     match command {
         Command::Issue(issue) => issue::run(&config, &directory, issue).await,
+        Command::Bind(bind) => bind::bind(&config, &directory, bind).await,
+        Command::Unbind { login, what } => bind::unbind(&directory, &login, what).await,
         Command::Add(add) => add::run(&config, &directory, add).await,
         Command::Set(set) => set::run(&config, &directory, set).await,
         Command::List(listing) => show::list(&directory, &listing).await,

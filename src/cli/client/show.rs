@@ -4,6 +4,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::bind::describe_delegation;
 use super::find;
 use crate::broker::{Change, Directory, Versioned};
 use crate::cli::account::Format;
@@ -50,8 +51,7 @@ pub(super) async fn list(directory: &Directory, listing: &Listing) -> Result<()>
 }
 
 fn row(view: View) -> [String; 5] {
-    let patterns = view.delegations.iter().map(|delegation| delegation.pattern.to_string());
-    let accounts: Vec<String> = view.accounts.into_iter().chain(patterns).collect();
+    let accounts: Vec<String> = view.accounts.into_iter().chain(view.delegations.iter().map(describe_end)).collect();
     let ends = view.policy.expires.map(output::day).unwrap_or_default();
     let class = view.policy.class.unwrap_or_default();
     [view.login, accounts.join(", "), view.secrets.len().to_string(), class, ends]
@@ -66,7 +66,9 @@ pub(super) async fn one(directory: &Directory, login: &str, format: &Format) -> 
     for account in &view.accounts {
         output::line(format!("account     {account}"));
     }
-    view.delegations.iter().for_each(show_delegation);
+    for delegation in &view.delegations {
+        output::line(format!("delegation  {}", describe_delegation(delegation)));
+    }
     show_policy(&view.policy);
     for SecretView { id, label, created, expires, source } in &view.secrets {
         let source = if *source == "issued" { String::new() } else { format!(", {source}") };
@@ -80,20 +82,14 @@ pub(super) async fn one(directory: &Directory, login: &str, format: &Format) -> 
     Ok(())
 }
 
-fn show_delegation(delegation: &Delegation) {
-    let Delegation { pattern, expires, networks, class } = delegation;
-    let mut text = pattern.to_string();
-    if let Some(end) = expires {
-        text += &format!(", until {}", output::minute(*end));
+/// A delegation as a table has it: with its end alone.
+fn describe_end(delegation: &Delegation) -> String {
+    let pattern = &delegation.pattern;
+    match delegation.expires {
+        None => pattern.to_string(),
+        Some(end) if end <= Timestamp::now() => format!("{pattern} (ended {})", output::day(end)),
+        Some(end) => format!("{pattern} (until {})", output::day(end)),
     }
-    if !networks.is_empty() {
-        let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
-        text += &format!(", only from {}", networks.join(", "));
-    }
-    if let Some(class) = class {
-        text += &format!(", in class {class}");
-    }
-    output::line(format!("delegation  {text}"));
 }
 
 fn show_policy(policy: &Policy) {

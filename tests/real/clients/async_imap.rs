@@ -21,7 +21,7 @@ use crate::endpoint::{Endpoint, Tls};
 /// The whole scenario may take this long.
 const TIME_MAX: Duration = Duration::from_secs(30);
 
-trait Wire: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
+pub(super) trait Wire: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Debug + Send + Unpin> Wire for T {}
 
 /// What the client saw.
@@ -81,7 +81,7 @@ async fn read(session: &mut Session<Box<dyn Wire>>, sequence: &str) -> Vec<Vec<u
     found.into_iter().map(|(_, content)| content).collect()
 }
 
-async fn log_in(endpoint: &Endpoint) -> Session<Box<dyn Wire>> {
+pub(super) async fn log_in(endpoint: &Endpoint) -> Session<Box<dyn Wire>> {
     let socket = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await.unwrap();
     let wire: Box<dyn Wire> = match endpoint.tls {
         Tls::Implicit => Box::new(shake_hands(endpoint, socket).await),

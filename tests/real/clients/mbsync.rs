@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use crate::child;
 use crate::endpoint::{Endpoint, Tls};
@@ -53,6 +53,41 @@ impl Local {
         }
         let mut command = Command::new(programs::find("mbsync"));
         child::run_well(command.arg("--config").arg(config).arg("--all").env("HOME", self.scratch.path("")), b"");
+    }
+
+    /// Copies all folders from one account to another, both by IMAP, with dates. Folders of the target that the source has
+    /// not stay.
+    pub(crate) fn copy(&self, from: &Endpoint, to: &Endpoint) -> Output {
+        let store = |name: &str, endpoint: &Endpoint| {
+            let password = self.scratch.write_secret(name, format!("{}\n", endpoint.password));
+            let tls = match endpoint.tls {
+                Tls::Implicit => "IMAPS",
+                Tls::Starttls => "STARTTLS",
+                Tls::Plain => "None",
+            };
+            format!(
+                "IMAPStore {name}\nHost {}\nPort {}\nUser \"{}\"\nPassCmd \"cat {}\"\nSSLType {tls}\n\
+                 SystemCertificates no\nCertificateFile {}\nTimeout 20\n\n",
+                endpoint.host,
+                endpoint.port,
+                endpoint.user.replace('\\', r"\\"),
+                password.display(),
+                endpoint.authority.display(),
+            )
+        };
+        let state = self.scratch.folder("state");
+        let config = self.scratch.write_secret(
+            "copyrc",
+            format!(
+                "{}{}Channel all\nFar :from:\nNear :to:\nPatterns *\nSync Pull\nCreate Near\nExpunge None\n\
+                 CopyArrivalDate yes\nSyncState {}/\n",
+                store("from", from),
+                store("to", to),
+                state.display(),
+            ),
+        );
+        let mut command = Command::new(programs::find("mbsync"));
+        child::run(command.arg("--config").arg(config).arg("--all").env("HOME", self.scratch.path("")), b"")
     }
 
     /// The folders that lie here, sorted, `/` between levels.

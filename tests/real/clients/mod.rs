@@ -3,7 +3,9 @@
 //! manual recommends (standard input, a file of mode 0600, or a command that prints such a file).
 
 pub(crate) mod async_imap;
+pub(crate) mod census;
 pub(crate) mod curl;
+pub(crate) mod doveadm;
 pub(crate) mod fetchmail;
 pub(crate) mod lettre;
 pub(crate) mod mbsync;

@@ -23,9 +23,23 @@ pub(crate) fn refusal(endpoint: &Endpoint, mechanism: &str) -> String {
     let output = run(&scratch, endpoint, mechanism, &mail);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(28), "swaks did not stop at the login:\n{said}");
-    // `<** ` and, inside TLS, `<~* ` begin an answer that swaks did not want.
+    refused_answer(&said)
+}
+
+/// `<** ` and, inside TLS, `<~* ` begin an answer that swaks did not want.
+fn refused_answer(said: &str) -> String {
     let answer = said.lines().find_map(|line| line.strip_prefix("<** ").or_else(|| line.strip_prefix("<~* ")));
     answer.unwrap_or_else(|| panic!("no refusal in:\n{said}")).to_owned()
+}
+
+/// As [`submit`], for a sender that must be refused; returns the answer to it.
+pub(crate) fn refused_sender(endpoint: &Endpoint, from: &str, to: &str) -> String {
+    let scratch = Scratch::new();
+    let mail = Outgoing { from, to, message: b"Subject: never\r\n\r\n" };
+    let output = run(&scratch, endpoint, "PLAIN", &mail);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(23), "swaks did not stop at the sender:\n{said}");
+    refused_answer(&said)
 }
 
 fn run(scratch: &Scratch, endpoint: &Endpoint, mechanism: &str, mail: &Outgoing<'_>) -> std::process::Output {

@@ -1,0 +1,66 @@
+//! doveadm (Dovecot): its `imapc` storage as a migration tool. It logs in by SASL PLAIN as an administrator and names the
+//! mailbox that it acts as, as imapsync does with `--authuser1`.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use crate::child;
+use crate::endpoint::{Endpoint, Tls};
+use crate::programs;
+use crate::scratch::Scratch;
+
+/// A copy of a mailbox that lies here between its source and its target.
+pub(crate) struct Copy {
+    scratch: Scratch,
+}
+
+impl Copy {
+    pub(crate) fn new() -> Self {
+        let scratch = Scratch::new();
+        for folder in ["run", "mail"] {
+            scratch.folder(folder);
+        }
+        Self { scratch }
+    }
+
+    /// Makes the copy here what `mailbox` is: the administrator is the one who logs in at `endpoint`.
+    pub(crate) fn pull(&self, endpoint: &Endpoint, mailbox: &str) -> Output {
+        self.run(endpoint, mailbox, &["backup", "-R", "imapc:"])
+    }
+
+    /// Brings into `mailbox` what the copy has.
+    pub(crate) fn push(&self, endpoint: &Endpoint, mailbox: &str) -> Output {
+        self.run(endpoint, mailbox, &["sync", "-1", "imapc:"])
+    }
+
+    fn run(&self, endpoint: &Endpoint, mailbox: &str, verb: &[&str]) -> Output {
+        let config = self.configuration(endpoint, mailbox);
+        let mut command = Command::new(programs::find("doveadm"));
+        command.arg("-c").arg(config).args(verb).env("USER", "root").env("HOME", self.scratch.path("mail"));
+        child::run(&mut command, b"")
+    }
+
+    fn configuration(&self, endpoint: &Endpoint, mailbox: &str) -> PathBuf {
+        let tls = match endpoint.tls {
+            Tls::Implicit => "imaps",
+            Tls::Starttls => "starttls",
+            Tls::Plain => "no",
+        };
+        let Endpoint { host, port, user, password, authority, .. } = endpoint;
+        self.scratch.write_secret(
+            "doveadm.conf",
+            format!(
+                "base_dir = {run}\ninstance_name = locum-copy\nlog_path = /dev/stderr\n\
+                 mail_location = maildir:{mail}/Maildir\nmail_home = {mail}\nmail_uid = 0\nmail_gid = 0\n\
+                 first_valid_uid = 0\nfirst_valid_gid = 0\n\
+                 namespace inbox {{\n  inbox = yes\n  separator = /\n}}\n\
+                 imapc_host = {host}\nimapc_port = {port}\nimapc_ssl = {tls}\nssl_client_ca_file = {authority}\n\
+                 imapc_user = {mailbox}\nimapc_master_user = {user}\nimapc_password = {password}\n\
+                 imapc_features = rfc822.size fetch-headers\n",
+                run = self.scratch.path("run").display(),
+                mail = self.scratch.path("mail").display(),
+                authority = authority.display(),
+            ),
+        )
+    }
+}
