@@ -118,7 +118,7 @@ impl Upstreams {
         }
         let Options { pace_window, pace_timeout, .. } = &self.options;
         let class = lease.terms().class.as_deref();
-        let class = class.and_then(|name| Some((name, self.class(name)?.messages_per_minute?)));
+        let class = class.and_then(|name| Some((name, self.options.classes.get(name)?.messages_per_minute?)));
         let mailbox = lease.endpoint().messages_per_minute;
         let mailbox = mailbox.map(|messages| (lease.upstream(), lease.credentials().identity.as_str(), messages));
         self.paces.pacer(mailbox, class, *pace_window, *pace_timeout)
