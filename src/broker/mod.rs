@@ -123,7 +123,7 @@ impl Broker {
     /// # Errors
     /// The [`Reason`] why the client is not let in; [`Reason::refusal`] is what it may be told.
     pub async fn decide(&self, attempt: &Attempt, origin: &Origin, entrance: &Entrance) -> Result<Lease, Reason> {
-        self.decide_telling(attempt, origin, entrance, &mut Proven::default()).await
+        self.decide_telling(attempt, origin, entrance, &mut None).await
     }
 
     /// The same, and who has proven itself by it, be it let in or not.
@@ -135,14 +135,14 @@ impl Broker {
         attempt: &Attempt,
         origin: &Origin,
         entrance: &Entrance,
-        proven: &mut Proven,
+        proven: &mut Option<Proven>,
     ) -> Result<Lease, Reason> {
         let began = Instant::now();
         let candidates = Candidates::of(attempt, &entrance.login_forms);
         let counted_by = candidates.counted_by(attempt);
         if let Admission::HoldBack { first } = self.throttle.admit(origin.peer, counted_by, began.into_std()) {
             if first {
-                self.record(attempt, origin, Proven::default(), &Err(Reason::Throttled));
+                self.record(attempt, origin, None, &Err(Reason::Throttled));
             }
             return Err(Reason::Throttled);
         }
@@ -162,7 +162,7 @@ impl Broker {
         if matches!(refusal, Some(Refusal::WrongCredentials | Refusal::NotPermitted)) {
             sleep_until(began + told_after(began.elapsed())).await;
         }
-        self.record(attempt, origin, proven.clone(), &decision);
+        self.record(attempt, origin, proven.as_ref(), &decision);
         decision
     }
 
@@ -254,7 +254,7 @@ impl Broker {
         Ok(Some(Found { ready: Ready::of_token(account.identity(refused.protocol()), issued), ..now }))
     }
 
-    fn record(&self, attempt: &Attempt, origin: &Origin, proven: Proven, decision: &Result<Lease, Reason>) {
+    fn record(&self, attempt: &Attempt, origin: &Origin, proven: Option<&Proven>, decision: &Result<Lease, Reason>) {
         let lease = decision.as_ref().ok();
         let way = match decision {
             Err(Reason::Unproven(unproven)) => Some(unproven.way()),
@@ -270,10 +270,10 @@ impl Broker {
             login: audit::name(&client_secret::mask(&attempt.authcid)),
             method: attempt.method,
             way: way.map(Way::name),
-            client_secret: proven.client_secret,
+            client_secret: proven.map(|it| it.secret.clone()),
             account: lease.map(|lease| lease.account().to_owned()),
             delegated: lease.is_some_and(|lease| lease.terms().is_delegated),
-            asked: proven.asked.filter(|_| lease.is_none()),
+            asked: proven.and_then(|it| it.asked.clone()).filter(|_| lease.is_none()),
         };
         self.audit.record(origin, &event);
     }
@@ -284,7 +284,7 @@ impl Broker {
         candidates: &Candidates,
         origin: &Origin,
         entrance: &Entrance,
-        proven: &mut Proven,
+        proven: &mut Option<Proven>,
     ) -> Result<Lease, Reason> {
         let (client, secret, asked) = self.prove(attempt, candidates, proven).await?;
         policy::check_time(&client, Timestamp::now())?;
@@ -303,7 +303,7 @@ impl Broker {
         &self,
         attempt: &Attempt,
         candidates: &Candidates,
-        proven: &mut Proven,
+        proven: &mut Option<Proven>,
     ) -> Result<(Client, ClientSecret, Asked), Reason> {
         let directory = self.keyring.directory();
         let look_up = async |Candidate { principal, asked }: &Candidate| {
@@ -319,9 +319,8 @@ impl Broker {
         );
         let now = Timestamp::now();
         let matching = self.prover.find(&login, secrets, &attempt.proof, now).await?.cloned();
-        if let (Some((client, asked)), Some(secret)) = (&best, &matching) {
-            *proven = Proven::of(client, secret, asked, attempt);
-        }
+        let both = best.as_ref().zip(matching.as_ref());
+        *proven = both.map(|((client, asked), secret)| Proven::by(client, secret, asked, attempt));
         match (best, matching) {
             (None, _) => Err(Reason::UnknownLogin),
             (Some(_), None) => Err(Reason::WrongSecret),

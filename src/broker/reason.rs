@@ -165,15 +165,13 @@ impl Reason {
     /// as what the client may be told.
     pub fn cause(&self) -> &'static str {
         match self {
-            Self::SecretExpired { .. } => "expired",
+            Self::SecretExpired { .. } | Self::ClientExpired { .. } | Self::DelegationExpired { .. } => "expired",
             Self::ProtocolNotAllowed(_) => "protocol",
             Self::ListenerNotAllowed(_) => "listener",
-            Self::NetworkNotAllowed => "network",
+            Self::NetworkNotAllowed | Self::DelegationNetwork { .. } => "network",
             Self::NotBound | Self::NoSoleAccount { .. } | Self::AskedUnclearly | Self::MailboxMissing { .. } => {
                 "not-bound"
             }
-            Self::DelegationExpired { .. } => "delegation-expired",
-            Self::DelegationNetwork { .. } => "network",
             Self::Credential(_) => "credential",
             Self::Directory(_) => "store",
             other => other.refusal().name(),

@@ -31,12 +31,12 @@ pub(super) struct Login {
     pub(super) stream: Stream,
     pub(super) ready: UpstreamReady,
     pub(super) alive: Alive,
-    /// The look at what is submitted, where there is one.
-    pub(super) watched: Option<Box<Watched>>,
     /// Who it is, until it is put down that it is there.
     pub(super) guise: Option<(Guise, SeenUpstream)>,
     /// That it is there, from then on.
     pub(super) stay: Option<Stay>,
+    /// The look at what is submitted, where there is one.
+    pub(super) watched: Option<Box<Watched>>,
     /// Held until the session ends.
     _places: Places,
     /// The same.
@@ -60,7 +60,7 @@ impl Sessions {
         origin: &Origin,
         listener: &Listener,
     ) -> Result<Login, Refusal> {
-        let mut proven = Proven::default();
+        let mut proven: Option<Proven> = None;
         let mut entered =
             match self.broker.decide_telling(attempt, origin, &listener.options.entrance, &mut proven).await {
                 Ok(lease) => self.enter_seen(lease, attempt.method, origin).await,

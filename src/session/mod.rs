@@ -126,16 +126,16 @@ impl Sessions {
         self
     }
 
-    /// The sessions that were let in and are not over.
-    pub fn live(&self) -> Vec<LiveSession> {
-        self.live.all()
-    }
-
     /// The same, with every client put down there.
     #[must_use]
     pub fn seen_by(mut self, visitors: Visitors) -> Self {
         self.visitors = visitors;
         self
+    }
+
+    /// The sessions that were let in and are not over.
+    pub fn live(&self) -> Vec<LiveSession> {
+        self.live.all()
     }
 
     /// The same, where clients make themselves known in the windows that listeners have for that. Without, none does.
@@ -287,16 +287,17 @@ impl Sessions {
     }
 
     fn record_end(&self, origin: &Origin, login: &Login, reason: String, bytes: (u64, u64), began: Instant) {
+        let messages = login.watched.as_ref().map(|watched| watched.messages());
+        login.tell(bytes.0, bytes.1, messages);
         let event = Event::End {
             login: login.login.clone(),
             account: login.account.clone(),
             reason,
             bytes_up: bytes.0,
             bytes_down: bytes.1,
-            messages: login.watched.as_ref().map(|watched| watched.messages()),
+            messages,
             duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
-        login.tell(bytes.0, bytes.1, login.watched.as_ref().map(|watched| watched.messages()));
         self.audit.record(origin, &event);
     }
 

@@ -35,11 +35,10 @@ impl Guise {
         }
     }
 
-    /// Of one that got no lease; `None` for a stranger.
-    fn of_proven(proven: Proven) -> Option<Self> {
-        let Proven { login, client_secret, source, asked } = proven;
-        let secret = Some(client_secret?);
-        Some(Self { login, account: None, secret, source, delegated: asked.is_some() })
+    /// Of one that got no lease.
+    fn of_proven(proven: Proven) -> Self {
+        let Proven { login, secret, source, .. } = proven;
+        Self { login, account: None, secret: Some(secret), source: Some(source), delegated: false }
     }
 
     fn visit(self, method: &str, origin: &Origin) -> Visit {
@@ -82,9 +81,9 @@ impl Sessions {
     }
 
     /// A client was not let in, though it may have proven itself.
-    pub(super) fn see_denied(&self, proven: Proven, method: &str, origin: &Origin, cause: &str) {
-        if let Some(guise) = Guise::of_proven(proven) {
-            self.see_refused(guise, method, origin, cause);
+    pub(super) fn see_denied(&self, proven: Option<Proven>, method: &str, origin: &Origin, cause: &str) {
+        if let Some(proven) = proven {
+            self.see_refused(Guise::of_proven(proven), method, origin, cause);
         }
     }
 }

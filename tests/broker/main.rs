@@ -33,6 +33,7 @@ mod refusals;
 mod renewal;
 mod revocation;
 mod rotation_by_token;
+mod seen;
 mod senders;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "a part of it is for nodes at a store elsewhere")]

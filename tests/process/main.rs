@@ -25,6 +25,7 @@ mod rotate_oauth2;
 #[path = "../support/rsa.rs"]
 #[expect(dead_code, reason = "its own certificates are for authorities")]
 mod rsa;
+mod seen;
 mod serve;
 mod store;
 mod support;

@@ -18,6 +18,7 @@ mod program;
 #[expect(clippy::print_stdout, reason = "figures are for people")]
 mod propagation;
 mod scan;
+mod seen;
 #[path = "../support/stage.rs"]
 #[expect(dead_code, reason = "some of it is for the benchmarks")]
 mod stage;

@@ -1,7 +1,6 @@
 //! The result file: a line for each row, written when the row is done with, so that whatever ends the program leaves what
 //! was done. It must never hold a secret, nor take the place of a file that is something else.
 
-use std::borrow::Cow;
 use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};

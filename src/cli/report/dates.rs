@@ -163,14 +163,21 @@ pub(super) fn tell(days: &[Day<'_>]) {
                 clients(&hit.clients),
                 last.map_or_else(|| "never".to_owned(), output::day),
                 hit.instead.clone(),
-                hit.todo.clone(),
             ]
         });
         if day.accounts.is_empty() {
             output::line("  nobody here");
         } else {
-            let header = ["  ACCOUNT", "BY", "CLIENTS", "LAST SEEN", "INSTEAD", "TO DO"];
+            let header = ["  ACCOUNT", "BY", "CLIENTS", "LAST SEEN", "INSTEAD"];
             output::table(header, rows.collect(), "");
+            // Once for all that are alike: a table has to fit a terminal. JSON and CSV say it of each.
+            let mut told: Vec<&str> = Vec::new();
+            for hit in &day.accounts {
+                if !told.contains(&hit.instead.as_str()) {
+                    told.push(&hit.instead);
+                    output::line(format!("  where there is {}: {}", hit.instead, hit.todo));
+                }
+            }
         }
     }
 }

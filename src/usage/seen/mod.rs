@@ -11,7 +11,7 @@ use metrics::{counter, describe_counter};
 
 use crate::model::{SecretSource, SeenKey, SeenUpstream, Sighting};
 
-/// Clients that are remembered. Ten thousand mailboxes have some more; half a kilobyte each is ten megabytes at most.
+/// Clients that are remembered. Ten thousand mailboxes have some more; a kilobyte each is twenty megabytes at most.
 const CLIENTS_MAX: usize = 20_000;
 
 /// Clients that were forgotten before they were put down, for there were too many.
