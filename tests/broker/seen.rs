@@ -8,7 +8,7 @@ use locum::config::Config;
 use locum::model::{CredentialKind, Protocol, SecretSource, Sighting};
 
 use crate::answers::accepted;
-use crate::support::{Lab, Plan, Wire};
+use crate::support::{Plan, Wire};
 use crate::usage::operator;
 
 /// Long enough for any machine; reached only where something is wrong.
