@@ -28,12 +28,12 @@ use crate::credential::oauth2::Tokens;
 use crate::enrolment::Enrolment;
 use crate::model::{Mark, Profile, Protocol, Recognition};
 use crate::net::{self, HttpOptions, Https, LegacyTls, accept_loop, tls};
-use crate::rotation::{Rotation, UsageWriter};
+use crate::rotation::{Rotation, SeenWriter, UsageWriter};
 use crate::session::{Listener, ListenerOptions, ListenerTls, Sessions};
 use crate::store::{self, Health, News, OpenError, Upkeep};
 use crate::telemetry::{self, Metrics};
 use crate::upstream::Upstreams;
-use crate::usage::Ledger;
+use crate::usage::{Ledger, Visitors};
 
 use keeping::Keeping;
 pub use limits::forbid_core_dumps;
@@ -63,6 +63,7 @@ pub struct App {
     upkeep: Upkeep,
     tokens: Arc<Tokens>,
     usage: UsageWriter,
+    seen: SeenWriter,
     keeping: Keeping,
     admin: Option<Face>,
     stage: watch::Sender<Stage>,
@@ -118,6 +119,8 @@ impl App {
         let ledger = Ledger::default();
         let usage =
             UsageWriter::new(directory.clone(), ledger.clone(), node, &host_name(), config.rotation.usage.clone());
+        let visitors = Visitors::default();
+        let seen = SeenWriter::new(directory.clone(), visitors.clone(), config.rotation.seen.clone());
         // What is to be changed is read as of the last write.
         let latest = Directory::of_operator(served.store, NODE);
         let enrolment = Enrolment::new(latest.clone(), audit.clone());
@@ -137,7 +140,7 @@ impl App {
             drain.clone(),
             kill.clone(),
         );
-        let sessions = Arc::new(sessions.counted_in(ledger).enrolling(enrolment));
+        let sessions = Arc::new(sessions.counted_in(ledger).seen_by(visitors).enrolling(enrolment));
         let (news, upkeep) = (served.news, served.upkeep);
         Ok(Self {
             listeners,
@@ -148,6 +151,7 @@ impl App {
             upkeep,
             tokens,
             usage,
+            seen,
             keeping,
             admin,
             stage,
@@ -186,7 +190,7 @@ impl App {
     /// time for the others to end by themselves.
     pub async fn run(self, stop: CancellationToken) {
         let served = self.served();
-        let background = spawn_background(self.upkeep, self.tokens, self.usage, self.admin, &self.kill);
+        let background = spawn_background(self.upkeep, self.tokens, (self.usage, self.seen), self.admin, &self.kill);
         background.spawn(watching::watch(Arc::clone(&self.sessions), self.news, self.kill.clone()));
         self.keeping.spawn(&background, &self.drain, &self.kill);
         let probing = tokio::time::timeout(FIRST_PROBE_TIMEOUT, self.upstreams.probe_all(&served));
@@ -258,7 +262,7 @@ fn warn_of_recognitions(config: &Config) {
 fn spawn_background(
     upkeep: Upkeep,
     tokens: Arc<Tokens>,
-    usage: UsageWriter,
+    (usage, seen): (UsageWriter, SeenWriter),
     admin: Option<Face>,
     kill: &CancellationToken,
 ) -> TaskTracker {
@@ -266,6 +270,7 @@ fn spawn_background(
     let stop = kill.clone();
     background.spawn(async move { tokens.run(stop).await });
     background.spawn(usage.run(kill.clone()));
+    background.spawn(seen.run(kill.clone()));
     background.spawn(upkeep.run(kill.clone()));
     if let Some(Face { sockets, admin, metrics }) = admin {
         let stop = kill.clone();

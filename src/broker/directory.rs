@@ -210,6 +210,14 @@ impl Directory {
         self.write(RecordKind::Client, &client.login, client, found).await
     }
 
+    /// Leaves a JSON document with the server of the store, for who has the token that this returns: [`Store::wrap`].
+    ///
+    /// # Errors
+    /// See [`DirectoryError`].
+    pub async fn wrap(&self, document: &Secret, ttl: Duration) -> Result<Option<Secret>, DirectoryError> {
+        Ok(self.store.wrap(document, ttl).await?)
+    }
+
     /// The tenant of that domain.
     ///
     /// # Errors

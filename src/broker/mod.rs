@@ -1,8 +1,8 @@
 //! Floor 3: the broker decides. It proves who a client is, finds the account it may act as, and hands out a [`Lease`],
 //! the only thing that opens an upstream. It knows no socket and no protocol's words.
 //!
-//! - [`Broker::decide`]: an [`Attempt`] in, a [`Lease`] or a [`Reason`] out. [`Proven`]: who has proven itself by it.
-//!   [`Broker::recognise`]: the same for a device that cannot log in.
+//! - [`Broker::decide`]: an [`Attempt`] in, a [`Lease`] or a [`Reason`] out. [`Broker::recognise`]: the same for a device that
+//!   cannot log in. [`Proven`]: who has proven itself by an attempt.
 //! - [`Directory`]: the records of clients and accounts, typed.
 //! - [`Standing`]: whether a session that was let in may go on.
 //! - [`client_secret`]: how secrets for clients are made and checked.
@@ -63,7 +63,7 @@ pub use refresh_tokens::KeptTokens;
 pub use standing::{Standing, Withdrawal};
 pub use terms::Terms;
 pub use trial::{account_of_domain, is_of_domain};
-pub use unproven::{Unproven, Way};
+pub use unproven::{LEARNT_LABEL, Unproven, Way};
 
 /// Access tokens by HTTPS, with the refresh tokens that are kept among these records. They come while [`Tokens::run`] runs.
 pub fn tokens(directory: Directory, https: Https, options: TokenOptions) -> Tokens {
@@ -74,6 +74,13 @@ pub fn tokens(directory: Directory, https: Https, options: TokenOptions) -> Toke
 /// may not do: how long the store and the hash took, and whether there is an account of the name that it asked for, cannot be
 /// read from it. It also slows guessing; a person who mistyped does not notice.
 const REFUSAL_TIME: Duration = Duration::from_millis(250);
+
+/// When a refusal is told of which that much was spent: after a whole multiple of [`REFUSAL_TIME`], for several slow hashes can
+/// take longer than one.
+fn told_after(spent: Duration) -> Duration {
+    let times = spent.as_millis().div_ceil(REFUSAL_TIME.as_millis()).max(1);
+    REFUSAL_TIME.saturating_mul(u32::try_from(times).unwrap_or(u32::MAX))
+}
 
 /// What an operator logs in with.
 #[derive(Debug, Clone, Copy, Default)]
@@ -116,7 +123,7 @@ impl Broker {
     /// # Errors
     /// The [`Reason`] why the client is not let in; [`Reason::refusal`] is what it may be told.
     pub async fn decide(&self, attempt: &Attempt, origin: &Origin, entrance: &Entrance) -> Result<Lease, Reason> {
-        self.decide_telling(attempt, origin, entrance, &mut None).await
+        self.decide_telling(attempt, origin, entrance, &mut Proven::default()).await
     }
 
     /// The same, and who has proven itself by it, be it let in or not.
@@ -128,14 +135,14 @@ impl Broker {
         attempt: &Attempt,
         origin: &Origin,
         entrance: &Entrance,
-        proven: &mut Option<Proven>,
+        proven: &mut Proven,
     ) -> Result<Lease, Reason> {
         let began = Instant::now();
         let candidates = Candidates::of(attempt, &entrance.login_forms);
         let counted_by = candidates.counted_by(attempt);
         if let Admission::HoldBack { first } = self.throttle.admit(origin.peer, counted_by, began.into_std()) {
             if first {
-                self.record(attempt, origin, None, &Err(Reason::Throttled));
+                self.record(attempt, origin, Proven::default(), &Err(Reason::Throttled));
             }
             return Err(Reason::Throttled);
         }
@@ -153,9 +160,9 @@ impl Broker {
             self.throttle.failed(origin.peer, counted_by, began.into_std());
         }
         if matches!(refusal, Some(Refusal::WrongCredentials | Refusal::NotPermitted)) {
-            sleep_until(began + REFUSAL_TIME).await;
+            sleep_until(began + told_after(began.elapsed())).await;
         }
-        self.record(attempt, origin, proven.as_ref(), &decision);
+        self.record(attempt, origin, proven.clone(), &decision);
         decision
     }
 
@@ -247,7 +254,7 @@ impl Broker {
         Ok(Some(Found { ready: Ready::of_token(account.identity(refused.protocol()), issued), ..now }))
     }
 
-    fn record(&self, attempt: &Attempt, origin: &Origin, proven: Option<&Proven>, decision: &Result<Lease, Reason>) {
+    fn record(&self, attempt: &Attempt, origin: &Origin, proven: Proven, decision: &Result<Lease, Reason>) {
         let lease = decision.as_ref().ok();
         let way = match decision {
             Err(Reason::Unproven(unproven)) => Some(unproven.way()),
@@ -263,10 +270,10 @@ impl Broker {
             login: audit::name(&client_secret::mask(&attempt.authcid)),
             method: attempt.method,
             way: way.map(Way::name),
-            client_secret: proven.map(|it| it.secret.clone()),
+            client_secret: proven.client_secret,
             account: lease.map(|lease| lease.account().to_owned()),
             delegated: lease.is_some_and(|lease| lease.terms().is_delegated),
-            asked: proven.and_then(|it| it.asked.clone()).filter(|_| lease.is_none()),
+            asked: proven.asked.filter(|_| lease.is_none()),
         };
         self.audit.record(origin, &event);
     }
@@ -277,7 +284,7 @@ impl Broker {
         candidates: &Candidates,
         origin: &Origin,
         entrance: &Entrance,
-        proven: &mut Option<Proven>,
+        proven: &mut Proven,
     ) -> Result<Lease, Reason> {
         let (client, secret, asked) = self.prove(attempt, candidates, proven).await?;
         policy::check_time(&client, Timestamp::now())?;
@@ -296,7 +303,7 @@ impl Broker {
         &self,
         attempt: &Attempt,
         candidates: &Candidates,
-        proven: &mut Option<Proven>,
+        proven: &mut Proven,
     ) -> Result<(Client, ClientSecret, Asked), Reason> {
         let directory = self.keyring.directory();
         let look_up = async |Candidate { principal, asked }: &Candidate| {
@@ -306,11 +313,15 @@ impl Broker {
         let found = try_join_all(candidates.iter().map(look_up)).await?;
         let best = found.into_iter().flatten().next();
         let secrets = best.as_ref().map_or(&[][..], |(client, _)| &client.secrets);
-        let login = best.as_ref().map_or_else(String::new, |(client, _)| normalise(&client.login));
+        let login = best.as_ref().map_or_else(
+            || normalise(&String::from_utf8_lossy(&attempt.authcid)),
+            |(client, _)| normalise(&client.login),
+        );
         let now = Timestamp::now();
         let matching = self.prover.find(&login, secrets, &attempt.proof, now).await?.cloned();
-        let both = best.as_ref().zip(matching.as_ref());
-        *proven = both.map(|((client, asked), secret)| Proven::by(client, secret, asked, attempt));
+        if let (Some((client, asked)), Some(secret)) = (&best, &matching) {
+            *proven = Proven::of(client, secret, asked, attempt);
+        }
         match (best, matching) {
             (None, _) => Err(Reason::UnknownLogin),
             (Some(_), None) => Err(Reason::WrongSecret),
@@ -422,6 +433,13 @@ mod tests {
             let began = Instant::now();
             let denied = broker.decide(&attempt, &origin, &Entrance::default()).await.unwrap_err();
             assert_eq!((denied.to_string().as_str(), began.elapsed()), (reason, REFUSAL_TIME));
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_told_after_whole_multiples() {
+        for (spent, after) in [(0, 250), (1, 250), (250, 250), (251, 500), (600, 750)] {
+            assert_eq!(told_after(Duration::from_millis(spent)).as_millis(), after, "{spent}");
         }
     }
 

@@ -74,7 +74,7 @@ pub enum Reason {
         until: Timestamp,
     },
     /// Without a password a device may not send as anybody.
-    #[error("a client that is recognised without a password needs senders in its policy, and has none")]
+    #[error("a client that is recognised without a password needs senders; name them with `locum client set --sender`")]
     SendersNotPinned,
     /// The client's policy does not let it speak this.
     #[error("the client's policy does not include {0}")]
@@ -169,7 +169,11 @@ impl Reason {
             Self::ProtocolNotAllowed(_) => "protocol",
             Self::ListenerNotAllowed(_) => "listener",
             Self::NetworkNotAllowed => "network",
-            Self::NotBound | Self::NoSoleAccount { .. } => "not-bound",
+            Self::NotBound | Self::NoSoleAccount { .. } | Self::AskedUnclearly | Self::MailboxMissing { .. } => {
+                "not-bound"
+            }
+            Self::DelegationExpired { .. } => "delegation-expired",
+            Self::DelegationNetwork { .. } => "network",
             Self::Credential(_) => "credential",
             Self::Directory(_) => "store",
             other => other.refusal().name(),

@@ -166,7 +166,15 @@ mod tests {
 
     fn origin() -> Origin {
         let peer = IpAddr::from([10, 3, 0, 9]);
-        Origin { session: 1, listener: "imaps".into(), protocol: Protocol::Imap, peer, tls: true }
+        Origin {
+            session: 1,
+            listener: "imaps".into(),
+            protocol: Protocol::Imap,
+            peer,
+            via: vec![],
+            tls: true,
+            tls_version: None,
+        }
     }
 
     fn client() -> (Client, ClientSecret) {

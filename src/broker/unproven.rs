@@ -21,7 +21,7 @@ use crate::model::{
 };
 
 /// What the learnt credential of an account is called.
-const LABEL: &str = "learnt from its client";
+pub const LEARNT_LABEL: &str = "learnt from its client";
 
 /// By what a login may be believed that no client secret proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,7 +194,12 @@ impl Broker {
             }
             None => None,
         };
-        let Some(account) = account.or_else(|| enrolment.mailbox(login)) else { return Ok(None) };
+        let named = match &enrolment.mode {
+            EnrolmentMode::Learn { .. } => enrolment.mailbox(login),
+            // No provider is shown it, and an account may have any name.
+            EnrolmentMode::FirstLogin => Some(enrolment.mailbox(login).unwrap_or_else(|| login.to_owned())),
+        };
+        let Some(account) = account.or(named) else { return Ok(None) };
         let recorded = self.keyring.directory().latest_account(&account).await?;
         let (way, upstream) = match (&enrolment.mode, &recorded) {
             (EnrolmentMode::Learn { upstream }, recorded) => {
@@ -258,7 +263,14 @@ impl Broker {
     }
 
     /// The lease of a client that was made after the provider took what it presented.
-    pub fn lease_of_enrolled(&self, lease: Lease, client: &Client, secret: &ClientSecret) -> Lease {
+    pub fn lease_of_enrolled(
+        &self,
+        lease: Lease,
+        unproven: &Unproven,
+        client: &Client,
+        secret: &ClientSecret,
+    ) -> Lease {
+        self.prover.remember(&normalise(&client.login), secret, &unproven.proof);
         // Whatever the cap: it has been let in, and counts from now on.
         let seat = self.headcount.seat(&client.login, None);
         lease.under(Terms::of(client, Some(secret), None), seat)
@@ -317,13 +329,20 @@ fn may_be_shown(login: &str, attempt: &Attempt) -> bool {
         && !is_blank
         && client_secret::is_fit(proof)
         && proof.expose_text().is_some()
-        && *Zeroizing::new(client_secret::mask(proof.expose())) == proof.expose()
+        && !has_issued(proof.expose())
+        // Somebody typed it where the name goes.
+        && !has_issued(login.as_bytes())
+}
+
+/// Whether a secret that Locum issued, or a part of one, stands in that.
+fn has_issued(text: &[u8]) -> bool {
+    *Zeroizing::new(client_secret::mask(text)) != text
 }
 
 /// What was presented, as a credential; `None` if it cannot be one, or there is no randomness to name it by.
 fn presented(attempt: &Attempt) -> Option<StoredCredential> {
     let id = client_secret::random_id().ok()?;
-    credential::presented_password(&attempt.proof, id, LABEL, Timestamp::now()).ok()
+    credential::presented_password(&attempt.proof, id, LEARNT_LABEL, Timestamp::now()).ok()
 }
 
 /// The only account of a client, if it has any: whoever proves one mailbox has not proven another.

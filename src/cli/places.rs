@@ -10,7 +10,7 @@ use super::output;
 use crate::broker::Directory;
 use crate::model::{
     Account, CredentialKind, HistoryEntry, Leftover, LeftoverReason, NextState, Refused, Slot, Slots, StoredCredential,
-    normalise,
+    Tenant, normalise,
 };
 use crate::rotation::{Inventory, Subject, machine};
 
@@ -46,12 +46,34 @@ pub(super) async fn of_one(directory: &Directory, name: &str) -> Result<Vec<Held
 
 /// Those of all records, or of all of a domain, in order; and how many records cannot be read, which is said of each.
 pub(super) async fn of_all(directory: &Directory, domain: Option<&str>) -> Result<(Vec<Held>, usize)> {
+    let (accounts, tenants, unread) = records_of_all(directory, domain).await?;
+    Ok((held(accounts, tenants), unread))
+}
+
+/// Those of these records, in order.
+pub(super) fn held(accounts: Vec<Account>, tenants: Vec<Tenant>) -> Vec<Held> {
+    let of_tenant = |tenant: Tenant| Held {
+        subject: Subject::Tenant { domain: tenant.domain },
+        upstream: tenant.upstream,
+        slots: tenant.oauth2,
+    };
+    let mut held: Vec<Held> = accounts.into_iter().flat_map(of_account).collect();
+    held.extend(tenants.into_iter().map(of_tenant));
+    held.sort_by(|a, b| (a.subject.name(), a.subject.kind()).cmp(&(b.subject.name(), b.subject.kind())));
+    held
+}
+
+/// All accounts and domains, or all of a domain; and how many records cannot be read, which is said of each.
+pub(super) async fn records_of_all(
+    directory: &Directory,
+    domain: Option<&str>,
+) -> Result<(Vec<Account>, Vec<Tenant>, usize)> {
     let domain = domain.map(|domain| normalise(domain.trim().trim_start_matches('@')));
     let is_meant = |own: Option<&str>| match &domain {
         Some(domain) => own.is_some_and(|own| normalise(own) == *domain),
         None => true,
     };
-    let (mut held, mut unread, mut after) = (Vec::new(), 0, None);
+    let (mut accounts, mut tenants, mut unread, mut after) = (Vec::new(), Vec::new(), 0, None);
     let mut tell = |error| {
         output::note(format!("locum: {error}"));
         unread += 1;
@@ -59,9 +81,9 @@ pub(super) async fn of_all(directory: &Directory, domain: Option<&str>) -> Resul
     loop {
         let page = directory.accounts_page(after.as_ref(), PAGE).await?;
         page.damaged.into_iter().for_each(|(_, error)| tell(error));
-        let accounts = page.records.into_iter().map(|found| found.record);
-        let accounts = accounts.filter(|account| is_meant(account.name.rsplit_once('@').map(|(_, domain)| domain)));
-        held.extend(accounts.flat_map(of_account));
+        let found = page.records.into_iter().map(|found| found.record);
+        let is_in = |account: &Account| is_meant(account.name.rsplit_once('@').map(|(_, domain)| domain));
+        accounts.extend(found.filter(is_in));
         after = page.next;
         if after.is_none() {
             break;
@@ -70,19 +92,15 @@ pub(super) async fn of_all(directory: &Directory, domain: Option<&str>) -> Resul
     loop {
         let page = directory.tenants_page(after.as_ref(), PAGE).await?;
         page.damaged.into_iter().for_each(|(_, error)| tell(error));
-        let tenants = page.records.into_iter().map(|found| found.record);
-        held.extend(tenants.filter(|tenant| is_meant(Some(&tenant.domain))).map(|tenant| Held {
-            subject: Subject::Tenant { domain: tenant.domain },
-            upstream: tenant.upstream,
-            slots: tenant.oauth2,
-        }));
+        let found = page.records.into_iter().map(|found| found.record);
+        tenants.extend(found.filter(|tenant: &Tenant| is_meant(Some(&tenant.domain))));
         after = page.next;
         if after.is_none() {
             break;
         }
     }
-    held.sort_by(|a, b| (a.subject.name(), a.subject.kind()).cmp(&(b.subject.name(), b.subject.kind())));
-    Ok((held, unread))
+    accounts.sort_by(|a: &Account, b| a.name.cmp(&b.name));
+    Ok((accounts, tenants, unread))
 }
 
 fn of_account(account: Account) -> Vec<Held> {

@@ -74,7 +74,7 @@ impl SecretSource {
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "scheme", rename_all = "kebab-case")]
 pub enum Verifier {
-    /// SHA-256 over salt and secret. Only for secrets that Locum issued: 128 random bits need no slow hash.
+    /// SHA-256 over salt and secret. Only for secrets that Locum issued: 112 random bits need no slow hash.
     SaltedSha256 {
         /// 16 random bytes, base64.
         salt: String,

@@ -200,7 +200,7 @@ mod tests {
             "scan%boss",
             "\"scan\"",
             "scan@contoso..com",
-            "scan\r\n",
+            "sc\r\nan",
         ] {
             assert_eq!(mailbox(login), None, "{login}");
         }

@@ -72,6 +72,9 @@ pub struct Sighting {
     /// Where it came from, the latest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub networks: Vec<SeenNetwork>,
+    /// The front ends that last spoke for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub via: Vec<IpAddr>,
     /// Logins that succeeded, upstream too.
     #[serde(default)]
     pub logins: u64,
@@ -122,6 +125,7 @@ impl Sighting {
             delegated: false,
             upstream: None,
             networks: Vec::new(),
+            via: Vec::new(),
             logins: 0,
             refused: BTreeMap::new(),
             messages: None,
@@ -160,6 +164,9 @@ impl Sighting {
         self.first_seen = self.first_seen.min(other.first_seen);
         self.last_seen = self.last_seen.max(other.last_seen);
         self.source = if is_later { other.source.or(self.source) } else { self.source.or(other.source) };
+        if is_later {
+            self.via.clone_from(&other.via);
+        }
         self.delegated = if is_later { other.delegated } else { self.delegated };
         if let Some(upstream) = &other.upstream
             && self.upstream.as_ref().is_none_or(|own| own.at <= upstream.at)

@@ -5,10 +5,11 @@
 //!   where it is built in.
 //! - [`Https`]: posts forms to authorities.
 //! - [`read_proxy_header`]: what a front end says about a connection.
-//! - [`relay`]: copies both ways after login.
+//! - [`relay`]: copies both ways after login. [`relay_inspected`]: the same under the eyes of an [`Inspector`].
 
 mod dial;
 mod http;
+mod inspector;
 #[cfg_attr(not(feature = "legacy-tls"), path = "legacy_tls/absent.rs")]
 mod legacy_tls;
 mod listener;
@@ -20,10 +21,11 @@ pub mod tls;
 
 pub use dial::{DialError, dial};
 pub use http::{HttpOptions, Https, HttpsError, Reply};
+pub use inspector::Inspector;
 pub use legacy_tls::LegacyTls;
 pub use listener::{BindError, accept_loop, bind};
 pub use options::TlsOptions;
 pub use proxy_protocol::{HeaderError, ProxyHeaderError, read_proxy_header};
-pub use relay::{End, RelayOptions, Relayed, Side, relay};
+pub use relay::{End, RelayOptions, Relayed, Side, relay, relay_inspected};
 pub use stream::Stream;
 pub use tls::TlsError;

@@ -2,7 +2,7 @@
 //!
 //! Buffers are taken only while bytes move. Each thread has one scratch buffer; what a blocked writer cannot take spills
 //! into a buffer of its own until it can, and nothing more is read meanwhile, which is the backpressure. An idle session
-//! holds no buffer at all.
+//! holds no buffer at all. Where somebody is to look at what passes, an [`Inspector`] stands between reading and writing.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -15,6 +15,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
+
+use super::Inspector;
+use super::inspector::Unwatched;
 
 /// One read at most. Measured: 8 KiB costs a fifth of the throughput, more than 32 KiB gains nothing.
 const SCRATCH_BYTES: usize = 32 * 1024;
@@ -55,6 +58,8 @@ pub enum End {
     Idle,
     /// It was told to stop.
     Stopped,
+    /// The inspector ended it, for this reason.
+    Cut(&'static str),
     /// The connection of a side broke.
     Broken(Side, io::Error),
 }
@@ -68,6 +73,8 @@ pub struct Relayed {
     pub bytes_down: u64,
     /// Why it ended.
     pub end: End,
+    /// Where the inspector ended it: what the client is still to be told.
+    pub last_words: Zeroizing<Vec<u8>>,
 }
 
 /// Relays until both sides are done, or one breaks, or nothing moves, or `stop` is cancelled. `early_up` and
@@ -84,14 +91,38 @@ where
     D: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut up = Direction::new(early_up);
-    let mut down = Direction::new(early_down);
+    relay_inspected(downstream, upstream, early_up, early_down, options, stop, &mut Unwatched).await
+}
+
+/// The same under the eyes of an inspector, who may also end it. Early bytes it sees like all others.
+pub async fn relay_inspected<D, U, I>(
+    downstream: &mut D,
+    upstream: &mut U,
+    early_up: Vec<u8>,
+    early_down: Vec<u8>,
+    options: RelayOptions,
+    stop: &CancellationToken,
+    inspector: &mut I,
+) -> Relayed
+where
+    D: AsyncRead + AsyncWrite + Unpin,
+    U: AsyncRead + AsyncWrite + Unpin,
+    I: Inspector,
+{
+    let mut up = Direction::new(Side::Downstream, early_up, inspector);
+    let mut down = Direction::new(Side::Upstream, early_down, inspector);
     let mut idle = IdleWatch::new(options.idle_timeout);
     let mut first_closed = None;
 
     let copying = poll_fn(|cx| {
+        if let Poll::Ready(reason) = inspector.poll(cx) {
+            return Poll::Ready(End::Cut(reason));
+        }
         let before = (up.progress(), down.progress());
-        let results = (up.poll(cx, &mut *downstream, &mut *upstream), down.poll(cx, &mut *upstream, &mut *downstream));
+        let results = (
+            up.poll(cx, &mut *downstream, &mut *upstream, inspector),
+            down.poll(cx, &mut *upstream, &mut *downstream, inspector),
+        );
         if let (Poll::Ready(Err(broken)), ..) = results {
             return Poll::Ready(broken.into_end(Side::Downstream, Side::Upstream));
         }
@@ -113,6 +144,9 @@ where
         }
         if (up.progress(), down.progress()) != before {
             idle.touch();
+            if I::LOOKS {
+                cx.waker().wake_by_ref(); // what came from one side may let something go on to the other
+            }
         }
         idle.poll(cx)
     });
@@ -122,7 +156,11 @@ where
         () = stop.cancelled() => End::Stopped,
         end = copying => end,
     };
-    Relayed { bytes_up: up.bytes, bytes_down: down.bytes, end }
+    let last_words = match end {
+        End::Cut(_) => down.take_unwritten(inspector),
+        _ => Zeroizing::default(),
+    };
+    Relayed { bytes_up: up.bytes, bytes_down: down.bytes, end, last_words }
 }
 
 /// Which end of one direction broke.
@@ -142,44 +180,63 @@ impl Broken {
 
 /// One direction of copying.
 struct Direction {
+    from: Side,
     /// Bytes read that the writer has not taken, from `spilled` on.
     spill: Zeroizing<Vec<u8>>,
     spilled: usize,
     bytes: u64,
+    /// How often the inspector gave something.
+    given: u64,
     unflushed: bool,
     read_to_end: bool,
     done: bool,
 }
 
 impl Direction {
-    fn new(early: Vec<u8>) -> Self {
+    fn new<I: Inspector>(from: Side, early: Vec<u8>, inspector: &mut I) -> Self {
         let bytes = early.len() as u64;
-        let spill = Zeroizing::new(early);
-        Self { spill, spilled: 0, bytes, unflushed: bytes > 0, read_to_end: false, done: false }
+        let mut spill = Zeroizing::new(early);
+        if I::LOOKS {
+            inspector.take(from, &spill);
+            spill = Zeroizing::default();
+        }
+        let unflushed = !spill.is_empty();
+        Self { from, spill, spilled: 0, bytes, given: 0, unflushed, read_to_end: false, done: false }
     }
 
-    /// Grows with every byte that is read or written.
-    fn progress(&self) -> (u64, usize, bool) {
-        (self.bytes, self.spilled, self.spill.is_empty())
+    /// Grows with every byte that is read, given or written.
+    fn progress(&self) -> (u64, u64, usize, bool, bool) {
+        (self.bytes, self.given, self.spilled, self.spill.is_empty(), self.read_to_end)
     }
 
     /// Copies what can be copied now. Ready once the reader is at its end and the writer has been told.
-    fn poll<R, W>(&mut self, cx: &mut Context<'_>, reader: &mut R, writer: &mut W) -> Poll<Result<(), Broken>>
+    fn poll<R, W, I>(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: &mut R,
+        writer: &mut W,
+        inspector: &mut I,
+    ) -> Poll<Result<(), Broken>>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
+        I: Inspector,
     {
         for _ in 0..ROUNDS_MAX {
             if self.done {
                 return Poll::Ready(Ok(()));
             }
             ready!(self.poll_write_spill(cx, writer))?;
-            if self.read_to_end {
+            if I::LOOKS && self.take_given(inspector) {
+                continue;
+            }
+            if self.read_to_end && inspector.is_done(self.to()) {
                 ready!(Pin::new(&mut *writer).poll_shutdown(cx)).map_err(Broken::Writing)?;
                 self.done = true;
                 return Poll::Ready(Ok(()));
             }
-            if self.poll_copy_once(cx, reader, writer)?.is_pending() {
+            let may_read = !self.read_to_end && inspector.has_room(self.from);
+            if !may_read || self.poll_copy_once(cx, reader, writer, inspector)?.is_pending() {
                 if self.unflushed {
                     ready!(Pin::new(&mut *writer).poll_flush(cx)).map_err(Broken::Writing)?;
                     self.unflushed = false;
@@ -189,6 +246,32 @@ impl Direction {
         }
         cx.waker().wake_by_ref(); // more to do: after the others
         Poll::Pending
+    }
+
+    fn to(&self) -> Side {
+        match self.from {
+            Side::Downstream => Side::Upstream,
+            Side::Upstream => Side::Downstream,
+        }
+    }
+
+    /// Takes what the inspector gives; whether that was anything.
+    fn take_given<I: Inspector>(&mut self, inspector: &mut I) -> bool {
+        let given = inspector.give(self.to());
+        if given.is_empty() {
+            return false;
+        }
+        self.given += 1;
+        self.unflushed = true;
+        self.spill = Zeroizing::new(given);
+        true
+    }
+
+    /// What the writer has not taken, and what it would be given.
+    fn take_unwritten<I: Inspector>(&mut self, inspector: &mut I) -> Zeroizing<Vec<u8>> {
+        let mut unwritten = Zeroizing::new(self.spill[self.spilled..].to_vec());
+        unwritten.extend_from_slice(&inspector.give(self.to()));
+        unwritten
     }
 
     fn poll_write_spill<W: AsyncWrite + Unpin>(
@@ -207,10 +290,17 @@ impl Direction {
     }
 
     /// One read through the scratch buffer and one write of what was read.
-    fn poll_copy_once<R, W>(&mut self, cx: &mut Context<'_>, reader: &mut R, writer: &mut W) -> Result<Poll<()>, Broken>
+    fn poll_copy_once<R, W, I>(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: &mut R,
+        writer: &mut W,
+        inspector: &mut I,
+    ) -> Result<Poll<()>, Broken>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
+        I: Inspector,
     {
         SCRATCH.with_borrow_mut(|scratch| {
             let mut buffer = ReadBuf::new(scratch);
@@ -221,9 +311,14 @@ impl Direction {
             let read = buffer.filled();
             if read.is_empty() {
                 self.read_to_end = true;
+                inspector.ended(self.from);
                 return Ok(Poll::Ready(()));
             }
             self.bytes += read.len() as u64;
+            if I::LOOKS {
+                inspector.take(self.from, read);
+                return Ok(Poll::Ready(()));
+            }
             self.unflushed = true;
             let written = match Pin::new(writer).poll_write(cx, read) {
                 Poll::Pending => 0,

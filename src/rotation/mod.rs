@@ -6,6 +6,8 @@
 //! - [`HookOptions`]: a program of the site's own that makes, sets or deletes credentials.
 //! - [`upkeep`]: what changes the places outside of a rotation, pure, too. [`Inventory`]: what exists at the provider.
 //! - [`UsageWriter`], [`Reports`]: who still uses the one before, as nodes tell it.
+//! - [`SeenWriter`], [`Sightings`]: which clients come in, and how, as nodes put it down.
+//! - [`impacts`]: what a provider's dates end of an account, pure.
 //! - [`Subject`]: whose credential. [`Point`]: where a crash may happen, for those who try.
 //!
 //! **Invariant:** a secret that may be alive at the provider is in the record, or the record says under which name it is to
@@ -14,6 +16,7 @@
 mod alerts;
 pub mod batch;
 mod by_hook;
+mod dates;
 mod hook;
 mod inventory;
 mod keeper;
@@ -22,6 +25,7 @@ mod options;
 mod point;
 mod runner;
 pub mod schedule;
+mod seen;
 mod subject;
 mod token;
 mod turns;
@@ -36,12 +40,14 @@ use crate::model::Protocol;
 
 pub use alerts::{Alert, AlertKind, Alerts, Courier, Messenger, Undelivered};
 pub use by_hook::Revoked;
+pub use dates::{Impact, Instead, impacts, tenant_of};
 pub use hook::{Action, HookError, HookOptions};
 pub use inventory::{Inventory, Room};
 pub use keeper::Keeper;
 pub use options::{KeeperOptions, MaxAges, Options, WebhookOptions};
 pub use point::{Point, Unwatched, Witness};
 pub use runner::{Given, Rotated, Rotation};
+pub use seen::{SeenOptions, SeenWriter, Sightings};
 pub use subject::{Record, Subject};
 pub use turns::{Turn, Turns};
 pub use usage::{LIVE_FOR, Reports, Retired, StillUsed, UsageOptions, UsageWriter, clear_old_reports, still_used};

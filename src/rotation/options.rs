@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::HookOptions;
-use super::UsageOptions;
+use super::{SeenOptions, UsageOptions};
 use crate::model::CredentialKind;
 
 /// Bounds of a rotation.
@@ -29,6 +29,8 @@ pub struct Options {
     pub webhook: Option<WebhookOptions>,
     /// How a node tells who still uses the one before.
     pub usage: UsageOptions,
+    /// How a node puts down which clients come in.
+    pub seen: SeenOptions,
     /// The program of the site's own, if there is one.
     pub hook: Option<HookOptions>,
 }
@@ -44,6 +46,7 @@ impl Default for Options {
             keeper: KeeperOptions::default(),
             webhook: None,
             usage: UsageOptions::default(),
+            seen: SeenOptions::default(),
             hook: None,
         }
     }

@@ -95,6 +95,17 @@ pub struct Account {
     pub behaviour: Behaviour,
 }
 
+/// How much one account may submit, which Exchange enforces: 3 connections at once, and 30 messages a minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SendLimits {
+    /// Sessions that are logged in at once.
+    pub connections: usize,
+    /// Messages within any such window.
+    pub messages: usize,
+    /// The window: a minute in the wild.
+    pub window: Duration,
+}
+
 /// A login that reached the provider. It never holds the password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
@@ -202,6 +213,17 @@ impl Sandbox {
     /// From the next login or command on, this is wrong with the account. Says whether there is such an account.
     pub fn set_behaviour(&self, address: &str, behaviour: Behaviour) -> bool {
         self.state().account(address).map(|account| account.behaviour = behaviour).is_some()
+    }
+
+    /// From now on the account may submit no more than that: what is too much is put off at its end, as Exchange does.
+    /// Says whether there is such an account.
+    pub fn limit_sends(&self, address: &str, limits: SendLimits) -> bool {
+        self.state().account(address).map(|account| account.sends.limits = Some(limits)).is_some()
+    }
+
+    /// Messages of the account that were too many.
+    pub fn sends_put_off(&self, address: &str) -> usize {
+        self.state().account(address).map_or(0, |account| account.sends.put_off)
     }
 
     /// From now on no password logs in, whoever's: Exchange's switch of December 2026.

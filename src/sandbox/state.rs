@@ -4,12 +4,14 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::authority::book::{Book, Opens, TokenId};
 use super::authority::{Denial, Issued, Wish};
 use super::login::kind_of;
 use super::mailbox::{Flags, Folders};
 use super::texts::{Texts, Verdict};
-use super::{Account, Behaviour, Face, Login, Outcome, Sent};
+use super::{Account, Behaviour, Face, Login, Outcome, SendLimits, Sent};
 use crate::model::{Attempt, CredentialKind, Protocol, Secret, normalise};
 
 /// Logins and messages that are remembered; older ones are forgotten.
@@ -24,6 +26,47 @@ pub(super) struct Held {
     pub(super) fleeting: Vec<(Secret, u32)>,
     pub(super) behaviour: Behaviour,
     pub(super) folders: Folders,
+    pub(super) sends: Sends,
+}
+
+/// What an account submits, and how much of that it may.
+#[derive(Default)]
+pub(super) struct Sends {
+    pub(super) limits: Option<SendLimits>,
+    /// Sessions that are logged in.
+    pub(super) connections: usize,
+    /// When messages were taken within the last window, oldest first.
+    taken: VecDeque<Instant>,
+    /// Messages that were too many.
+    pub(super) put_off: usize,
+}
+
+/// Of what an account has too much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Excess {
+    Connections,
+    Messages,
+}
+
+impl Sends {
+    /// Whether one more message is too much; if it is not, it counts.
+    pub(super) fn admit(&mut self) -> Option<Excess> {
+        let limits = self.limits?;
+        let now = Instant::now();
+        while self.taken.front().is_some_and(|&at| at + limits.window <= now) {
+            self.taken.pop_front();
+        }
+        let excess = if self.connections > limits.connections {
+            Excess::Connections
+        } else if self.taken.len() >= limits.messages {
+            Excess::Messages
+        } else {
+            self.taken.push_back(now);
+            return None;
+        };
+        self.put_off += 1;
+        Some(excess)
+    }
 }
 
 impl Held {
@@ -64,8 +107,9 @@ impl State {
 
     pub(super) fn add(&mut self, account: Account, folders: Folders) {
         let Account { address, password, behaviour } = account;
-        self.accounts
-            .insert(normalise(&address), Held { passwords: vec![password], fleeting: Vec::new(), behaviour, folders });
+        let held =
+            Held { passwords: vec![password], fleeting: Vec::new(), behaviour, folders, sends: Sends::default() };
+        self.accounts.insert(normalise(&address), held);
     }
 
     pub(super) fn account(&mut self, address: &str) -> Option<&mut Held> {

@@ -25,8 +25,34 @@ struct Session<'a> {
     tls: bool,
     greeted: bool,
     account: Option<String>,
+    /// There once it is logged in.
+    seat: Option<Seat>,
     transaction: Option<Transaction>,
     refusals: u32,
+}
+
+/// One of the account's sessions, counted until it ends.
+struct Seat {
+    sandbox: Sandbox,
+    address: String,
+}
+
+impl Seat {
+    fn take(sandbox: &Sandbox, address: &str) -> Self {
+        if let Some(account) = sandbox.state().account(address) {
+            account.sends.connections += 1;
+        }
+        Self { sandbox: sandbox.clone(), address: address.to_owned() }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if let Some(account) = self.sandbox.state().account(&self.address) {
+            // An account may have been replaced meanwhile.
+            account.sends.connections = account.sends.connections.saturating_sub(1);
+        }
+    }
 }
 
 #[derive(Default)]
@@ -55,8 +81,9 @@ pub(super) async fn serve(
 ) -> io::Result<()> {
     connection.send_line(&sandbox.texts().smtp_greeting()).await?;
     let tls = start == Start::Implicit;
-    let (account, transaction) = (None, None);
-    let mut session = Session { sandbox, connection, peer, tls, greeted: false, account, transaction, refusals: 0 };
+    let (account, seat, transaction) = (None, None, None);
+    let mut session =
+        Session { sandbox, connection, peer, tls, greeted: false, account, seat, transaction, refusals: 0 };
     while session.command().await? == Next::Stay {}
     Ok(())
 }
@@ -166,6 +193,7 @@ impl Session<'_> {
                 self.refuse(refusal).await
             }
             Verdict::Accept { address, .. } => {
+                self.seat = Some(Seat::take(self.sandbox, &address));
                 self.account = Some(address);
                 self.say(texts.smtp_logged_in()).await
             }
@@ -280,6 +308,10 @@ impl Session<'_> {
         };
         let Transaction { from, recipients, .. } = transaction;
         if let Some(text) = texts.smtp_message_refusal(self.sandbox.behaviour(&account), &account, &from) {
+            return self.say(&text).await;
+        }
+        let excess = self.sandbox.state().account(&account).and_then(|account| account.sends.admit());
+        if let Some(text) = excess.and_then(|excess| texts.smtp_too_many(excess)) {
             return self.say(&text).await;
         }
         let id = message::value(message::split(&message).0, "Message-ID");

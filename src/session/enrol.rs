@@ -93,7 +93,8 @@ impl Sessions {
         match learnt {
             Learnt::Enrolled(made) => {
                 let (client, secret) = *made;
-                Ok(self.entered(&self.broker.lease_of_enrolled(lease, &client, &secret), logged_in, origin))
+                let lease = self.broker.lease_of_enrolled(lease, unproven, &client, &secret);
+                Ok(self.entered(&lease, logged_in, origin))
             }
             Learnt::LetIn => Ok(self.entered(&lease, logged_in, origin)),
             Learnt::Overtaken => {

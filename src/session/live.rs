@@ -285,3 +285,6 @@ impl Drop for Alive {
         self.live.forget(self.session);
     }
 }
+
+#[cfg(test)]
+mod tests;

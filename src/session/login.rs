@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use crate::audit::{Event, Origin};
-use crate::broker::{Lease, Objection, Reason};
-use crate::model::{Attempt, DeviceCertificate, Refusal, Slot};
+use crate::broker::{Lease, Objection, Proven, Reason};
+use crate::model::{Attempt, DeviceCertificate, Refusal, SeenUpstream, Slot};
 use crate::net::Stream;
 use crate::proto::UpstreamReady;
 use crate::upstream::{Cause, LoggedIn, Places, UpstreamError};
-use crate::usage::{Entered, Use};
+use crate::usage::{Entered, Stay, Use};
 use tokio::time::Instant;
 
 use super::live::Alive;
+use super::sighting::{Guise, RECOGNISED, upstream_of};
+use super::watched::Watched;
 use super::{Listener, Sessions};
 
 /// Logins at the provider for one client's. As many as a rotation can make worth while: with what was current, with what
@@ -29,6 +31,12 @@ pub(super) struct Login {
     pub(super) stream: Stream,
     pub(super) ready: UpstreamReady,
     pub(super) alive: Alive,
+    /// The look at what is submitted, where there is one.
+    pub(super) watched: Option<Box<Watched>>,
+    /// Who it is, until it is put down that it is there.
+    pub(super) guise: Option<(Guise, SeenUpstream)>,
+    /// That it is there, from then on.
+    pub(super) stay: Option<Stay>,
     /// Held until the session ends.
     _places: Places,
     /// The same.
@@ -52,15 +60,22 @@ impl Sessions {
         origin: &Origin,
         listener: &Listener,
     ) -> Result<Login, Refusal> {
-        match self.broker.decide(attempt, origin, &listener.options.entrance).await {
-            Ok(lease) => self.enter_persistently(lease, origin).await,
-            // Boxed: hardly any session comes by here, and all would have to hold what it takes.
-            Err(Reason::Unproven(unproven)) => Box::pin(self.enrol(unproven, attempt, origin, listener)).await,
-            Err(reason) => {
-                tracing::debug!(%reason, "denied");
-                Err(reason.refusal())
-            }
+        let mut proven = Proven::default();
+        let mut entered =
+            match self.broker.decide_telling(attempt, origin, &listener.options.entrance, &mut proven).await {
+                Ok(lease) => self.enter_seen(lease, attempt.method, origin).await,
+                // Boxed: hardly any session comes by here, and all would have to hold what it takes.
+                Err(Reason::Unproven(unproven)) => Box::pin(self.enrol(unproven, attempt, origin, listener)).await,
+                Err(reason) => {
+                    tracing::debug!(%reason, "denied");
+                    self.see_denied(proven, attempt.method, origin, reason.cause());
+                    Err(reason.refusal())
+                }
+            };
+        if let Ok(login) = &mut entered {
+            self.see(login, attempt.method, origin);
         }
+        entered
     }
 
     /// The same for a client that sent mail without a login.
@@ -75,7 +90,19 @@ impl Sessions {
             tracing::debug!(%reason, "not recognised");
             reason.refusal()
         })?;
-        self.enter_persistently(lease, origin).await
+        let mut login = self.enter_seen(lease, RECOGNISED, origin).await?;
+        self.see(&mut login, RECOGNISED, origin);
+        Ok(login)
+    }
+
+    /// Logs in upstream, and puts down whom the provider kept out.
+    async fn enter_seen(&self, lease: Lease, method: &'static str, origin: &Origin) -> Result<Login, Refusal> {
+        let guise = Guise::of(&lease);
+        let entered = self.enter_persistently(lease, origin).await;
+        if let Err(refusal) = &entered {
+            self.see_refused(guise, method, origin, refusal.name());
+        }
+        entered
     }
 
     /// Logs in upstream, unless what the client was let in by is withdrawn meanwhile.
@@ -179,9 +206,11 @@ impl Sessions {
 
 impl Login {
     fn new(lease: &Lease, logged_in: LoggedIn, alive: Alive, in_use: Use) -> Self {
-        let LoggedIn { stream, ready, places } = logged_in;
+        let watched = Watched::of(lease, &logged_in);
+        let LoggedIn { stream, ready, places, pacer: _ } = logged_in;
         let (login, account) = (lease.login().to_owned(), lease.account().to_owned());
-        Self { login, account, stream, ready, alive, _places: places, _use: in_use }
+        let guise = Some((Guise::of(lease), upstream_of(lease)));
+        Self { login, account, stream, ready, watched, alive, guise, stay: None, _places: places, _use: in_use }
     }
 }
 

@@ -11,8 +11,10 @@ mod live;
 mod login;
 mod options;
 mod overlap;
+mod sighting;
 mod strangers;
 mod truth;
+mod watched;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -31,10 +33,10 @@ use crate::audit::{Audit, Event, Origin};
 use crate::broker::Broker;
 use crate::enrolment::Enrolment;
 use crate::model::{Profile, Refusal};
-use crate::net::{LegacyTls, RelayOptions, Stream, relay};
+use crate::net::{LegacyTls, RelayOptions, Relayed, Stream, relay, relay_inspected};
 use crate::proto::{self, Goodbye, Server, ServerAction, ServerLimits, ServerOptions, ServerTls};
 use crate::upstream::Upstreams;
-use crate::usage::Ledger;
+use crate::usage::{Ledger, Visitors};
 use error::SessionError;
 use front::{Guest, Misfits};
 use live::Live;
@@ -60,6 +62,7 @@ pub struct Sessions {
     upstreams: Arc<Upstreams>,
     audit: Audit,
     ledger: Ledger,
+    visitors: Visitors,
     enrolment: Option<Enrolment>,
     next: AtomicU64,
     strangers: Strangers,
@@ -104,6 +107,7 @@ impl Sessions {
             upstreams,
             audit,
             ledger: Ledger::default(),
+            visitors: Visitors::default(),
             enrolment: None,
             next: AtomicU64::new(1),
             strangers,
@@ -125,6 +129,13 @@ impl Sessions {
     /// The sessions that were let in and are not over.
     pub fn live(&self) -> Vec<LiveSession> {
         self.live.all()
+    }
+
+    /// The same, with every client put down there.
+    #[must_use]
+    pub fn seen_by(mut self, visitors: Visitors) -> Self {
+        self.visitors = visitors;
+        self
     }
 
     /// The same, where clients make themselves known in the windows that listeners have for that. Without, none does.
@@ -259,11 +270,20 @@ impl Sessions {
         tracing::debug!(login = login.login, account = login.account, "logged in");
         let options = RelayOptions { idle_timeout: self.options.idle_timeout };
         let early_down = std::mem::take(&mut login.ready.early);
-        let relayed = relay(&mut stream, &mut login.stream, early, early_down, options, login.alive.over()).await;
-        let (reason, cause) = error::describe(&relayed.end, login.alive.withdrawn());
+        let (client, upstream, stop) = (&mut stream, &mut login.stream, login.alive.over());
+        let relayed = match login.watched.as_deref_mut() {
+            None => relay(client, upstream, early, early_down, options, stop).await,
+            Some(watched) => relay_inspected(client, upstream, early, early_down, options, stop, watched).await,
+        };
+        let Relayed { bytes_up, bytes_down, end, last_words } = relayed;
+        let (reason, cause) = error::describe(&end, login.alive.withdrawn());
         live::count_end(cause);
-        tracing::debug!(reason, up = relayed.bytes_up, down = relayed.bytes_down, "the relay ended");
-        self.record_end(&origin, &login, reason, (relayed.bytes_up, relayed.bytes_down), began);
+        tracing::debug!(reason, up = bytes_up, down = bytes_down, "the relay ended");
+        self.record_end(&origin, &login, reason, (bytes_up, bytes_down), began);
+        drop(login);
+        if !last_words.is_empty() && self.send(&mut stream, &last_words, "relay").await.is_ok() {
+            linger(stream).await;
+        }
     }
 
     fn record_end(&self, origin: &Origin, login: &Login, reason: String, bytes: (u64, u64), began: Instant) {
@@ -273,9 +293,10 @@ impl Sessions {
             reason,
             bytes_up: bytes.0,
             bytes_down: bytes.1,
-            messages: None,
+            messages: login.watched.as_ref().map(|watched| watched.messages()),
             duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
+        login.tell(bytes.0, bytes.1, login.watched.as_ref().map(|watched| watched.messages()));
         self.audit.record(origin, &event);
     }
 

@@ -24,7 +24,7 @@ mod private;
 pub mod sqlite;
 pub mod vault;
 
-use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -103,6 +103,15 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Any [`StoreError`] but a conflict.
     async fn list(&self, kind: RecordKind, after: Option<&RecordId>, limit: usize)
     -> Result<Vec<RecordId>, StoreError>;
+
+    /// Leaves a JSON document with the server, and returns the token with which it can be taken out: once, and for so long.
+    /// `None` where the store is no server that can do that.
+    ///
+    /// # Errors
+    /// Any [`StoreError`] but a conflict.
+    async fn wrap(&self, _document: &Secret, _ttl: Duration) -> Result<Option<Secret>, StoreError> {
+        Ok(None)
+    }
 }
 
 /// A value and the version under which it was found.

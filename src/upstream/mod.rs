@@ -15,6 +15,7 @@ mod error;
 mod gate;
 mod mailbox;
 mod options;
+mod pace;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,12 +33,14 @@ use crate::proto::{self, ClientLimits, ClientOptions, Goal, UpstreamReady};
 use breaker::{Breaker, Open};
 use classes::Passages;
 use classify::Verdict;
+use pace::Paces;
 
 pub use classes::Places;
 pub use classify::Cause;
 pub use error::UpstreamError;
 pub use mailbox::Mailbox;
 pub use options::{ClassOptions, Options};
+pub use pace::{Pacer, Turn};
 
 /// All upstreams: how to reach them, and what is known of them.
 #[derive(Debug)]
@@ -45,6 +48,7 @@ pub struct Upstreams {
     options: Options,
     tls: Arc<ClientConfig>,
     passages: Passages,
+    paces: Paces,
     breaker: Breaker,
     offers: DashMap<(String, Protocol), Vec<String>>,
 }
@@ -58,12 +62,15 @@ pub struct LoggedIn {
     pub ready: UpstreamReady,
     /// The session's places at the gates of its mailbox and its class, given back when dropped.
     pub places: Places,
+    /// How fast it may send, where that is bounded.
+    pub pacer: Option<Pacer>,
 }
 
 impl Upstreams {
     /// Upstreams are verified by `tls`.
     pub fn new(tls: Arc<ClientConfig>, options: Options) -> Self {
-        Self { options, tls, passages: Passages::default(), breaker: Breaker::default(), offers: DashMap::new() }
+        let (passages, paces, breaker) = (Passages::default(), Paces::default(), Breaker::default());
+        Self { options, tls, passages, paces, breaker, offers: DashMap::new() }
     }
 
     /// Logs in with the lease's credential.
@@ -74,15 +81,19 @@ impl Upstreams {
         let started = Instant::now();
         let attempt = Attempt::of(lease, started);
         let endpoint = lease.endpoint();
-        let until = started + self.options.gate_timeout;
+        let pacer = self.pacer(lease);
+        // Where those within may be waiting for their turns, a place is as long in coming.
+        let patience = pacer.as_ref().map_or(Duration::ZERO, |_| self.options.pace_timeout);
+        let until = started + self.options.gate_timeout.max(patience);
         let places = self.passages.enter(lease, &attempt, &self.options, until).await?;
         let trial = match lease.is_on_trial() {
             true => None,
             false => {
-                let trial = tokio::time::timeout_at(until, self.breaker.enter(lease)).await.map_err(|_| {
-                    let detail = "other logins with this credential are still under way".to_owned();
-                    attempt.failed(error::NOT_TRIED, Cause::Unavailable.into(), detail)
-                })?;
+                let trial =
+                    tokio::time::timeout(self.options.gate_timeout, self.breaker.enter(lease)).await.map_err(|_| {
+                        let detail = "other logins with this credential are still under way".to_owned();
+                        attempt.failed(error::NOT_TRIED, Cause::Unavailable.into(), detail)
+                    })?;
                 Some(trial.map_err(|open| attempt.not_tried(open))?)
             }
         };
@@ -97,12 +108,20 @@ impl Upstreams {
             (_, None) => {}
         }
         let (stream, ready) = reached?;
-        Ok(LoggedIn { stream, ready, places })
+        Ok(LoggedIn { stream, ready, places, pacer })
     }
 
-    /// The bounds of a class of quota, if the configuration has it.
-    pub fn class(&self, name: &str) -> Option<&ClassOptions> {
-        self.options.classes.get(name)
+    /// How fast a session may send: only submission counts messages.
+    fn pacer(&self, lease: &Lease) -> Option<Pacer> {
+        if lease.protocol() != Protocol::Submission {
+            return None;
+        }
+        let Options { pace_window, pace_timeout, .. } = &self.options;
+        let class = lease.terms().class.as_deref();
+        let class = class.and_then(|name| Some((name, self.options.classes.get(name)?.messages_per_minute?)));
+        let mailbox = lease.endpoint().messages_per_minute;
+        let mailbox = mailbox.map(|messages| (lease.upstream(), lease.credentials().identity.as_str(), messages));
+        self.paces.pacer(mailbox, class, *pace_window, *pace_timeout)
     }
 
     /// What an upstream offers before login: as last seen, or else as its profile says.

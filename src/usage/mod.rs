@@ -1,17 +1,20 @@
-//! Floor 2: usage: which version of a credential clients use here, who they are, and which ones a provider refuses. It is
-//! in memory alone and knows no record; it must never hold a secret, nor make a session wait.
+//! Floor 2: usage: which version of a credential clients use here, who they are and how they come in, and which ones a provider
+//! refuses. It is in memory alone and reads no record; it must never hold a secret, nor make a session wait.
 //!
 //! - [`Ledger`]: told of every login upstream. [`Use`]: held by a session for as long as it lasts.
 //! - [`Used`], [`FellBack`]: what is read from it.
+//! - [`Visitors`]: told of every client. [`Stay`]: held by a session likewise.
 
 mod group;
 mod ledger;
+mod seen;
 
 use jiff::Timestamp;
 
 use crate::model::{CredentialKind, Holder, Protocol, Slot, UsageLogin, UsagePlace};
 
 pub use ledger::{Ledger, Use};
+pub use seen::{Moved, Pace, Stay, Visit, Visitors};
 
 /// A login upstream that succeeded.
 #[derive(Debug, Clone)]

@@ -5,9 +5,14 @@
 
 mod answers;
 mod bad_clients;
+mod client_secrets;
 mod delegation;
+mod devices;
 mod drain;
+mod enrolment;
 mod flaky_providers;
+mod fleet;
+mod front;
 mod gate;
 mod grants;
 mod hostile_logins;
@@ -19,12 +24,16 @@ mod oauth2;
 mod offers;
 mod overlap;
 mod overlap_by_token;
+mod pace;
 mod pipelining;
 mod probe;
 mod provider_refusals;
+mod quotas;
 mod refusals;
 mod renewal;
+mod revocation;
 mod rotation_by_token;
+mod senders;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "a part of it is for nodes at a store elsewhere")]
 mod support;

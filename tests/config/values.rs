@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use locum::config::Config;
 use locum::model::{
-    AppPasswordFormat, Authority, CredentialKind, LoginForm, Mechanism, Protocol, UpstreamTls, presets,
+    AppPasswordFormat, Authority, CredentialKind, Enrolment, EnrolmentMode, LoginForm, Mark, Mechanism, Protocol,
+    Recognition, UnknownLogins, UpstreamTls, presets,
 };
 use locum::rotation::Action;
-use locum::session::ListenerTls;
+use locum::session::{FrontEnds, ListenerTls};
 use locum::store::vault::Login;
 use locum::store::{self, KeySource, cache, vault};
 use locum::telemetry::LogFormat;
@@ -65,7 +66,14 @@ fn every_setting_arrives_in_its_place() {
         drain_timeout: seconds(0),
     };
     assert_eq!(config.session, expected);
+    let migration = upstream::ClassOptions {
+        sessions_max: Some(20),
+        sessions_per_mailbox_max: Some(2),
+        messages_per_minute: Some(600),
+    };
+    let classes = [("migration".to_owned(), migration), ("none".to_owned(), upstream::ClassOptions::default())];
     let expected = upstream::Options {
+        classes: classes.into(),
         name: "mail.example.com".into(),
         dial_timeout: seconds(6),
         tls_handshake_timeout: seconds(2),
@@ -110,6 +118,26 @@ fn every_setting_arrives_in_its_place() {
         delegated_scopes: vec!["imap".into(), "offline_access".into()],
     };
     assert_eq!(own.authority, Some(expected));
+}
+
+#[test]
+fn front_ends_and_devices_arrive() {
+    let [listener] = &load("front.toml").listeners[..] else { panic!("one listener") };
+    let networks = |all: &[&str]| all.iter().map(|it| it.parse().unwrap()).collect::<Vec<_>>();
+    let expected =
+        FrontEnds { proxy_protocol: networks(&["10.0.0.5/32", "2001:db8::/64"]), xclient: networks(&["10.0.0.6/32"]) };
+    assert_eq!(listener.front_ends, expected);
+    let fingerprint = "sha256:4355a46b19d348dc2f57c046f8ef63d4538ebb936000f3c9ee954a27460dd865".parse().unwrap();
+    let expected = [
+        ("scanner-3f", Mark::Network("10.3.0.9/32".parse().unwrap())),
+        ("third floor", Mark::Network("10.3.0.0/24".parse().unwrap())),
+        ("plotter", Mark::Certificate(fingerprint)),
+    ];
+    let expected = expected.map(|(client, mark)| Recognition { client: client.into(), mark });
+    assert_eq!(listener.entrance.recognitions, expected);
+    // Nothing of it is on unless it is written.
+    let [listener] = &load("everything.toml").listeners[..] else { panic!("one listener") };
+    assert_eq!((&listener.front_ends, listener.entrance.recognitions.len()), (&FrontEnds::default(), 0));
 }
 
 #[test]
@@ -330,4 +358,27 @@ fn secrets_for_a_vault_are_found_in_three_places() {
             Login::AppRole { mount: "approle".into(), role_id: "r".into(), secret_id: expected, wrapped: false };
         assert_eq!(found, expected);
     }
+}
+
+#[test]
+fn what_is_said_of_enrolment_arrives_and_is_off_without() {
+    let config = load("enrolment.toml");
+    let [office, scanners] = &config.listeners[..] else { panic!("two listeners") };
+    let time = |text: &str| text.parse().unwrap();
+    let expected = Enrolment {
+        mode: EnrolmentMode::Learn { upstream: "own".into() },
+        domain: Some("contoso.com".into()),
+        networks: vec!["10.3.0.0/16".parse().unwrap()],
+        from: Some(time("2026-11-02T06:00:00Z")),
+        until: time("2026-11-16T17:00:00Z"),
+    };
+    assert_eq!(office.entrance.enrolment, Some(expected));
+    let networks = vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
+    let passes = UnknownLogins::Passthrough { upstream: "gmail".into(), networks };
+    assert_eq!(office.entrance.unknown_logins, passes);
+    let first = scanners.entrance.enrolment.as_ref().unwrap();
+    assert_eq!((&first.mode, &first.domain, first.from), (&EnrolmentMode::FirstLogin, &None, None));
+    assert_eq!(scanners.entrance.unknown_logins, UnknownLogins::Reject);
+    let off = &load("everything.toml").listeners[0].entrance;
+    assert_eq!((&off.enrolment, &off.unknown_logins), (&None, &UnknownLogins::Reject));
 }

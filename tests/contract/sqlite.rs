@@ -522,3 +522,19 @@ async fn of_two_new_keys_at_once_one_is_taken() {
     assert!(matches!(loser, OpenError::WrongKey { .. }), "{loser}");
     store::open(&Options::Sqlite(place.with("locum.db", winner))).await.unwrap();
 }
+
+/// How a node sees what another process wrote.
+#[tokio::test]
+async fn the_stamp_is_another_one_after_each_write_by_anybody() {
+    let place = Place::new();
+    let (ours, theirs) = (place.create().await, store::open(&place.options()).await.unwrap());
+    let mut seen = vec![ours.stamp().await.unwrap().unwrap()];
+    assert_eq!(ours.stamp().await, Ok(Some(seen[0])), "nothing was written");
+    let version = theirs.write(&account("a"), &Secret::new("1"), Expected::Absent).await.unwrap();
+    seen.push(ours.stamp().await.unwrap().unwrap());
+    assert!(theirs.write(&account("a"), &Secret::new("2"), Expected::Absent).await.is_err());
+    assert_eq!(ours.stamp().await, Ok(Some(seen[1])), "nothing was written");
+    theirs.delete(&account("a"), version).await.unwrap();
+    seen.push(ours.stamp().await.unwrap().unwrap());
+    assert!(seen.is_sorted() && seen[0] != seen[1] && seen[1] != seen[2], "{seen:?}");
+}

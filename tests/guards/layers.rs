@@ -31,7 +31,21 @@ const ROOMS: &[Room] = &[
     // Who uses what is counted in the words of records; no record is read.
     Room {
         name: "usage",
-        grants: &[("model", &["CredentialKind", "Holder", "Protocol", "Slot", "UsageLogin", "UsagePlace"])],
+        grants: &[(
+            "model",
+            &[
+                "CredentialKind",
+                "Holder",
+                "Protocol",
+                "SecretSource",
+                "SeenKey",
+                "SeenUpstream",
+                "Sighting",
+                "Slot",
+                "UsageLogin",
+                "UsagePlace",
+            ],
+        )],
     },
     Room { name: "sandbox", grants: &[("model", ALL), ("sasl", ALL)] },
     // 3: use cases
@@ -71,6 +85,9 @@ const ROOMS: &[Room] = &[
                     "Profile",
                     "Protocol",
                     "Refusal",
+                    "SecretSource",
+                    "SeenKey",
+                    "SeenUpstream",
                     "Slot",
                     "UnknownLogins",
                     "network",
@@ -80,10 +97,13 @@ const ROOMS: &[Room] = &[
             ("proto", ALL),
             ("net", ALL),
             ("audit", ALL),
-            ("broker", &["Broker", "Lease", "Objection", "Reason", "Seat", "Terms", "Unproven", "Way", "Withdrawal"]),
+            (
+                "broker",
+                &["Broker", "Lease", "Objection", "Proven", "Reason", "Seat", "Terms", "Unproven", "Way", "Withdrawal"],
+            ),
             ("enrolment", ALL),
             ("upstream", ALL),
-            ("usage", &["Entered", "Ledger", "Use"]),
+            ("usage", &["Entered", "Ledger", "Moved", "Stay", "Use", "Visit", "Visitors"]),
         ],
     },
     // It writes what the broker read, and hears from the provider only what the session hands it.
@@ -139,7 +159,7 @@ const ROOMS: &[Room] = &[
                 ],
             ),
             ("upstream", &["Cause", "Upstreams"]),
-            ("usage", &["FellBack", "Ledger", "Used"]),
+            ("usage", &["FellBack", "Ledger", "Pace", "Used", "Visitors"]),
         ],
     },
     // 4: surfaces
@@ -174,7 +194,7 @@ const ROOMS: &[Room] = &[
             ("upstream", ALL),
             ("session", ALL),
             ("rotation", ALL),
-            ("usage", &["Ledger"]),
+            ("usage", &["Ledger", "Visitors"]),
             ("telemetry", &["Metrics", "metrics"]),
             ("admin", ALL),
             ("config", ALL),
@@ -201,6 +221,7 @@ const ROOMS: &[Room] = &[
                     "Directory",
                     "DirectoryError",
                     "KeptTokens",
+                    "LEARNT_LABEL",
                     "Page",
                     "Reason",
                     "Versioned",
@@ -288,6 +309,11 @@ const RESERVED: &[Reserved] = &[
     },
     Reserved { paths: &["tracing_subscriber"], rooms: &["telemetry", "config"], why: "where logs go is said once" },
     Reserved { paths: &["chacha20poly1305"], rooms: &["store"], why: "only what is stored is sealed" },
+    Reserved {
+        paths: &["argon2", "bcrypt", "sha_crypt"],
+        rooms: &["broker::client_secret"],
+        why: "slow hashes are computed in one place, in bounds",
+    },
     Reserved {
         paths: &["std::env"],
         rooms: &["config", "cli", "store::key", "store::vault::source"],

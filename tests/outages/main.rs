@@ -10,12 +10,14 @@
 
 mod bounds;
 mod edits;
+mod enrolment;
 mod house;
 mod looks;
 mod one_server;
 #[path = "../support/openbao/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "a part of it is for the tests of the store alone")]
 mod openbao;
+mod revocation;
 mod scene;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "it is made for the tests of the broker, and a part of it does here")]

@@ -8,9 +8,12 @@
 mod bad_input;
 mod canary;
 mod cli;
+mod client_limits;
 mod debug_formats;
 mod delegations;
 mod due;
+mod enrolment;
+mod import;
 mod memory;
 mod nodes;
 mod oauth;

@@ -525,11 +525,12 @@ fn what_exists_is_reported() {
     for part in ["ACCOUNT", "36 of 40 (nearly full)", "to be deleted in the providers' portals", "\"locum new\""] {
         assert!(run.stdout.contains(part), "{part}: {run:#?}");
     }
-    let row = scene.run(&["report", "inventory", "--json", "--domain", "x.test"]).succeeded().json()[0].clone();
+    let row = scene.run(&["report", "inventory", "--json", "--domain", "x.test"]).succeeded().json();
+    let row = row["credentials"][0].clone();
     assert_eq!((&row["current"], &row["at_provider"], &row["left"]), (&"locum old".into(), &36.into(), &4.into()));
     assert_eq!(row["to_delete"][0]["label"], "locum new");
     let run = scene.run(&["report", "inventory", "--json", "--domain", "y.test"]).succeeded();
-    assert_eq!(run.json(), serde_json::json!([]));
+    assert_eq!(run.json()["credentials"], serde_json::json!([]));
     let run = scene.run(&["rotate", "status", "--all"]).succeeded();
     assert!(run.stdout.contains("1 to delete") && run.stdout.contains("locum rotate deleted alice@x.test"), "{run:#?}");
     let run = scene.run(&["account", "show", ALICE]).succeeded();

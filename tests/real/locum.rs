@@ -18,6 +18,10 @@ use crate::scratch::Certificates;
 /// How often other ports are tried when a stranger took one between choosing and listening.
 const START_ATTEMPTS: usize = 3;
 
+/// The front ends that it believes: other addresses of this machine than the one that clients come from.
+pub(crate) const BY_PROXY: &str = "127.0.0.3";
+pub(crate) const BY_XCLIENT: &str = "127.0.0.2";
+
 /// A running Locum and the lab behind it.
 pub(crate) struct Locum {
     // Before the lab, so that it stops first.
@@ -159,8 +163,12 @@ fn configuration(
     for ((protocol, tls), port) in ports {
         text.push_str(&format!(
             "\n[[listener]]\nname = \"{protocol}-{tls}\"\nprotocol = \"{protocol}\"\nbind = [\"127.0.0.1:{port}\"]\n\
-             tls = {tls:?}\nupstream = \"lab\"\nlogin-forms = [\"authzid\", \"master\", \"backslash\"]\n",
+             tls = {tls:?}\nupstream = \"lab\"\nlogin-forms = [\"authzid\", \"master\", \"backslash\"]\n\
+             proxy-protocol-from = \"{BY_PROXY}\"\n",
         ));
+        if *protocol == Protocol::Submission {
+            text.push_str(&format!("xclient-from = \"{BY_XCLIENT}\"\n"));
+        }
         if *tls == Tls::Plain.word() {
             text.push_str("plaintext-networks = [\"127.0.0.0/8\"]\n");
         }

@@ -12,6 +12,7 @@ mod child;
 mod clients;
 mod dovecot;
 mod endpoint;
+mod front;
 mod lab;
 mod locum;
 mod mail;
@@ -21,6 +22,7 @@ mod programs;
 mod rotation;
 mod scenarios;
 mod scratch;
+mod senders;
 mod tokens;
 
 use std::fs;

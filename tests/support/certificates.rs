@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use locum::model::Fingerprint;
 use locum::net::tls::{self, Pems};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use zeroize::Zeroizing;
 
@@ -37,6 +39,23 @@ impl Identity {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         Arc::new(config.with_root_certificates(roots).with_no_client_auth())
+    }
+
+    /// The same client, but that it shows this certificate and signs with the key of `signer`: its own, or one that does not
+    /// belong to it.
+    pub(crate) fn shown_by(&self, client: &ClientConfig, signer: &Self) -> Arc<ClientConfig> {
+        let chain = vec![CertificateDer::from_pem_slice(self.pems.certificate.as_bytes()).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(signer.pems.key.as_bytes()).unwrap();
+        let key = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
+        let mut config = client.clone();
+        // No check that they belong together: that is for the other side to find.
+        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key)));
+        Arc::new(config)
+    }
+
+    /// What it is known by.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&CertificateDer::from_pem_slice(self.pems.certificate.as_bytes()).unwrap())
     }
 
     fn from_pems(pems: Pems) -> Self {

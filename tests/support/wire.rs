@@ -1,7 +1,7 @@
 //! A client of raw lines. It waits for events, each for a time that only a fault can use up.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use locum::net::Stream;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 /// What is to come comes long before.
@@ -24,6 +24,22 @@ impl Wire {
         let socket = TcpStream::connect(address).await.unwrap();
         socket.set_nodelay(true).unwrap();
         Self(BufReader::new(Stream::Plain(socket)))
+    }
+
+    /// The same from that address of this machine.
+    pub(crate) async fn connect_from(source: IpAddr, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((source, 0).into()).unwrap();
+        let socket = socket.connect(address).await.unwrap();
+        socket.set_nodelay(true).unwrap();
+        Self(BufReader::new(Stream::Plain(socket)))
+    }
+
+    /// Whether the other side takes the TLS handshake.
+    pub(crate) async fn try_tls(self, config: &Arc<ClientConfig>) -> Option<Self> {
+        let name = ServerName::try_from("localhost").unwrap();
+        let stream = timeout(PATIENCE, self.0.into_inner().connect_tls(Arc::clone(config), name)).await.unwrap();
+        stream.ok().map(|stream| Self(BufReader::new(stream)))
     }
 
     pub(crate) async fn start_tls(self, config: &Arc<ClientConfig>) -> Self {

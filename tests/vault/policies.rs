@@ -161,6 +161,33 @@ async fn a_keeper_lists_and_writes_accounts_and_domains_and_makes_or_forgets_non
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_of_a_window_makes_clients_and_accounts_and_lists_or_forgets_none() {
+    let (_dev, node) = as_holder_of("locum-enrolment").await;
+    for folder in ["accounts", "clients"] {
+        let path = format!("locum/data/{folder}/{HASH}");
+        node.ok("POST", &path, write(1)).await;
+        assert_eq!(node.status("POST", &path, write(1)).await, 400, "that version is gone");
+        node.ok("POST", &path.replace('7', "2"), write(0)).await;
+        assert_eq!(node.ok("GET", &path, Value::Null).await["data"]["data"]["record"], SECRET);
+    }
+    for path in feed() {
+        node.ok("POST", &path, write(1)).await;
+    }
+    let mut calls = Vec::new();
+    for folder in FOLDERS.iter().filter(|folder| !["accounts", "clients"].contains(folder)) {
+        calls.push(("GET", format!("locum/data/{folder}/{HASH}"), Value::Null));
+        calls.push(("POST", format!("locum/data/{folder}/{HASH}"), write(1)));
+    }
+    for folder in FOLDERS {
+        calls.push(("LIST", format!("locum/metadata/{folder}"), Value::Null));
+        calls.push(("DELETE", format!("locum/metadata/{folder}/{HASH}"), Value::Null));
+        calls.push(("POST", format!("locum/destroy/{folder}/{HASH}"), json!({"versions": [1]})));
+    }
+    refuses(&node, &calls).await;
+    keeps_to_the_records(&node).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_operator_writes_lists_and_destroys_records_and_nothing_else() {
     let (_dev, operator) = as_holder_of("locum-operator").await;
     for path in records() {

@@ -94,3 +94,8 @@ path "locum/destroy/seen/+" {
 path "locum/config" {
   capabilities = ["read"]
 }
+
+# `locum client issue --wrap`: a secret is left here for whoever has the token, once.
+path "sys/wrapping/wrap" {
+  capabilities = ["update"]
+}

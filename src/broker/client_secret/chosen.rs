@@ -300,3 +300,6 @@ fn split_salted(digest: Digest, rest: &str) -> Option<(Vec<u8>, Vec<u8>)> {
     let salt = bytes.split_off(length);
     Some((bytes, salt))
 }
+
+#[cfg(test)]
+mod tests;

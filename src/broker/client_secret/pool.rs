@@ -3,6 +3,7 @@
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -13,8 +14,11 @@ use tokio::task::spawn_blocking;
 const AT_ONCE_MAX: usize = 4;
 
 /// Slow hashes that wait for their turn. A site that comes back all at once fits in, and is through in some 15 s with one
-/// core; what is behind more than this is a flood of guesses. Nobody waits longer than for the deadline of its login.
+/// core; what is behind more than this is a flood of guesses.
 const WAITING_MAX: usize = 600;
+
+/// A turn that comes later is given up: clients have gone by then, and those behind are served the sooner.
+const WAIT_MAX: Duration = Duration::from_secs(20);
 
 /// One bound for the process, however many there are that hash.
 static TURNS: LazyLock<Semaphore> =
@@ -22,11 +26,12 @@ static TURNS: LazyLock<Semaphore> =
 
 static WAITING: AtomicUsize = AtomicUsize::new(0);
 
-/// There are too many before it.
+/// There are too many before it, or it waited for too long.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error(
-    "{WAITING_MAX} secrets wait to be checked: somebody may be guessing; else give clients secrets that are issued, which \
-     cost nothing to check"
+    "more chosen secrets wait to be checked than {WAITING_MAX}, or for longer than {} s: somebody may be guessing; else give \
+     clients secrets that are issued, which cost nothing to check",
+    WAIT_MAX.as_secs()
 )]
 pub struct Busy;
 
@@ -49,8 +54,12 @@ impl Drop for Waiting {
 /// Does that when its turn comes. What was begun keeps its turn to its end, though nobody waits for it any more.
 pub(super) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
     let waiting = Waiting::begin()?;
+    let began = Instant::now();
     let turn = TURNS.acquire().await.map_err(|_| Busy)?; // never closed
     drop(waiting);
+    if began.elapsed() > WAIT_MAX {
+        return Err(Busy);
+    }
     let working = spawn_blocking(move || {
         let _turn = turn;
         work()

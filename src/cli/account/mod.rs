@@ -1,6 +1,7 @@
 //! `locum account …`.
 
 mod change;
+mod import;
 mod list_file;
 mod many;
 mod prefer;
@@ -36,6 +37,8 @@ pub(super) enum Command {
     ///
     /// The preference can be changed for many accounts at once: those of a CSV file, or of a domain.
     Set(change::Set),
+    /// Add many accounts, by a CSV file.
+    Import(import::Import),
     /// List all accounts.
     List(Listing),
     /// Show one account.
@@ -68,6 +71,7 @@ pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
     match command {
         Command::Add(add) => change::add(&config, &directory, add).await,
         Command::Set(set) => change::set(&config, &directory, set).await,
+        Command::Import(import) => import::run(&config, &directory, import).await,
         Command::List(listing) => list(&directory, &listing).await,
         Command::Show { name, format } => show(&directory, &name, &format).await,
         Command::Remove { damaged: Some(id), .. } => list::remove_damaged(&directory, RecordKind::Account, &id).await,

@@ -1,16 +1,19 @@
 //! `locum client issue`.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use ipnet::IpNet;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{check_listeners, extend, parse_network, parse_time};
+use super::{check_listeners, extend, handout, parse_network, parse_time};
+use crate::broker::client_secret::{Alphabet, BITS_ENOUGH, ChooseError, Form, IssueError};
 use crate::broker::{Directory, Versioned, client_secret};
 use crate::cli::account::{self, check_name};
 use crate::cli::exit::{self, Failure};
 use crate::cli::output;
 use crate::config::Config;
-use crate::model::{Binding, Client, Policy, Protocol, normalise};
+use crate::model::{Binding, Client, Policy, Protocol, Secret, normalise};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Issue {
@@ -28,6 +31,17 @@ pub(in crate::cli) struct Issue {
     /// When this secret expires, as 2027-01-31T00:00:00Z.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     expires: Option<Timestamp>,
+    /// How many characters it has, for a device whose field is short; those of the id count. Without it, as many as are
+    /// good.
+    #[arg(long, value_name = "N")]
+    length: Option<usize>,
+    /// Which characters it is made of, for a device whose field is picky: default, letters, digits, alphanumeric or lower.
+    #[arg(long, value_name = "ALPHABET", default_value = "default")]
+    alphabet: Alphabet,
+    /// Leave the secret with the server of the store, a Vault, and print a token that takes it out, once, within this time,
+    /// such as 8h.
+    #[arg(long, value_name = "TTL", value_parser = parse_ttl)]
+    wrap: Option<Duration>,
     /// A protocol that the client may use; without any, all.
     #[arg(long = "protocol", value_name = "PROTOCOL")]
     protocols: Vec<Protocol>,
@@ -90,17 +104,58 @@ pub(super) async fn run(config: &Config, directory: &Directory, issue: Issue) ->
         );
         return Err(Failure::new(exit::USAGE, message).into());
     }
-    let (record, secret) = client_secret::issue(&issue.label, issue.expires, Timestamp::now())?;
+    let form = Form { alphabet: issue.alphabet, length: issue.length };
+    let now = Timestamp::now();
+    let issued = client_secret::issue_as(form, &issue.label, issue.expires, &client.secrets, now).await;
+    let (record, secret) = issued.map_err(failed)?;
     let id = record.id.clone();
     client.secrets.push(record);
+    // First, so that nobody has a secret that was lost on its way; a token for one that is never good does no harm.
+    let token = match issue.wrap {
+        Some(ttl) => Some((handout::wrap(directory, &client.login, &id, &secret, ttl).await?, ttl)),
+        None => None,
+    };
     directory.put_client(&client, version).await?;
-
-    let text = secret.expose_text().unwrap_or_default(); // issued secrets are ASCII
-    if issue.json {
-        output::once(serde_json::json!({ "login": client.login, "id": id, "secret": text }));
-        return Ok(());
+    warn_of_weakness(form);
+    match token {
+        Some((token, ttl)) => handout::tell(&client.login, &id, &token, ttl, issue.json),
+        None => tell(&client.login, &id, &secret, issue.json),
     }
-    output::note(format!("{}: secret {id} issued; it is shown this once:", client.login));
-    output::once(text);
     Ok(())
+}
+
+fn tell(login: &str, id: &str, secret: &Secret, json: bool) {
+    let text = secret.expose_text().unwrap_or_default(); // issued secrets are ASCII
+    if json {
+        return output::once(serde_json::json!({ "login": login, "id": id, "secret": text }));
+    }
+    output::note(format!("{login}: secret {id} issued; it is shown this once:"));
+    output::once(text);
+}
+
+fn failed(error: IssueError) -> Failure {
+    let code = match error {
+        IssueError::TooShort { .. } | IssueError::TooLong => exit::USAGE,
+        IssueError::NoIdLeft | IssueError::Chosen(ChooseError::TooMany) => exit::CANNOT_CREATE,
+        IssueError::Chosen(_) | IssueError::NoRandomness(_) | IssueError::Busy(_) => exit::TEMPORARY,
+    };
+    Failure::new(code, error.to_string())
+}
+
+fn warn_of_weakness(form: Form) {
+    let bits = form.random_bits();
+    if bits < BITS_ENOUGH {
+        let (length, enough) = (form.length(), form.length_enough());
+        output::note(format!(
+            "note: its {length} characters have {bits} random bits in them, where {BITS_ENOUGH} are good; let the network or \
+             the protocol of this client be limited, too, or take {enough} characters if the device can"
+        ));
+    }
+}
+
+/// As 8h, or 90m.
+fn parse_ttl(text: &str) -> Result<Duration, String> {
+    let ttl = text.parse::<SignedDuration>().ok().and_then(|ttl| Duration::try_from(ttl).ok());
+    let bounds = handout::TTL_MIN..=handout::TTL_MAX;
+    ttl.filter(|ttl| bounds.contains(ttl)).ok_or_else(|| "expected a time from 1m to 168h, such as 8h".to_owned())
 }

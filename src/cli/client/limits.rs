@@ -114,7 +114,7 @@ pub(super) fn check_class(config: &Config, name: &str) -> Result<()> {
     let has = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     let message =
         format!("the configuration has no class {name}; add [limits.class.{name}], or name one that it has: {has}");
-    Err(Failure::new(exit::USAGE, message).into())
+    Err(Failure::new(exit::NOT_FOUND, message).into())
 }
 
 fn replace<T: PartialEq>(list: &mut Vec<T>, named: Vec<T>) {

@@ -2,6 +2,8 @@
 
 mod add;
 mod bind;
+mod handout;
+mod import;
 mod issue;
 mod limits;
 mod revoke;
@@ -24,6 +26,7 @@ use crate::config::Config;
 use crate::model::{Client, RecordKind};
 use add::Add;
 use bind::{Bind, Bound};
+use import::Import;
 use issue::Issue;
 use revoke::Revoked;
 use set::Set;
@@ -32,6 +35,8 @@ use set::Set;
 pub(super) enum Command {
     /// Issue a secret for a client and print it, once. The client is made if it is new.
     Issue(Issue),
+    /// Take over clients with their hashed passwords from another system, by a CSV or LDIF file.
+    Import(Import),
     /// Let a client act as an account, or as any mailbox that a pattern names. The client is made if it is new.
     Bind(Bind),
     /// Take that from a client.
@@ -68,6 +73,7 @@ pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
     let (config, directory) = open_directory(path).await?;
     match command {
         Command::Issue(issue) => issue::run(&config, &directory, issue).await,
+        Command::Import(import) => import::run(&directory, import).await,
         Command::Bind(bind) => bind::bind(&config, &directory, bind).await,
         Command::Unbind { login, what } => bind::unbind(&directory, &login, what).await,
         Command::Add(add) => add::run(&config, &directory, add).await,

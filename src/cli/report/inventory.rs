@@ -1,4 +1,5 @@
-//! `locum report inventory`: what exists of each account at its provider, and what is to be deleted there.
+//! `locum report inventory`: what exists of each account at its provider, what is to be deleted there, and what ends on which of
+//! the provider's days.
 
 use std::path::Path;
 
@@ -6,9 +7,13 @@ use anyhow::Result;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cli::exit::{self, Failure};
+use super::Format;
+use super::dates::{self, Day};
+use super::enrolled::{self, Enrolled, WeakTls};
+use super::stock::Stock;
+use super::usage::told_all;
 use crate::cli::places::{self, Held};
-use crate::cli::{open_directory, output};
+use crate::cli::{csv_out, open_directory, output};
 use crate::config::Config;
 use crate::model::{CredentialKind, Leftover, Slot};
 use crate::rotation::{Inventory, Room};
@@ -18,9 +23,19 @@ pub(in crate::cli) struct Arguments {
     /// Accounts of this domain only.
     #[arg(long)]
     domain: Option<String>,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    format: Format,
+}
+
+/// All of it.
+#[derive(Debug, Serialize)]
+struct Told<'s> {
+    credentials: Vec<Row<'s>>,
+    dates: Vec<Day<'s>>,
+    enrolled: Vec<Enrolled<'s>>,
+    weak_tls: Vec<WeakTls<'s>>,
+    /// Whether it is known which clients were seen.
+    seen_known: bool,
 }
 
 /// One account's credentials of one kind.
@@ -54,17 +69,28 @@ struct Row<'h> {
 
 pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<()> {
     let (config, directory) = open_directory(path).await?;
-    let (held, unread) = places::of_all(&directory, arguments.domain.as_deref()).await?;
-    let rows: Vec<Row<'_>> = held.iter().map(|held| row(&config, held)).collect();
-    if arguments.json {
-        output::json(&rows)?;
+    let stock = Stock::read(&directory, arguments.domain.as_deref()).await?;
+    let held = places::held(stock.accounts.clone(), stock.tenants.clone());
+    let told = Told {
+        credentials: held.iter().map(|held| row(&config, held)).collect(),
+        dates: dates::days(&config, &stock, Timestamp::now()),
+        enrolled: enrolled::enrolled(&stock),
+        weak_tls: enrolled::weak_tls(&stock),
+        seen_known: stock.unseen.is_none(),
+    };
+    if arguments.format.json {
+        output::json(&told)?;
+    } else if arguments.format.csv {
+        csv_out::print(dates::HEADER, dates::cells(&told.dates).into_iter())?;
     } else {
-        tell(&rows);
+        tell(&told.credentials);
+        dates::tell(&told.dates);
+        enrolled::tell(&told.enrolled, &told.weak_tls);
     }
-    if unread > 0 {
-        return Err(Failure::new(exit::DATA, format!("{unread} records cannot be read")).into());
+    if let Some(why) = &stock.unseen {
+        output::note(format!("which clients come in is not known: {why}"));
     }
-    Ok(())
+    told_all(stock.unread)
 }
 
 fn row<'h>(config: &Config, held: &'h Held) -> Row<'h> {

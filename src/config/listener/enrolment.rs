@@ -59,16 +59,28 @@ pub(super) fn enrolment(table: &mut Table<'_, '_>, around: &Around<'_>) -> Optio
 /// `unknown-logins`, and what `"passthrough"` needs.
 pub(super) fn unknown_logins(table: &mut Table<'_, '_>, around: &Around<'_>) -> Option<UnknownLogins> {
     const CHOICES: [(&str, bool); 2] = [("reject", false), ("passthrough", true)];
-    let passes = table.take("unknown-logins").map_or(Some(false), |value| value.one_of(&CHOICES))?;
-    if !passes {
-        for key in ["passthrough-upstream", "passthrough-networks"] {
-            table.refuse(key, "unknown-logins = \"passthrough\"");
+    let passes = table.take("unknown-logins").map_or(Some(false), |value| value.one_of(&CHOICES));
+    let (upstream, networks) = (table.take("passthrough-upstream"), table.take("passthrough-networks"));
+    if passes != Some(true) {
+        let mut is_good = passes.is_some();
+        for value in [upstream, networks].into_iter().flatten() {
+            is_good = false;
+            let message = format!("\"{}\" goes with unknown-logins = \"passthrough\"", value.key);
+            let _: Option<()> = value.wrong(message, Some("take it out, or set unknown-logins = \"passthrough\""));
         }
-        return Some(UnknownLogins::Reject);
+        return is_good.then_some(UnknownLogins::Reject);
     }
-    let upstream = table.require("passthrough-upstream", "the provider that unknown logins are shown to");
+    let reader = table.reader();
+    for (key, is_there) in [("passthrough-upstream", upstream.is_some()), ("passthrough-networks", networks.is_some())]
+    {
+        if !is_there && !table.has_misspelt(key) {
+            let message = format!("unknown-logins = \"passthrough\" needs \"{key}\"");
+            let remedy = "name the provider that unknown logins are shown to, and the networks of the clients that are still \
+                          to be moved here";
+            reader.wrong_in_whole(table.at(), message, Some(remedy));
+        }
+    }
     let upstream = upstream.and_then(|value| taking_passwords(&value, around));
-    let networks = table.require("passthrough-networks", "the networks of the clients that are still to be moved here");
     let networks = networks.and_then(|value| networks_of(value, "no login would be passed through"));
     Some(UnknownLogins::Passthrough { upstream: upstream?, networks: networks? })
 }

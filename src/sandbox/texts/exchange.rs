@@ -5,6 +5,7 @@ use data_encoding::BASE64;
 use super::{Refusal, Texts};
 use crate::model::Protocol;
 use crate::sandbox::Behaviour;
+use crate::sandbox::state::Excess;
 
 pub(super) const IMAP_BEFORE_LOGIN_2026: &str =
     "IMAP4 IMAP4rev1 AUTH=XOAUTH2 LOGINDISABLED SASL-IR UIDPLUS MOVE ID UNSELECT CHILDREN IDLE NAMESPACE LITERAL+";
@@ -227,11 +228,21 @@ fn unsuccessful(sentence: &str, texts: &Texts) -> Refusal {
     Refusal::new(format!("535 5.7.139 Authentication unsuccessful, {sentence} {}", texts.trailer()))
 }
 
+/// The first as seen in 2026; the second as Microsoft's support names it.
+pub(super) fn too_many(excess: Excess, host: &str) -> String {
+    match excess {
+        Excess::Connections => format!(
+            "432 4.3.2 Concurrent connections limit exceeded. Visit https://aka.ms/concurrent_sending for more information. [Hostname={host}]"
+        ),
+        Excess::Messages => {
+            format!("432 4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded [Hostname={host}]")
+        }
+    }
+}
+
 pub(super) fn message_refusal(behaviour: Behaviour, login: &str, from: &str, host: &str) -> Option<String> {
     match behaviour {
-        Behaviour::ConcurrentSends => Some(format!(
-            "432 4.3.2 Concurrent connections limit exceeded. Visit https://aka.ms/concurrent_sending for more information. [Hostname={host}]"
-        )),
+        Behaviour::ConcurrentSends => Some(too_many(Excess::Connections, host)),
         Behaviour::SendAsDenied => Some(format!(
             "554 5.2.252 SendAsDenied; {login} not allowed to send as {from}; STOREDRV.Submission.Exception:SendAsDeniedException.MapiExceptionSendAsDenied; Failed to process message due to a permanent exception [Hostname={host}]"
         )),

@@ -13,6 +13,7 @@ use super::authority::book::TokenId;
 use super::login::kind_of;
 use super::{Behaviour, Face};
 use crate::model::{CredentialKind, Mechanism, Protocol};
+use crate::sandbox::state::Excess;
 
 /// How a provider turns a login away.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -437,6 +438,13 @@ impl Texts {
             Face::ExchangeOnline | Face::ExchangeWithPasswords => {
                 exchange::message_refusal(behaviour, login, from, &self.host)
             }
+            Face::Gmail => None,
+        }
+    }
+
+    pub(super) fn smtp_too_many(&self, excess: Excess) -> Option<String> {
+        match self.face {
+            Face::ExchangeOnline | Face::ExchangeWithPasswords => Some(exchange::too_many(excess, &self.host)),
             Face::Gmail => None,
         }
     }

@@ -38,7 +38,7 @@ use self::failure::Failure;
 use self::feed::Announcements;
 use self::kv::{Attempt, Entry};
 use self::login::Tokens;
-use self::requests::Plain;
+use self::requests::{Plain, Wrap};
 use self::servers::{Reach, Servers, WRITE_USAGE};
 use super::{Expected, Health, OpenError, Record, Store, StoreError, Version, check_size};
 use crate::model::{RecordId, RecordKind, Secret};
@@ -334,6 +334,23 @@ impl Store for Vault {
             }
         }
         Ok(ids)
+    }
+
+    async fn wrap(&self, document: &Secret, ttl: Duration) -> Result<Option<Secret>, StoreError> {
+        let failed = |trouble: Trouble| trouble.into_store_error("cannot wrap a secret (sys/wrapping/wrap)");
+        let wrapped = self.order("wrap", |mut client| {
+            client.middle.wrap = Some(format!("{}s", ttl.as_secs()));
+            let request = Wrap::of(document);
+            async move { api::exec_with_no_result(&client, request).await }
+        });
+        let answer: Value = match wrapped.await {
+            Ok(answer) => answer,
+            // What the server says of a request might repeat what was in it.
+            Err(Trouble::Request(failure)) => return Err(failed(failure.without_text().into())),
+            Err(trouble) => return Err(failed(trouble)),
+        };
+        let token = answer["wrap_info"]["token"].as_str().filter(|token| !token.is_empty());
+        token.map(|token| Some(Secret::new(token))).ok_or_else(|| failed(Failure::Garbled.into()))
     }
 }
 

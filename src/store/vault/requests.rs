@@ -5,6 +5,8 @@ use rustify::enums::{RequestMethod, RequestType, ResponseType};
 use rustify::errors::ClientError;
 use serde_json::Value;
 
+use crate::model::Secret;
+
 /// A request without a body whose answer is taken as it is.
 #[derive(Debug, Clone)]
 pub(super) struct Plain {
@@ -58,5 +60,34 @@ impl Endpoint for Plain {
 
     fn query(&self) -> Result<Option<String>, ClientError> {
         Ok(self.query.clone())
+    }
+}
+
+/// A document to be wrapped: the answer is a token in place of it. The time it is kept for is a header.
+#[derive(Debug)]
+pub(super) struct Wrap(Secret);
+
+impl Wrap {
+    pub(super) fn of(document: &Secret) -> Self {
+        Self(document.clone())
+    }
+}
+
+#[async_trait::async_trait]
+impl Endpoint for Wrap {
+    type Response = Value;
+    const REQUEST_BODY_TYPE: RequestType = RequestType::JSON;
+    const RESPONSE_BODY_TYPE: ResponseType = ResponseType::JSON;
+
+    fn path(&self) -> String {
+        "sys/wrapping/wrap".into()
+    }
+
+    fn method(&self) -> RequestMethod {
+        RequestMethod::POST
+    }
+
+    fn body(&self) -> Result<Option<Vec<u8>>, ClientError> {
+        Ok(Some(self.0.expose().to_owned()))
     }
 }

@@ -17,6 +17,13 @@ pub(crate) fn folders(endpoint: &Endpoint) -> Vec<String> {
     String::from_utf8(reply).unwrap().lines().filter_map(name).collect()
 }
 
+/// The same from another address of this machine, with a header of the PROXY protocol in front.
+pub(crate) fn folders_by_proxy(endpoint: &Endpoint, source: &str) -> Vec<u8> {
+    let options = [("request", "LIST \"\" *"), ("interface", source)];
+    let configuration = configuration(endpoint, "imap", "", &options) + "\nhaproxy-protocol";
+    child::run_well(&mut command(), configuration.as_bytes())
+}
+
 /// A whole message by folder and UID.
 pub(crate) fn fetch(endpoint: &Endpoint, folder: &str, uid: u32) -> Vec<u8> {
     ask(endpoint, "imap", &format!("{};UID={uid}", escape(folder)), &[])

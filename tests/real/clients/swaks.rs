@@ -10,8 +10,13 @@ use crate::scratch::Scratch;
 
 /// Submits a message with AUTH PLAIN or LOGIN. The message goes over as it is.
 pub(crate) fn submit(endpoint: &Endpoint, mechanism: &str, mail: &Outgoing<'_>) {
+    submit_with(endpoint, mechanism, mail, "");
+}
+
+/// The same with further options.
+pub(crate) fn submit_with(endpoint: &Endpoint, mechanism: &str, mail: &Outgoing<'_>, options: &str) {
     let scratch = Scratch::new();
-    let output = run(&scratch, endpoint, mechanism, mail);
+    let output = run(&scratch, endpoint, mechanism, mail, options);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "swaks failed ({}):\n{said}", output.status);
 }
@@ -20,15 +25,35 @@ pub(crate) fn submit(endpoint: &Endpoint, mechanism: &str, mail: &Outgoing<'_>) 
 pub(crate) fn refusal(endpoint: &Endpoint, mechanism: &str) -> String {
     let scratch = Scratch::new();
     let mail = Outgoing { from: &endpoint.user, to: &endpoint.user, message: b"Subject: never\r\n\r\n" };
-    let output = run(&scratch, endpoint, mechanism, &mail);
+    let output = run(&scratch, endpoint, mechanism, &mail, "");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(28), "swaks did not stop at the login:\n{said}");
-    // `<** ` and, inside TLS, `<~* ` begin an answer that swaks did not want.
+    refused_answer(&said)
+}
+
+/// `<** ` and, inside TLS, `<~* ` begin an answer that swaks did not want.
+fn refused_answer(said: &str) -> String {
     let answer = said.lines().find_map(|line| line.strip_prefix("<** ").or_else(|| line.strip_prefix("<~* ")));
     answer.unwrap_or_else(|| panic!("no refusal in:\n{said}")).to_owned()
 }
 
-fn run(scratch: &Scratch, endpoint: &Endpoint, mechanism: &str, mail: &Outgoing<'_>) -> std::process::Output {
+/// As [`submit`], for a sender that must be refused; returns the answer to it.
+pub(crate) fn refused_sender(endpoint: &Endpoint, from: &str, to: &str) -> String {
+    let scratch = Scratch::new();
+    let mail = Outgoing { from, to, message: b"Subject: never\r\n\r\n" };
+    let output = run(&scratch, endpoint, "PLAIN", &mail, "");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(23), "swaks did not stop at the sender:\n{said}");
+    refused_answer(&said)
+}
+
+fn run(
+    scratch: &Scratch,
+    endpoint: &Endpoint,
+    mechanism: &str,
+    mail: &Outgoing<'_>,
+    options: &str,
+) -> std::process::Output {
     let message = scratch.write("message", stuffed(mail.message));
     let tls = match endpoint.tls {
         Tls::Implicit => "tls-on-connect\ntls-verify\n",
@@ -40,7 +65,7 @@ fn run(scratch: &Scratch, endpoint: &Endpoint, mechanism: &str, mail: &Outgoing<
         "swaksrc",
         format!(
             "server {host}\nport {port}\nhelo client.example.test\nfrom {}\nto {}\nauth {mechanism}\nauth-user {user}\n\
-             auth-password {password}\nauth-hide-password\ntls-ca-path {}\n{tls}no-data-fixup\ndata @{}\ntimeout 20\n",
+             auth-password {password}\nauth-hide-password\ntls-ca-path {}\n{tls}{options}no-data-fixup\ndata @{}\ntimeout 20\n",
             mail.from,
             mail.to,
             authority.display(),

@@ -5,6 +5,7 @@ mod canary;
 mod damage;
 mod dial;
 mod environment;
+mod handout;
 #[expect(clippy::print_stdout, reason = "what was not tested is for people")]
 mod memory;
 mod moving;

@@ -3,20 +3,16 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fs::File;
 use std::path::Path;
 
 use crate::cli::account::{check_label, check_name};
-use crate::cli::csv_file::{self, Record, Table};
+use crate::cli::csv_file::{Record, Table};
 use crate::cli::exit::{self, Failure};
+use crate::cli::import;
 use crate::credential;
 use crate::model::{AppPasswordFormat, Secret, normalise};
 use crate::rotation::batch::Row;
-use crate::store::check_private;
 use jiff::Timestamp;
-
-/// The name that means standard input.
-const STDIN: &str = "-";
 
 /// What a column of secrets may be called.
 const SECRET: &[&str] = &["secret", "app-password", "password"];
@@ -29,29 +25,14 @@ pub(super) struct List {
     pub(super) bad: Vec<(u64, String)>,
 }
 
-/// Whether that means standard input.
-pub(super) fn is_stdin(path: &Path) -> bool {
-    path == Path::new(STDIN)
-}
-
 /// Reads the file of that name.
 ///
 /// # Errors
 /// If it is none, or others than its owner can read it.
 pub(super) fn read(path: &Path) -> Result<List, Failure> {
-    let name = path.display();
-    let bytes = if is_stdin(path) {
-        csv_file::read(std::io::stdin().lock(), &"standard input")?
-    } else {
-        let failed = |error| Failure::new(exit::NOT_FOUND, format!("cannot read {name}: {error}"));
-        let file = File::open(path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
-        check_private(path, &metadata).map_err(|error| {
-            Failure::new(exit::DENIED, format!("{error}; whoever could read it has the passwords in it"))
-        })?;
-        csv_file::read(file, &name)?
-    };
-    parse(&bytes).map_err(|why| Failure::new(exit::DATA, format!("{name}: {why}")))
+    import::check_private(path, "passwords")?;
+    let bytes = import::read(path)?;
+    parse(&bytes).map_err(|why| Failure::new(exit::DATA, format!("{}: {why}", path.display())))
 }
 
 fn parse(bytes: &[u8]) -> Result<List, String> {

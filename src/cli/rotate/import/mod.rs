@@ -2,25 +2,25 @@
 //! before all of the file has been read.
 
 mod file;
-mod results;
 mod tell;
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 
-use self::results::Results;
 use self::tell::Tally;
 use crate::cli::desk::Desk;
 use crate::cli::exit::{self, Failure};
+use crate::cli::import::{self, Results};
 use crate::cli::output;
 use crate::cli::progress::Progress;
 use crate::cli::serve::{stop_signals, told_to_stop};
 use crate::model::Protocol;
-use crate::rotation::batch::{Batch, Ended, FINISH_WITHIN, Options, Outcome, Plan, Row, Stops};
+use crate::rotation::batch::{Batch, Ended, FINISH_WITHIN, Finished, Options, Outcome, Plan, Row, Stops};
 
-/// Lines that are complained of one by one; of more there is the number.
-const NAMED_MAX: usize = 200;
+/// The columns of the result file.
+const RESULTS: [&str; 9] =
+    ["line", "account", "outcome", "cause", "credential", "previous", "previous-label", "label", "time"];
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXIT_CODES)]
@@ -83,39 +83,20 @@ pub(super) async fn run(desk: &Desk, arguments: Import) -> Result<()> {
 /// The rows of the file, if all can be used.
 fn rows(arguments: &Import) -> Result<Vec<Row>> {
     let path = &arguments.file;
-    if file::is_stdin(path) && arguments.result.is_none() && !arguments.dry_run {
-        let message = "say with --result FILE where to write down what became of each row";
-        return Err(Failure::new(exit::USAGE, message).into());
+    if import::is_stdin(path) && arguments.result.is_none() && !arguments.dry_run {
+        return Err(import::result_is_needed().into());
     }
     let file::List { rows, bad } = file::read(path)?;
-    for (line, why) in bad.iter().take(NAMED_MAX) {
-        output::note(format!("locum: {}:{line}: {why}", path.display()));
-    }
-    if bad.len() > NAMED_MAX {
-        output::note(format!("locum: and {} more", bad.len() - NAMED_MAX));
-    }
-    let why = match (bad.len(), rows.len()) {
-        (0, 0) => "has no rows".to_owned(),
-        (0, _) => return Ok(rows),
-        (1, _) => "has a line that cannot be used; nothing was done".to_owned(),
-        (count, _) => format!("has {count} lines that cannot be used; nothing was done"),
-    };
-    Err(Failure::new(exit::DATA, format!("{} {why}", path.display())).into())
+    Ok(import::all_usable(path, rows, &bad)?)
 }
 
 async fn rotate(batch: &Batch, plan: Plan, arguments: &Import, desk: &Desk) -> Result<()> {
-    let input = (!file::is_stdin(&arguments.file)).then_some(arguments.file.as_path());
-    let result = arguments.result.clone().unwrap_or_else(|| {
-        let mut name = arguments.file.clone().into_os_string();
-        name.push(".result.csv");
-        name.into()
-    });
-    let mut results = Results::create(&result, input)?;
+    let mut results = import::results(&arguments.file, arguments.result.as_deref(), &RESULTS)?;
     let (stops, total) = (Stops::default(), plan.len());
     let (mut tally, mut progress, mut lost) = (Tally::default(), Progress::begin("accounts"), None);
     progress.show(0, total);
     let told = |finished| {
-        if let Err(error) = results.add(&finished)
+        if let Err(error) = add(&mut results, &finished)
             && lost.is_none()
         {
             lost = Some(error);
@@ -135,6 +116,17 @@ async fn rotate(batch: &Batch, plan: Plan, arguments: &Import, desk: &Desk) -> R
         return Err(Failure::new(exit::IO_ERROR, message).into());
     }
     tally.conclude()
+}
+
+/// What became of one row.
+fn add(results: &mut Results, finished: &Finished) -> std::io::Result<()> {
+    let Finished { ticket, outcome, cause, at, .. } = finished;
+    let (line, at) = (ticket.line.to_string(), format!("{at:.0}"));
+    let (before, before_label) =
+        ticket.before.as_ref().map_or(("", ""), |before| (before.id.as_str(), before.label.as_str()));
+    let credential = ticket.credential.as_deref().unwrap_or_default();
+    let (account, label) = (&ticket.account, &ticket.label);
+    results.write(&[&line, account, outcome.name(), cause, credential, before, before_label, label, &at])
 }
 
 /// Lets it run; the first signal ends it gently, the second one at once.

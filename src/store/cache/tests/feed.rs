@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::*;
+use crate::store::Heard;
 use crate::store::notice;
 
 /// The first poll has been taken account of.
@@ -262,4 +263,17 @@ async fn a_feed_that_may_not_be_read_is_no_outage() {
     node.wire.set(Mode::Failing(StoreError::Config("denied".to_owned())));
     sleep(MINUTE).await;
     assert_eq!(node.health.status().condition, Condition::Up, "records are what clients wait for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_written_is_told_to_who_lives_by_it() {
+    let node = Node::with_a_record(options()).await;
+    let news = node.cache.news();
+    let _following = node.follow(None);
+    assert_eq!(news.next().await, Heard::Anything, "what was before is not known");
+    node.edit("never read", "1").await;
+    assert_eq!(news.next().await, Heard::Records([id("never read")].into()));
+    node.remove("a").await;
+    assert_eq!(news.next().await, Heard::Records([id("a")].into()));
+    assert_eq!(node.cache.read_certain(&id("a")).await, Ok(None));
 }

@@ -190,3 +190,16 @@ async fn what_a_client_did_not_wait_for_is_read_in_the_background() {
     until(async || node.wire.reads() == 3).await;
     assert_eq!((node.read("a").await, node.wire.reads()), (found("1"), 3));
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_has_to_be_certain_is_told_what_is_so_or_nothing() {
+    let node = Node::with_a_record(options()).await;
+    let certain = async || node.cache.read_certain(&id("a")).await.map(text);
+    node.wire.fail();
+    assert_eq!(certain().await, found("1"), "it was read a moment ago, and nothing was heard of it");
+    advance(MINUTE).await;
+    assert_eq!((node.read("a").await, certain().await), (found("1"), Err(away())));
+    node.wire.set(Mode::Up);
+    node.edit("a", "2").await;
+    assert_eq!(certain().await, found("2"));
+}

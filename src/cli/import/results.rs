@@ -7,29 +7,25 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::cli::csv_out::as_text;
 use crate::cli::exit::{self, Failure};
-use crate::rotation::batch::Finished;
-
-/// The names of the columns, by which such a file is known again.
-const HEADER: [&str; 9] =
-    ["line", "account", "outcome", "cause", "credential", "previous", "previous-label", "label", "time"];
 
 /// It names accounts: those are for nobody else.
 const OWNER_ONLY: u32 = 0o600;
 
 /// The file, open.
 #[derive(Debug)]
-pub(super) struct Results {
+pub(in crate::cli) struct Results {
     file: File,
     path: PathBuf,
 }
 
 impl Results {
-    /// Begins it, in place of an older one.
+    /// Begins it, in place of an older one. `header` are the names of its columns, by which such a file is known again.
     ///
     /// # Errors
     /// If there is another file in its place, or it cannot be made.
-    pub(super) fn create(path: &Path, input: Option<&Path>) -> Result<Self, Failure> {
+    pub(in crate::cli) fn create(path: &Path, input: Option<&Path>, header: &[&str]) -> Result<Self, Failure> {
         let cannot = |why: String| {
             Failure::new(exit::CANNOT_CREATE, format!("cannot make the result file {}: {why}", path.display()))
         };
@@ -41,7 +37,7 @@ impl Results {
         if input.and_then(|input| input.metadata().ok()).is_some_and(|input| place(&input) == place(&found)) {
             return Err(cannot("it is the file that is imported; name another with --result".to_owned()));
         }
-        if found.is_file() && found.len() > 0 && !is_one(&file) {
+        if found.is_file() && found.len() > 0 && !is_one(&file, header) {
             return Err(cannot("there is another file; move it away, or name another with --result".to_owned()));
         }
         if found.is_file() {
@@ -51,54 +47,28 @@ impl Results {
             io::Seek::rewind(&mut file).map_err(failed)?;
         }
         let mut results = Self { file, path: path.to_owned() };
-        results.write(HEADER).map_err(failed)?;
+        results.write(header).map_err(failed)?;
         Ok(results)
     }
 
     /// Where it is.
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::cli) fn path(&self) -> &Path {
         &self.path
     }
 
     /// One row, all of it or nothing.
-    pub(super) fn add(&mut self, finished: &Finished) -> io::Result<()> {
-        let Finished { ticket, outcome, cause, at, .. } = finished;
-        let (line, at) = (ticket.line.to_string(), format!("{at:.0}"));
-        let (before, before_label) =
-            ticket.before.as_ref().map_or(("", ""), |before| (before.id.as_str(), before.label.as_str()));
-        let credential = ticket.credential.as_deref().unwrap_or_default();
-        self.write([
-            &line,
-            &ticket.account,
-            outcome.name(),
-            cause,
-            credential,
-            before,
-            before_label,
-            &ticket.label,
-            &at,
-        ])
-    }
-
-    fn write(&mut self, fields: [&str; HEADER.len()]) -> io::Result<()> {
+    pub(in crate::cli) fn write(&mut self, fields: &[&str]) -> io::Result<()> {
         let mut writer = csv::Writer::from_writer(Vec::new());
-        writer.write_record(fields.map(as_text).iter().map(Cow::as_ref))?;
+        writer.write_record(fields.iter().map(|field| as_text(field).into_owned()))?;
         let bytes = writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
         self.file.write_all(&bytes)?;
         self.file.flush()
     }
 }
 
-/// A field that no spreadsheet takes for a formula: names and labels come from other files, and a provider's words from
-/// elsewhere.
-fn as_text(field: &str) -> Cow<'_, str> {
-    let is_formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    if is_formula { Cow::Owned(format!("'{field}")) } else { Cow::Borrowed(field) }
-}
-
 /// Whether a file begins as these do.
-fn is_one(file: &File) -> bool {
-    let header = HEADER.join(",");
+fn is_one(file: &File, header: &[&str]) -> bool {
+    let header = header.join(",");
     let mut first = String::new();
     let read = BufReader::new(file.take(header.len() as u64 + 1)).read_line(&mut first);
     read.is_ok() && first.trim_end() == header
@@ -113,10 +83,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("result.csv");
         for text in ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1"] {
-            let mut results = Results::create(&path, None).unwrap();
-            let mut fields = [""; HEADER.len()];
-            fields[1] = text;
-            results.write(fields).unwrap();
+            let mut results = Results::create(&path, None, &["line", "account", "cause"]).unwrap();
+            results.write(&["2", text, ""]).unwrap();
             let written = std::fs::read_to_string(&path).unwrap();
             let cell = written.lines().nth(1).unwrap().split(',').nth(1).unwrap().trim_matches('"');
             assert!(cell.starts_with('\''), "{written}");
