@@ -49,7 +49,8 @@ impl Copy {
             Tls::Starttls => "starttls",
             Tls::Plain => "no",
         };
-        let Endpoint { host, port, user, password, authority, .. } = endpoint;
+        let Endpoint { port, user, password, authority, .. } = endpoint;
+        // By address: without a Dovecot of its own it resolves no name.
         self.scratch.write_secret(
             "doveadm.conf",
             format!(
@@ -57,7 +58,7 @@ impl Copy {
                  mail_location = maildir:{mail}/Maildir\nmail_home = {mail}\nmail_uid = {MAIL_UID}\nmail_gid = {MAIL_UID}\n\
                  first_valid_uid = {MAIL_UID}\n\
                  namespace inbox {{\n  inbox = yes\n  separator = /\n}}\n\
-                 imapc_host = {host}\nimapc_port = {port}\nimapc_ssl = {tls}\nssl_client_ca_file = {authority}\n\
+                 imapc_host = 127.0.0.1\nimapc_port = {port}\nimapc_ssl = {tls}\nssl_client_ca_file = {authority}\n\
                  imapc_user = {mailbox}\nimapc_master_user = {user}\nimapc_password = {password}\n\
                  imapc_features = rfc822.size fetch-headers\n",
                 run = self.scratch.path("run").display(),
