@@ -89,6 +89,8 @@ async fn a_class_has_so_many_sessions_and_who_comes_later_waits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_waits_too_long_for_its_class_is_told_to_come_again() {
     let plan = Plan::new().toml("[limits.class.migration]\nsessions-max = 1\n");
+    // Submission waits as long as a message may.
+    let plan = plan.tune(|config| config.upstream.pace_timeout = Duration::from_millis(50));
     let lab = plan.tune(|config| config.upstream.gate_timeout = Duration::from_millis(50)).start().await;
     in_class(&lab, "migration").await;
     let _first = lab.log_in(Protocol::Imap, &lab.alice).await;

@@ -238,7 +238,11 @@ impl Columns {
             None => Ok(""),
         };
         let login = name_of(text(Some(self.login), "login")?, "login")?;
-        let hash = hash_of(text(Some(self.hash), "hash")?, "hash")?;
+        let hash = text(Some(self.hash), "hash")?;
+        if hash.contains("$argon2") && !hash.contains(",") {
+            return Err(in_column("hash", "it ends at its first comma: put quotes around a hash of argon2id"));
+        }
+        let hash = hash_of(hash, "hash")?;
         let names = text(self.accounts, "account")?.split([' ', ',', ';', '|']).filter(|name| !name.is_empty());
         let names = names.map(|name| name_of(name, "account")).collect::<Result<Vec<_>, _>>()?;
         if names.len() > ACCOUNTS_MAX {
@@ -337,7 +341,7 @@ mod tests {
                 (6, "column hash: it costs too much to check: its cost is 31, and no more than 13 is allowed"),
                 (7, "column expires: expected a time such as 2027-01-31T00:00:00Z"),
                 (8, "column label: a label must not be longer than 200 characters or contain control characters"),
-                (9, "it has 7 values where the first line has 5"),
+                (9, "column hash: it ends at its first comma: put quotes around a hash of argon2id"),
             ]
         );
         assert!(!format!("{bad:?} {rows:?}").contains("canary"));
