@@ -368,8 +368,8 @@ fn a_client_is_issued_shown_and_revoked() {
             "login": "scan",
             "accounts": ["alice@gmail.test"],
             "secrets": [
-                { "id": id, "label": "3rd floor", "created": created(0) },
-                { "id": other, "label": "", "created": created(1), "expires": "2100-01-01T00:00:00Z" },
+                { "id": id, "label": "3rd floor", "created": created(0), "source": "issued" },
+                { "id": other, "label": "", "created": created(1), "expires": "2100-01-01T00:00:00Z", "source": "issued" },
             ],
             "policy": {
                 "protocols": ["imap"], "listeners": ["imaps"], "networks": ["10.0.0.0/8", "192.0.2.7/32"],

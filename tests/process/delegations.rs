@@ -66,7 +66,7 @@ fn what_would_be_too_wide_or_never_hold_is_refused() {
     bind(&["--mailboxes", "*@x.test", "--expires", "2020-01-01T00:00:00Z"]).ended(DATA).said("would never hold");
     bind(&["--mailboxes", "*@x.test", "--expires", "soon"]).ended(USAGE).said("2027-01-31T00:00:00Z");
     bind(&["--mailboxes", "*@x.test", "--network", "10.0.0.0/33"]).ended(USAGE).said("expected a network");
-    bind(&["--mailboxes", "*@x.test", "--class", "none"]).ended(USAGE).said("add [limits.class.none]");
+    bind(&["--mailboxes", "*@x.test", "--class", "none"]).ended(NOT_FOUND).said("add [limits.class.none]");
     bind(&["--account", "nobody@gmail.test"]).ended(NOT_FOUND).said("see `locum account list`");
     bind(&["--account", "alice@gmail.test", "--mailboxes", "*@x.test"]).ended(USAGE).said("cannot be used with");
     bind(&["--account", "alice@gmail.test", "--network", "10.0.0.0/8"]).ended(USAGE).said("--mailboxes");
