@@ -392,7 +392,7 @@ fn a_client_is_issued_shown_and_revoked() {
     }
     let table = home.run(&["client", "list"]).succeeded().stdout;
     let cells: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(cells, [vec!["LOGIN", "ACCOUNTS", "SECRETS"], vec!["scan", "alice@gmail.test", "2"]]);
+    assert_eq!(cells, [vec!["LOGIN", "ACCOUNTS", "SECRETS", "CLASS", "ENDS"], vec!["scan", "alice@gmail.test", "2"]]);
 
     home.run(&["client", "revoke", "scan", "--secret", id]).succeeded().said(&format!("secret {id} revoked"));
     home.run(&["client", "revoke", "scan", "--secret", id]).ended(NOT_FOUND).said("see `locum client show scan`");

@@ -69,7 +69,7 @@ fn what_would_be_too_wide_or_never_hold_is_refused() {
     bind(&["--mailboxes", "*@x.test", "--class", "none"]).ended(NOT_FOUND).said("add [limits.class.none]");
     bind(&["--account", "nobody@gmail.test"]).ended(NOT_FOUND).said("see `locum account list`");
     bind(&["--account", "alice@gmail.test", "--mailboxes", "*@x.test"]).ended(USAGE).said("cannot be used with");
-    bind(&["--account", "alice@gmail.test", "--network", "10.0.0.0/8"]).ended(USAGE).said("--mailboxes");
+    bind(&["--account", "alice@gmail.test", "--network", "10.0.0.0/8"]).ended(USAGE).said("cannot be used with");
     bind(&[]).ended(USAGE).said("--account");
     home.run(&["client", "bind", "a\nb", "--mailboxes", "*@x.test"]).ended(DATA).said("control characters");
     home.run(&["client", "unbind", "nobody", "--mailboxes", "*@x.test"]).ended(NOT_FOUND);

@@ -21,13 +21,13 @@ pub(in crate::cli) struct Bind {
     #[command(flatten)]
     what: Bound,
     /// When the right to these mailboxes ends, as 2027-01-31T00:00:00Z.
-    #[arg(long, value_name = "TIME", value_parser = parse_time, requires = "mailboxes")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "account")]
     expires: Option<Timestamp>,
     /// A network from which it holds; without any, all. May be given again for others.
-    #[arg(long = "network", value_name = "CIDR", value_parser = parse_network, requires = "mailboxes")]
+    #[arg(long = "network", value_name = "CIDR", value_parser = parse_network, conflicts_with = "account")]
     networks: Vec<IpNet>,
     /// The class of quota of its sessions: `[limits.class.<name>]`.
-    #[arg(long, value_name = "NAME", requires = "mailboxes")]
+    #[arg(long, value_name = "NAME", conflicts_with = "account")]
     class: Option<String>,
 }
 
