@@ -90,19 +90,14 @@ pub(super) async fn bind(config: &Config, directory: &Directory, bind: Bind) -> 
 /// Takes a binding from a client.
 pub(super) async fn unbind(directory: &Directory, login: &str, bound: Bound) -> Result<()> {
     let Versioned { record: mut client, version, .. } = find(directory, login).await?;
-    let (is_meant, named): (Box<dyn Fn(&Binding) -> bool>, String) = match (bound.account, bound.mailboxes) {
-        (Some(account), _) => {
-            let name = normalise(&account);
-            (Box::new(move |there| there.account().is_some_and(|it| normalise(it) == name)), account)
-        }
-        (None, pattern) => {
-            let pattern = pattern.ok_or_else(no_choice)?;
-            let named = pattern.to_string();
-            (Box::new(move |there| matches!(there, Binding::Delegation(it) if it.pattern == pattern)), named)
-        }
+    let is_meant = |there: &Binding| match (there, &bound.account, &bound.mailboxes) {
+        (Binding::Account(it), Some(account), _) => normalise(it) == normalise(account),
+        (Binding::Delegation(it), _, Some(pattern)) => it.pattern == *pattern,
+        _ => false,
     };
     let before = client.bindings.len();
     client.bindings.retain(|there| !is_meant(there));
+    let named = bound.account.or_else(|| bound.mailboxes.map(|pattern| pattern.to_string())).ok_or_else(no_choice)?;
     let login = client.login.clone();
     if client.bindings.len() == before {
         let message = format!("{login} is not bound to {named}; see `locum client show {login}`");
