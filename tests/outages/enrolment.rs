@@ -57,6 +57,25 @@ async fn without_the_right_to_write_it_down_a_proven_client_is_let_in_each_time_
     assert!(lab.directory.client("scan").await.unwrap().is_none());
     assert!(lab.directory.account("scan@mail.test").await.unwrap().is_none());
 
+    // What the record of a known one says holds all the same, and it ends with that.
+    let held = lab.enrol("held", "own", "of-the-operator").await;
+    provider.add_mailbox(&held.address, PASSWORD, Behaviour::Normal);
+    lab.alter(&held, |client| {
+        client.secrets.clear();
+        client.policy.senders = vec![held.address.parse().unwrap()];
+    })
+    .await;
+    let mut wire = eventually("its record is known", async || {
+        let (wire, answer) = lab.present(Protocol::Submission, "held", PASSWORD).await;
+        answer.starts_with("235").then_some(wire)
+    })
+    .await;
+    let answer = wire.ask("MAIL FROM:<boss@mail.test>").await;
+    assert!(answer.starts_with("550 5.7.1"), "{answer}");
+    let found = lab.directory.client("held").await.unwrap().unwrap();
+    lab.directory.remove_client("held", found.version).await.unwrap();
+    wire.rest().await;
+
     dev.write_policy("locum-node", &policy(&["locum-node", "locum-enrolment"])).await;
     eventually("the client is made", async || {
         assert_eq!(verdict(&lab, "scan", PASSWORD).await, Verdict::LetIn);
