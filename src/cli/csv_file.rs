@@ -61,6 +61,14 @@ impl<'b> Table<'b> {
         }
     }
 
+    /// Says which columns nobody reads, by number: what they are called stands in the file.
+    pub(super) fn passed_over(&self, read: &[usize]) -> Option<String> {
+        let is_passed_over = |(column, name): &(usize, &[u8])| !name.trim_ascii().is_empty() && !read.contains(column);
+        let columns: Vec<String> =
+            self.header.iter().enumerate().filter(is_passed_over).map(|(column, _)| (column + 1).to_string()).collect();
+        (!columns.is_empty()).then(|| format!("note: what stands in column {} is not looked at", columns.join(", ")))
+    }
+
     /// The records. In those columns no line can end.
     pub(super) fn records(self, one_line: &[usize]) -> Records<'b> {
         Records { one_line: one_line.to_vec(), ..self.records }
@@ -79,7 +87,9 @@ impl Record {
         let is_empty = |field: &[u8]| field.trim_ascii().is_empty();
         if self.fields.iter().skip(self.width).any(|field| !is_empty(field)) {
             let (count, expected) = (self.fields.len(), self.width);
-            return Err(format!("it has {count} values where the first line has {expected}; put quotes around a list"));
+            return Err(format!(
+                "it has {count} values where the first line has {expected}; put quotes around what has commas in it"
+            ));
         }
         Ok(self.fields.iter().all(is_empty))
     }

@@ -44,6 +44,14 @@ fn a_client_is_bound_shown_and_unbound() {
     let table = home.run(&["client", "list"]).succeeded().stdout;
     assert!(table.contains("alice@gmail.test, *@contoso.test (until 2199-01-31)"), "{table}");
 
+    bind(&["--mailboxes", "scan@fabrikam.test"]).succeeded();
+    let table = home.run(&["client", "list"]).succeeded().stdout;
+    assert!(
+        table.contains("*@contoso.test (until 2199-01-31) and 1 more  1"),
+        "no line grows with what it holds: {table}"
+    );
+    home.run(&["client", "unbind", "migrator", "--mailboxes", "scan@fabrikam.test"]).succeeded();
+
     // The same pattern again: what is said now stands in place of what was said before.
     let run = bind(&["--mailboxes", "*@contoso.test"]).succeeded();
     run.said("warning: the right to *@contoso.test has no end").said("holds from everywhere");

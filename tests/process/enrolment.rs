@@ -49,6 +49,21 @@ fn what_is_open_is_told_by_check_and_at_the_start() {
 }
 
 #[test]
+fn who_is_revoked_while_a_window_is_open_may_come_in_by_it_again() {
+    let home = home(OPEN);
+    let add = ["account", "add", "scan@gmail.test", "--upstream", "gmail", "--secret-stdin"];
+    home.run_with(&add, "abcd efgh ijkl mnop\n").succeeded();
+    let issue = || home.run(&["client", "issue", "scan", "--account", "scan@gmail.test", "--json"]).succeeded().json();
+    let (first, second) = (issue()["id"].clone(), issue()["id"].clone());
+    let revoke = |more: &[&str]| home.run(&[&["client", "revoke", "scan"], more].concat()).succeeded();
+    let warned = "warning: listener office has a window of enrolment until 2999-01-31T18:00:00Z";
+    let one = revoke(&["--secret", first.as_str().unwrap()]);
+    assert!(!one.stderr.contains("warning"), "it has another: {one:#?}");
+    revoke(&["--secret", second.as_str().unwrap()]).said(warned);
+    revoke(&["--all"]).said(warned);
+}
+
+#[test]
 fn a_window_that_is_not_open_is_told_as_that_and_none_as_nothing() {
     let over = OPEN.replace("until = 2999-01-31T18:00:00Z", "until = 2024-01-31T18:00:00Z");
     home(&over).run(&["check"]).succeeded().said("closed at 2024-01-31T18:00:00Z; take [listener.enrolment] out");

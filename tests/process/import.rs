@@ -10,6 +10,7 @@ use crate::support::{Home, Run};
 
 const USAGE: i32 = 64;
 const DATA: i32 = 65;
+const NOT_FOUND: i32 = 66;
 const CANNOT_CREATE: i32 = 73;
 const DENIED: i32 = 77;
 const PARTIAL: i32 = 79;
@@ -62,7 +63,7 @@ fn accounts_are_imported_and_a_second_run_changes_nothing() {
     home.write("accounts.csv", rows);
     let all = ["account", "import", "accounts.csv", "--upstream", "gmail"];
     let foreseen = run(&home, &[&all[..], &["--dry-run"]].concat()).succeeded();
-    assert_eq!(foreseen.stdout, "2 accounts: 2 added; nothing was done\n");
+    assert_eq!(foreseen.stdout, "2 accounts: 2 would be added; nothing was done\n");
     assert_eq!(list(&home, "account"), Vec::<Value>::new());
     assert!(!home.path("accounts.csv.result.csv").exists());
 
@@ -132,7 +133,7 @@ fn clients_are_imported_with_their_hashes_and_a_second_run_goes_on() {
     let import = ["client", "import", "clients.csv"];
     let foreseen = run(&home, &[&import[..], &["--dry-run"]].concat()).ended(PARTIAL);
     foreseen.said("line 5: door: there is no account c@gmail.test; add it with `locum account add` or");
-    assert_eq!(foreseen.stdout, "6 secrets of clients: 3 added, 3 refused; nothing was done\n");
+    assert_eq!(foreseen.stdout, "6 secrets of clients: 3 would be added, 3 refused; nothing was done\n");
     assert_eq!(list(&home, "client"), Vec::<Value>::new());
 
     let done = run(&home, &import).ended(PARTIAL);
@@ -243,4 +244,29 @@ fn a_secret_is_handed_out_once_by_a_vault_alone() {
         refused.ended(USAGE).said("expected a time from 1m to 168h");
     }
     assert_eq!(list(&home, "client"), Vec::<Value>::new());
+}
+
+#[test]
+fn a_file_that_could_be_taken_for_more_than_it_says_is_told_of() {
+    let home = home();
+    // As Dovecot writes it, and as a spreadsheet does not leave it.
+    let argon2id =
+        "{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g";
+    home.write("clients.csv", format!("login,hash,account,label\nscan,{argon2id},a@gmail.test,door\n"));
+    let refused = run(&home, &["client", "import", "clients.csv"]).ended(DATA);
+    refused.said("clients.csv:2: column hash: it ends at its first comma: put quotes around a hash of argon2id");
+    assert!(!refused.stderr.contains("aGFza"), "{refused:#?}");
+
+    let text = format!("login,hash,account,network,expiry\nscan,{},a@gmail.test,10.0.0.0/8,2100-01-31\n", HASHES[2]);
+    home.write("clients.csv", text);
+    let done = run(&home, &["client", "import", "clients.csv"]).succeeded();
+    done.said("note: what stands in column 4, 5 is not looked at");
+    home.write("more.csv", "account,upstream,colour\nc@gmail.test,gmail,red\n");
+    let done = run(&home, &["account", "import", "more.csv"]).succeeded();
+    done.said("note: what stands in column 3 is not looked at");
+
+    fs::create_dir(home.path("folder")).unwrap();
+    let refused = run(&home, &["client", "import", "folder"]).ended(NOT_FOUND);
+    refused.said("cannot read folder: it is a folder");
+    assert!(!refused.stderr.contains("chmod"), "{refused:#?}");
 }

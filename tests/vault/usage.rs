@@ -133,4 +133,9 @@ async fn a_node_without_the_right_is_as_well_as_before() {
     let denied = node.put_usage(&report, None).await.unwrap_err();
     assert!(denied.to_string().contains("the server denied it (403)"), "{denied}");
     assert_eq!(health.status().condition, Condition::Up, "no client waits for it");
+
+    // A client of a window of enrolment, on a node without the rights for one.
+    let denied = node.put_account(&Account { name: "new@gmail.test".into(), ..account() }, None).await.unwrap_err();
+    assert!(denied.to_string().contains("the server denied it (403)"), "{denied}");
+    assert_eq!(health.status().condition, Condition::Up, "what a node may read it can read all the same");
 }

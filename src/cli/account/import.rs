@@ -14,6 +14,7 @@ use crate::cli::csv_file::{Record, Table};
 use crate::cli::exit::{self, Failure};
 use crate::cli::import::{self, Outcome, Planned, Row, Source};
 use crate::cli::oauth;
+use crate::cli::output;
 use crate::config::Config;
 use crate::credential;
 use crate::model::{Account, CredentialKind, Identity, Protocol, Secret, Slots, StoredCredential, normalise};
@@ -45,6 +46,8 @@ struct List {
     bad: Vec<(u64, String)>,
     /// Whether it has a column for app passwords.
     has_secrets: bool,
+    /// Which columns mean nothing here.
+    passed_over: Option<String>,
 }
 
 pub(super) async fn run(config: &Config, directory: &Directory, arguments: Import) -> Result<()> {
@@ -52,7 +55,10 @@ pub(super) async fn run(config: &Config, directory: &Directory, arguments: Impor
     let bytes = import::read(path)?;
     let list = parse(&bytes, config, arguments.upstream.as_deref());
     let list = list.map_err(|why| Failure::new(exit::DATA, format!("{}: {why}", path.display())))?;
-    let List { accounts, bad, has_secrets } = list;
+    let List { accounts, bad, has_secrets, passed_over } = list;
+    if let Some(note) = passed_over {
+        output::note(note);
+    }
     if has_secrets {
         import::check_private(path, "passwords")?;
     }
@@ -98,7 +104,8 @@ fn parse(bytes: &[u8], config: &Config, upstream: Option<&str>) -> Result<List, 
     let table = Table::of(bytes)?;
     let columns = Columns::of(&table)?;
     let one_line: Vec<usize> = [Some(columns.account), columns.secret].into_iter().flatten().collect();
-    let mut list = List { has_secrets: columns.secret.is_some(), ..List::default() };
+    let passed_over = table.passed_over(&columns.all());
+    let mut list = List { passed_over, has_secrets: columns.secret.is_some(), ..List::default() };
     let mut seen = HashMap::new();
     for record in table.records(&one_line) {
         let line = record.line;
@@ -149,6 +156,12 @@ impl Columns {
             secret: table.column(SECRET)?,
             label: table.column(&["label"])?,
         })
+    }
+
+    fn all(&self) -> Vec<usize> {
+        let Self { account, upstream, identity, by_protocol, secret, label } = self;
+        let named = [Some(*account), *upstream, *identity, *secret, *label].into_iter().flatten();
+        named.chain(by_protocol.iter().map(|(_, column)| *column)).collect()
     }
 
     /// What a record says; `None` if nothing.

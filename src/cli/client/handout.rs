@@ -38,9 +38,9 @@ pub(super) fn tell(login: &str, id: &str, token: &Secret, ttl: Duration, json: b
         return output::once(serde_json::json!({ "login": login, "id": id, "wrapping_token": text, "ttl": seconds }));
     }
     output::note(format!(
-        "{login}: secret {id} issued; this token takes it out, once, within {} minutes, with `bao unwrap TOKEN` or `vault \
+        "{login}: secret {id} issued; this token takes it out, once, within {}, with `bao unwrap TOKEN` or `vault \
          unwrap TOKEN`. Whoever is told that the token is not valid revokes it: `locum client revoke {login} --secret {id}`",
-        seconds / 60
+        if seconds % 3600 == 0 { format!("{} h", seconds / 3600) } else { format!("{} minutes", seconds / 60) }
     ));
     output::once(text);
 }

@@ -14,6 +14,7 @@ use crate::cli::account::{check_label, check_name};
 use crate::cli::csv_file::{Record, Table};
 use crate::cli::exit::{self, Failure};
 use crate::cli::import::{self, Entry, Outcome, Planned, Source};
+use crate::cli::output;
 use crate::model::{Binding, Client, ClientSecret, Policy, SecretSource, Verifier, normalise};
 use crate::store::Version;
 
@@ -47,6 +48,8 @@ struct List {
     rows: Vec<Row>,
     /// Lines that cannot be used, and why.
     bad: Vec<(u64, String)>,
+    /// Which columns mean nothing here: one that should bound the client must not be taken to do so.
+    passed_over: Option<String>,
 }
 
 /// One secret of one client.
@@ -73,7 +76,11 @@ pub(super) async fn run(directory: &Directory, arguments: Import) -> Result<()> 
     import::check_private(path, "hashes of passwords")?;
     let bytes = import::read(path)?;
     let list = if import::is_ldif(&bytes) { of_ldif(&bytes, &arguments) } else { of_csv(&bytes) };
-    let List { rows, bad } = list.map_err(|why| Failure::new(exit::DATA, format!("{}: {why}", path.display())))?;
+    let list = list.map_err(|why| Failure::new(exit::DATA, format!("{}: {why}", path.display())))?;
+    let List { rows, bad, passed_over } = list;
+    if let Some(note) = passed_over {
+        output::note(note);
+    }
     let rows = import::all_usable(path, rows, &bad)?;
     let check = async |rows| check(directory, rows, arguments.several).await;
     let write =
@@ -207,7 +214,9 @@ fn of_csv(bytes: &[u8]) -> Result<List, String> {
         label: table.column(&["label"])?,
         expires: table.column(&["expires"])?,
     };
-    let mut list = List::default();
+    let read = [Some(columns.login), Some(columns.hash), columns.accounts, columns.label, columns.expires];
+    let passed_over = table.passed_over(&read.into_iter().flatten().collect::<Vec<_>>());
+    let mut list = List { passed_over, ..List::default() };
     for record in table.records(&[columns.login, columns.hash]) {
         match columns.row(&record) {
             Ok(None) => {}
@@ -230,6 +239,10 @@ struct Columns {
 impl Columns {
     /// What a record says; `None` if nothing.
     fn row(&self, record: &Record) -> Result<Option<Row>, String> {
+        // First, since its other parts are values too many.
+        if record.text(self.hash).is_ok_and(|hash| hash.contains("$argon2") && !hash.contains(',')) {
+            return Err(in_column("hash", "it ends at its first comma: put quotes around a hash of argon2id"));
+        }
         if record.is_blank()? {
             return Ok(None);
         }
@@ -238,11 +251,7 @@ impl Columns {
             None => Ok(""),
         };
         let login = name_of(text(Some(self.login), "login")?, "login")?;
-        let hash = text(Some(self.hash), "hash")?;
-        if hash.contains("$argon2") && !hash.contains(",") {
-            return Err(in_column("hash", "it ends at its first comma: put quotes around a hash of argon2id"));
-        }
-        let hash = hash_of(hash, "hash")?;
+        let hash = hash_of(text(Some(self.hash), "hash")?, "hash")?;
         let names = text(self.accounts, "account")?.split([' ', ',', ';', '|']).filter(|name| !name.is_empty());
         let names = names.map(|name| name_of(name, "account")).collect::<Result<Vec<_>, _>>()?;
         if names.len() > ACCOUNTS_MAX {
@@ -266,7 +275,7 @@ fn of_ldif(bytes: &[u8], arguments: &Import) -> Result<List, String> {
         }
     }
     bad.sort();
-    Ok(List { rows, bad })
+    Ok(List { rows, bad, passed_over: None })
 }
 
 /// A row for each hash that an entry has. One without any is of something else than a person.
@@ -324,10 +333,10 @@ mod tests {
              d,$2b$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW,,,\n\
              e,{HASH},,,tomorrow\n\
              f,{HASH},,lab\x1bel,\n\
-             g,$argon2id$v=19$m=19456,t=2,p=1$canarycanary,,,\n\
+             g,$argon2id$v=19$m=19456,t=2,p=1$canarycanary,x@x.test,door,\n\
              h,{HASH},,,\n"
         );
-        let List { rows, bad } = of_csv(text.as_bytes()).unwrap();
+        let List { rows, bad, .. } = of_csv(text.as_bytes()).unwrap();
         assert_eq!(rows.iter().map(|row| row.line).collect::<Vec<_>>(), [2, 10]);
         assert!(matches!(&rows[0].accounts, Accounts::All(names) if names.len() == 2));
         assert!(matches!(&rows[1].accounts, Accounts::Any(names) if *names == ["h"]));
@@ -363,7 +372,7 @@ mod tests {
             login_attribute: "uid".into(),
             account_attribute: "mail".into(),
         };
-        let List { rows, bad } = of_ldif(text.as_bytes(), &arguments).unwrap();
+        let List { rows, bad, .. } = of_ldif(text.as_bytes(), &arguments).unwrap();
         assert_eq!(rows.iter().map(|row| (row.line, row.login.as_str())).collect::<Vec<_>>(), [(8, "a")]);
         let why: Vec<_> = bad.iter().map(|(line, why)| (*line, why.split(':').next().unwrap())).collect();
         let lost = "the entry has neither uid nor mail to be its login name";

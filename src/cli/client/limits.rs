@@ -111,9 +111,10 @@ pub(super) fn check_class(config: &Config, name: &str) -> Result<()> {
     if known.contains(&name) {
         return Ok(());
     }
-    let has = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    let message =
-        format!("the configuration has no class {name}; add [limits.class.{name}], or name one that it has: {has}");
+    let mut message = format!("the configuration has no class {name}; add [limits.class.{name}]");
+    if !known.is_empty() {
+        message += &format!(", or name one that it has: {}", known.join(", "));
+    }
     Err(Failure::new(exit::NOT_FOUND, message).into())
 }
 

@@ -39,7 +39,7 @@ pub(super) enum Command {
     Import(Import),
     /// Let a client act as an account, or as any mailbox that a pattern names. The client is made if it is new.
     Bind(Bind),
-    /// Take that from a client.
+    /// Take from a client an account, or the mailboxes of a pattern, that it may act as. Its sessions by that end.
     Unbind {
         /// Its login name.
         login: String,
@@ -84,7 +84,7 @@ pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
             list::remove_damaged(&directory, RecordKind::Client, &id).await
         }
         Command::Revoke { login, what } => {
-            revoke::run(&directory, &login.unwrap_or_default(), what.secret.as_deref()).await
+            revoke::run(&config, &directory, &login.unwrap_or_default(), what.secret.as_deref()).await
         }
     }
 }

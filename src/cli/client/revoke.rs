@@ -1,12 +1,14 @@
 //! `locum client revoke`.
 
 use anyhow::Result;
+use jiff::Timestamp;
 
 use super::find;
 use crate::broker::{Directory, Versioned};
 use crate::cli::account::check_name;
 use crate::cli::exit::{self, Failure};
 use crate::cli::{list, output};
+use crate::config::Config;
 use crate::model::RecordKind;
 
 #[derive(Debug, clap::Args)]
@@ -24,7 +26,7 @@ pub(in crate::cli) struct Revoked {
 }
 
 /// Revokes the secret of that id, or all.
-pub(super) async fn run(directory: &Directory, login: &str, id: Option<&str>) -> Result<()> {
+pub(super) async fn run(config: &Config, directory: &Directory, login: &str, id: Option<&str>) -> Result<()> {
     if id.is_none() && list::was_damaged(directory, RecordKind::Client, check_name(login)?).await? {
         return Ok(());
     }
@@ -32,6 +34,7 @@ pub(super) async fn run(directory: &Directory, login: &str, id: Option<&str>) ->
     let Some(id) = id else {
         directory.remove_client(login, version).await?;
         output::note(format!("{}: revoked with all its secrets; its sessions end within 2 s", client.login));
+        warn_of_windows(config, login);
         return Ok(());
     };
     let before = client.secrets.len();
@@ -42,5 +45,23 @@ pub(super) async fn run(directory: &Directory, login: &str, id: Option<&str>) ->
     }
     directory.put_client(&client, Some(version)).await?;
     output::note(format!("{login}: secret {id} revoked; the sessions that came by it end within 2 s"));
+    if client.secrets.is_empty() {
+        warn_of_windows(config, login);
+    }
     Ok(())
+}
+
+/// A login without a secret is one that may enrol: while a window is open, revoking it keeps nobody out.
+fn warn_of_windows(config: &Config, login: &str) {
+    let now = Timestamp::now();
+    for listener in &config.listeners {
+        let until = listener.entrance.enrolment.as_ref().map(|enrolment| enrolment.until);
+        if let Some(until) = until.filter(|until| *until > now) {
+            output::note(format!(
+                "{login}: warning: listener {} has a window of enrolment until {until:.0}, in which this login may enrol again; \
+                 take it out, or let the client expire in place of revoking it (`locum client set --expires`)",
+                listener.name
+            ));
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! `locum client set`: what a client may do. Its secrets and what it is bound to are for other verbs.
 
 use anyhow::Result;
+use jiff::Timestamp;
 
 use super::find;
 use super::limits::{Limits, Part};
@@ -36,5 +37,11 @@ pub(super) async fn run(config: &Config, directory: &Directory, set: Set) -> Res
     }
     directory.put_client(&client, Some(version)).await?;
     output::note(format!("{}: changed; its sessions that this does not let go on end within 2 s", client.login));
+    if client.policy.expires.is_some_and(|end| end <= Timestamp::now()) {
+        output::note(format!(
+            "{0}: its end has passed: it cannot log in; `locum client set {0} --clear expires` undoes it",
+            client.login
+        ));
+    }
     Ok(())
 }

@@ -12,6 +12,9 @@ use crate::cli::list::{Found, Listing};
 use crate::cli::output;
 use crate::model::{Binding, Client, Delegation, Policy, RecordId, RecordKind};
 
+/// Accounts of a client that the list names: with more of them no line would fit a terminal.
+const ACCOUNTS_NAMED_MAX: usize = 2;
+
 /// What is shown of a client: never a secret, and no verifier either.
 #[derive(Debug, Serialize)]
 struct View {
@@ -54,7 +57,14 @@ fn row(view: View) -> [String; 5] {
     let accounts: Vec<String> = view.accounts.into_iter().chain(view.delegations.iter().map(describe_end)).collect();
     let ends = view.policy.expires.map(output::day).unwrap_or_default();
     let class = view.policy.class.unwrap_or_default();
-    [view.login, accounts.join(", "), view.secrets.len().to_string(), class, ends]
+    [view.login, shorten(&accounts), view.secrets.len().to_string(), class, ends]
+}
+
+/// The first of them, and how many more there are: `client show` has all.
+fn shorten(accounts: &[String]) -> String {
+    let (named, more) = accounts.split_at(accounts.len().min(ACCOUNTS_NAMED_MAX));
+    let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+    named.join(", ") + &more
 }
 
 pub(super) async fn one(directory: &Directory, login: &str, format: &Format) -> Result<()> {

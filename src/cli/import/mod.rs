@@ -49,7 +49,7 @@ const RESULTS: [&str; 5] = ["line", "name", "outcome", "cause", "secret"];
 /// Where rows come from, and what is to become of them.
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct Source {
-    /// Say what would be done with each row, and do nothing.
+    /// Say what would be done, and of each row that is refused why, and do nothing.
     #[arg(long)]
     pub(super) dry_run: bool,
     /// Write down here what became of each row. Without it: the file's name with `.result.csv` behind it.
@@ -128,7 +128,13 @@ pub(super) fn check_private(path: &Path, what: &str) -> Result<(), Failure> {
 }
 
 fn open(path: &Path) -> Result<File, Failure> {
-    File::open(path).map_err(|error| Failure::new(exit::NOT_FOUND, format!("cannot read {}: {error}", path.display())))
+    let failed = |why: String| Failure::new(exit::NOT_FOUND, format!("cannot read {}: {why}", path.display()));
+    let file = File::open(path).map_err(|error| failed(error.to_string()))?;
+    // Before anybody is told to change its mode.
+    match file.metadata() {
+        Ok(metadata) if metadata.is_dir() => Err(failed("it is a folder".to_owned())),
+        _ => Ok(file),
+    }
 }
 
 /// The rows, if no line of the file is bad.

@@ -48,7 +48,8 @@ impl Tally {
     /// Says what would become of them.
     pub(super) fn foreseen(mut self) -> Result<()> {
         self.name_bad();
-        output::line(format!("{} {}: {}; nothing was done", self.done_with(), self.what, self.counted()));
+        let counted = self.counted().replace(" added", " would be added");
+        output::line(format!("{} {}: {counted}; nothing was done", self.done_with(), self.what));
         self.conclude()
     }
 

@@ -16,7 +16,7 @@ use super::super::StoreError;
 use super::Vault;
 use super::failure::Failure;
 use super::requests::Plain;
-use super::servers::{READ_FEED, Reach, WRITE_USAGE};
+use super::servers::{READ_FEED, Reach, WRITE, WRITE_USAGE};
 use crate::model::Secret;
 
 /// Between two logins, where the token that the first one obtained was refused as well.
@@ -127,6 +127,9 @@ impl Vault {
             Err(Trouble::Denied(_)) if operation == READ_FEED => {}
             // No client waits for what a node tells of itself: one whose policy is an older one serves as well as before.
             Err(Trouble::Denied(_)) if operation == WRITE_USAGE => {}
+            // What a node may not write, such as the clients of a window of enrolment, it may read all the same; and whoever
+            // wanted it written is told why it was not.
+            Err(Trouble::Denied(_)) if operation == WRITE => {}
             // Where nothing is granted, or mounted, a node is as badly off as without a server.
             Err(Trouble::Denied(advice)) => self.health.failed(&StoreError::Config(advice.clone())),
             Err(Trouble::Request(failure)) if failure.is_of_one_server() || *failure == Failure::NotMounted => {

@@ -39,7 +39,7 @@ use self::feed::Announcements;
 use self::kv::{Attempt, Entry};
 use self::login::Tokens;
 use self::requests::{Plain, Wrap};
-use self::servers::{Reach, Servers, WRITE_USAGE};
+use self::servers::{Reach, Servers, WRITE, WRITE_USAGE};
 use super::{Expected, Health, OpenError, Record, Store, StoreError, Version, check_size};
 use crate::model::{RecordId, RecordKind, Secret};
 
@@ -137,7 +137,7 @@ impl Vault {
             Expected::Absent => 0,
             Expected::Version(Version(version)) => version,
         };
-        let operation = if matches!(id.kind(), RecordKind::Usage | RecordKind::Seen) { WRITE_USAGE } else { "write" };
+        let operation = if matches!(id.kind(), RecordKind::Usage | RecordKind::Seen) { WRITE_USAGE } else { WRITE };
         let mut doubt = "";
         let (deadline, mut pause) = (Instant::now() + WRITE_TIMEOUT, PAUSE_MIN);
         loop {

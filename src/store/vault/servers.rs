@@ -33,6 +33,9 @@ pub(super) const READ_FEED: &str = "read_feed";
 /// The operation that tells who uses what: no client waits for it.
 pub(super) const WRITE_USAGE: &str = "write_usage";
 
+/// A record is written.
+pub(super) const WRITE: &str = "write";
+
 /// The time of each request, by operation: a histogram.
 const SECONDS: &str = "locum_store_request_seconds";
 /// Requests that failed, by operation and cause.
