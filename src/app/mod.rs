@@ -335,7 +335,10 @@ fn bind_all(config: &Config, problems: &mut Vec<String>) -> Vec<(Arc<Listener>, 
             }
         };
         let legacy_tls = (!options.legacy_tls_networks.is_empty())
-            .then(|| note(problems, LegacyTls::open(&config.tls, application_protocol(options.protocol))))
+            .then(|| {
+                let (protocol, asks) = (application_protocol(options.protocol), asks_for_certificates(options));
+                note(problems, LegacyTls::open(&config.tls, protocol, asks))
+            })
             .flatten();
         if legacy_tls.is_some() {
             let (listener, networks) = (&options.name, &options.legacy_tls_networks);
@@ -355,11 +358,11 @@ fn bind_all(config: &Config, problems: &mut Vec<String>) -> Vec<(Arc<Listener>, 
 /// What a listener shows, and whether it asks clients for a certificate.
 fn listener_tls(config: &ServerConfig, options: &ListenerOptions) -> Result<Arc<ServerConfig>, rustls::Error> {
     let config = tls::with_application_protocol(config, application_protocol(options.protocol));
-    let by_certificate = |it: &Recognition| matches!(it.mark, Mark::Certificate(_));
-    if options.entrance.recognitions.iter().any(by_certificate) {
-        return tls::with_device_certificates(&config);
-    }
-    Ok(config)
+    if asks_for_certificates(options) { tls::with_device_certificates(&config) } else { Ok(config) }
+}
+
+fn asks_for_certificates(options: &ListenerOptions) -> bool {
+    options.entrance.recognitions.iter().any(|it| matches!(it.mark, Mark::Certificate(_)))
 }
 
 fn bind_each(name: &str, addresses: &[SocketAddr], problems: &mut Vec<String>) -> Vec<TcpListener> {

@@ -13,7 +13,7 @@ pub(super) async fn watch(sessions: Arc<Sessions>, news: News, stop: Cancellatio
     let hearing = async {
         loop {
             match news.next().await {
-                Heard::Anything => sessions.doubt(|_| true),
+                Heard::Anything => sessions.doubt_all(),
                 Heard::Records(ids) => {
                     sessions.doubt(|login| ids.contains(&RecordId::new(RecordKind::Client, login)));
                 }

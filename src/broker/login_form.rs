@@ -68,6 +68,11 @@ impl Candidates {
         [&self.as_it_stands, &self.by_form].into_iter().flatten()
     }
 
+    /// Who proves, if the login has a form.
+    pub(super) fn principal_by_form(&self) -> Option<&str> {
+        self.by_form.as_ref().map(|candidate| &*candidate.principal)
+    }
+
     /// By which name failures are counted: whoever tries passwords of one principal must not have as many tries as there
     /// are mailboxes to name beside it.
     pub(super) fn counted_by<'a>(&'a self, attempt: &'a Attempt) -> &'a [u8] {

@@ -15,6 +15,7 @@ mod headcount;
 mod keyring;
 mod lease;
 mod login_form;
+mod namesake;
 mod objection;
 mod options;
 mod policy;

@@ -9,7 +9,7 @@ use std::time::Instant;
 use dashmap::DashMap;
 
 use super::Options;
-use crate::model::network;
+use crate::model::{network, normalise};
 
 /// Counters held at most: a flood of addresses costs bounded memory.
 const COUNTERS_MAX: usize = 100_000;
@@ -96,7 +96,9 @@ impl Throttle {
 
     fn keys(&self, peer: IpAddr, login: &[u8]) -> [Key; 2] {
         let network = network(peer);
-        [Key::Address(network), Key::Login(network, self.hasher.hash_one(login.to_ascii_lowercase()))]
+        // As records are looked up by: with a blank more it is the same login, not another one with as many tries.
+        let login = normalise(&String::from_utf8_lossy(login));
+        [Key::Address(network), Key::Login(network, self.hasher.hash_one(login))]
     }
 }
 
@@ -131,6 +133,16 @@ mod tests {
         assert_eq!(throttle.admit(PEER, b"a", now), Admission::HoldBack { first: false });
         assert_eq!(throttle.admit(PEER, b"b", now), Admission::Look);
         assert_eq!(throttle.admit([192, 0, 2, 2].into(), b"a", now), Admission::Look, "the same login from elsewhere");
+    }
+
+    #[test]
+    fn another_spelling_is_no_other_login() {
+        let (throttle, now) = (throttle(), Instant::now());
+        throttle.failed(PEER, "b\u{fc}ro".as_bytes(), now);
+        throttle.failed(PEER, " B\u{dc}RO ".as_bytes(), now);
+        for spelling in ["b\u{fc}ro", "B\u{fc}ro\u{a0}", "  b\u{dc}ro"] {
+            assert_ne!(throttle.admit(PEER, spelling.as_bytes(), now), Admission::Look, "{spelling:?}");
+        }
     }
 
     #[test]

@@ -23,6 +23,9 @@ use crate::model::{
 /// What the learnt credential of an account is called.
 pub const LEARNT_LABEL: &str = "learnt from its client";
 
+/// The longest login that is anything: an address has a local part of 64 octets and a domain of 255 (RFC 5321 section 4.5.3.1).
+const LOGIN_BYTES_MAX: usize = 320;
+
 /// By what a login may be believed that no client secret proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
@@ -147,6 +150,11 @@ impl Broker {
         // A form of the login named a client: what was presented is meant for that one, and is nobody else's to see.
         if client.is_none() && matches!(denied, Reason::WrongSecret) {
             return Some(denied);
+        }
+        match self.is_anothers(login, client.is_some(), attempt, enrolment).await {
+            Ok(None) => {}
+            Ok(Some(reason)) => return Some(reason),
+            Err(error) => return Some(error.into()),
         }
         let found = match (enrolment, passthrough) {
             (Some(enrolment), _) => self.enrollable(enrolment, login, client, attempt, origin, entrance).await,
@@ -276,6 +284,16 @@ impl Broker {
         lease.under(Terms::of(client, Some(secret), None), seat)
     }
 
+    /// The lease of one that the provider took and that could not be written down: it is held to what its record says, if it
+    /// has one, and lives and dies with that where it names the account.
+    pub fn lease_of_let_in(&self, lease: Lease, unproven: &Unproven) -> Lease {
+        let Some(found) = &unproven.client else { return lease };
+        let client = &found.record;
+        let is_client = !client.bindings.is_empty();
+        let seat = is_client.then(|| self.headcount.seat(&client.login, None)).flatten();
+        lease.under(Terms { is_client, ..Terms::of(client, None, None) }, seat)
+    }
+
     /// Counts a failure of which only the provider knew, and takes the time of any other.
     pub async fn proved_wrong(&self, attempt: &Attempt, origin: &Origin, began: Instant) {
         self.throttle.failed(origin.peer, &attempt.authcid, began.into_std());
@@ -324,6 +342,10 @@ fn may_be_shown(login: &str, attempt: &Attempt) -> bool {
         policy::login_name(authzid).is_some_and(|name| name.is_empty() || normalise(name) == normalise(login))
     };
     let proof = &attempt.proof;
+    // What is remembered of names that strangers think of is bounded by number, and has to be by length.
+    if login.len() > LOGIN_BYTES_MAX {
+        return false;
+    }
     let is_blank = proof.expose().trim_ascii().is_empty();
     attempt.authzid.as_ref().is_none_or(is_itself)
         && !is_blank

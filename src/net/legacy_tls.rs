@@ -6,7 +6,9 @@
 use std::io;
 
 use openssl::pkey::PKey;
-use openssl::ssl::{AlpnError, Ssl, SslAcceptor, SslMethod, SslOptions, SslVersion};
+use openssl::ssl::{
+    AlpnError, Ssl, SslAcceptor, SslMethod, SslOptions, SslSessionCacheMode, SslVerifyMode, SslVersion,
+};
 use openssl::x509::X509;
 use tokio_openssl::SslStream;
 
@@ -32,11 +34,12 @@ impl LegacyTls {
     pub const IS_BUILT_IN: bool = true;
 
     /// With the certificate and the key of `options`, which have been looked at already ([`tls::server_config`]). A client
-    /// that asks by ALPN for anything but `application_protocol` is refused, as elsewhere.
+    /// that asks by ALPN for anything but `application_protocol` is refused, as elsewhere. Where it `asks`, each client is
+    /// asked for a certificate that it need not have: see `tls::with_device_certificates`.
     ///
     /// # Errors
     /// If a file cannot be read, or OpenSSL cannot use it.
-    pub fn open(options: &TlsOptions, application_protocol: &'static str) -> Result<Self, TlsError> {
+    pub fn open(options: &TlsOptions, application_protocol: &'static str, asks: bool) -> Result<Self, TlsError> {
         let (Some(certificate), Some(key)) = (&options.certificate, &options.key) else {
             return Err(TlsError::NoLegacyCertificate);
         };
@@ -59,6 +62,13 @@ impl LegacyTls {
             acceptor.set_private_key(PKey::private_key_from_pem(&key_text)?.as_ref())?;
             acceptor.check_private_key()?;
             acceptor.set_alpn_select_callback(move |_, offered| select(offered, application_protocol.as_bytes()));
+            if asks {
+                // Any whose key signed the handshake; and no session is resumed, so that each one is.
+                acceptor.set_verify_callback(SslVerifyMode::PEER, |_, _| true);
+                acceptor.set_session_cache_mode(SslSessionCacheMode::OFF);
+                acceptor.set_options(SslOptions::NO_TICKET);
+                acceptor.set_num_tickets(0)?;
+            }
             Ok(acceptor.build())
         };
         build().map(Self).map_err(|error: openssl::error::ErrorStack| TlsError::Unusable {

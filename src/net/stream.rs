@@ -84,11 +84,17 @@ impl Stream {
     /// The certificate that the peer showed in the handshake and proved to have the key of, where it was asked for one and
     /// has one that can be read.
     pub fn device_certificate(&self) -> Option<DeviceCertificate> {
-        let Self::Tls(stream) = self else { return None };
-        let certificate = stream.get_ref().1.peer_certificates()?.first()?;
-        let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
-        let (valid_from, valid_until) = super::tls::validity(&parsed);
-        Some(DeviceCertificate { fingerprint: Fingerprint::of(certificate), valid_from, valid_until })
+        let read = |certificate: &[u8]| {
+            let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+            let (valid_from, valid_until) = super::tls::validity(&parsed);
+            Some(DeviceCertificate { fingerprint: Fingerprint::of(certificate), valid_from, valid_until })
+        };
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => read(stream.get_ref().1.peer_certificates()?.first()?),
+            #[cfg(feature = "legacy-tls")]
+            Self::Legacy(stream) => read(&stream.ssl().peer_certificate()?.to_der().ok()?),
+        }
     }
 
     pub(super) fn into_plain(self) -> io::Result<TcpStream> {

@@ -33,13 +33,15 @@ impl Sessions {
         let turn = enrolment.begin(&unproven, origin).await?;
         if turn.has_waited() {
             // For others of the same name, as a rule: then it is a client's by now.
-            match self.broker.decide(attempt, origin, &listener.options.entrance).await {
+            let mut proven = None;
+            let entrance = &listener.options.entrance;
+            match self.broker.decide_telling(attempt, origin, entrance, &mut proven).await {
                 Ok(lease) => {
                     drop(turn);
-                    return self.enter_persistently(lease, origin).await;
+                    return self.enter_seen(lease, attempt.method, origin).await;
                 }
                 Err(Reason::Unproven(still)) => unproven = still,
-                Err(reason) => return Err(reason.refusal()),
+                Err(reason) => return Err(self.deny(&reason, proven, attempt, origin)),
             }
         }
         match unproven.way() {
@@ -96,7 +98,7 @@ impl Sessions {
                 let lease = self.broker.lease_of_enrolled(lease, unproven, &client, &secret);
                 Ok(self.entered(&lease, logged_in, origin))
             }
-            Learnt::LetIn => Ok(self.entered(&lease, logged_in, origin)),
+            Learnt::LetIn => Ok(self.entered(&self.broker.lease_of_let_in(lease, unproven), logged_in, origin)),
             Learnt::Overtaken => {
                 drop(logged_in);
                 self.authenticate_as_known(coming).await
@@ -109,11 +111,10 @@ impl Sessions {
         let Coming { attempt, origin, listener, .. } = coming;
         let usual = listener.options.entrance.clone();
         let entrance = Entrance { enrolment: None, unknown_logins: UnknownLogins::Reject, ..usual };
-        let decided = self.broker.decide(attempt, origin, &entrance).await;
-        let lease = decided.map_err(|reason| {
-            tracing::debug!(%reason, "denied");
-            reason.refusal()
-        })?;
-        self.enter_persistently(lease, origin).await
+        let mut proven = None;
+        match self.broker.decide_telling(attempt, origin, &entrance, &mut proven).await {
+            Ok(lease) => self.enter_seen(lease, attempt.method, origin).await,
+            Err(reason) => Err(self.deny(&reason, proven, attempt, origin)),
+        }
     }
 }

@@ -26,6 +26,8 @@ const SAID_AGAIN_AFTER: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Guest {
     pub(super) origin: Origin,
+    /// The peer that TLS is spoken with. It stays, whatever XCLIENT says.
+    pub(super) hand: IpAddr,
     /// Its part of the places for those that have not logged in. A front end that speaks for many has none of its own.
     stranger: Option<Stranger>,
     /// The address that XCLIENT is taken from. It stays that of the front end, whatever is said by it.
@@ -97,7 +99,7 @@ impl Sessions {
             tls: listener.options.tls == ListenerTls::Implicit,
             tls_version: None,
         };
-        Some(Guest { origin, stranger, front_end, hops, is_spoken_for: false })
+        Some(Guest { origin, hand: peer, stranger, front_end, hops, is_spoken_for: false })
     }
 
     /// The client that the header of the PROXY protocol names; within, `None` where it names none.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use jiff::Timestamp;
@@ -56,8 +57,14 @@ struct State {
     /// The sessions of each login, for those that have a client's record behind them.
     by_login: HashMap<String, BTreeSet<u64>>,
     ends: BTreeSet<(Timestamp, u64)>,
-    /// Logins to be looked at again.
+    /// Logins to be looked at again, for something was heard of them.
     doubted: BTreeSet<String>,
+    /// Those of which nothing was heard, for anything may have been written.
+    in_turn: BTreeSet<String>,
+    /// Whether one of these is next: those that come in without end must not keep them waiting.
+    is_turn: bool,
+    /// The login that was looked at last: the next one comes behind it, so that none waits for ever.
+    last: String,
 }
 
 #[derive(Debug)]
@@ -153,6 +160,15 @@ impl Live {
         }
     }
 
+    /// Anything may have been written: all clients are to be looked at again, without keeping those waiting of whom more is
+    /// known.
+    pub(super) fn doubt_all(&self) {
+        let mut state = self.state();
+        let State { by_login, in_turn, .. } = &mut *state;
+        in_turn.extend(by_login.keys().cloned());
+        self.doubts.notify_one();
+    }
+
     /// That one is to be looked at again, for nothing was learnt of it.
     pub(super) fn doubt_still(&self, login: String) {
         let mut state = self.state();
@@ -162,13 +178,12 @@ impl Live {
         }
     }
 
-    /// The clients to be looked at again, once there are some. May be dropped at any time; nothing is taken before it
-    /// returns.
-    pub(super) async fn doubted(&self) -> BTreeSet<String> {
+    /// The next client to be looked at again, once there is one; none of those that are being looked at. May be dropped at any
+    /// time; nothing is taken before it returns.
+    pub(super) async fn doubted(&self, under_way: &BTreeSet<String>) -> String {
         loop {
-            let doubted = std::mem::take(&mut self.state().doubted);
-            if !doubted.is_empty() {
-                return doubted;
+            if let Some(login) = self.state().take_doubted(under_way) {
+                return login;
             }
             self.doubts.notified().await;
         }
@@ -230,12 +245,32 @@ impl Live {
             if sessions.is_empty() {
                 state.by_login.remove(&entry.login);
                 state.doubted.remove(&entry.login);
+                state.in_turn.remove(&entry.login);
             }
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nothing panics while it holds this lock")
+    }
+}
+
+impl State {
+    fn take_doubted(&mut self, under_way: &BTreeSet<String>) -> Option<String> {
+        let Self { doubted, in_turn, is_turn, last, .. } = self;
+        let is_free = |login: &&String| !under_way.contains(*login);
+        let behind = (Bound::Excluded(&*last), Bound::Unbounded);
+        let next = |all: &BTreeSet<String>| {
+            all.range::<String, _>(behind).find(is_free).or_else(|| all.iter().find(is_free)).cloned()
+        };
+        let (first, then) = if *is_turn { (&*in_turn, &*doubted) } else { (&*doubted, &*in_turn) };
+        let login = next(first).or_else(|| next(then))?;
+        *is_turn = !*is_turn;
+        // What is looked at now is looked at for whatever reason.
+        doubted.remove(&login);
+        in_turn.remove(&login);
+        last.clone_from(&login);
+        Some(login)
     }
 }
 

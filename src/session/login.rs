@@ -66,11 +66,7 @@ impl Sessions {
                 Ok(lease) => self.enter_seen(lease, attempt.method, origin).await,
                 // Boxed: hardly any session comes by here, and all would have to hold what it takes.
                 Err(Reason::Unproven(unproven)) => Box::pin(self.enrol(unproven, attempt, origin, listener)).await,
-                Err(reason) => {
-                    tracing::debug!(%reason, "denied");
-                    self.see_denied(proven, attempt.method, origin, reason.cause());
-                    Err(reason.refusal())
-                }
+                Err(reason) => Err(self.deny(&reason, proven, attempt, origin)),
             };
         if let Ok(login) = &mut entered {
             self.see(login, attempt.method, origin);
@@ -95,8 +91,20 @@ impl Sessions {
         Ok(login)
     }
 
+    /// What a client is told that is not let in. If it has proven itself, that is put down.
+    pub(super) fn deny(&self, reason: &Reason, proven: Option<Proven>, attempt: &Attempt, origin: &Origin) -> Refusal {
+        tracing::debug!(%reason, "denied");
+        self.see_denied(proven, attempt.method, origin, reason.cause());
+        reason.refusal()
+    }
+
     /// Logs in upstream, and puts down whom the provider kept out.
-    async fn enter_seen(&self, lease: Lease, method: &'static str, origin: &Origin) -> Result<Login, Refusal> {
+    pub(super) async fn enter_seen(
+        &self,
+        lease: Lease,
+        method: &'static str,
+        origin: &Origin,
+    ) -> Result<Login, Refusal> {
         let guise = Guise::of(&lease);
         let entered = self.enter_persistently(lease, origin).await;
         if let Err(refusal) = &entered {
@@ -106,7 +114,7 @@ impl Sessions {
     }
 
     /// Logs in upstream, unless what the client was let in by is withdrawn meanwhile.
-    pub(super) async fn enter_persistently(&self, lease: Lease, origin: &Origin) -> Result<Login, Refusal> {
+    async fn enter_persistently(&self, lease: Lease, origin: &Origin) -> Result<Login, Refusal> {
         let alive = self.live.enter(origin, &lease, &self.kill);
         let (over, why) = (alive.over().clone(), alive.why());
         let (login, account) = (lease.login().to_owned(), lease.account().to_owned());

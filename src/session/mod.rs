@@ -173,7 +173,7 @@ impl Sessions {
     ) -> Result<Option<Established>, SessionError> {
         let mut deadline = Instant::now() + self.options.login_timeout;
         if listener.options.tls == ListenerTls::Implicit {
-            stream = self.accept_tls(stream, listener, guest.origin.peer).await?;
+            stream = self.accept_tls(stream, listener, guest.hand).await?;
             guest.origin.tls_version = stream.tls_version();
         }
         let mut dialogue = proto::server(listener.options.protocol, self.dialogue_options(listener, &guest));
@@ -214,7 +214,7 @@ impl Sessions {
                     sent?;
                 }
                 ServerAction::StartTls => {
-                    stream = self.accept_tls(stream, listener, guest.origin.peer).await?;
+                    stream = self.accept_tls(stream, listener, guest.hand).await?;
                     (guest.origin.tls, guest.origin.tls_version) = (true, stream.tls_version());
                     dialogue.tls_started();
                 }
@@ -319,9 +319,10 @@ impl Sessions {
         }
     }
 
-    async fn accept_tls(&self, stream: Stream, listener: &Listener, peer: IpAddr) -> Result<Stream, SessionError> {
+    /// Shakes hands with whoever is there: for whom it may speak does not matter to TLS.
+    async fn accept_tls(&self, stream: Stream, listener: &Listener, hand: IpAddr) -> Result<Stream, SessionError> {
         let Some(config) = &listener.tls else { return Err(SessionError::NoTlsHere) };
-        let may_be_old = listener.options.legacy_tls_networks.iter().any(|network| network.contains(&peer));
+        let may_be_old = listener.options.legacy_tls_networks.iter().any(|network| network.contains(&hand));
         let handshake = async {
             match &listener.legacy_tls {
                 Some(legacy) if may_be_old => stream.accept_legacy_tls(legacy).await,

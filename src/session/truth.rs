@@ -1,12 +1,13 @@
 //! Keeps sessions true to what they were let in by: those whose client, secret, right or time is gone end at once. It must
 //! never end one because the store does not answer, nor ask it more at once than it can bear beside logins.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Sessions;
 
@@ -17,7 +18,7 @@ const READS_MAX: usize = 8;
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// All clients that have sessions are looked at this often, whatever was heard: a writer may die before it tells, and some
-/// write without telling.
+/// write without telling. Ten thousand take some ten seconds then; whoever is heard of meanwhile goes before them.
 const LOOK_AT_ALL: Duration = Duration::from_secs(5 * 60);
 
 /// The clock of the host may be set while the next end is waited for.
@@ -34,6 +35,11 @@ impl Sessions {
         tokio::join!(self.keep_looking(), self.keep_time());
     }
 
+    /// The same, where it is not known of whom something was written.
+    pub fn doubt_all(&self) {
+        self.live.doubt_all();
+    }
+
     /// One timer for all.
     async fn keep_time(&self) {
         loop {
@@ -46,55 +52,48 @@ impl Sessions {
     }
 
     async fn keep_looking(&self) {
-        let mut look_at_all = Instant::now() + LOOK_AT_ALL;
+        let mut looks = FuturesUnordered::new();
+        let mut under_way: BTreeSet<String> = BTreeSet::new();
+        let (mut look_at_all, mut rests_until) = (Instant::now() + LOOK_AT_ALL, Instant::now());
         loop {
-            let doubted = tokio::select! {
-                doubted = self.live.doubted() => doubted,
-                () = sleep_until(look_at_all) => {
-                    look_at_all = Instant::now() + LOOK_AT_ALL;
-                    self.live.doubt(|_| true);
-                    continue;
-                }
-            };
-            let mut left = doubted.into_iter();
-            let mut looks = FuturesUnordered::new();
-            let mut is_silent = false;
-            loop {
-                while !is_silent && looks.len() < READS_MAX {
-                    let Some(login) = left.next() else { break };
-                    looks.push(self.look_at(login));
-                }
-                match looks.next().await {
-                    Some(Ok(())) => {}
-                    Some(Err(login)) => {
-                        is_silent = true;
+            let (has_room, rests) = (looks.len() < READS_MAX, rests_until > Instant::now());
+            tokio::select! {
+                Some(look) = looks.next(), if !looks.is_empty() => {
+                    let (login, is_known): (String, bool) = look;
+                    under_way.remove(&login);
+                    if !is_known {
+                        rests_until = Instant::now() + AGAIN_AFTER;
                         self.live.doubt_still(login);
                     }
-                    None => break,
                 }
-            }
-            if is_silent {
-                left.for_each(|login| self.live.doubt_still(login));
-                sleep(AGAIN_AFTER).await;
+                login = self.live.doubted(&under_way), if has_room && !rests => {
+                    under_way.insert(login.clone());
+                    looks.push(self.look_at(login));
+                }
+                () = sleep_until(rests_until), if rests => {}
+                () = sleep_until(look_at_all) => {
+                    look_at_all = Instant::now() + LOOK_AT_ALL;
+                    self.live.doubt_all();
+                }
             }
         }
     }
 
-    /// Looks at one client; hands it back if the store did not answer.
-    async fn look_at(&self, login: String) -> Result<(), String> {
+    /// Looks at one client; whether there is no more to be learnt of it now.
+    async fn look_at(&self, login: String) -> (String, bool) {
         match self.broker.standing(&login).await {
             Ok(standing) => {
                 let now = Timestamp::now();
                 self.live.judge(&login, |account, terms, origin| standing.of_session(account, terms, origin, now));
-                Ok(())
+                (login, true)
             }
             Err(error) if error.is_transient() => {
                 tracing::debug!(login, %error, "whether its sessions may go on is not known; they do");
-                Err(login)
+                (login, false)
             }
             Err(error) => {
                 tracing::warn!(login, %error, "whether its sessions may go on cannot be known; they do");
-                Ok(())
+                (login, true)
             }
         }
     }

@@ -109,6 +109,12 @@ impl Inspector for Watched {
                 self.heed(notice);
             }
             let Some(waiting) = &mut self.waiting else { break };
+            if !self.watch.turn_is_of_use() {
+                // Nobody is there to use it; those who are get its place sooner.
+                self.waiting = None;
+                self.watch.turn_failed();
+                continue;
+            }
             let Poll::Ready(turn) = waiting.as_mut().poll(cx) else { break };
             self.waiting = None;
             match &turn {

@@ -121,6 +121,7 @@ mod tests {
         let one = mailbox("a", Protocol::Imap);
         let places = [gates.enter(one, 2).await, gates.enter(one, 2).await, gates.enter_class("a", 1).await];
         assert_eq!(gates.gates.len(), 2);
+        assert!(timeout(Duration::ZERO, gates.enter(one, 2)).await.is_err(), "and who gave up waiting holds none");
         drop(places);
         assert!(gates.gates.is_empty());
     }

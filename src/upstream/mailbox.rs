@@ -34,7 +34,9 @@ impl Upstreams {
     /// As for [`Upstreams::log_in`], and if the provider refuses the look.
     pub async fn probe_mailbox(&self, lease: &Lease) -> Result<Mailbox, UpstreamError> {
         let attempt = Attempt::of(lease, Instant::now());
-        let LoggedIn { stream, ready, places: _places, pacer: _ } = self.log_in(lease).await?;
+        // It submits nothing: the pace of those who do is not its own.
+        let LoggedIn { stream, ready, places: _places, pacer: _ } =
+            self.log_in_within(lease, self.options.gate_timeout).await?;
         let unread = ready.early;
         let mut look = Look { attempt, stream, unread, secret: &lease.credentials().secret, state: "" };
         let until = Instant::now() + self.options.login_timeout;

@@ -78,14 +78,17 @@ impl Upstreams {
     /// # Errors
     /// The [`UpstreamError`] says in which state, after what time, why, and what to do.
     pub async fn log_in(&self, lease: &Lease) -> Result<LoggedIn, UpstreamError> {
+        // Where those within may be waiting for their turns, a place is as long in coming.
+        let patience = self.pacer(lease).map_or(Duration::ZERO, |_| self.options.pace_timeout);
+        self.log_in_within(lease, self.options.gate_timeout.max(patience)).await
+    }
+
+    /// The same, for who does not wait longer than that for its places.
+    async fn log_in_within(&self, lease: &Lease, patience: Duration) -> Result<LoggedIn, UpstreamError> {
         let started = Instant::now();
         let attempt = Attempt::of(lease, started);
         let endpoint = lease.endpoint();
-        let pacer = self.pacer(lease);
-        // Where those within may be waiting for their turns, a place is as long in coming.
-        let patience = pacer.as_ref().map_or(Duration::ZERO, |_| self.options.pace_timeout);
-        let until = started + self.options.gate_timeout.max(patience);
-        let places = self.passages.enter(lease, &attempt, &self.options, until).await?;
+        let places = self.passages.enter(lease, &attempt, &self.options, started + patience).await?;
         let trial = match lease.is_on_trial() {
             true => None,
             false => {
@@ -108,7 +111,7 @@ impl Upstreams {
             (_, None) => {}
         }
         let (stream, ready) = reached?;
-        Ok(LoggedIn { stream, ready, places, pacer })
+        Ok(LoggedIn { stream, ready, places, pacer: self.pacer(lease) })
     }
 
     /// How fast a session may send: only submission counts messages.

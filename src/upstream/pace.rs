@@ -84,8 +84,8 @@ impl Paces {
             self.of(Key::Mailbox(upstream.to_owned(), normalise(identity)), messages, window)
         });
         // That of the class first: a turn of the mailbox is not held while another is waited for.
-        let paces: Vec<_> = [class, mailbox].into_iter().flatten().collect();
-        (!paces.is_empty()).then_some(Pacer { paces, patience })
+        let paces: Vec<_> = [class, mailbox.clone()].into_iter().flatten().collect();
+        (!paces.is_empty()).then_some(Pacer { paces, mailbox, patience })
     }
 }
 
@@ -165,13 +165,15 @@ impl Drop for Place {
 #[derive(Debug, Clone)]
 pub struct Pacer {
     paces: Vec<Arc<Pace>>,
+    /// That of them which a provider speaks of when it puts a message off.
+    mailbox: Option<Arc<Pace>>,
     patience: Duration,
 }
 
 impl Pacer {
     /// The turn of one message, first come, first served; `None` if it did not come in time.
     pub fn turn(&self) -> impl Future<Output = Option<Turn>> + Send + 'static {
-        let Self { paces, patience } = self.clone();
+        let Self { paces, mailbox: _, patience } = self.clone();
         async move {
             let waiting = async {
                 let mut places = Vec::with_capacity(paces.len());
@@ -185,17 +187,17 @@ impl Pacer {
     }
 
     /// The provider put a message off in these words. If that was for too many, all that the mailbox sends rests for a
-    /// while.
+    /// while; other mailboxes of its class do not.
     pub fn put_off(&self, words: &str) {
         // After the login no kind of credential matters any more.
         if classify(words, Protocol::Submission, CredentialKind::AppPassword).cause == Cause::Limited {
-            self.paces.iter().for_each(|pace| pace.rest(backoff(words)));
+            self.mailbox.iter().for_each(|pace| pace.rest(backoff(words)));
         }
     }
 
     /// The provider took a message: the next rest is a short one again.
     pub fn taken(&self) {
-        self.paces.iter().for_each(|pace| pace.book().rest = Duration::ZERO);
+        self.mailbox.iter().for_each(|pace| pace.book().rest = Duration::ZERO);
     }
 }
 
@@ -312,6 +314,32 @@ mod tests {
         let same_class = paces.pacer(None, Some(("scanners", 1)), MINUTE, Duration::from_secs(1)).unwrap();
         assert!(same_class.turn().await.is_none(), "whatever the mailbox");
         assert!(paces.pacer(None, None, MINUTE, MINUTE).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_mailbox_rests_and_the_others_of_its_class_do_not() {
+        let (paces, class) = (Paces::default(), Some(("scanners", 100)));
+        let of = |name| paces.pacer(Some(("lab", name, 100)), class, MINUTE, Duration::from_secs(1)).unwrap();
+        let (limited, other) = (of("a@x.test"), of("b@x.test"));
+        limited.put_off("432 4.3.2 Concurrent connections limit exceeded. Visit https://aka.ms/concurrent_sending");
+        assert!(limited.turn().await.is_none());
+        send(&other).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_gone_stands_in_no_line() {
+        let paces = Paces::default();
+        let pacer = pacer(&paces, 1, 10 * MINUTE);
+        let held = pacer.turn().await.unwrap();
+        // Both at the head of the line and behind it; and one that was told of a turn and did not live to take it.
+        let mut waiting = [Box::pin(pacer.turn()), Box::pin(pacer.turn()), Box::pin(pacer.turn())];
+        for turn in &mut waiting {
+            assert!(timeout(Duration::ZERO, turn.as_mut()).await.is_err());
+        }
+        let [first, second, mut third] = waiting;
+        drop(held);
+        drop((first, second));
+        assert!(timeout(Duration::ZERO, third.as_mut()).await.is_ok_and(|turn| turn.is_some()));
     }
 
     #[tokio::test(start_paused = true)]

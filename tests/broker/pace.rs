@@ -51,6 +51,13 @@ async fn send(wire: &mut Wire, subject: &str) -> String {
     wire.ask(&format!("Subject: {subject}\r\n\r\nscan\r\n.")).await
 }
 
+/// What is left of a message behind MAIL, and the answer to its end.
+async fn send_rest(wire: &mut Wire) -> String {
+    assert!(wire.ask("RCPT TO:<scans@contoso.test>").await.starts_with("250 "));
+    assert!(wire.ask("DATA").await.starts_with("354 "));
+    wire.ask("Subject: late\r\n\r\nscan\r\n.").await
+}
+
 async fn quit(mut wire: Wire) {
     wire.write("QUIT\r\n").await;
     wire.rest().await;
@@ -143,6 +150,23 @@ async fn who_is_put_off_all_the_same_rests() {
     assert!(answer.starts_with("432 4.3.2 Concurrent connections limit exceeded."), "{answer}");
     assert!(send(&mut wire, "two").await.starts_with("451 4.3.2 "), "not asked again at once");
     assert_eq!(lab.exchange.sandbox.sends_put_off(&lab.scanner.address), 1);
+}
+
+#[tokio::test]
+async fn who_hangs_up_while_it_waits_keeps_no_place_at_the_gate() {
+    let lab = lab(Duration::from_secs(600), |config| {
+        each_submission(config, |endpoint| endpoint.messages_per_minute = Some(1));
+    })
+    .await;
+    let mut first = lab.log_in(Protocol::Submission, &lab.scanner).await;
+    assert_eq!(first.ask("MAIL FROM:<scans@contoso.test>").await, "250 2.1.0 Sender OK");
+    for _ in 0..4 {
+        // There are places for two of these, and the turn of none of them comes.
+        let mut gone = lab.log_in(Protocol::Submission, &lab.scanner).await;
+        gone.write("MAIL FROM:<scans@contoso.test>\r\nRCPT TO:<scans@contoso.test>\r\n").await;
+        assert!(gone.is_silent_for(Duration::from_millis(20)).await, "it waits");
+    }
+    assert!(send_rest(&mut first).await.starts_with("250 2.0.0 OK "), "the first is none the worse");
 }
 
 #[tokio::test]

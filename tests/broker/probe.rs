@@ -61,6 +61,26 @@ async fn a_mailbox_that_opens_is_counted() {
 }
 
 #[tokio::test]
+async fn a_look_does_not_wait_as_long_as_a_message() {
+    let plan = Plan::new().tune(|config| {
+        config.upstream.gate_timeout = Duration::from_millis(50);
+        assert!(config.upstream.pace_timeout > Duration::from_secs(60));
+        for profile in config.upstreams.values_mut() {
+            let endpoint = Arc::make_mut(profile).endpoints.get_mut(&Protocol::Submission).unwrap();
+            (endpoint.sessions_max, endpoint.messages_per_minute) = (1, Some(1));
+        }
+    });
+    let lab = plan.start().await;
+    let prober = Prober::new(&lab);
+    // Another look: sessions of another process are not known here.
+    let lease = prober.broker.lease_for(&lab.alice.address, Protocol::Submission, Choice::default()).await.unwrap();
+    let _inside = prober.upstreams.log_in(&lease).await.unwrap();
+    let looking = prober.probe(&lab.alice.address, Protocol::Submission);
+    let error = tokio::time::timeout(Duration::from_secs(10), looking).await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("all 1 places of the mailbox stayed taken"), "{error}");
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_told_with_its_remedy() {
     use Behaviour::*;
     use Protocol::*;

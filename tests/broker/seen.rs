@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use locum::broker::Directory;
 use locum::config::Config;
-use locum::model::{CredentialKind, Protocol, SecretSource, Sighting};
+use locum::model::{CredentialKind, Enrolment, EnrolmentMode, Protocol, SecretSource, Sighting};
 
 use crate::answers::accepted;
 use crate::support::{Plan, Wire};
@@ -93,6 +93,31 @@ async fn a_login_that_the_provider_refuses_is_counted_with_its_account() {
     lab.present(Protocol::Imap, &lab.alice.login, &lab.alice.secret).await;
     let refused = seen_when(&directory, |seen| seen.refusals() == 1).await;
     assert_eq!((refused.refused["contact-admin"], refused.upstream), (1, None));
+    assert_eq!(refused.key.account.as_deref(), Some(lab.alice.address.as_str()));
+}
+
+/// Whoever makes itself known in a window is a client from that moment, whatever the provider says then.
+#[tokio::test]
+async fn who_was_first_and_is_refused_by_the_provider_is_seen() {
+    let window = Enrolment {
+        mode: EnrolmentMode::FirstLogin,
+        domain: Some("mail.test".into()),
+        networks: vec!["127.0.0.0/8".parse().unwrap()],
+        from: None,
+        until: jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1),
+    };
+    let open = move |config: &mut Config| {
+        for listener in &mut config.listeners {
+            listener.entrance.enrolment = Some(window.clone());
+        }
+    };
+    let lab = Plan::new().tune(often).tune(open).start().await;
+    let (directory, _) = operator(&lab);
+    lab.alter(&lab.alice, |client| client.secrets.clear()).await;
+    lab.gmail.sandbox.set_password(&lab.alice.address, locum::model::Secret::new("another"));
+    lab.present(Protocol::Imap, &lab.alice.login, "Winter-2019!").await;
+    let refused = seen_when(&directory, |seen| seen.refusals() == 1).await;
+    assert_eq!((refused.refused["contact-admin"], refused.source), (1, Some(SecretSource::FirstLogin)));
     assert_eq!(refused.key.account.as_deref(), Some(lab.alice.address.as_str()));
 }
 

@@ -223,7 +223,7 @@ pub(super) fn is_of_form(proof: &Secret) -> bool {
 }
 
 /// Whether that text says of itself that it is that secret.
-pub(super) fn names(secret: &ClientSecret, proof: &Secret) -> bool {
+pub(in crate::broker) fn names(secret: &ClientSecret, proof: &Secret) -> bool {
     if !is_issued(secret) {
         return false;
     }

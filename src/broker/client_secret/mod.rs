@@ -27,6 +27,7 @@ pub use chosen::{ChosenHash, HashRefused};
 pub use issue::{Alphabet, BITS_ENOUGH, BITS_MIN, Form, IssueError, issue, issue_as};
 pub use pool::Busy;
 
+pub(super) use issue::names;
 pub(super) use mask::mask;
 pub(super) use prover::Prover;
 

@@ -16,7 +16,7 @@ impl LegacyTls {
     ///
     /// # Errors
     /// Always.
-    pub fn open(_: &TlsOptions, _: &'static str) -> Result<Self, TlsError> {
+    pub fn open(_: &TlsOptions, _: &'static str, _: bool) -> Result<Self, TlsError> {
         Err(TlsError::NoLegacyTls)
     }
 }

@@ -35,7 +35,8 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn doubted(live: &Live) -> Vec<String> {
-    live.doubted().now_or_never().unwrap_or_default().into_iter().collect()
+    let none = BTreeSet::new();
+    std::iter::from_fn(|| live.doubted(&none).now_or_never()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 #[test]
@@ -51,6 +52,34 @@ fn who_comes_in_is_looked_at_and_so_is_whom_news_concern() {
     assert_eq!(doubted(&live), ["b"]);
     live.doubt(|_| true);
     assert_eq!(doubted(&live), ["a", "b"]);
+}
+
+#[test]
+fn whoever_is_heard_of_does_not_wait_for_all_and_all_do_not_wait_for_ever() {
+    let live = Live::new();
+    let logins: Vec<String> = (0..100).map(|number| format!("{number:02}")).collect();
+    let _alive: Vec<_> =
+        (0..).zip(&logins).map(|(session, login)| enter(&live, session, login, of_client(None))).collect();
+    assert_eq!(doubted(&live), logins);
+    let next =
+        |under_way: &[&str]| live.doubted(&under_way.iter().map(|login| (*login).to_owned()).collect()).now_or_never();
+    live.doubt_all();
+    live.doubt(|login| login == "77");
+    let first = [next(&[]).unwrap(), next(&[]).unwrap()];
+    assert!(first.contains(&"77".to_owned()), "{first:?}");
+    // One that comes again and again has no more than every other turn.
+    let mut looked_at = BTreeSet::from(first);
+    for _ in 0..2 * logins.len() {
+        live.doubt(|login| login == "77");
+        looked_at.extend(next(&[]));
+    }
+    assert_eq!(looked_at.len(), logins.len());
+    // Not twice at once, or an old answer could come behind a new one; but again when it is over.
+    assert_eq!(doubted(&live), ["77"]);
+    live.doubt(|login| login == "77");
+    assert_eq!(next(&["77"]), None);
+    assert_eq!(next(&[]).as_deref(), Some("77"));
+    assert_eq!(next(&[]), None);
 }
 
 #[test]
@@ -93,5 +122,5 @@ fn who_is_gone_is_forgotten() {
     drop(enter(&live, 3, "c", Terms::default()));
     let state = live.state();
     assert!(state.sessions.is_empty() && state.by_login.is_empty() && state.ends.is_empty());
-    assert!(state.doubted.is_empty());
+    assert!(state.doubted.is_empty() && state.in_turn.is_empty());
 }

@@ -40,6 +40,28 @@ async fn the_first_password_is_taken_and_no_provider_sees_it() {
     assert!(!provider.has_seen(PASSWORD) && !provider.has_seen("second"));
 }
 
+/// The same account has two names in a window with a domain; only one of them is first.
+#[tokio::test]
+async fn an_account_is_taken_once_under_whichever_name() {
+    let (lab, provider) = stage(first_login()).await;
+    for (first, second) in [("one", "ONE@mail.test"), ("two@mail.test", "two")] {
+        account(&lab, &provider, first.trim_end_matches("@mail.test")).await;
+        assert_accepted(lab.present(Protocol::Imap, first, PASSWORD).await);
+        let logins = provider.logins().len();
+        for password in ["of-a-stranger", PASSWORD] {
+            let (_wire, answer) = lab.present(Protocol::Imap, second, password).await;
+            assert_eq!(answer, refused(Protocol::Imap, Refusal::WrongCredentials), "{second}");
+        }
+        assert_eq!(provider.logins().len(), logins);
+        assert!(!has_client(&lab, second).await);
+        assert_accepted(lab.present(Protocol::Imap, first, PASSWORD).await);
+    }
+    // The name before another domain is another account.
+    account(&lab, &provider, "three").await;
+    lab.enrol("three@fabrikam.test", "own", "x").await;
+    assert_accepted(lab.present(Protocol::Imap, "three", PASSWORD).await);
+}
+
 #[tokio::test]
 async fn outside_of_the_window_nobody_is_first() {
     let now = Timestamp::now();

@@ -2,6 +2,7 @@
 
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
+use locum::broker::client_secret::{self, Alphabet, Form};
 use locum::model::{
     Client, CredentialKind, Enrolment, EnrolmentMode, Policy, Protocol, Refusal, Secret, SecretSource, Verifier,
 };
@@ -137,7 +138,9 @@ async fn what_cannot_be_a_password_or_is_somebody_else_s_is_shown_to_nobody() {
     .await;
     add_mailboxes(&provider, &["scan", "boss"]);
     let long = "x".repeat(300);
-    for unfit in ["", " ", "a\r\nb", "a\u{7}b", "tab\there", "c\u{85}1", &long, &lab.alice.secret, &lab.scanner.secret]
+    // As the keyboard of a telephone begins it.
+    let capital = lab.alice.secret.replacen("lo_", "Lo_", 1);
+    for unfit in ["", " ", "a\r\nb", "a\u{7}b", "tab\there", "c\u{85}1", &long, &lab.alice.secret, &lab.scanner.secret, &capital]
     {
         assert_unseen(&lab, &provider, "scan@mail.test", unfit).await;
     }
@@ -158,6 +161,25 @@ async fn what_cannot_be_a_password_or_is_somebody_else_s_is_shown_to_nobody() {
     let answer = present_plain(&lab, Protocol::Imap, "", "scan@mail.test", "of-the-other").await;
     assert_eq!(answer, refused(Protocol::Imap, Refusal::WrongCredentials));
     assert!(!has_client(&lab, "scan@mail.test").await && !has_client(&lab, "other@mail.test").await);
+}
+
+/// A device was given the secret of a picky form, and the login with the domain behind it, or without.
+#[tokio::test]
+async fn a_short_secret_of_the_same_name_with_or_without_its_domain_is_shown_to_nobody() {
+    let (lab, provider) = stage(learning()).await;
+    let form = Form { alphabet: Alphabet::Digits, length: Some(20) };
+    for (login, typed) in [("short", "short@mail.test"), ("long@mail.test", "LONG")] {
+        let known = lab.enrol(login, "own", "of-the-operator").await;
+        let (record, secret) = client_secret::issue_as(form, "", None, &[], Timestamp::now()).await.unwrap();
+        lab.alter(&known, |client| client.secrets.push(record)).await;
+        assert_unseen(&lab, &provider, typed, secret.expose_text().unwrap()).await;
+        // Even without its last digit.
+        assert_unseen(&lab, &provider, typed, &secret.expose_text().unwrap()[..19]).await;
+        assert!(enrolments(&lab).is_empty());
+    }
+    // What is not one is the provider's to judge, and other devices of the mailbox may come by its other name.
+    provider.add_mailbox("short@mail.test", PASSWORD, Behaviour::Normal);
+    assert_accepted(lab.present(Protocol::Imap, "short@mail.test", PASSWORD).await);
 }
 
 #[tokio::test]

@@ -61,6 +61,29 @@ async fn a_known_login_is_never_passed_through() {
     assert!(provider.logins().is_empty());
 }
 
+/// Whoever meant a client of ours by a form of the login has come to the wrong listener, or a moment too soon.
+#[tokio::test]
+async fn what_is_meant_for_a_client_that_a_form_names_is_never_passed_through() {
+    let (lab, provider) = stage_with(|config| pass(config, "127.0.0.0/8")).await;
+    lab.enrol("admin@mail.test", "own", "of-the-operator").await;
+    for name in [
+        "scan@mail.test*admin@mail.test",
+        "admin@mail.test\\scan",
+        "admin@mail.test/scan@mail.test",
+        "mail.test\\admin",
+        "mail.test\\admin\\scan",
+    ] {
+        provider.add_mailbox(name, PASSWORD, Behaviour::Normal);
+        assert_unseen(&lab, &provider, name, PASSWORD).await;
+    }
+    let long = format!("{}@mail.test", "x".repeat(400));
+    provider.add_mailbox(&long, PASSWORD, Behaviour::Normal);
+    assert_unseen(&lab, &provider, &long, PASSWORD).await;
+    // Where no client is meant, it is the provider's affair what it means.
+    provider.add_mailbox("scan*master", PASSWORD, Behaviour::Normal);
+    assert_accepted(lab.present(Protocol::Imap, "scan*master", PASSWORD).await);
+}
+
 #[tokio::test]
 async fn from_another_network_nothing_is_passed_through() {
     let (lab, provider) = stage_with(|config| pass(config, "127.0.0.2")).await;

@@ -24,8 +24,9 @@ use content::{Content, Found};
 use replies::Replies;
 use sender::{Sender, sender};
 
-/// The longest command, its end included. RFC 5321 section 4.5.3.1.4 has 512 bytes, and the extensions add some 1,500.
-const COMMAND_BYTES_MAX: usize = 4096;
+/// The longest command, its end included. RFC 5321 section 4.5.3.1.4 has 512 bytes, and the extensions add some 1,500. No
+/// server may take the end of a longer one for the next command: Postfix reads 2,048 bytes at a time.
+const COMMAND_BYTES_MAX: usize = 2048;
 
 /// Commands that wait for their answers. A client may name all 500 recipients that Exchange takes in one go.
 const UNANSWERED_MAX: usize = 1024;
@@ -86,6 +87,8 @@ pub struct Watch {
     for_client: Vec<u8>,
     unanswered: VecDeque<Expected>,
     notices: VecDeque<Notice>,
+    /// The upstream took a sender, and has a transaction with it.
+    has_sender: bool,
     /// A recipient was taken, and nothing was refused since that would make chunks unwelcome.
     has_recipient: bool,
     client_ended: bool,
@@ -145,6 +148,7 @@ impl Watch {
             for_client: Vec::new(),
             unanswered: VecDeque::new(),
             notices: VecDeque::new(),
+            has_sender: false,
             has_recipient: false,
             client_ended: false,
             upstream_ended: false,
@@ -246,6 +250,17 @@ impl Watch {
             self.answer(length, TOO_EARLY);
             self.advance();
         }
+    }
+
+    /// Whether the message that waits can still become one: not if the client ended before it said that a text follows, for
+    /// it will send none.
+    pub fn turn_is_of_use(&self) -> bool {
+        let State::Turn { length } = self.state else { return false };
+        let mut lines = self.input[self.taken + length..].split(|&byte| byte == b'\n');
+        let has_text = |line: &[u8]| {
+            line.get(..4).is_some_and(|verb| verb.eq_ignore_ascii_case(b"DATA") || verb.eq_ignore_ascii_case(b"BDAT"))
+        };
+        !self.upstream_ended && (!self.client_ended || lines.any(has_text))
     }
 
     /// Messages that the upstream took.
@@ -445,28 +460,34 @@ impl Watch {
                 self.state = State::Content(Content::new(clean));
                 self.notices.push_back(Notice::Begun);
             }
-            _ if code == 354 => self.lose_track(),
+            // It waits for more, and nobody knows what of.
+            _ if (300..400).contains(&code) => self.lose_track(),
             Expected::Mail => {
                 self.has_recipient = false;
-                if !is_good {
+                if is_good {
+                    self.has_sender = true;
+                } else {
                     self.put_off(code, line);
-                    self.notices.push_back(Notice::Reset);
+                    // A second MAIL is refused, and the first holds (RFC 5321 section 4.1.4).
+                    if !self.has_sender {
+                        self.notices.push_back(Notice::Reset);
+                    }
                 }
             }
             Expected::Recipient => self.has_recipient |= is_good,
             Expected::Message | Expected::Chunk { last: true } => {
-                self.has_recipient = false;
+                (self.has_sender, self.has_recipient) = (false, false);
                 self.messages += u64::from(is_good);
                 self.put_off(code, line);
                 self.notices.push_back(if is_good { Notice::Taken } else { Notice::Refused });
             }
             Expected::Chunk { last: false } if !is_good => {
-                self.has_recipient = false;
+                (self.has_sender, self.has_recipient) = (false, false);
                 self.put_off(code, line);
                 self.notices.push_back(Notice::Refused);
             }
             Expected::Reset if is_good => {
-                self.has_recipient = false;
+                (self.has_sender, self.has_recipient) = (false, false);
                 self.notices.push_back(Notice::Reset);
             }
             Expected::Data { .. }

@@ -240,10 +240,50 @@ fn a_paced_message_waits_for_its_turn_and_replies_go_on_meanwhile() {
 }
 
 #[test]
+fn who_hangs_up_before_its_message_needs_no_turn() {
+    for (behind, is_of_use) in [
+        ("", false),
+        ("RCPT TO:<a@b>\r\nQUIT\r\nDAT", false),
+        ("RCPT TO:<a@b>\r\nDATA\r\n", true),
+        ("rcpt to:<a@b>\r\nbdat 2 last\r\nx\n", true),
+    ] {
+        let mut pair = Pair::new(WatchOptions { paced: true, chunking: true, ..WatchOptions::default() });
+        pair.client(MAIL).client(behind).expect("", "");
+        assert!(pair.watch.turn_is_of_use(), "it may still come");
+        pair.watch.client_ended();
+        assert_eq!(pair.watch.turn_is_of_use(), is_of_use, "{behind:?}");
+        pair.watch.upstream_ended();
+        assert!(!pair.watch.turn_is_of_use(), "there is nobody to take it");
+    }
+}
+
+#[test]
+fn a_second_mail_that_is_refused_leaves_the_first_its_turn() {
+    let mut pair = Pair::new(WatchOptions { paced: true, ..WatchOptions::default() });
+    let mut notices = |said: &str, reply: &str| {
+        pair.client(said);
+        pair.watch.turn_came();
+        pair.settle();
+        pair.upstream(reply);
+        std::iter::from_fn(|| pair.watch.next_notice()).collect::<Vec<_>>()
+    };
+    assert_eq!(notices(MAIL, "250 ok\r\n"), [Notice::Turn]);
+    assert_eq!(notices(MAIL, "503 nested\r\n"), [Notice::Turn], "its message may still come");
+    assert_eq!(notices("DATA\r\n", "354 go\r\n"), [Notice::Begun]);
+    assert_eq!(notices("x\r\n.\r\n", "250 taken\r\n"), [Notice::Taken]);
+    assert_eq!(notices(MAIL, "550 no\r\n"), [Notice::Turn, Notice::Reset]);
+    assert_eq!(notices(MAIL, "250 ok\r\n"), [Notice::Turn]);
+    assert_eq!(notices("RSET\r\n", "250 ok\r\n"), [Notice::Reset]);
+    assert_eq!(notices(MAIL, "550 no\r\n"), [Notice::Turn, Notice::Reset]);
+}
+
+#[test]
 fn what_cannot_be_followed_ends_the_session() {
     for (said, reply) in [
         ("", "250 unasked\r\n"),
         ("NOOP\r\n", "354 go\r\n"),
+        ("DATA\r\n", "350 go\r\n"),
+        ("RSET\r\n", "334 \r\n"),
         ("NOOP\r\n", "hello\r\n"),
         ("NOOP\r\n", "250-a\r\n354 b\r\n"),
     ] {
