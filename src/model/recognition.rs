@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(fingerprint.to_string(), EMPTY);
         assert_eq!(EMPTY.parse(), Ok(fingerprint));
         let pairs: Vec<String> =
-            EMPTY[7..].as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair).to_uppercase()).collect();
+            EMPTY.as_bytes()[7..].chunks(2).map(|pair| String::from_utf8_lossy(pair).to_uppercase()).collect();
         assert_eq!(format!("sha256:{}", pairs.join(":")).parse(), Ok(fingerprint));
     }
 

@@ -288,7 +288,6 @@ pub struct Served {
 pub struct Upkeep(Kept);
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a process has one of them")]
 enum Kept {
     /// A part of this process, written by others, too.
     Here {

@@ -90,16 +90,15 @@ pub(super) async fn bind(config: &Config, directory: &Directory, bind: Bind) -> 
 /// Takes a binding from a client.
 pub(super) async fn unbind(directory: &Directory, login: &str, bound: Bound) -> Result<()> {
     let Versioned { record: mut client, version, .. } = find(directory, login).await?;
-    let (is_meant, named): (Box<dyn Fn(&Binding) -> bool>, String) = match (bound.account, bound.mailboxes) {
-        (Some(account), _) => {
-            let name = normalise(&account);
-            (Box::new(move |there| there.account().is_some_and(|it| normalise(it) == name)), account)
-        }
-        (None, pattern) => {
-            let pattern = pattern.ok_or_else(no_choice)?;
-            let named = pattern.to_string();
-            (Box::new(move |there| matches!(there, Binding::Delegation(it) if it.pattern == pattern)), named)
-        }
+    let (account, pattern) = (bound.account, bound.mailboxes);
+    let named = match (&account, &pattern) {
+        (Some(account), _) => account.clone(),
+        (None, Some(pattern)) => pattern.to_string(),
+        (None, None) => return Err(no_choice().into()),
+    };
+    let is_meant = |there: &Binding| match there {
+        Binding::Account(name) => account.as_deref().is_some_and(|it| normalise(it) == normalise(name)),
+        Binding::Delegation(delegation) => pattern.as_ref() == Some(&delegation.pattern),
     };
     let before = client.bindings.len();
     client.bindings.retain(|there| !is_meant(there));

@@ -158,7 +158,7 @@ impl Store for Sqlite {
     }
 
     async fn stamp(&self) -> Result<Option<u64>, StoreError> {
-        self.readers.run(|connection| rows::stamp(connection)).await.map(Some)
+        self.readers.run(rows::stamp).await.map(Some)
     }
 
     async fn write(&self, id: &RecordId, value: &Secret, expected: Expected) -> Result<Version, StoreError> {

@@ -128,7 +128,7 @@ impl Visitors {
         };
         let due = state.clients.iter().filter(|(_, entry)| is_due(entry));
         let mut due: Vec<_> = due.map(|(key, entry)| (entry.put_down, key.clone())).collect();
-        due.sort_by(|(a, _), (b, _)| a.cmp(b));
+        due.sort_by_key(|(put_down, _)| *put_down);
         let told = due.into_iter().take(limit).filter_map(|(_, key)| {
             let entry = state.clients.get_mut(&key)?;
             if entry.open > 0 {
@@ -189,7 +189,7 @@ impl State {
     fn sweep(&mut self) {
         let order = |entry: &Entry| (entry.is_changed, entry.open > 0, entry.seen.last_seen);
         let mut known: Vec<_> = self.clients.iter().map(|(key, entry)| (order(entry), key.clone())).collect();
-        known.sort_by(|(a, _), (b, _)| a.cmp(b));
+        known.sort_by_key(|(order, _)| *order);
         let count = (self.clients_max / 10).max(1);
         let lost = known.iter().take(count).filter(|((is_changed, ..), _)| *is_changed).count();
         counter!(FORGOTTEN).increment(lost as u64);

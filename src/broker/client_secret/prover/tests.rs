@@ -140,7 +140,7 @@ async fn one_that_holds_comes_before_the_same_one_that_expired() {
     let expired = ClientSecret { expires: Some(THEN), ..chosen("hunter2").await };
     let holds = chosen("hunter2").await;
     assert_eq!(found(&prover, "a", &[expired.clone(), holds.clone()], "hunter2").await, Some(holds.id));
-    assert_eq!(found(&prover, "b", &[expired.clone()], "hunter2").await, Some(expired.id));
+    assert_eq!(found(&prover, "b", std::slice::from_ref(&expired), "hunter2").await, Some(expired.id));
 }
 
 #[tokio::test]

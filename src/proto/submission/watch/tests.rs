@@ -384,7 +384,7 @@ proptest! {
         let mut cut = |rest: &str| rest.len().min(*sizes.next().unwrap());
         let (mut client, mut upstream) = (sent.as_str(), answers.as_str());
         // The upstream says nothing before it was asked: as many replies as commands that reached it.
-        let mut model = Upstream::default();
+        let mut model = Upstream;
         while !client.is_empty() || !upstream.is_empty() {
             if !client.is_empty() && pair.watch.client_may_send() {
                 let (now, later) = client.split_at(cut(client));
