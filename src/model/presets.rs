@@ -179,7 +179,7 @@ fn dates(name: &str) -> Vec<ProviderDate> {
             Some(date(2026, 7, 1)),
             &[Imap, Pop3],
             None,
-            "TLS 1.0 and 1.1 go until 31 December 2026: Locum speaks TLS 1.2 or 1.3 to it whatever a client speaks, so \
+            "from here to 31 December 2026 TLS 1.0 and 1.1 are switched off: Locum speaks TLS 1.2 or 1.3 to it whatever a client speaks, so \
              nothing breaks here",
         ),
         on(

@@ -90,14 +90,18 @@ pub(super) async fn bind(config: &Config, directory: &Directory, bind: Bind) -> 
 /// Takes a binding from a client.
 pub(super) async fn unbind(directory: &Directory, login: &str, bound: Bound) -> Result<()> {
     let Versioned { record: mut client, version, .. } = find(directory, login).await?;
-    let is_meant = |there: &Binding| match (there, &bound.account, &bound.mailboxes) {
-        (Binding::Account(it), Some(account), _) => normalise(it) == normalise(account),
-        (Binding::Delegation(it), _, Some(pattern)) => it.pattern == *pattern,
-        _ => false,
+    let (account, pattern) = (bound.account, bound.mailboxes);
+    let named = match (&account, &pattern) {
+        (Some(account), _) => account.clone(),
+        (None, Some(pattern)) => pattern.to_string(),
+        (None, None) => return Err(no_choice().into()),
+    };
+    let is_meant = |there: &Binding| match there {
+        Binding::Account(name) => account.as_deref().is_some_and(|it| normalise(it) == normalise(name)),
+        Binding::Delegation(delegation) => pattern.as_ref() == Some(&delegation.pattern),
     };
     let before = client.bindings.len();
     client.bindings.retain(|there| !is_meant(there));
-    let named = bound.account.or_else(|| bound.mailboxes.map(|pattern| pattern.to_string())).ok_or_else(no_choice)?;
     let login = client.login.clone();
     if client.bindings.len() == before {
         let message = format!("{login} is not bound to {named}; see `locum client show {login}`");
