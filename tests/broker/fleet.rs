@@ -39,7 +39,7 @@ struct Device {
 fn devices() -> Vec<Device> {
     let device = |number: usize| {
         let mailbox = format!("device-{number}@contoso.test");
-        let login = if number % 2 == 0 { mailbox.clone() } else { format!("device-{number}") };
+        let login = if number.is_multiple_of(2) { mailbox.clone() } else { format!("device-{number}") };
         Device {
             protocol: Protocol::ALL[number % 3],
             login,

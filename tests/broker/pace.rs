@@ -103,7 +103,7 @@ async fn twelve_devices_of_one_mailbox_see_no_error_and_keep_their_order() {
     for number in 0..DEVICES {
         let start = format!("Subject: device {number} message ");
         let texts = sent.iter().map(|sent| String::from_utf8_lossy(&sent.message).into_owned());
-        let order: Vec<_> = texts.filter_map(|text| Some(text.strip_prefix(&start)?.chars().next()?)).collect();
+        let order: Vec<_> = texts.filter_map(|text| text.strip_prefix(&start)?.chars().next()).collect();
         assert_eq!(order.iter().collect::<String>(), "012345", "device {number}");
     }
     let counted = || lab.audit().iter().filter_map(|event| event["messages"].as_u64()).sum::<u64>();
