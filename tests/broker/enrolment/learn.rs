@@ -140,7 +140,8 @@ async fn what_cannot_be_a_password_or_is_somebody_else_s_is_shown_to_nobody() {
     let long = "x".repeat(300);
     // As the keyboard of a telephone begins it.
     let capital = lab.alice.secret.replacen("lo_", "Lo_", 1);
-    for unfit in ["", " ", "a\r\nb", "a\u{7}b", "tab\there", "c\u{85}1", &long, &lab.alice.secret, &lab.scanner.secret, &capital]
+    for unfit in
+        ["", " ", "a\r\nb", "a\u{7}b", "tab\there", "c\u{85}1", &long, &lab.alice.secret, &lab.scanner.secret, &capital]
     {
         assert_unseen(&lab, &provider, "scan@mail.test", unfit).await;
     }
