@@ -17,7 +17,6 @@ use locum::model::{Policy, Protocol};
 use openssl::ssl::{ShutdownResult, Ssl, SslContext, SslMethod, SslStream, SslVersion};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
-use tokio::task::block_in_place;
 use tokio::time::timeout;
 
 use support::{Identity, Lab, Plan, Wire};
@@ -145,7 +144,7 @@ async fn a_device_is_known_by_its_certificate_there_too() {
 async fn who_shakes_hands_is_who_may_be_old() {
     let lab = plan("xclient-from = [\"127.0.0.9\", \"127.0.0.8\"]\n").start().await;
     for (front_end, client, is_old) in [(ISLAND, "127.0.0.1", true), ("127.0.0.8", ISLAND, false)] {
-        let shaken = block_in_place(|| {
+        let shaken = aside(|| {
             let mut socket = dial(&lab, "old-smtp", front_end);
             for (said, code) in [
                 ("", "220 "),
@@ -173,7 +172,7 @@ async fn a_client_is_understood_however_it_ends() {
         stream
     };
     // It says that it has said all, and still reads.
-    block_in_place(|| {
+    aside(|| {
         let mut stream = log_in();
         stream.write_all(b"a2 LOGOUT\r\n").unwrap();
         assert_eq!(stream.shutdown().unwrap(), ShutdownResult::Sent);
@@ -182,7 +181,7 @@ async fn a_client_is_understood_however_it_ends() {
     });
     ended(&lab, 1).await;
     // It closes TCP without a word of TLS.
-    block_in_place(|| log_in().get_ref().shutdown(Shutdown::Write).unwrap());
+    aside(|| log_in().get_ref().shutdown(Shutdown::Write).unwrap());
     assert_eq!(ended(&lab, 2).await, "the client closed");
 }
 
@@ -234,6 +233,11 @@ async fn a_handshake_that_stalls_is_not_waited_for() {
     wire.write(b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x01").await;
     assert!(wire.is_silent_for(Duration::from_millis(100)).await, "it has its time");
     assert_eq!(wire.rest().await, "");
+}
+
+/// Blocks the thread of the test alone: what it speaks to is on the others of its runtime.
+fn aside<T>(talk: impl FnOnce() -> T) -> T {
+    talk()
 }
 
 fn dial(lab: &Lab, listener: &str, from: &str) -> TcpStream {
