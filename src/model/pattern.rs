@@ -67,6 +67,10 @@ impl FromStr for AddressPattern {
         let labels = domain.strip_prefix("*.").unwrap_or(domain);
         let is_plain = |text: &str| !text.chars().any(|c| c.is_control() || c.is_whitespace() || "@<>,;".contains(c));
         let proper = !local.is_empty() && !labels.is_empty() && is_plain(local) && is_plain(labels);
+        // All of a top level would be everybody's.
+        if labels.len() < domain.len() && !labels.contains('.') {
+            return Err(FORM);
+        }
         if !proper || labels.contains('*') || labels.split('.').any(str::is_empty) || text.chars().count() > CHARS_MAX {
             return Err(FORM);
         }
@@ -137,6 +141,7 @@ mod tests {
             "*@",
             "*@*",
             "*@*.",
+            "*@*.com",
             "a@x*.test",
             "a@*x.test",
             "a b@x.test",

@@ -79,7 +79,7 @@ async fn an_old_client_logs_in_from_a_network_that_is_named() {
 #[tokio::test]
 async fn an_old_client_begins_tls_in_a_submission_session() {
     let lab = lab().await;
-    let login = support::base64(&format!("\0{}\0{}", lab.scanner.login, lab.scanner.secret));
+    let login = support::base64(format!("\0{}\0{}", lab.scanner.login, lab.scanner.secret));
     let lines = format!("EHLO scanner\r\nAUTH PLAIN {login}\r\nQUIT\r\n");
     let said = said(&lab, "old-smtp", ISLAND, &["-tls1", "-starttls", "smtp"], &lines).await;
     assert!(said.contains("235 2.7.0"), "{said:?}");
