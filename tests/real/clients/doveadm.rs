@@ -13,6 +13,10 @@ use crate::scratch::Scratch;
 /// Owner of the copy: Dovecot gives mail to no root.
 const MAIL_UID: u32 = 5000;
 
+/// The exit status by which it asks to be run again.
+const RUN_AGAIN: i32 = 2;
+const RUNS_MAX: usize = 4;
+
 /// A copy of a mailbox that lies here between its source and its target.
 pub(crate) struct Copy {
     scratch: Scratch,
@@ -36,11 +40,19 @@ impl Copy {
         self.run(endpoint, mailbox, &["sync", "-1", "imapc:"])
     }
 
+    /// Again where it asks for that, as folders that it has just made can be too new for it (doveadm-sync(1), exit status).
     fn run(&self, endpoint: &Endpoint, mailbox: &str, verb: &[&str]) -> Output {
         let config = self.configuration(endpoint, mailbox);
         let mut command = Command::new(programs::find("doveadm"));
         command.arg("-c").arg(config).args(verb).env("USER", "root").env("HOME", self.scratch.path("mail"));
-        child::run(&mut command, b"")
+        let mut output = child::run(&mut command, b"");
+        for _ in 1..RUNS_MAX {
+            if output.status.code() != Some(RUN_AGAIN) {
+                break;
+            }
+            output = child::run(&mut command, b"");
+        }
+        output
     }
 
     fn configuration(&self, endpoint: &Endpoint, mailbox: &str) -> PathBuf {
