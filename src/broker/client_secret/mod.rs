@@ -6,7 +6,7 @@
 //! - Whatever people chose, or is too short, is stored as a slow hash ([`ChosenHash`]).
 //!
 //! What a proof costs depends on its form alone, and never on who there is: text in the form of [`issue`] costs one fast
-//! hash, any other the same and a slow one ([`Prover`]).
+//! hash, any other the same and a slow one (`Prover`).
 
 mod chosen;
 mod issue;
