@@ -388,6 +388,11 @@ mod tests {
     use crate::store::memory::Memory;
     use crate::store::{Expected, Record, Store, StoreError, Version};
 
+    /// Where a client of the tests in this room comes from.
+    pub(super) fn origin(listener: &str, protocol: Protocol, peer: IpAddr) -> Origin {
+        Origin { session: 1, listener: listener.into(), protocol, peer, via: vec![], tls: true, tls_version: None }
+    }
+
     /// No login here gets as far as an authority.
     #[derive(Debug)]
     struct Nobody;
@@ -417,16 +422,7 @@ mod tests {
             Audit::default(),
             Options::default(),
         );
-        let peer = IpAddr::from([192, 0, 2, 1]);
-        let origin = Origin {
-            session: 1,
-            listener: "imaps".into(),
-            protocol: Protocol::Imap,
-            peer,
-            via: vec![],
-            tls: true,
-            tls_version: None,
-        };
+        let origin = origin("imaps", Protocol::Imap, [192, 0, 2, 1].into());
         for (login, reason) in [("known", "wrong client secret"), ("nobody", "unknown login")] {
             let proof = Secret::new("wrong");
             let attempt = Attempt { authcid: login.into(), authzid: None, proof, method: "test" };
@@ -515,16 +511,7 @@ mod tests {
         let directory = Directory::new(store);
         let broker =
             Broker::new(directory.clone(), no_tokens(&directory), upstreams, Audit::default(), Options::default());
-        let peer = IpAddr::from([192, 0, 2, 1]);
-        let origin = Origin {
-            session: 1,
-            listener: "imaps".into(),
-            protocol: Protocol::Imap,
-            peer,
-            via: vec![],
-            tls: true,
-            tls_version: None,
-        };
+        let origin = origin("imaps", Protocol::Imap, [192, 0, 2, 1].into());
         let attempt = Attempt { authcid: "scan".into(), authzid: None, proof, method: "test" };
         let entrance = Entrance { upstreams: vec!["gmail".into()], ..Entrance::default() };
         let lease = broker.decide(&attempt, &origin, &entrance).await.unwrap();

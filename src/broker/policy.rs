@@ -42,7 +42,6 @@ pub(super) fn check(client: &Client, origin: &Origin) -> Result<(), Reason> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
 
     use super::*;
     use crate::model::{Binding, Policy, Protocol};
@@ -53,16 +52,7 @@ mod tests {
     }
 
     fn origin() -> Origin {
-        let peer = IpAddr::from([10, 3, 0, 9]);
-        Origin {
-            session: 1,
-            listener: "smtp".into(),
-            protocol: Protocol::Submission,
-            peer,
-            via: vec![],
-            tls: true,
-            tls_version: None,
-        }
+        super::super::tests::origin("smtp", Protocol::Submission, [10, 3, 0, 9].into())
     }
 
     fn verdict(policy: Policy) -> Result<(), Reason> {

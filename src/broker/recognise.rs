@@ -123,14 +123,12 @@ fn by_network<'a>(entrance: &'a Entrance, origin: &Origin) -> Option<&'a Recogni
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
 
     use super::*;
     use crate::model::{Fingerprint, Protocol};
 
     fn origin(peer: &str) -> Origin {
-        let (peer, listener): (IpAddr, _) = (peer.parse().unwrap(), "smtp".into());
-        Origin { session: 1, listener, protocol: Protocol::Submission, peer, via: vec![], tls: true, tls_version: None }
+        super::super::tests::origin("smtp", Protocol::Submission, peer.parse().unwrap())
     }
 
     fn certificate(der: &[u8], valid_from: &str, valid_until: &str) -> DeviceCertificate {

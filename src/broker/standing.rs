@@ -154,7 +154,6 @@ fn delegated_until(client: &Client, mailbox: &str, origin: &Origin) -> Option<Op
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
 
     use jiff::SignedDuration;
 
@@ -165,16 +164,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
     fn origin() -> Origin {
-        let peer = IpAddr::from([10, 3, 0, 9]);
-        Origin {
-            session: 1,
-            listener: "imaps".into(),
-            protocol: Protocol::Imap,
-            peer,
-            via: vec![],
-            tls: true,
-            tls_version: None,
-        }
+        super::super::tests::origin("imaps", Protocol::Imap, [10, 3, 0, 9].into())
     }
 
     fn client() -> (Client, ClientSecret) {
