@@ -8,7 +8,7 @@
 //! | floor | rooms |
 //! |---|---|
 //! | 4 surfaces | [`cli`], [`app`], [`admin`], [`config`] |
-//! | 3 use cases | [`session`], [`rotation`], [`broker`], [`upstream`] |
+//! | 3 use cases | [`session`], [`rotation`], [`enrolment`], [`management`], [`broker`], [`upstream`] |
 //! | 2 edges | [`net`], [`store`], [`credential`], [`audit`], [`telemetry`], [`usage`], [`sandbox`] |
 //! | 1 pure | [`proto`], [`sasl`] |
 //! | 0 nouns | [`model`] |
@@ -30,6 +30,7 @@ pub mod usage;
 
 pub mod broker;
 pub mod enrolment;
+pub mod management;
 pub mod rotation;
 pub mod session;
 pub mod upstream;

@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
@@ -20,12 +21,13 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{self, Admin, Phase, Stage, Watched, WatchedStore};
+use crate::admin::{self, Admin, Office, Phase, Reload, Stage, Watched, WatchedStore};
 use crate::audit::Audit;
 use crate::broker::{self, Broker, Directory, client_secret};
 use crate::config::Config;
 use crate::credential::oauth2::Tokens;
 use crate::enrolment::Enrolment;
+use crate::management::Desk;
 use crate::model::{Mark, Profile, Protocol, Recognition};
 use crate::net::{self, HttpOptions, Https, LegacyTls, accept_loop, tls};
 use crate::rotation::{Rotation, SeenWriter, UsageWriter};
@@ -110,8 +112,7 @@ impl App {
         let (((served, audit), (client_tls, https)), node) = ready.expect("what is missing left a problem");
 
         let live = TaskTracker::new();
-        let (stage, watched) = watch::channel(Stage::from(Phase::Starting));
-        let admin = face(admin_sockets, watched, watched_store(&config.store, served.health), &live);
+        let (stage, stage_watched) = watch::channel(Stage::from(Phase::Starting));
         let (drain, kill) = (CancellationToken::new(), CancellationToken::new());
         let upstreams = Arc::new(Upstreams::new(client_tls, config.upstream));
         let directory = Directory::new(Arc::clone(&served.store));
@@ -124,8 +125,21 @@ impl App {
         // What is to be changed is read as of the last write.
         let latest = Directory::of_operator(served.store, NODE);
         let enrolment = Enrolment::new(latest.clone(), audit.clone());
+        let profiles = Arc::new(config.upstreams.clone());
         let broker = Broker::new(directory, Arc::clone(&tokens), config.upstreams, audit.clone(), config.broker);
         let broker = Arc::new(broker);
+        let desk = Desk {
+            directory: latest.clone(),
+            profiles,
+            listeners: config.listeners.iter().map(|listener| listener.name.clone()).collect(),
+            broker: Arc::clone(&broker),
+            upstreams: Arc::clone(&upstreams),
+            tokens: Arc::clone(&tokens),
+            https: https.clone(),
+            audit: audit.clone(),
+            options: config.rotation.clone(),
+            author: NODE.into(),
+        };
         let webhook = config.rotation.webhook.clone().map(|options| (https, options));
         let rotation =
             Rotation::new(latest, Arc::clone(&broker), Arc::clone(&upstreams), audit.clone(), NODE, config.rotation);
@@ -141,6 +155,8 @@ impl App {
             kill.clone(),
         );
         let sessions = Arc::new(sessions.counted_in(ledger).seen_by(visitors).enrolling(enrolment));
+        let watched = watched(stage_watched, watched_store(&config.store, served.health), &live);
+        let admin = face(admin_sockets, watched, desk, &sessions);
         let (news, upkeep) = (served.news, served.upkeep);
         Ok(Self {
             listeners,
@@ -303,18 +319,25 @@ fn watched_store(options: &store::Options, health: Option<Arc<Health>>) -> Optio
 }
 
 /// `None` if it has no address: nothing is counted then.
-fn face(
-    sockets: Vec<TcpListener>,
-    stage: watch::Receiver<Stage>,
-    store: Option<WatchedStore>,
-    live: &TaskTracker,
-) -> Option<Face> {
+fn face(sockets: Vec<TcpListener>, watched: Watched, desk: Desk, sessions: &Arc<Sessions>) -> Option<Face> {
     if sockets.is_empty() {
         return None;
     }
-    let (live, metrics) = (live.clone(), telemetry::metrics());
-    let watched = Watched { stage, store, sessions: Box::new(move || live.len()) };
-    Some(Face { sockets, admin: Arc::new(Admin::new(watched, metrics.clone())), metrics })
+    let (metrics, (reload, _requests)) = (telemetry::metrics(), Reload::channel());
+    let office = Office {
+        desk: Arc::new(ArcSwap::from_pointee(desk)),
+        sessions: Arc::clone(sessions),
+        reload,
+        watched,
+        metrics: metrics.clone(),
+    };
+    Some(Face { sockets, admin: Arc::new(Admin::new(office)), metrics })
+}
+
+/// What is looked at to say how the process is.
+fn watched(stage: watch::Receiver<Stage>, store: Option<WatchedStore>, live: &TaskTracker) -> Watched {
+    let live = live.clone();
+    Watched { stage, store, sessions: Box::new(move || live.len()) }
 }
 
 /// The name of this host, for those who read what its nodes tell.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Account, Client, KeptToken, RecordId, RecordKind, Secret, Sighting, Tenant, UsageReport};
+use crate::model::{Account, Client, KeptToken, Operator, RecordId, RecordKind, Secret, Sighting, Tenant, UsageReport};
 use crate::store::{Expected, Record, Store, StoreError, Version};
 
 /// Time for the store to hand out one record: a login must not hang with it.
@@ -148,6 +148,12 @@ impl Directory {
     /// The records of that store, for an operator, who reads in order to write and leaves the name with what is written.
     pub fn of_operator(store: Arc<dyn Store>, author: &str) -> Self {
         Self { store, author: Arc::from(author), latest: true }
+    }
+
+    /// The same records, in the name of another operator.
+    #[must_use]
+    pub fn by(&self, author: &str) -> Self {
+        Self { author: Arc::from(author), ..self.clone() }
     }
 
     /// The account of that name.
@@ -350,6 +356,42 @@ impl Directory {
         self.page(RecordKind::Seen, after, limit).await
     }
 
+    /// The operator of that name.
+    ///
+    /// # Errors
+    /// See [`DirectoryError`].
+    pub async fn operator(&self, name: &str) -> Result<Option<Versioned<Operator>>, DirectoryError> {
+        self.read(&RecordId::new(RecordKind::Operator, name), self.latest).await
+    }
+
+    /// Writes an operator, new (`found` is `None`) or in place of the version that was read.
+    ///
+    /// # Errors
+    /// As for [`Directory::put_account`].
+    pub async fn put_operator(&self, operator: &Operator, found: Option<Version>) -> Result<Version, DirectoryError> {
+        self.write(RecordKind::Operator, &operator.name, operator, found).await
+    }
+
+    /// Removes the operator that was read at that version.
+    ///
+    /// # Errors
+    /// As for [`Directory::put_account`].
+    pub async fn remove_operator(&self, name: &str, found: Version) -> Result<(), DirectoryError> {
+        self.remove(RecordKind::Operator, name, found).await
+    }
+
+    /// Up to `limit` operators, beginning behind `after`.
+    ///
+    /// # Errors
+    /// As for [`Directory::accounts_page`].
+    pub async fn operators_page(
+        &self,
+        after: Option<&RecordId>,
+        limit: usize,
+    ) -> Result<Page<Operator>, DirectoryError> {
+        self.page(RecordKind::Operator, after, limit).await
+    }
+
     /// Removes the account that was read at that version.
     ///
     /// # Errors
@@ -377,6 +419,7 @@ impl Directory {
             RecordKind::Tenant => self.read::<Tenant>(id, true).await.map(|found| found.is_some()),
             RecordKind::Usage => self.read::<UsageReport>(id, true).await.map(|found| found.is_some()),
             RecordKind::Seen => self.read::<Sighting>(id, true).await.map(|found| found.is_some()),
+            RecordKind::Operator => self.read::<Operator>(id, true).await.map(|found| found.is_some()),
             RecordKind::Token => self.fetch(id, true).await.map(|found| found.is_some()).map_err(Into::into),
         };
         let version = match read {
@@ -535,6 +578,7 @@ fn describe(kind: RecordKind, name: &str) -> String {
         RecordKind::Token => "token",
         RecordKind::Usage => "report of the node",
         RecordKind::Seen => "sighting",
+        RecordKind::Operator => "operator",
     };
     format!("the {kind} {name}")
 }

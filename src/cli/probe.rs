@@ -7,13 +7,14 @@ use anyhow::Result;
 use futures_util::stream::{self, StreamExt};
 use serde::Serialize;
 
-use super::desk::Desk;
+use super::desk;
 use super::exit::{self, Failure};
 use super::progress::Progress;
 use super::{account, output};
 use crate::broker::{Broker, Choice, Directory, Reason};
 use crate::credential::CredentialError;
 use crate::credential::oauth2::FailureKind;
+use crate::management::Desk;
 use crate::model::{Account, CredentialKind, Protocol};
 use crate::upstream::{Mailbox, UpstreamError, Upstreams};
 
@@ -115,13 +116,13 @@ impl<'a> View<'a> {
 }
 
 pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<()> {
-    let desk = Desk::open(path).await?;
+    let desk = desk::open(path).await?;
     let (targets, unread) = targets(&desk, arguments).await?;
     let probe_one = async |target: &Target| probe(&desk.broker, &desk.upstreams, target, arguments.kind).await;
     let mut progress = Progress::begin("logins");
     let show = |done, total| progress.show(done, total);
     let probes = probe_all(targets, usize::from(arguments.at_once), show, probe_one);
-    let probed = desk.at_work(probes).await;
+    let probed = desk::at_work(&desk, probes).await;
     progress.end();
     if arguments.json {
         output::json(&probed.iter().map(View::of).collect::<Vec<_>>())?;

@@ -21,15 +21,18 @@ pub enum RecordKind {
     Usage,
     /// One client as nodes have seen it ([`Sighting`](super::Sighting)).
     Seen,
+    /// One who manages this system over HTTP ([`Operator`](super::Operator)).
+    Operator,
 }
 
 impl RecordKind {
     /// All kinds.
-    pub const ALL: [Self; 6] = [Self::Account, Self::Client, Self::Tenant, Self::Token, Self::Usage, Self::Seen];
+    pub const ALL: [Self; 7] =
+        [Self::Account, Self::Client, Self::Tenant, Self::Token, Self::Usage, Self::Seen, Self::Operator];
 
     /// Those that another store needs to take the place of this one. What nodes tell of themselves is of this store alone:
     /// they tell it anew wherever they are.
-    pub const MOVED: [Self; 4] = [Self::Account, Self::Client, Self::Tenant, Self::Token];
+    pub const MOVED: [Self; 5] = [Self::Account, Self::Client, Self::Tenant, Self::Token, Self::Operator];
 
     /// The folder's name.
     pub fn folder(self) -> &'static str {
@@ -40,6 +43,7 @@ impl RecordKind {
             Self::Token => "tokens",
             Self::Usage => "usage",
             Self::Seen => "seen",
+            Self::Operator => "operators",
         }
     }
 }

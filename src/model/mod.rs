@@ -9,6 +9,7 @@
 //! - [`Slots`]: the places that a credential can have in a record while it is rotated.
 //! - [`UsageReport`]: the record in which a node tells who still uses another credential than the current one.
 //! - [`Sighting`]: the record of one client as nodes have seen it.
+//! - [`Operator`]: the record of one who manages this system over HTTP.
 //! - [`Profile`]: what Locum knows of a provider. [`presets`]: the providers it knows by name.
 //! - [`Secret`]: bytes that must never be seen.
 
@@ -19,6 +20,7 @@ mod entrance;
 mod hours;
 mod ids;
 mod network;
+mod operator;
 mod pattern;
 pub mod presets;
 mod profile;
@@ -37,6 +39,7 @@ pub use entrance::{Enrolment, EnrolmentMode, Entrance, LoginForm, UnknownLogins}
 pub use hours::Hours;
 pub use ids::{RecordId, RecordKind, normalise};
 pub use network::network;
+pub use operator::{Operator, OperatorToken, Role};
 pub use pattern::AddressPattern;
 pub use profile::{AppPasswordFormat, Authority, Endpoint, Profile, ProviderDate, UpstreamTls};
 pub use protocol::{Mechanism, Protocol};

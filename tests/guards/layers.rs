@@ -162,9 +162,32 @@ const ROOMS: &[Room] = &[
             ("usage", &["FellBack", "Ledger", "Pace", "Used", "Visitors"]),
         ],
     },
+    // What operators do; the surfaces say it in their own words.
+    Room {
+        name: "management",
+        grants: &[
+            ("model", ALL),
+            ("net", &["Https"]),
+            ("store", &["StoreError"]),
+            ("credential", ALL),
+            ("audit", ALL),
+            ("broker", ALL),
+            ("upstream", ALL),
+            ("rotation", ALL),
+        ],
+    },
     // 4: surfaces
-    // It tells how the process is, and has no way to change it.
-    Room { name: "admin", grants: &[("store", &["Condition", "Health"]), ("telemetry", &["Metrics"])] },
+    // It says over HTTP what the rooms below know, and has them do what they can.
+    Room {
+        name: "admin",
+        grants: &[
+            ("model", ALL),
+            ("store", &["Condition", "Health"]),
+            ("telemetry", &["Metrics"]),
+            ("session", &["Sessions"]),
+            ("management", ALL),
+        ],
+    },
     Room {
         name: "config",
         grants: &[
@@ -191,6 +214,7 @@ const ROOMS: &[Room] = &[
             ("audit", ALL),
             ("broker", ALL),
             ("enrolment", &["Enrolment"]),
+            ("management", &["Desk"]),
             ("upstream", ALL),
             ("session", ALL),
             ("rotation", ALL),
@@ -229,6 +253,7 @@ const ROOMS: &[Room] = &[
                     "tokens",
                 ],
             ),
+            ("management", ALL),
             ("rotation", ALL),
             ("upstream", &["Mailbox", "UpstreamError", "Upstreams"]),
             ("config", ALL),

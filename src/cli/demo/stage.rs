@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::broker::{Directory, client_secret};
-use crate::cli::desk::Desk;
+use crate::cli::desk;
 use crate::config::Config;
 use crate::credential;
 use crate::credential::oauth2::{Authentication, Grant, OAuth2};
@@ -113,12 +113,12 @@ impl Stage {
         let shown = app_password_as_shown("gmail")?;
         let new = Secret::new(shown.replace(' ', ""));
         self.alice.sandbox.add_password(&self.alice.address, new.clone());
-        let desk = Desk::open(&self.dir.path().join("locum.toml")).await?;
+        let desk = desk::open(&self.dir.path().join("locum.toml")).await?;
         let profile = desk.profiles.get("gmail").context("the demo's configuration lacks an upstream")?;
         let (id, pasted) = (client_secret::random_id()?, Secret::new(shown));
         let stored = credential::new_app_password(&pasted, profile.app_password, id, "locum, new", Timestamp::now())?;
         let subject = Subject::app_password(&self.alice.address);
-        desk.rotation().run(&subject, Given::New(Box::new(stored)), &[]).await?;
+        desk::rotation(&desk).run(&subject, Given::New(Box::new(stored)), &[]).await?;
         Ok(new)
     }
 

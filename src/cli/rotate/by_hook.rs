@@ -4,17 +4,18 @@
 use anyhow::Result;
 
 use super::{hint, promote, verify};
-use crate::cli::desk::Desk;
+use crate::cli::desk;
 use crate::cli::output;
+use crate::management::Desk;
 use crate::model::Protocol;
 use crate::rotation::{Action, Rotation, RotationError, Subject};
 
 /// Has the hook make or set a new one, and takes it all the way.
 pub(super) async fn run(desk: &Desk, subject: &Subject, protocols: &[Protocol]) -> Result<()> {
-    let rotation = desk.rotation();
+    let rotation = desk::rotation(desk);
     let rotated = {
         let _waiting = verify::waiting(desk);
-        let run = desk.at_work(rotation.run_by_hook(subject, protocols)).await;
+        let run = desk::at_work(desk, rotation.run_by_hook(subject, protocols)).await;
         run.map_err(|error| hint::failed(error, subject))?
     };
     for note in &rotated.notes {

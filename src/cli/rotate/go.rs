@@ -7,9 +7,10 @@ use anyhow::Result;
 use super::stage::{New, Staged};
 use super::verify::{self, By};
 use super::{Target, by_hook, hint, promote};
-use crate::cli::desk::Desk;
+use crate::cli::desk;
 use crate::cli::exit::{self, Failure};
 use crate::cli::{output, places};
+use crate::management::Desk;
 use crate::model::Slots;
 use crate::rotation::{Given, Rotated, RotationError, Subject};
 
@@ -35,7 +36,7 @@ pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
     if arguments.by_hook {
         return by_hook::run(desk, &subject, &arguments.by.protocol).await;
     }
-    let rotation = desk.rotation().by_mailbox(arguments.by.mailbox.clone());
+    let rotation = desk::rotation(desk).by_mailbox(arguments.by.mailbox.clone());
     let failed = |error| hint::failed(error, &subject);
     let before = rotation.slots(&subject).await.map_err(failed)?;
     if arguments.new.is_given() || (before.next.is_none() && io::stdin().is_terminal()) {
@@ -47,7 +48,7 @@ pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
             Staged::Next => {}
             Staged::Current => {
                 // Whoever made it current may have ended before the look that follows.
-                let looked = desk.at_work(rotation.look_again(&subject, &arguments.by.protocol)).await;
+                let looked = desk::at_work(desk, rotation.look_again(&subject, &arguments.by.protocol)).await;
                 looked.map_err(failed)?;
                 output::note(format!("{}: this is the current one already; nothing is done", subject.name()));
                 return Ok(());
@@ -63,7 +64,7 @@ pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
     }
     let done = {
         let _waiting = verify::waiting(desk);
-        desk.at_work(rotation.run(&subject, Given::Staged, &arguments.by.protocol)).await
+        desk::at_work(desk, rotation.run(&subject, Given::Staged, &arguments.by.protocol)).await
     };
     match done {
         Ok(Rotated { notes, .. }) => {

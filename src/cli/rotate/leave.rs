@@ -4,9 +4,10 @@
 use anyhow::Result;
 
 use super::{Target, hint};
-use crate::cli::desk::Desk;
+use crate::cli::desk;
 use crate::cli::exit::{self, Failure};
 use crate::cli::{output, places};
+use crate::management::Desk;
 use crate::model::{Leftover, Slot, Slots};
 use crate::rotation::Subject;
 
@@ -33,7 +34,7 @@ pub(in crate::cli) struct Deleted {
 
 pub(super) async fn discard(desk: &Desk, arguments: Discard) -> Result<()> {
     let subject = arguments.target.subject()?;
-    let rotation = desk.rotation();
+    let rotation = desk::rotation(desk);
     let failed = |error| hint::failed(error, &subject);
     let name = subject.name();
     let Some(next) = rotation.slots(&subject).await.map_err(failed)?.next else {
@@ -53,7 +54,7 @@ pub(super) async fn discard(desk: &Desk, arguments: Discard) -> Result<()> {
 
 pub(super) async fn deleted(desk: &Desk, arguments: Deleted) -> Result<()> {
     let subject = arguments.target.subject()?;
-    let rotation = desk.rotation();
+    let rotation = desk::rotation(desk);
     let failed = |error| hint::failed(error, &subject);
     let slots = rotation.slots(&subject).await.map_err(failed)?;
     let all = slots.leftovers.iter().map(|left| left.id.clone());

@@ -21,7 +21,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::account::check_name;
-use super::desk::Desk;
+use super::desk;
 use crate::model::CredentialKind;
 use crate::rotation::Subject;
 
@@ -90,7 +90,7 @@ pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
     if let Command::Due(arguments) = command {
         return due::run(path, arguments).await;
     }
-    let desk = Desk::open(path).await?;
+    let desk = desk::open(path).await?;
     match command {
         Command::Due(_) => Ok(()), // it needs no provider
         Command::Run(arguments) => go::run(&desk, arguments).await,

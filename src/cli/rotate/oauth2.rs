@@ -11,12 +11,13 @@ use jiff::Timestamp;
 use super::{Target, hint};
 use crate::broker::client_secret;
 use crate::cli::account;
-use crate::cli::desk::Desk;
+use crate::cli::desk;
 use crate::cli::exit::{self, Failure};
 use crate::cli::oauth::application;
 use crate::cli::output;
 use crate::cli::secret_input::SecretInput;
 use crate::credential::oauth2::{self, Authentication, Grant, KEY_BITS, OAuth2};
+use crate::management::Desk;
 use crate::model::{Profile, Slot, StoredCredential};
 use crate::rotation::machine::StepError;
 use crate::rotation::{Rotation, RotationError, Subject};
@@ -187,7 +188,7 @@ impl Proof {
 /// Prints the certificate of what is staged, or else of what is current.
 pub(super) async fn export(desk: &Desk, arguments: Export) -> Result<()> {
     let subject = arguments.target.subject()?;
-    let slots = desk.rotation().slots(&subject).await.map_err(|error| hint::failed(error, &subject))?;
+    let slots = desk::rotation(desk).slots(&subject).await.map_err(|error| hint::failed(error, &subject))?;
     for slot in [Slot::Next, Slot::Current] {
         let proof = slots.in_slot(slot).and_then(oauth2::proof);
         if let Some(Authentication::Certificate { certificate, .. }) = proof {

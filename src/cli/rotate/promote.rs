@@ -3,8 +3,9 @@
 use anyhow::Result;
 
 use super::{Target, hint, verify};
-use crate::cli::desk::Desk;
+use crate::cli::desk;
 use crate::cli::{output, places};
+use crate::management::Desk;
 use crate::model::{Slots, StoredCredential};
 use crate::rotation::machine::StepError;
 use crate::rotation::{RotationError, Subject};
@@ -39,7 +40,7 @@ pub(in crate::cli) struct Rollback {
 
 pub(super) async fn promote(desk: &Desk, arguments: Promote) -> Result<()> {
     let subject = arguments.target.subject()?;
-    let rotation = desk.rotation();
+    let rotation = desk::rotation(desk);
     let failed = |error| hint::failed(error, &subject);
     let slots = rotation.slots(&subject).await.map_err(failed)?;
     let Some(id) = slots.next.as_ref().map(|next| next.credential.id.clone()) else {
@@ -143,7 +144,7 @@ pub(in crate::cli) fn back_to(stored: &StoredCredential, subject: &Subject) -> S
 
 pub(super) async fn roll_back(desk: &Desk, arguments: Rollback) -> Result<()> {
     let subject = arguments.target.subject()?;
-    let rotation = desk.rotation().by_mailbox(arguments.mailbox.clone());
+    let rotation = desk::rotation(desk).by_mailbox(arguments.mailbox.clone());
     let failed = |error| hint::failed(error, &subject);
     let before = rotation.slots(&subject).await.map_err(failed)?;
     let to = match meant(&before, &subject, arguments.to.as_deref())? {
@@ -157,7 +158,7 @@ pub(super) async fn roll_back(desk: &Desk, arguments: Rollback) -> Result<()> {
     if !arguments.no_verify && before.previous.as_ref().is_some_and(|previous| previous.usable) {
         let verified = {
             let _waiting = verify::waiting_once();
-            desk.at_work(rotation.verify_previous(&subject, &[])).await
+            desk::at_work(desk, rotation.verify_previous(&subject, &[])).await
         };
         match verified {
             Ok(verified) => verify::tell(&verified),

@@ -6,10 +6,11 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 
 use super::{by_hook, hint, subject};
-use crate::cli::desk::Desk;
+use crate::cli::desk;
 use crate::cli::exit::{self, Failure};
 use crate::cli::output;
 use crate::cli::places::{self, Held};
+use crate::management::Desk;
 use crate::model::{CredentialKind, Previous};
 use crate::rotation::{Rotation, RotationError, Subject, clear_old_reports};
 
@@ -45,7 +46,7 @@ struct Meant {
 }
 
 pub(super) async fn run(desk: &Desk, arguments: Retire) -> Result<()> {
-    let rotation = desk.rotation();
+    let rotation = desk::rotation(desk);
     let (meant, unread) =
         if arguments.due { due(desk, &arguments).await? } else { named(&rotation, &arguments).await? };
     if meant.is_empty() && unread == 0 {

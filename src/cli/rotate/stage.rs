@@ -9,11 +9,12 @@ use super::oauth2::Proof;
 use super::{Target, hint};
 use crate::broker::client_secret;
 use crate::cli::account::{self, check_label};
-use crate::cli::desk::Desk;
+use crate::cli::desk;
 use crate::cli::exit::{self, Failure};
 use crate::cli::secret_input::SecretInput;
 use crate::cli::{output, places};
 use crate::credential;
+use crate::management::Desk;
 use crate::model::{CredentialKind, Leftover, Profile, Slots, StoredCredential};
 use crate::rotation::{Inventory, Room, Rotation, Subject};
 
@@ -50,7 +51,7 @@ pub(super) enum Staged {
 
 pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
     let subject = arguments.target.subject()?;
-    let rotation = desk.rotation();
+    let rotation = desk::rotation(desk);
     match arguments.new.stage(desk, &rotation, &subject).await? {
         Staged::Next => hint::next(&hint::command("verify", &subject, "")),
         Staged::Current => {

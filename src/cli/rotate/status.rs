@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::hint;
-use crate::cli::desk::Desk;
 use crate::cli::exit::{self, Failure};
 use crate::cli::output;
 use crate::cli::places::{self, Held, Places};
+use crate::management::Desk;
 use crate::model::{CredentialKind, HistoryEntry};
 use crate::rotation::{Inventory, Subject};
 

@@ -4,8 +4,9 @@ use anyhow::Result;
 
 use super::{Target, hint};
 use crate::cli::account::check_label;
-use crate::cli::desk::Desk;
+use crate::cli::desk;
 use crate::cli::{output, places};
+use crate::management::Desk;
 use crate::model::Slot;
 use crate::rotation::Inventory;
 
@@ -31,7 +32,7 @@ pub(in crate::cli) struct Label {
 
 pub(super) async fn count(desk: &Desk, arguments: &Count) -> Result<()> {
     let subject = arguments.target.subject()?;
-    let rotation = desk.rotation();
+    let rotation = desk::rotation(desk);
     let failed = |error| hint::failed(error, &subject);
     rotation.count(&subject, arguments.count).await.map_err(failed)?;
     let slots = rotation.slots(&subject).await.map_err(failed)?;
@@ -46,7 +47,7 @@ pub(super) async fn count(desk: &Desk, arguments: &Count) -> Result<()> {
 pub(super) async fn label(desk: &Desk, arguments: &Label) -> Result<()> {
     let subject = arguments.target.subject()?;
     let label = check_label(&arguments.label)?;
-    let rotation = desk.rotation();
+    let rotation = desk::rotation(desk);
     let failed = |error| hint::failed(error, &subject);
     let is_staged = rotation.slots(&subject).await.map_err(failed)?.next.is_some();
     let slot = arguments.place.unwrap_or(if is_staged { Slot::Next } else { Slot::Current });
@@ -57,7 +58,7 @@ pub(super) async fn label(desk: &Desk, arguments: &Label) -> Result<()> {
 
 pub(super) async fn retry(desk: &Desk, target: &Target) -> Result<()> {
     let subject = target.subject()?;
-    desk.rotation().try_again(&subject).await.map_err(|error| hint::failed(error, &subject))?;
+    desk::rotation(desk).try_again(&subject).await.map_err(|error| hint::failed(error, &subject))?;
     output::note(format!("{}: nodes try it again, whatever the provider said before", subject.name()));
     hint::next(&format!("locum probe {}", hint::quoted(&places::typed(&subject))));
     Ok(())

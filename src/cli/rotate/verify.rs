@@ -3,9 +3,10 @@
 use anyhow::Result;
 
 use super::{Target, hint};
-use crate::cli::desk::Desk;
+use crate::cli::desk;
 use crate::cli::output;
 use crate::cli::progress::Waiting;
+use crate::management::Desk;
 use crate::model::Protocol;
 use crate::rotation::{RotationError, Verification};
 
@@ -31,12 +32,12 @@ pub(super) struct By {
 
 pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
     let subject = arguments.target.subject()?;
-    let rotation = desk.rotation().by_mailbox(arguments.by.mailbox.clone());
+    let rotation = desk::rotation(desk).by_mailbox(arguments.by.mailbox.clone());
     let failed = |error| hint::failed(error, &subject);
     let id = rotation.staged(&subject).await.map_err(failed)?;
     let verified = {
         let _waiting = waiting(desk);
-        desk.at_work(rotation.verify(&subject, &id, &arguments.by.protocol)).await
+        desk::at_work(desk, rotation.verify(&subject, &id, &arguments.by.protocol)).await
     };
     let verified = match verified {
         // It has failed now: it is of no use any more.

@@ -82,7 +82,7 @@ impl Vault {
     /// whoever needs another node's token asks for the latest, and what a node tells of itself no other node reads.
     pub(super) async fn announce(&self, id: &RecordId, version: Version) {
         match id.kind() {
-            RecordKind::Account | RecordKind::Client | RecordKind::Tenant => {}
+            RecordKind::Account | RecordKind::Client | RecordKind::Tenant | RecordKind::Operator => {}
             RecordKind::Token | RecordKind::Usage | RecordKind::Seen => return,
         }
         match timeout(ANNOUNCE_TIMEOUT, self.announced(id, version)).await {

@@ -9,12 +9,13 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use self::tell::Tally;
-use crate::cli::desk::Desk;
+use crate::cli::desk;
 use crate::cli::exit::{self, Failure};
 use crate::cli::import::{self, Results};
 use crate::cli::output;
 use crate::cli::progress::Progress;
 use crate::cli::serve::{stop_signals, told_to_stop};
+use crate::management::Desk;
 use crate::model::Protocol;
 use crate::rotation::batch::{Batch, Ended, FINISH_WITHIN, Finished, Options, Outcome, Plan, Row, Stops};
 
@@ -63,7 +64,7 @@ pub(super) async fn run(desk: &Desk, arguments: Import) -> Result<()> {
         stop_at: arguments.stop_at,
         protocols: arguments.protocol.clone(),
     };
-    let batch = Batch::new(desk.rotation(), options);
+    let batch = Batch::new(desk::rotation(desk), options);
     let total = rows.len();
     let mut progress = Progress::begin("accounts looked up");
     let plan = batch.plan(rows, |done| progress.show(done, total)).await;
@@ -77,7 +78,7 @@ pub(super) async fn run(desk: &Desk, arguments: Import) -> Result<()> {
     if arguments.dry_run {
         return tell::foreseen(&plan);
     }
-    desk.at_work(rotate(&batch, plan, &arguments, desk)).await
+    desk::at_work(desk, rotate(&batch, plan, &arguments, desk)).await
 }
 
 /// The rows of the file, if all can be used.

@@ -1,0 +1,31 @@
+//! What all that is asked over HTTP works with.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::{Reload, Watched};
+use crate::management::Desk;
+use crate::session::Sessions;
+use crate::telemetry::Metrics;
+
+/// The parts of the process that the API and the console look at and work with.
+pub struct Office {
+    /// What operators work with, as of the last reload; each caller gets it [in their own name](Desk::by).
+    pub desk: Arc<ArcSwap<Desk>>,
+    /// The sessions that are open.
+    pub sessions: Arc<Sessions>,
+    /// Has the configuration read again.
+    pub reload: Reload,
+    /// What is looked at to say how the process is.
+    pub watched: Watched,
+    /// What was counted.
+    pub metrics: Metrics,
+}
+
+impl fmt::Debug for Office {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Office").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,71 @@
+//! Why a request was not fulfilled, as a problem document (RFC 9457).
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::management::{Fault, ManagementError};
+use crate::model::Role;
+
+/// A problem document: `application/problem+json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(super) struct Problem {
+    /// The HTTP status.
+    pub(super) status: u16,
+    /// What kind of problem: `missing`, `invalid`, `conflict` …
+    #[serde(rename = "type")]
+    pub(super) kind: &'static str,
+    /// The kind in words.
+    pub(super) title: &'static str,
+    /// What is the matter here, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) detail: Option<String>,
+}
+
+/// What a handler answers.
+pub(super) type Answer<T> = Result<T, Problem>;
+
+impl Problem {
+    /// A problem of that status.
+    pub(super) fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { status: status.as_u16(), kind, title, detail: Some(detail.into()) }
+    }
+
+    /// Nobody signed in.
+    pub(super) fn unauthenticated() -> Self {
+        let detail = "send a token as `Authorization: Bearer …`; `locum operator add` makes one";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "sign in first", detail)
+    }
+
+    /// Whoever signed in may not do that.
+    pub(super) fn wrong_role(needed: Role) -> Self {
+        let detail = format!("this needs the role {needed}");
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "not permitted", detail)
+    }
+}
+
+impl From<ManagementError> for Problem {
+    fn from(error: ManagementError) -> Self {
+        let (status, kind, title) = match error.fault() {
+            Fault::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "this cannot be used"),
+            Fault::Usage => (StatusCode::BAD_REQUEST, "usage", "this does not go together"),
+            Fault::Missing => (StatusCode::NOT_FOUND, "missing", "there is no such thing"),
+            Fault::Exists => (StatusCode::CONFLICT, "exists", "it is there already"),
+            Fault::Conflict => (StatusCode::CONFLICT, "conflict", "not in this state"),
+            Fault::Denied => (StatusCode::FORBIDDEN, "denied", "the store or a provider does not allow it"),
+            Fault::Temporary => (StatusCode::SERVICE_UNAVAILABLE, "temporary", "try again later"),
+            Fault::Broken => (StatusCode::INTERNAL_SERVER_ERROR, "broken", "something is wrong here"),
+        };
+        Self::new(status, kind, title, error.to_string())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_string(&self).unwrap_or_default(); // no map in it has keys that are no strings
+        let kind = [(header::CONTENT_TYPE, "application/problem+json"), (header::CACHE_CONTROL, "no-store")];
+        (status, kind, body).into_response()
+    }
+}
