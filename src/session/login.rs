@@ -69,6 +69,7 @@ impl Sessions {
                 Err(reason) => Err(self.deny(&reason, proven, attempt, origin)),
             };
         if let Ok(login) = &mut entered {
+            self.hour.succeeded();
             self.see(login, attempt.method, origin);
         }
         entered
@@ -84,9 +85,11 @@ impl Sessions {
         let recognised = self.broker.recognise(certificate, origin, &listener.options.entrance).await;
         let lease = recognised.map_err(|reason| {
             tracing::debug!(%reason, "not recognised");
+            self.hour.refused(reason.cause());
             reason.refusal()
         })?;
         let mut login = self.enter_seen(lease, RECOGNISED, origin).await?;
+        self.hour.succeeded();
         self.see(&mut login, RECOGNISED, origin);
         Ok(login)
     }
@@ -94,6 +97,7 @@ impl Sessions {
     /// What a client is told that is not let in. If it has proven itself, that is put down.
     pub(super) fn deny(&self, reason: &Reason, proven: Option<Proven>, attempt: &Attempt, origin: &Origin) -> Refusal {
         tracing::debug!(%reason, "denied");
+        self.hour.refused(reason.cause());
         self.see_denied(proven, attempt.method, origin, reason.cause());
         reason.refusal()
     }
@@ -108,6 +112,7 @@ impl Sessions {
         let guise = Guise::of(&lease);
         let entered = self.enter_persistently(lease, origin).await;
         if let Err(refusal) = &entered {
+            self.hour.refused(refusal.name());
             self.see_refused(guise, method, origin, refusal.name());
         }
         entered

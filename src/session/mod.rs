@@ -7,6 +7,7 @@
 mod enrol;
 mod error;
 mod front;
+mod hour;
 mod live;
 mod login;
 mod options;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -39,11 +41,13 @@ use crate::upstream::Upstreams;
 use crate::usage::{Ledger, Visitors};
 use error::SessionError;
 use front::{Guest, Misfits};
+use hour::Hour;
 use live::Live;
 use login::{Established, Login};
 use overlap::Overlap;
 use strangers::Strangers;
 
+pub use hour::Minute;
 pub use live::LiveSession;
 pub use options::{FrontEnds, ListenerOptions, ListenerTls, Options};
 
@@ -67,6 +71,7 @@ pub struct Sessions {
     next: AtomicU64,
     strangers: Strangers,
     live: Arc<Live>,
+    hour: Hour,
     misfits: Misfits,
     overlap: Overlap,
     drain: CancellationToken,
@@ -112,6 +117,7 @@ impl Sessions {
             next: AtomicU64::new(1),
             strangers,
             live: Live::new(),
+            hour: Hour::default(),
             misfits: Misfits::new(),
             overlap: Overlap::new(),
             drain,
@@ -136,6 +142,11 @@ impl Sessions {
     /// The sessions that were let in and are not over.
     pub fn live(&self) -> Vec<LiveSession> {
         self.live.all()
+    }
+
+    /// How logins ended in each of the last sixty minutes, the oldest first.
+    pub fn last_hour(&self) -> Vec<Minute> {
+        self.hour.minutes(Timestamp::now())
     }
 
     /// The same, where clients make themselves known in the windows that listeners have for that. Without, none does.
