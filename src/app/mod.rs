@@ -21,7 +21,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{self, Admin, Office, Phase, Reload, Stage, Watched, WatchedStore};
+use crate::admin::{self, Admin, Auth, Office, Peer, Phase, Reload, Stage, Watched, WatchedStore};
 use crate::audit::Audit;
 use crate::broker::{self, Broker, Directory, client_secret};
 use crate::config::Config;
@@ -294,10 +294,10 @@ fn spawn_background(
         let permits = Arc::new(Semaphore::new(admin::CONNECTIONS_MAX));
         for socket in sockets {
             let (admin, answers, stop) = (Arc::clone(&admin), background.clone(), kill.clone());
-            let serve = move |stream, _, permit| {
+            let serve = move |stream, peer: SocketAddr, permit| {
                 let (admin, stop) = (Arc::clone(&admin), stop.clone());
                 answers.spawn(async move {
-                    let _: Option<()> = stop.run_until_cancelled(admin.serve(stream)).await;
+                    let _: Option<()> = stop.run_until_cancelled(admin.serve(stream, Peer::Address(peer.ip()))).await;
                     drop(permit);
                 });
                 std::future::ready(())
@@ -326,6 +326,7 @@ fn face(sockets: Vec<TcpListener>, watched: Watched, desk: Desk, sessions: &Arc<
     let (metrics, (reload, _requests)) = (telemetry::metrics(), Reload::channel());
     let office = Office {
         desk: Arc::new(ArcSwap::from_pointee(desk)),
+        auth: Auth::default(),
         sessions: Arc::clone(sessions),
         reload,
         watched,
