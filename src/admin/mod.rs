@@ -65,7 +65,7 @@ impl Admin {
         let office = Arc::new(office);
         let router = health::routes()
             .merge(api::routes(&office))
-            .merge(console::routes())
+            .merge(console::routes(&office))
             .fallback(|| async { (StatusCode::NOT_FOUND, HINT) })
             .with_state(office);
         Self { router }

@@ -111,6 +111,8 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
+        // The console says it as a page.
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Query};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use std::sync::Arc;
 
 use crate::admin::problem::Problem;
 use crate::management::ManagementError;
@@ -54,6 +54,11 @@ impl Fields {
         Secret::new(self.raw(name))
     }
 
+    /// A token that was pasted, without the blanks that came along: it has none itself.
+    pub(super) fn pasted(&self, name: &str) -> Secret {
+        Secret::new(self.text(name))
+    }
+
     /// A value that is read as something else. `label` is what the page calls it.
     pub(super) fn parsed<T: FromStr>(&self, name: &str, label: &str) -> Result<Option<T>, ManagementError>
     where
@@ -92,5 +97,26 @@ impl<S: Sync> FromRequestParts<S> for Fields {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let missing = || Problem::new(StatusCode::BAD_REQUEST, "usage", "no form was sent", "send the form of the page");
         parts.extensions.remove().ok_or_else(missing)
+    }
+}
+
+/// What stands behind the question mark of an address. What nobody knows is passed over.
+#[derive(Debug)]
+pub(super) struct Asked(Fields);
+
+impl std::ops::Deref for Asked {
+    type Target = Fields;
+
+    fn deref(&self) -> &Fields {
+        &self.0
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Asked {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let all = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
+        Ok(Self(Fields::new(all.map(|Query(all)| all).unwrap_or_default())))
     }
 }

@@ -73,7 +73,7 @@ pub(super) async fn pass(State((office, browsers)): State<Gate>, request: Reques
         return page::of_problem(visitor.as_ref(), problem);
     }
     match response.status() {
-        StatusCode::NOT_FOUND => page::of_problem(visitor.as_ref(), &Problem::missing("there is no such page")),
+        StatusCode::NOT_FOUND => page::of_problem(visitor.as_ref(), &Problem::nothing_here()),
         StatusCode::METHOD_NOT_ALLOWED => {
             let problem = Problem::new(
                 StatusCode::METHOD_NOT_ALLOWED,

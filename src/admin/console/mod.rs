@@ -13,6 +13,7 @@ mod guard;
 mod page;
 mod parts;
 mod paths;
+mod sessions;
 mod sign_in;
 mod visitor;
 
@@ -39,4 +40,9 @@ pub(super) fn routes(office: &Arc<Office>) -> Router<Arc<Office>> {
         .merge(assets::routes())
         .route("/", get(|| async { Redirect::to(ROOT) }))
         .layer(middleware::map_response(guard::harden))
+}
+
+/// Those that only somebody sees who is signed in.
+fn pages() -> Router<Arc<Office>> {
+    Router::new().merge(sign_in::routes()).merge(sessions::routes())
 }

@@ -28,7 +28,7 @@ pub(super) struct Visitor {
 
 impl Visitor {
     pub(super) fn new(signed_in: SignedIn, role: Role, key: Key, browsers: Arc<Browsers>) -> Self {
-        Self { caller: Caller { name: signed_in.operator, role }, csrf: signed_in.csrf, key, browsers }
+        Self { caller: Caller { name: signed_in.operator, role, token: Some(signed_in.token) }, csrf: signed_in.csrf, key, browsers }
     }
 
     /// Whether they may do what needs that role.
