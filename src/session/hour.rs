@@ -27,14 +27,12 @@ pub(super) struct Hour {
 }
 
 impl Hour {
-    /// A client is logged in.
-    pub(super) fn succeeded(&self) {
-        self.count(Timestamp::now(), |minute| minute.succeeded += 1);
-    }
-
-    /// A client is not let in.
-    pub(super) fn refused(&self, cause: &'static str) {
-        self.count(Timestamp::now(), |minute| *minute.refused.entry(cause).or_default() += 1);
+    /// A login has its answer: why not, if it did not succeed.
+    pub(super) fn count(&self, denied: Option<&'static str>) {
+        self.add(Timestamp::now(), |minute| match denied {
+            None => minute.succeeded += 1,
+            Some(cause) => *minute.refused.entry(cause).or_default() += 1,
+        });
     }
 
     /// Each of the last sixty minutes, the oldest first and the one that is not over last.
@@ -46,7 +44,7 @@ impl Hour {
         each.map(|number| known.get(&number).cloned().unwrap_or_else(|| of(number))).collect()
     }
 
-    fn count(&self, now: Timestamp, add: impl FnOnce(&mut Minute)) {
+    fn add(&self, now: Timestamp, add: impl FnOnce(&mut Minute)) {
         let (mut minutes, current) = (self.lock(), number(now));
         // A clock that was set back counts on in the latest minute.
         if minutes.back().is_none_or(|last| number(last.at) < current) {
@@ -86,19 +84,19 @@ mod tests {
     #[test]
     fn logins_are_counted_by_the_minute_and_forgotten_after_an_hour() {
         let hour = Hour::default();
-        hour.count(at(59), |minute| minute.succeeded += 1);
-        hour.count(at(61), |minute| minute.succeeded += 2);
-        hour.count(at(62), |minute| *minute.refused.entry("limit").or_default() += 1);
+        hour.add(at(59), |minute| minute.succeeded += 1);
+        hour.add(at(61), |minute| minute.succeeded += 2);
+        hour.add(at(62), |minute| *minute.refused.entry("limit").or_default() += 1);
         let minutes = hour.minutes(at(119));
         assert_eq!((minutes.len(), minutes[58].succeeded, minutes[59].succeeded), (60, 1, 2));
         assert_eq!((minutes[59].at, minutes[59].refused["limit"]), (at(60), 1));
         assert_eq!(hour.minutes(at(3600))[0].succeeded, 2, "the first minute is an hour ago");
 
-        hour.count(at(3600), |minute| minute.succeeded += 1);
+        hour.add(at(3600), |minute| minute.succeeded += 1);
         assert_eq!(hour.lock().len(), 2);
-        hour.count(at(9 * 3600), |minute| minute.succeeded += 1);
+        hour.add(at(9 * 3600), |minute| minute.succeeded += 1);
         assert_eq!(hour.lock().len(), 1, "what is older is forgotten");
-        hour.count(at(0), |minute| minute.succeeded += 1);
+        hour.add(at(0), |minute| minute.succeeded += 1);
         assert_eq!(hour.minutes(at(9 * 3600))[59].succeeded, 2, "a clock may be set back");
     }
 }
