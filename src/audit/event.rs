@@ -130,6 +130,22 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         credential: Option<String>,
     },
+    /// The configuration was read again.
+    Reload {
+        /// `"done"` or `"refused"`: then all is as it was.
+        outcome: &'static str,
+        /// Who wished it: an operator, or `SIGHUP`.
+        actor: String,
+        /// What holds from now on.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        changed: Vec<String>,
+        /// What does from the next start on.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        needs_restart: Vec<String>,
+        /// Why not.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        problems: Vec<String>,
+    },
     /// Something that somebody has to know.
     Alert {
         /// What kind of thing: `"refused"`, `"rolled-back"` …

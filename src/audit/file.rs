@@ -91,11 +91,6 @@ impl Journal {
         Ok(())
     }
 
-    /// Has the file opened anew: whoever moved it wants that.
-    pub(super) fn close(&mut self) {
-        self.open = None;
-    }
-
     pub(super) fn last(&self) -> &Link {
         &self.last
     }

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -98,13 +99,27 @@ pub struct Status {
     pub lost: u64,
     /// Why it cannot be written, while it cannot.
     pub error: Option<String>,
+    /// For how long it could not be written; `None` if it can.
+    pub failing_for: Option<Duration>,
+    /// Writes that failed.
+    pub failures: u64,
 }
 
 /// A handle on the audit; clones write to the same file. When the last one is dropped, what waits is written.
 #[derive(Debug, Clone, Default)]
 pub struct Audit {
-    writer: Option<Arc<Writer>>,
-    options: Arc<Options>,
+    place: Arc<ArcSwap<Place>>,
+}
+
+/// A file that was opened to go on in.
+#[derive(Debug)]
+pub struct Reopened(Place);
+
+/// Where events go.
+#[derive(Debug, Default)]
+struct Place {
+    writer: Option<Writer>,
+    options: Options,
 }
 
 #[derive(Serialize)]
@@ -128,15 +143,24 @@ impl Audit {
     /// # Errors
     /// If it does not open.
     pub fn open(options: &Options) -> Result<Self, OpenError> {
-        let options = Arc::new(options.clone());
-        let Some(path) = options.path.clone() else { return Ok(Self { writer: None, options }) };
-        let failed = |source| OpenError { path: path.clone(), source };
-        let mut id = [0; 4];
-        SystemRandom::new().fill(&mut id).map_err(|_| failed(io::Error::other("the system gives no random numbers")))?;
-        let mut journal = Journal::new(&options, path.clone(), HEXLOWER.encode(&id));
-        journal.open().map_err(failed)?;
-        let writer = Writer::start(journal, path.clone()).map_err(failed)?;
-        Ok(Self { writer: Some(Arc::new(writer)), options })
+        Ok(Self { place: Arc::new(ArcSwap::from_pointee(Place::open(options)?)) })
+    }
+
+    /// Opens the file again, or another one, or the same in another way: nothing is written there before
+    /// [`Audit::go_on_in`].
+    ///
+    /// # Errors
+    /// If it does not open.
+    pub fn reopen(options: &Options) -> Result<Reopened, OpenError> {
+        Place::open(options).map(Reopened)
+    }
+
+    /// Goes on in that file, in all clones. What was recorded before is written first.
+    pub fn go_on_in(&self, Reopened(place): Reopened) {
+        let before = self.place.swap(Arc::new(place));
+        if let Some(writer) = &before.writer {
+            writer.settle();
+        }
     }
 
     /// Records an event of a session, in the file and in the log. Nothing is waited for.
@@ -155,7 +179,11 @@ impl Audit {
     /// # Errors
     /// If it is not on file.
     pub async fn commit(&self, origin: &Origin, event: &Event) -> Result<(), Unwritten> {
-        if !self.options.fail_closed || self.writer.is_none() {
+        let must_wait = {
+            let place = self.place.load();
+            place.options.fail_closed && place.writer.is_some()
+        };
+        if !must_wait {
             self.record(origin, event);
             return Ok(());
         }
@@ -167,36 +195,43 @@ impl Audit {
         }
     }
 
-    /// Has the file opened anew, for whoever moved it away.
-    pub fn reopen(&self) {
-        if let Some(writer) = &self.writer {
-            writer.send(Message::Reopen);
-        }
-    }
-
     /// Waits until all that was recorded is written, or known not to be. It blocks: for the end of a program, and tests.
     pub fn settle(&self) {
-        if let Some(writer) = &self.writer {
+        if let Some(writer) = &self.place.load_full().writer {
             writer.settle();
         }
     }
 
     /// How it goes.
     pub fn status(&self) -> Status {
-        self.writer.as_ref().map(|writer| writer.status()).unwrap_or_default()
+        self.place.load().writer.as_ref().map(Writer::status).unwrap_or_default()
     }
 
     /// How it is kept.
-    pub fn options(&self) -> &Options {
-        &self.options
+    pub fn options(&self) -> Options {
+        self.place.load().options.clone()
     }
 
     fn append(&self, origin: Option<&Origin>, event: &Event, told: Option<oneshot::Sender<bool>>) {
         let text = line_of(origin, event);
         tracing::info!(target: "locum::audit", "{text}");
-        if let Some(writer) = &self.writer {
+        if let Some(writer) = &self.place.load().writer {
             writer.send(Message::Event(Entry { text, at: Instant::now(), told }));
         }
+    }
+}
+
+impl Place {
+    fn open(options: &Options) -> Result<Self, OpenError> {
+        let options = options.clone();
+        let Some(path) = options.path.clone() else { return Ok(Self { writer: None, options }) };
+        let failed = |source| OpenError { path: path.clone(), source };
+        let mut id = [0; 4];
+        SystemRandom::new().fill(&mut id).map_err(|_| failed(io::Error::other("the system gives no random numbers")))?;
+        let mut journal = Journal::new(&options, path.clone(), HEXLOWER.encode(&id));
+        journal.open().map_err(failed)?;
+        let writer = Writer::start(journal, path.clone()).map_err(failed)?;
+        Ok(Self { writer: Some(writer), options })
     }
 }
 

@@ -31,8 +31,6 @@ const ANCHOR_INTERVAL: Duration = Duration::from_secs(3600);
 /// What goes to the writer.
 pub(super) enum Message {
     Event(Entry),
-    /// Has the file opened anew.
-    Reopen,
     /// Tells when all before it is done.
     Settle(SyncSender<()>),
 }
@@ -59,6 +57,8 @@ struct State {
     queued: usize,
     /// When the oldest event came that the writer has taken and not written.
     oldest: Option<Instant>,
+    /// Since when the file cannot be written.
+    failing: Option<Instant>,
     /// Events for which there was no place.
     overflown: u64,
 }
@@ -114,7 +114,8 @@ impl Writer {
     pub(super) fn status(&self) -> Status {
         let state = lock(&self.state);
         let lag = state.oldest.map(|oldest| oldest.elapsed()).unwrap_or_default();
-        Status { queued: state.queued, lag, ..state.status.clone() }
+        let failing_for = state.failing.map(|since| since.elapsed());
+        Status { queued: state.queued, lag, failing_for, ..state.status.clone() }
     }
 }
 
@@ -189,7 +190,6 @@ impl Work {
                 _ if self.waiting.len() >= QUEUE_EVENTS_MAX => self.lost += 1,
                 told => self.waiting.push_back(Entry { told, ..entry }),
             },
-            Message::Reopen => self.journal.close(),
             Message::Settle(done) => {
                 if self.broken.is_none() {
                     self.write();
@@ -241,6 +241,7 @@ impl Work {
             state.status.hash.clone_from(&last.hash);
             state.status.written = Some(Timestamp::now());
             state.status.error = None;
+            state.failing = None;
             state.oldest = None;
         }
         for told in batch.into_iter().filter_map(|entry| entry.told) {
@@ -264,6 +265,8 @@ impl Work {
         }
         let mut state = lock(&self.state);
         state.status.lost = self.lost;
+        state.status.failures += 1;
+        state.failing.get_or_insert_with(Instant::now);
         state.status.error = Some(error.to_string());
         state.oldest = self.waiting.front().map(|entry| entry.at);
     }
