@@ -29,6 +29,10 @@ const LEASES_MAX: usize = 8;
 pub(super) struct Login {
     pub(super) login: String,
     pub(super) account: String,
+    /// The id of the client secret that proved it.
+    pub(super) client_secret: Option<String>,
+    /// The id of the credential that the upstream took.
+    pub(super) credential: String,
     pub(super) stream: Stream,
     pub(super) ready: UpstreamReady,
     pub(super) alive: Alive,
@@ -121,13 +125,23 @@ impl Sessions {
         let alive = self.live.enter(origin, &lease, &self.kill);
         let (over, why) = (alive.over().clone(), alive.why());
         let (login, account) = (lease.login().to_owned(), lease.account().to_owned());
+        let client_secret = lease.terms().client_secret.clone();
         if let Some(entered) = over.run_until_cancelled(self.try_to_enter(lease, origin, alive)).await {
             return entered;
         }
         let reason = why.get().map_or_else(|| "the process stopped".to_owned(), ToString::to_string);
         let reason = format!("{reason}, before the upstream was entered");
-        let (bytes_up, bytes_down, messages, duration_ms) = (0, 0, None, 0);
-        let event = Event::End { login, account, reason, bytes_up, bytes_down, messages, duration_ms };
+        let event = Event::End {
+            login,
+            account,
+            client_secret,
+            credential: None,
+            reason,
+            bytes_up: 0,
+            bytes_down: 0,
+            messages: None,
+            duration_ms: 0,
+        };
         self.audit.record(origin, &event);
         Err(Refusal::Unavailable.into())
     }
@@ -221,7 +235,9 @@ impl Login {
         let LoggedIn { stream, ready, places, pacer: _ } = logged_in;
         let (login, account) = (lease.login().to_owned(), lease.account().to_owned());
         let guise = Some((Guise::of(lease), upstream_of(lease)));
-        Self { login, account, stream, ready, watched, alive, guise, stay: None, _places: places, _use: in_use }
+        let client_secret = lease.terms().client_secret.clone();
+        let credential = lease.credential_id().to_owned();
+        Self { login, account, client_secret, credential, stream, ready, watched, alive, guise, stay: None, _places: places, _use: in_use }
     }
 }
 

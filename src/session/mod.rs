@@ -339,6 +339,8 @@ impl Sessions {
         let event = Event::End {
             login: login.login.clone(),
             account: login.account.clone(),
+            client_secret: login.client_secret.clone(),
+            credential: Some(login.credential.clone()),
             reason,
             bytes_up: bytes.0,
             bytes_down: bytes.1,
