@@ -7,6 +7,9 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 use crate::admin::problem::Problem;
 use crate::management::ManagementError;
@@ -47,6 +50,23 @@ impl Fields {
     /// Whether that box was ticked.
     pub(super) fn is_ticked(&self, name: &str) -> bool {
         !self.raw(name).is_empty()
+    }
+
+    /// Whether there is such a field at all.
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        self.0.iter().any(|(own, _)| own == name)
+    }
+
+    /// A day, as its beginning in UTC; or an instant.
+    pub(super) fn day(&self, name: &str, label: &str) -> Result<Option<Timestamp>, ManagementError> {
+        let text = self.text(name);
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let begins = |day: Date| day.to_zoned(TimeZone::UTC).map(|day| day.timestamp()).ok();
+        let read = text.parse::<Date>().ok().and_then(begins).or_else(|| text.parse().ok());
+        let wrong = || ManagementError::invalid(format!("{label}: expected a day as 2027-01-31"));
+        read.map(Some).ok_or_else(wrong)
     }
 
     /// A secret that was pasted, as it is: what is around it may be part of it.
