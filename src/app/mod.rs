@@ -30,7 +30,7 @@ use crate::enrolment::Enrolment;
 use crate::management::Desk;
 use crate::model::{Mark, Profile, Protocol, Recognition};
 use crate::net::{self, HttpOptions, Https, LegacyTls, accept_loop, tls};
-use crate::rotation::{Rotation, SeenWriter, UsageWriter};
+use crate::rotation::{Rotation, SeenWriter, Unwatched, UsageWriter};
 use crate::session::{Listener, ListenerOptions, ListenerTls, Sessions};
 use crate::store::{self, Health, News, OpenError, Upkeep};
 use crate::telemetry::{self, Metrics};
@@ -138,6 +138,7 @@ impl App {
             https: https.clone(),
             audit: audit.clone(),
             options: config.rotation.clone(),
+            witness: Arc::new(Unwatched),
             author: NODE.into(),
         };
         let webhook = config.rotation.webhook.clone().map(|options| (https, options));

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Protocol;
 use super::secret::{self, Secret};
@@ -59,7 +60,7 @@ impl Account {
 /// Which kinds of credential an account may be entered with. A list that is there names all that may be used, best first:
 /// where one fails, the next is tried, and that is told. Where there is none, the first kind of [`CredentialKind::ALL`]
 /// that the account has and the provider takes is used, and no other.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Preference {
     /// For all protocols that have none of their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -103,7 +104,7 @@ pub struct KeptToken {
 }
 
 /// Names at the provider. Where none is given the account's own name serves.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Identity {
     /// For all protocols that have none of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -114,7 +115,7 @@ pub struct Identity {
 }
 
 /// A kind of credential (`credential/` has one file for each).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CredentialKind {
     /// A password that the provider made for one application.
