@@ -2,10 +2,24 @@
 //! takes what was asked for as a type and returns what came of it as a type; the command line, the HTTP API and the console
 //! say it in their own words and decide nothing themselves. It must never print, prompt, or know of HTTP.
 //!
+//! - [`clients`]: login names and what proves them. [`reports`]: how things stand, over all records. [`overview`]: the same in
+//!   one look.
 //! - [`Desk`]: what an operator works with. [`ManagementError`]: why something was not done, with whose [`Fault`] that is.
 
+pub mod clients;
+mod damaged;
 mod desk;
 mod error;
+mod given;
+pub mod import;
+mod listing;
+mod names;
+pub mod overview;
+pub mod reports;
 
+pub use damaged::{remove_damaged, was_damaged};
 pub use desk::Desk;
 pub use error::{Fault, ManagementError};
+pub use given::{GivenSecret, check_domain, check_label, check_name};
+pub use listing::{Damaged, Listed, Part};
+pub use names::check_new_name;
