@@ -21,7 +21,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{self, Admin, Office, Phase, Reload, Stage, Watched, WatchedStore};
+use crate::admin::{self, Admin, Auth, Office, Peer, Phase, Reload, Stage, Watched, WatchedStore};
 use crate::audit::Audit;
 use crate::broker::{self, Broker, Directory, client_secret};
 use crate::config::Config;
@@ -42,6 +42,7 @@ pub use limits::forbid_core_dumps;
 pub use problems::Problems;
 pub(crate) use problems::{explain, note, note_all};
 pub use webhook::Webhook;
+pub(crate) use windows::ends_of_windows;
 pub use windows::windows;
 
 /// Time that the first probes of upstreams may take before clients are served: what is offered to the first client
@@ -114,6 +115,7 @@ impl App {
         let live = TaskTracker::new();
         let (stage, stage_watched) = watch::channel(Stage::from(Phase::Starting));
         let (drain, kill) = (CancellationToken::new(), CancellationToken::new());
+        let classes = config.upstream.classes.keys().cloned().collect();
         let upstreams = Arc::new(Upstreams::new(client_tls, config.upstream));
         let directory = Directory::new(Arc::clone(&served.store));
         let tokens = Arc::new(broker::tokens(directory.clone(), https.clone(), config.tokens));
@@ -132,6 +134,8 @@ impl App {
             directory: latest.clone(),
             profiles,
             listeners: config.listeners.iter().map(|listener| listener.name.clone()).collect(),
+            classes,
+            windows: ends_of_windows(&config.listeners),
             broker: Arc::clone(&broker),
             upstreams: Arc::clone(&upstreams),
             tokens: Arc::clone(&tokens),
@@ -294,10 +298,10 @@ fn spawn_background(
         let permits = Arc::new(Semaphore::new(admin::CONNECTIONS_MAX));
         for socket in sockets {
             let (admin, answers, stop) = (Arc::clone(&admin), background.clone(), kill.clone());
-            let serve = move |stream, _, permit| {
+            let serve = move |stream, peer: SocketAddr, permit| {
                 let (admin, stop) = (Arc::clone(&admin), stop.clone());
                 answers.spawn(async move {
-                    let _: Option<()> = stop.run_until_cancelled(admin.serve(stream)).await;
+                    let _: Option<()> = stop.run_until_cancelled(admin.serve(stream, Peer::Address(peer.ip()))).await;
                     drop(permit);
                 });
                 std::future::ready(())
@@ -326,6 +330,7 @@ fn face(sockets: Vec<TcpListener>, watched: Watched, desk: Desk, sessions: &Arc<
     let (metrics, (reload, _requests)) = (telemetry::metrics(), Reload::channel());
     let office = Office {
         desk: Arc::new(ArcSwap::from_pointee(desk)),
+        auth: Auth::default(),
         sessions: Arc::clone(sessions),
         reload,
         watched,

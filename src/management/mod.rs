@@ -5,6 +5,7 @@
 //! - [`clients`]: login names and what proves them. [`reports`]: how things stand, over all records. [`overview`]: the same in
 //!   one look.
 //! - [`Desk`]: what an operator works with. [`ManagementError`]: why something was not done, with whose [`Fault`] that is.
+//! - [`Paging`], [`Page`]: lists in parts. [`operators`]: who may sign in over HTTP, and to what.
 
 pub mod clients;
 mod damaged;
@@ -12,14 +13,16 @@ mod desk;
 mod error;
 mod given;
 pub mod import;
-mod listing;
 mod names;
+mod operator_token;
+pub mod operators;
 pub mod overview;
+mod page;
 pub mod reports;
 
 pub use damaged::{remove_damaged, was_damaged};
 pub use desk::Desk;
 pub use error::{Fault, ManagementError};
 pub use given::{GivenSecret, check_domain, check_label, check_name};
-pub use listing::{Damaged, Listed, Part};
 pub use names::check_new_name;
+pub use page::{Damaged, Page, Paging};

@@ -264,9 +264,7 @@ async fn add(client: &mut Client, row: Row, mut accounts: Vec<String>, several: 
 async fn found(client: &Client, proof: &Proof) -> Result<Option<String>, client_secret::Busy> {
     match proof {
         Proof::Hash(hash) => {
-            let is_it = |secret: &&ClientSecret| {
-                matches!(&secret.verifier, Verifier::Chosen { hash: there } if there == hash.as_str())
-            };
+            let is_it = |secret: &&ClientSecret| matches!(&secret.verifier, Verifier::Chosen { hash: there } if there == hash.as_str());
             Ok(client.secrets.iter().find(is_it).map(|secret| secret.id.clone()))
         }
         Proof::Secret(secret) => client_secret::chosen_one(&client.secrets, secret).await,
@@ -286,9 +284,7 @@ async fn made(client: &Client, row: Row, now: Timestamp) -> Result<ClientSecret,
             expires,
             source,
         },
-        Proof::Secret(secret) => {
-            ClientSecret { expires, ..client_secret::choose(&label, source, &secret, now).await? }
-        }
+        Proof::Secret(secret) => ClientSecret { expires, ..client_secret::choose(&label, source, &secret, now).await? },
     })
 }
 

@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 
 use super::limits::check_listeners;
 use super::{accounts_of, extend, find_account, is_bound, new};
-use crate::broker::client_secret::{self, Alphabet, BITS_ENOUGH, ChooseError, Form, IssueError};
 use crate::broker::Versioned;
+use crate::broker::client_secret::{self, Alphabet, BITS_ENOUGH, ChooseError, Form, IssueError};
 use crate::management::{Desk, Fault, ManagementError, check_label, check_new_name};
 use crate::model::{Binding, Client, Protocol, Secret};
 
@@ -34,9 +34,7 @@ pub struct Issue {
     pub expires: Option<Timestamp>,
     /// How many characters it has; those of the id count. Without it, as many as are good.
     pub length: Option<usize>,
-    /// Which characters it is made of: default, letters, digits, alphanumeric or lower.
-    #[serde(with = "alphabet")]
-    #[schema(value_type = String, example = "default")]
+    /// Which characters it is made of.
     pub alphabet: Alphabet,
     /// Leave it with the server of the store, a Vault, and answer with a token that takes it out, once, within so many
     /// seconds.
@@ -48,16 +46,6 @@ pub struct Issue {
     /// Networks that a new client may come from; without any, all.
     #[schema(value_type = Vec<String>)]
     pub networks: Vec<IpNet>,
-}
-
-mod alphabet {
-    use serde::{Deserialize, Deserializer, de};
-
-    use super::Alphabet;
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Alphabet, D::Error> {
-        String::deserialize(from)?.parse().map_err(de::Error::custom)
-    }
 }
 
 /// A secret that was made just now. It is nowhere else, and is told once.

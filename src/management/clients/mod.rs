@@ -9,7 +9,7 @@ mod limits;
 mod revoke;
 mod view;
 
-use super::{Damaged, Desk, Listed, ManagementError, Part, check_name};
+use super::{Desk, ManagementError, Page, Paging, check_name};
 use crate::broker::Versioned;
 use crate::model::{Account, Binding, Client, Policy, RecordKind, normalise};
 
@@ -21,16 +21,16 @@ pub use limits::{Clear, Limits};
 pub use revoke::{OpenWindow, Revoked, revoke, revoke_secret};
 pub use view::{ClientView, SecretView};
 
-/// Part of all clients.
+/// Paging of all clients.
 ///
 /// # Errors
 /// If the part begins nowhere, or the store fails.
-pub async fn list(desk: &Desk, part: &Part) -> Result<Listed<ClientView>, ManagementError> {
-    let after = part.begins_behind(RecordKind::Client)?;
-    let page = desk.directory.clients_page(after.as_ref(), part.limit).await?;
-    let mut items: Vec<ClientView> = page.records.into_iter().map(ClientView::of).collect();
-    items.sort_by(|a, b| a.login.cmp(&b.login));
-    Ok(Listed { items, damaged: Damaged::all(page.damaged), next: page.next.map(|id| id.hash().to_owned()) })
+pub async fn list(desk: &Desk, paging: &Paging) -> Result<Page<ClientView>, ManagementError> {
+    let after = paging.record(RecordKind::Client)?;
+    let page = desk.directory.clients_page(after.as_ref(), paging.limit).await?;
+    let mut page = Page::of(page, ClientView::of);
+    page.items.sort_by(|a, b| a.login.cmp(&b.login));
+    Ok(page)
 }
 
 /// One client.

@@ -123,8 +123,7 @@ impl Day {
 impl Hit {
     fn of(account: &str, impact: Impact<'_>, stock: &Stock) -> Self {
         let Impact { date: _, protocols, instead } = impact;
-        let seen: Vec<&Sighting> =
-            stock.seen_of(account).filter(|it| protocols.contains(&it.key.protocol)).collect();
+        let seen: Vec<&Sighting> = stock.seen_of(account).filter(|it| protocols.contains(&it.key.protocol)).collect();
         let there: BTreeSet<String> = seen.iter().map(|it| normalise(&it.key.login)).collect();
         let never = stock.clients_of(account).filter(|client| {
             let own = &client.policy.protocols;

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::subjects::{self, Choice};
 use super::{Stock, typed};
-use crate::management::{Desk, Listed, ManagementError, Part};
+use crate::management::{Desk, ManagementError, Page, Paging};
 use crate::model::{Account, CredentialKind, Leftover, Profile, Slot, Slots, Tenant};
 use crate::rotation::{Inventory, Room, Subject};
 
@@ -48,19 +48,19 @@ pub struct InventoryRow {
     pub oldest: Option<Timestamp>,
 }
 
-/// Part of it. `limit` counts accounts and domains; each may have several kinds.
+/// Paging of it. `limit` counts accounts and domains; each may have several kinds.
 ///
 /// # Errors
 /// If the part begins nowhere, or the store fails.
 pub async fn inventory(
     desk: &Desk,
     domain: Option<&str>,
-    part: &Part,
-) -> Result<Listed<InventoryRow>, ManagementError> {
+    paging: &Paging,
+) -> Result<Page<InventoryRow>, ManagementError> {
     let choice = Choice { domain, account: &|account| !account.credentials.is_empty(), tenant: &|_| true };
-    let found = subjects::page(desk, choice, part).await?;
+    let found = subjects::page(desk, choice, paging).await?;
     let items = rows(desk, &found.accounts, &found.tenants);
-    Ok(Listed { items, damaged: found.damaged, next: found.next })
+    Ok(Page { items, damaged: found.damaged, next: found.next })
 }
 
 /// All of it, of what was read.

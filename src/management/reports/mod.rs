@@ -14,6 +14,6 @@ pub use dates::{Day, Hit, Seen, Use, days};
 pub use enrolled::{Enrolled, WeakTls, enrolled, weak_tls};
 pub use inventory::{InventoryRow, inventory, inventory_of};
 pub use rotation::{Before, Coming, Replaced, RotationReport, Shown, rotation};
-pub use stock::Stock;
+pub use stock::{Stock, Whole};
 pub use subjects::typed;
 pub use usage::{UsageFilter, all_usage, forget, usage};

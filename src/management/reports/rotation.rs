@@ -7,12 +7,12 @@ use utoipa::ToSchema;
 use super::subjects::{self, Choice};
 use super::typed;
 use crate::broker::{Directory, DirectoryError};
-use crate::management::{Damaged, Desk, ManagementError, Part};
+use crate::management::{Damaged, Desk, ManagementError, Paging};
 use crate::model::{Account, CredentialKind, Next, Previous, Slots, StoredCredential, Tenant};
 use crate::rotation::{Reports, StillUsed, Subject, machine};
 use crate::store::StoreError;
 
-/// Part of what is being replaced.
+/// Paging of what is being replaced.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct RotationReport {
     /// Whether it is known who uses what.
@@ -102,7 +102,7 @@ struct Usage {
     now: Timestamp,
 }
 
-/// Part of what is being replaced: of one account, of those of a domain with its own credential, or of all. `limit` counts
+/// Paging of what is being replaced: of one account, of those of a domain with its own credential, or of all. `limit` counts
 /// accounts and domains.
 ///
 /// # Errors
@@ -111,7 +111,7 @@ pub async fn rotation(
     desk: &Desk,
     account: Option<&str>,
     domain: Option<&str>,
-    part: &Part,
+    paging: &Paging,
 ) -> Result<RotationReport, ManagementError> {
     let usage = Usage::read(&desk.directory, Timestamp::now()).await?;
     let found = match account {
@@ -123,7 +123,7 @@ pub async fn rotation(
         None => {
             let account = |account: &Account| account.credentials.values().any(is_under_way);
             let tenant = |tenant: &Tenant| is_under_way(&tenant.oauth2);
-            subjects::page(desk, Choice { domain, account: &account, tenant: &tenant }, part).await?
+            subjects::page(desk, Choice { domain, account: &account, tenant: &tenant }, paging).await?
         }
     };
     let mut items: Vec<Replaced> = found.accounts.iter().flat_map(|account| of_account(account, &usage)).collect();

@@ -1,10 +1,10 @@
 //! The records that have credentials, a part at a time: first accounts, then the domains with a credential of their own.
 
-use crate::management::{Damaged, Desk, Fault, ManagementError, Part};
+use crate::management::{Damaged, Desk, Fault, ManagementError, Paging};
 use crate::model::{Account, RecordId, RecordKind, Tenant, normalise};
 use crate::rotation::Subject;
 
-/// Records that are looked at for one part of a list: who asks waits, and goes on with the next part.
+/// Records that are looked at for one part of a list: who asks waits, and goes on with the next paging.
 const LOOKED_AT_MAX: usize = 2_000;
 
 /// How a place among the domains is told from one among the accounts.
@@ -41,15 +41,15 @@ pub fn typed(subject: &Subject) -> String {
 }
 
 /// A part of those that are meant.
-pub(super) async fn page(desk: &Desk, choice: Choice<'_>, part: &Part) -> Result<Subjects, ManagementError> {
+pub(super) async fn page(desk: &Desk, choice: Choice<'_>, paging: &Paging) -> Result<Subjects, ManagementError> {
     let domain = choice.domain.map(|domain| normalise(domain.trim().trim_start_matches('@')));
     let is_in =
         |own: Option<&str>| domain.as_deref().is_none_or(|domain| own.map(normalise).as_deref() == Some(domain));
-    let (mut kind, mut after) = place(part.after.as_deref())?;
+    let (mut kind, mut after) = place(paging.after.as_deref())?;
     let (mut found, mut looked_at) = (Subjects::default(), 0);
     loop {
         // Never more than there is room for, or the place to go on would be lost.
-        let wanted = part.limit.saturating_sub(found.count());
+        let wanted = paging.limit.saturating_sub(found.count());
         looked_at += wanted;
         let (damaged, next) = if kind == RecordKind::Account {
             let page = desk.directory.accounts_page(after.as_ref(), wanted).await?;
@@ -74,7 +74,7 @@ pub(super) async fn page(desk: &Desk, choice: Choice<'_>, part: &Part) -> Result
             }
             kind = RecordKind::Tenant;
         }
-        if found.count() >= part.limit || looked_at >= LOOKED_AT_MAX.max(part.limit) {
+        if found.count() >= paging.limit || looked_at >= LOOKED_AT_MAX.max(paging.limit) {
             found.next = Some(cursor(kind, after.as_ref()));
             return Ok(found);
         }

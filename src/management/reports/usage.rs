@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::broker::DirectoryError;
-use crate::management::{Damaged, Desk, Fault, Listed, ManagementError, Part};
+use crate::management::{Damaged, Desk, Fault, ManagementError, Page, Paging};
 use crate::model::{RecordKind, Sighting, normalise};
 use crate::rotation::Sightings;
 use crate::store::StoreError;
 
-/// Records that are looked at for one part of a list: who asks waits, and goes on with the next part.
+/// Records that are looked at for one part of a list: who asks waits, and goes on with the next paging.
 const LOOKED_AT_MAX: usize = 2_000;
 
 /// Whom it is about. What is not named bounds nothing.
@@ -39,25 +39,25 @@ impl UsageFilter {
     }
 }
 
-/// Part of those that were seen.
+/// Paging of those that were seen.
 ///
 /// # Errors
 /// If the part begins nowhere, or the records may not be read.
-pub async fn usage(desk: &Desk, filter: &UsageFilter, part: &Part) -> Result<Listed<Sighting>, ManagementError> {
-    let mut after = part.begins_behind(RecordKind::Seen)?;
+pub async fn usage(desk: &Desk, filter: &UsageFilter, paging: &Paging) -> Result<Page<Sighting>, ManagementError> {
+    let mut after = paging.record(RecordKind::Seen)?;
     let (mut items, mut damaged, mut looked_at) = (Vec::new(), Vec::new(), 0);
     loop {
         // Never more than there is room for, or the place to go on would be lost.
-        let wanted = part.limit.saturating_sub(items.len());
+        let wanted = paging.limit.saturating_sub(items.len());
         let page = Sightings::page(&desk.directory, after.as_ref(), wanted).await.map_err(explained)?;
         looked_at += wanted;
         damaged.extend(Damaged::all(page.damaged));
         let seen = page.records.into_iter().map(|found| found.record);
         items.extend(seen.filter(|seen| filter.includes(seen)));
         after = page.next;
-        if after.is_none() || items.len() >= part.limit || looked_at >= LOOKED_AT_MAX.max(part.limit) {
+        if after.is_none() || items.len() >= paging.limit || looked_at >= LOOKED_AT_MAX.max(paging.limit) {
             items.sort_by(|a, b| a.key.cmp(&b.key));
-            return Ok(Listed { items, damaged, next: after.map(|id| id.hash().to_owned()) });
+            return Ok(Page { items, damaged, next: after.map(|id| id.hash().to_owned()) });
         }
     }
 }
