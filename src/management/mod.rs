@@ -5,10 +5,17 @@
 //! - [`Desk`]: what an operator works with. [`ManagementError`]: why something was not done, with whose [`Fault`] that is.
 //! - [`Paging`], [`Page`]: lists in parts.
 
+mod audit;
 mod desk;
 mod error;
 mod page;
+mod sessions;
 
+pub use audit::{AuditPage, AuditQuery, search_audit, verify_audit};
 pub use desk::Desk;
 pub use error::{Fault, ManagementError};
 pub use page::{Damaged, Page, Paging};
+pub use sessions::{
+    Closed, Line, NewTrace, SessionItem, SessionQuery, Trace, begin_trace, close_session, close_sessions, end_trace,
+    list_sessions, list_traces, read_trace,
+};
