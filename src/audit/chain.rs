@@ -106,7 +106,8 @@ mod tests {
 
     #[test]
     fn a_line_without_a_place_is_none_of_the_chain() {
-        for line in [&b"{}"[..], b"", b"{\"seq\":1}", b"{\"seq\":0,\"prev\":\"\"}", b"{\"seq\":1,\"prev\":\"\"", b"[]"] {
+        for line in [&b"{}"[..], b"", b"{\"seq\":1}", b"{\"seq\":0,\"prev\":\"\"}", b"{\"seq\":1,\"prev\":\"\"", b"[]"]
+        {
             assert!(Place::of(line).is_none());
         }
     }

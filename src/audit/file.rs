@@ -181,7 +181,8 @@ impl Journal {
         let Some(open) = self.open.as_ref().filter(|open| open.is_plain) else { return false };
         let Some(end) = open.end.filter(|end| *end > 0) else { return false };
         let is_full = self.options.max_size.is_some_and(|max| end >= max);
-        is_full || open.began.is_some_and(|began| period(self.options.rotate, began) != period(self.options.rotate, now))
+        is_full
+            || open.began.is_some_and(|began| period(self.options.rotate, began) != period(self.options.rotate, now))
     }
 
     /// Closes the file under its other name, and removes what is too old.
@@ -214,9 +215,10 @@ impl Journal {
             text.push('\n');
             last = next;
         }
-        let written = open.file.write_all(text.as_bytes()).and_then(|()| {
-            if self.options.fail_closed && open.is_plain { open.file.sync_data() } else { Ok(()) }
-        });
+        let written = open
+            .file
+            .write_all(text.as_bytes())
+            .and_then(|()| if self.options.fail_closed && open.is_plain { open.file.sync_data() } else { Ok(()) });
         if let Err(error) = written {
             // What of it is there is cut off again. Where that fails, it is half a line to whoever writes next.
             open.end = match open.end.filter(|_| open.is_plain) {

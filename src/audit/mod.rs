@@ -77,7 +77,9 @@ pub struct OpenError {
 
 /// An event is not on file where it has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the audit cannot be written, and [audit] fail-closed lets nobody in without it; see its file and the disk it is on")]
+#[error(
+    "the audit cannot be written, and [audit] fail-closed lets nobody in without it; see its file and the disk it is on"
+)]
 pub struct Unwritten;
 
 /// How the audit goes.
@@ -227,7 +229,9 @@ impl Place {
         let Some(path) = options.path.clone() else { return Ok(Self { writer: None, options }) };
         let failed = |source| OpenError { path: path.clone(), source };
         let mut id = [0; 4];
-        SystemRandom::new().fill(&mut id).map_err(|_| failed(io::Error::other("the system gives no random numbers")))?;
+        SystemRandom::new()
+            .fill(&mut id)
+            .map_err(|_| failed(io::Error::other("the system gives no random numbers")))?;
         let mut journal = Journal::new(&options, path.clone(), HEXLOWER.encode(&id));
         journal.open().map_err(failed)?;
         let writer = Writer::start(journal, path.clone()).map_err(failed)?;

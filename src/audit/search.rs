@@ -149,7 +149,9 @@ impl<'a> Test<'a> {
         let text = |field: &str| line.get(field).and_then(Value::as_str);
         let Wanted { event, outcome, since, until, .. } = self.wanted;
         if since.is_some() || until.is_some() {
-            let Some(time) = text("time").and_then(|time| time.parse::<Timestamp>().ok()) else { return Verdict::Other };
+            let Some(time) = text("time").and_then(|time| time.parse::<Timestamp>().ok()) else {
+                return Verdict::Other;
+            };
             let is_too_old = |since: &Timestamp| time.saturating_add(DISORDER_MAX).is_ok_and(|late| late < *since);
             if since.as_ref().is_some_and(is_too_old) {
                 return Verdict::TooOld;

@@ -70,8 +70,7 @@ async fn a_commit_fails_while_the_file_cannot_be_written_and_what_is_lost_is_cou
     let folder = dir.path().join("audit");
     std::fs::create_dir(&folder).unwrap();
     let path = folder.join("audit.jsonl");
-    let audit =
-        Audit::open(&Options { path: Some(path.clone()), fail_closed: true, ..Options::default() }).unwrap();
+    let audit = Audit::open(&Options { path: Some(path.clone()), fail_closed: true, ..Options::default() }).unwrap();
     audit.commit(&origin(), &decision(b"first")).await.unwrap();
     // A folder of that name cannot be opened as a file, by nobody.
     std::fs::rename(&path, folder.join("gone")).unwrap();

@@ -43,6 +43,8 @@ pub enum Withdrawal {
     CertificateExpired,
     /// Its time is over.
     TimeOver,
+    /// An operator closed it.
+    ClosedByOperator,
 }
 
 impl Withdrawal {
@@ -62,6 +64,7 @@ impl Withdrawal {
             Self::SendersChanged => "senders-changed",
             Self::CertificateExpired => "certificate-expired",
             Self::TimeOver => "time-over",
+            Self::ClosedByOperator => "closed-by-operator",
         }
     }
 }
@@ -82,6 +85,7 @@ impl fmt::Display for Withdrawal {
             Self::SendersChanged => "the client's policy names other senders now",
             Self::CertificateExpired => "the certificate's time is over",
             Self::TimeOver => "the session's time is over",
+            Self::ClosedByOperator => "it was closed by an operator",
         })
     }
 }

@@ -186,7 +186,8 @@ pub(super) fn admin(mut table: Table<'_, '_>, bound: &mut Bound) -> admin::Optio
 pub(super) fn audit(mut table: Table<'_, '_>) -> audit::Options {
     let mut options = audit::Options { path: table.take("path").and_then(|value| value.path()), ..Default::default() };
     options.max_size = table.take("max-size").and_then(|value| {
-        let size = value.size(1 << 20..=1 << 40, "a file of less is closed every few minutes, and no larger one is read")?;
+        let size =
+            value.size(1 << 20..=1 << 40, "a file of less is closed every few minutes, and no larger one is read")?;
         Some(size)
     });
     set(&mut options.rotate, table.take("rotate"), |value| {

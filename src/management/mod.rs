@@ -13,6 +13,7 @@ pub mod accounts;
 pub mod clients;
 pub mod credentials;
 mod damaged;
+mod audit;
 mod desk;
 mod error;
 mod given;
@@ -29,6 +30,9 @@ pub mod rotation;
 pub mod tenants;
 
 pub use damaged::{remove_damaged, was_damaged};
+mod sessions;
+
+pub use audit::{AuditPage, AuditQuery, search_audit, verify_audit};
 pub use desk::Desk;
 pub use error::{Fault, ManagementError};
 pub use given::{GivenSecret, check_domain, check_label, check_name};
@@ -37,3 +41,7 @@ pub use operations::{
     Operation, OperationKind, OperationProblem, OperationProgress, OperationState, Operations, Spawner,
 };
 pub use page::{Damaged, Page, Paging};
+pub use sessions::{
+    Closed, Line, NewTrace, SessionItem, SessionQuery, Trace, begin_trace, close_session, close_sessions, end_trace,
+    list_sessions, list_traces, read_trace,
+};
