@@ -259,14 +259,14 @@ impl Broker {
     pub fn lease_on_trial(&self, unproven: &Unproven) -> Result<Lease, Reason> {
         let Unproven { login, account, upstream, served, protocol, presented, .. } = unproven;
         let unknown = || Reason::UpstreamUnknown { upstream: upstream.clone() };
-        let profile = self.upstreams.get(upstream).ok_or_else(unknown)?;
+        let profile = self.upstream(upstream).ok_or_else(unknown)?;
         let missing = || Reason::ProtocolNotServed { upstream: upstream.clone(), protocol: *protocol };
         let endpoint = profile.endpoints.get(protocol).ok_or_else(missing)?;
         let of_nobody = new_account(account, upstream);
         let ready = credential::app_password(&of_nobody, presented, *protocol, endpoint)?;
         let holder = Holder::Account(account.clone());
         let found = Found { ready, slot: Slot::Current, holder, passed_over: None, fell_back: None };
-        let (profile, endpoint, terms) = (Arc::clone(profile), endpoint.clone(), Arc::new(Terms::default()));
+        let (profile, endpoint, terms) = (Arc::clone(&profile), endpoint.clone(), Arc::new(Terms::default()));
         Ok(Lease::new(login, account, profile, served, endpoint, *protocol, found, terms).on_trial())
     }
 
