@@ -266,7 +266,8 @@ impl Broker {
         let ready = credential::app_password(&of_nobody, presented, *protocol, endpoint)?;
         let holder = Holder::Account(account.clone());
         let found = Found { ready, slot: Slot::Current, holder, passed_over: None, fell_back: None };
-        let (profile, endpoint, terms) = (Arc::clone(&profile), endpoint.clone(), Arc::new(Terms::default()));
+        let (profile, endpoint, terms) =
+            (Arc::clone(&profile), endpoint.clone(), Arc::new(Terms { way: Some(unproven.way), ..Terms::default() }));
         Ok(Lease::new(login, account, profile, served, endpoint, *protocol, found, terms).on_trial())
     }
 
@@ -291,7 +292,7 @@ impl Broker {
         let client = &found.record;
         let is_client = !client.bindings.is_empty();
         let seat = is_client.then(|| self.headcount.seat(&client.login, None)).flatten();
-        lease.under(Terms { is_client, ..Terms::of(client, None, None) }, seat)
+        lease.under(Terms { is_client, way: Some(unproven.way), ..Terms::of(client, None, None) }, seat)
     }
 
     /// Counts a failure of which only the provider knew, and takes the time of any other.
