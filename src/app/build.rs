@@ -14,7 +14,7 @@ use super::listeners::bind_all;
 use super::sockets::bind_each;
 use super::windows::windows;
 use super::{App, Face, Problems, limits, note, note_all};
-use crate::admin::{Admin, Office, Phase, Reload, Stage, Watched, WatchedStore};
+use crate::admin::{Admin, Auth, Office, Phase, Reload, Stage, Watched, WatchedStore};
 use crate::audit::Audit;
 use crate::broker::{self, Broker, Directory, client_secret};
 use crate::config::Config;
@@ -154,6 +154,7 @@ fn face(sockets: Vec<TcpListener>, watched: Watched, desk: Desk, sessions: &Arc<
     let (metrics, (reload, _requests)) = (telemetry::metrics(), Reload::channel());
     let office = Office {
         desk: Arc::new(ArcSwap::from_pointee(desk)),
+        auth: Auth::default(),
         sessions: Arc::clone(sessions),
         reload,
         watched,

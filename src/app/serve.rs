@@ -1,6 +1,7 @@
 //! The second half of a process: it runs until it is told to stop, and then drains.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{App, Face, watching};
-use crate::admin::{self, Phase};
+use crate::admin::{self, Peer, Phase};
 use crate::credential::oauth2::Tokens;
 use crate::model::{Profile, Protocol};
 use crate::net::accept_loop;
@@ -50,6 +51,7 @@ impl App {
         let tasks = TaskTracker::new();
         let (upstreams, drain) = (Arc::clone(&self.upstreams), self.drain.clone());
         tasks.spawn(async move { upstreams.keep_probing(&served, drain).await });
+        self.sessions.expect(self.listeners.iter().map(|(listener, _)| &listener.options));
         let permits = Arc::new(Semaphore::new(self.sessions_max));
         for (listener, sockets) in self.listeners {
             for socket in sockets {
@@ -120,10 +122,10 @@ fn spawn_background(
         let permits = Arc::new(Semaphore::new(admin::CONNECTIONS_MAX));
         for socket in sockets {
             let (admin, answers, stop) = (Arc::clone(&admin), background.clone(), kill.clone());
-            let serve = move |stream, _, permit| {
+            let serve = move |stream, peer: SocketAddr, permit| {
                 let (admin, stop) = (Arc::clone(&admin), stop.clone());
                 answers.spawn(async move {
-                    let _: Option<()> = stop.run_until_cancelled(admin.serve(stream)).await;
+                    let _: Option<()> = stop.run_until_cancelled(admin.serve(stream, Peer::Address(peer.ip()))).await;
                     drop(permit);
                 });
                 std::future::ready(())
