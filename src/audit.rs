@@ -37,10 +37,6 @@ pub struct Audit {
     sink: Arc<Mutex<Option<Sink>>>,
 }
 
-/// A file that was opened to go on in.
-#[derive(Debug)]
-pub struct Reopened(Option<Sink>);
-
 #[derive(Debug)]
 struct Sink {
     file: File,
@@ -266,17 +262,10 @@ impl Audit {
         Ok(Self { sink: Arc::new(Mutex::new(Sink::open(options)?)) })
     }
 
-    /// Opens the file again, or another one: nothing is written there before [`Audit::go_on_in`].
-    ///
-    /// # Errors
-    /// If it does not open.
-    pub fn reopen(options: &Options) -> Result<Reopened, OpenError> {
-        Sink::open(options).map(Reopened)
-    }
-
-    /// Goes on in that file, in all clones.
-    pub fn go_on_in(&self, Reopened(sink): Reopened) {
-        *self.sink.lock().expect("no holder of this lock panics") = sink;
+    /// Goes on where `other` is, in all clones.
+    pub fn go_on_in(&self, other: &Self) {
+        let other = other.sink.lock().expect("no holder of this lock panics").take();
+        *self.sink.lock().expect("no holder of this lock panics") = other;
     }
 
     /// Records an event of a session, in the file and in the log.

@@ -50,6 +50,7 @@ impl App {
         let tasks = TaskTracker::new();
         let (upstreams, drain) = (Arc::clone(&self.upstreams), self.drain.clone());
         tasks.spawn(async move { upstreams.keep_probing(&served, drain).await });
+        self.sessions.expect(self.listeners.iter().map(|(listener, _)| &listener.options));
         let permits = Arc::new(Semaphore::new(self.sessions_max));
         for (listener, sockets) in self.listeners {
             for socket in sockets {

@@ -84,7 +84,7 @@ fn describe_change(what: &str, change: Option<&Change>) -> String {
 }
 
 /// Who wrote a record last, and when. It stands in the record, beside what the record is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Change {
     /// `user@host`, or `locum` for a node.
     pub by: String,

@@ -1,6 +1,7 @@
 //! Gates that a login passes: of its class of quota, and of its mailbox, before which there are no more sessions at once than
 //! its provider bears. Who comes later waits at the gate, and not with a 432 from the provider.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use dashmap::DashMap;
@@ -22,6 +23,7 @@ enum Key {
 #[derive(Debug, Default)]
 pub(super) struct Gates {
     gates: Arc<DashMap<Key, Arc<Gate>>>,
+    waiting: AtomicUsize,
 }
 
 /// One gate. How many places it has may change while some are taken.
@@ -37,6 +39,9 @@ struct Size {
     /// Places that are taken and are none any more: they go when they are given back.
     surplus: usize,
 }
+
+/// One that waits, counted until dropped.
+struct Waiting<'a>(&'a AtomicUsize);
 
 /// A mailbox, as its provider counts it.
 #[derive(Debug, Clone, Copy)]
@@ -73,12 +78,22 @@ impl Gates {
         self.pass(Key::Class(class.to_owned()), places).await
     }
 
+    /// How many wait now.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     async fn pass(&self, key: Key, places: usize) -> Place {
         let gate = Arc::clone(&*self.gates.entry(key.clone()).or_insert_with(|| Arc::new(Gate::new(places))));
         gate.resize(places);
-        let waiting = Arc::clone(&gate.places);
+        let all = Arc::clone(&gate.places);
         let mut place = Place { permit: None, gate: Some(gate), key, gates: Arc::clone(&self.gates) };
-        place.permit = Some(waiting.acquire_owned().await.expect("no gate is ever closed"));
+        if let Ok(permit) = Arc::clone(&all).try_acquire_owned() {
+            place.permit = Some(permit);
+            return place;
+        }
+        let _waiting = Waiting::begin(&self.waiting);
+        place.permit = Some(all.acquire_owned().await.expect("no gate is ever closed"));
         place
     }
 }
@@ -109,6 +124,19 @@ impl Gate {
             size.surplus -= 1;
             permit.forget();
         }
+    }
+}
+
+impl<'a> Waiting<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -147,7 +175,13 @@ mod tests {
         let gates = Gates::default();
         let first = gates.enter(mailbox("a@x.test", Protocol::Submission), 1).await;
         let waiting = gates.enter(mailbox("A@x.test", Protocol::Submission), 1);
-        assert!(timeout(Duration::from_secs(60), waiting).await.is_err());
+        let looking = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            gates.waiting()
+        };
+        let (waited, seen) = tokio::join!(timeout(Duration::from_secs(60), waiting), looking);
+        assert!(waited.is_err());
+        assert_eq!((seen, gates.waiting()), (1, 0));
         let _other = gates.enter(mailbox("a@x.test", Protocol::Imap), 1).await;
         drop(first);
         gates.enter(mailbox("a@x.test", Protocol::Submission), 1).await;

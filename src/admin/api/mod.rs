@@ -36,7 +36,10 @@ pub(super) type Routes = OpenApiRouter<Arc<Office>>;
 
 /// One line for each noun.
 fn nouns() -> Routes {
-    Routes::with_openapi(document::frame()).routes(routes!(document::openapi))
+    Routes::with_openapi(document::frame())
+        .routes(routes!(document::openapi))
+        .merge(node::routes())
+        .merge(operators::routes())
 }
 
 /// All of them, behind the sign-in, and the document that describes them.
