@@ -12,12 +12,12 @@ use super::ROOT;
 use super::fields::Asked;
 use super::lists;
 use super::page::{Page, Place};
-use super::parts::{Choice, Field, Mood, Side, Table, badge, choose, empty, input, minute, note, paging};
+use super::parts::{Choice, Field, Mood, Side, Table, badge, choose, empty, input, minute, note, paging as parts_below};
 use super::visitor::Visitor;
 use crate::admin::Office;
 use crate::admin::caller::Viewing;
 use crate::admin::problem::Answer;
-use crate::management::audit::{self, Wanted};
+use crate::management::{AuditQuery, Fault, ManagementError, Paging, search_audit};
 
 /// Lines of one page.
 const ROWS: usize = 50;
@@ -50,7 +50,9 @@ async fn show(_: Viewing, visitor: Visitor, State(office): State<Arc<Office>>, a
         Ok(wanted) => wanted,
         Err(why) => return Ok(page.of(html! { (form) (note(Mood::Bad, html! { p { (why) } })) })),
     };
-    let found = match audit::search(&visitor.desk(&office), wanted, asked.some("after"), ROWS).await {
+    let (desk, paging) = (visitor.desk(&office), Paging { limit: ROWS, after: asked.some("after") });
+    let looked = tokio::task::spawn_blocking(move || search_audit(&desk, wanted, &paging)).await;
+    let found = match looked.unwrap_or_else(|error| Err(ManagementError::new(Fault::Broken, error.to_string()))) {
         Ok(found) => found,
         Err(error) => return Ok(page.of(html! { (form) (note(Mood::Bad, html! { p { (error.to_string()) } })) })),
     };
@@ -58,14 +60,14 @@ async fn show(_: Viewing, visitor: Visitor, State(office): State<Arc<Office>>, a
     Ok(page.of(html! {
         (form)
         @if found.unreadable > 0 { (note(Mood::Warning, html! { p { (found.unreadable) " lines here cannot be read; " code { "locum audit verify" } " says where." } })) }
-        section.card aria-label="Events" { (table(&found.lines, found.next.is_some())) }
-        (paging(&lists::part(format!("{ROOT}/audit"), kept.to_vec(), &asked, found.next)))
+        section.card aria-label="Events" { (table(&found.items, found.next.is_some())) }
+        (parts_below(&lists::part(format!("{ROOT}/audit"), kept.to_vec(), &asked, found.next)))
     }))
 }
 
-fn wanted(asked: &Asked) -> Result<Wanted, String> {
-    let said = |error: crate::management::ManagementError| error.to_string();
-    Ok(Wanted {
+fn wanted(asked: &Asked) -> Result<AuditQuery, String> {
+    let said = |error: ManagementError| error.to_string();
+    Ok(AuditQuery {
         login: asked.some("login"),
         account: asked.some("account"),
         event: asked.some("event"),

@@ -10,6 +10,7 @@ use data_encoding::BASE64URL_NOPAD;
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
 
+use crate::admin::caller::Caller;
 use crate::model::Secret;
 
 /// Browsers that are signed in at once, on this node. Operators are few; whoever signs in when it is full takes the place of
@@ -40,8 +41,7 @@ pub(super) struct Browsers {
 pub(super) struct Key([u8; 32]);
 
 struct Browser {
-    operator: String,
-    token: String,
+    caller: Caller,
     csrf: String,
     since: Instant,
     seen: Instant,
@@ -52,10 +52,8 @@ struct Browser {
 /// Who a browser is signed in as.
 #[derive(Debug, Clone)]
 pub(super) struct SignedIn {
-    /// The operator's name.
-    pub(super) operator: String,
-    /// The id of the token that they signed in with.
-    pub(super) token: String,
+    /// The operator, by the token that they signed in with, as they were then.
+    pub(super) caller: Caller,
     /// What stands in each form of theirs.
     pub(super) csrf: String,
 }
@@ -88,12 +86,11 @@ pub(super) struct Made {
 }
 
 impl Browsers {
-    /// Takes in who has just proven to be that operator, by the token of that id. The result is for the cookie; `None` if
+    /// Takes in who has just proven who they are. The result is for the cookie; `None` if
     /// the machine has no random bytes.
-    pub(super) fn enter(&self, operator: &str, token: &str, now: Instant) -> Option<String> {
+    pub(super) fn enter(&self, caller: Caller, now: Instant) -> Option<String> {
         let (id, csrf) = (random()?, random()?);
-        let (operator, token) = (operator.to_owned(), token.to_owned());
-        let browser = Browser { operator, token, csrf, since: now, seen: now, flash: None, made: None };
+        let browser = Browser { caller, csrf, since: now, seen: now, flash: None, made: None };
         let mut all = self.lock();
         all.retain(|_, browser| browser.is_there(now));
         if all.len() >= BROWSERS_MAX {
@@ -113,8 +110,7 @@ impl Browsers {
             return None;
         }
         browser.seen = now;
-        let Browser { operator, token, csrf, .. } = browser;
-        Some(SignedIn { operator: operator.clone(), token: token.clone(), csrf: csrf.clone() })
+        Some(SignedIn { caller: browser.caller.clone(), csrf: browser.csrf.clone() })
     }
 
     /// Forgets that browser.
@@ -190,18 +186,20 @@ fn random() -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Role;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn entered(browsers: &Browsers, now: Instant) -> Key {
-        Key::of(&browsers.enter("ops", "t1", now).unwrap())
+        let (name, token) = ("ops".to_owned(), Some("t1".to_owned()));
+        Key::of(&browsers.enter(Caller { name, role: Role::Viewer, token, expires: None }, now).unwrap())
     }
 
     #[test]
     fn who_does_nothing_for_half_an_hour_is_signed_out() {
         let (browsers, start) = (Browsers::default(), Instant::now());
         let key = entered(&browsers, start);
-        assert_eq!(browsers.find(&key, start + 29 * MINUTE).unwrap().operator, "ops");
+        assert_eq!(browsers.find(&key, start + 29 * MINUTE).unwrap().caller.name, "ops");
         assert!(browsers.find(&key, start + 58 * MINUTE).is_some(), "to be asked for is to be there");
         assert!(browsers.find(&key, start + 88 * MINUTE).is_none());
         assert!(browsers.find(&key, start + 58 * MINUTE).is_none(), "it is forgotten");

@@ -62,7 +62,10 @@ pub(super) async fn harden(mut response: Response) -> Response {
 /// Lets a request in, or says why not.
 pub(super) async fn pass(State((office, browsers)): State<Gate>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
-    let visitor = visitor(&office, &browsers, request.headers()).await;
+    let visitor = match visitor(&office, &browsers, request.headers()).await {
+        Ok(visitor) => visitor,
+        Err(problem) => return page::of_problem(None, &problem),
+    };
     let admitted = match admit(request, visitor.as_ref(), &path).await {
         Ok(admitted) => admitted,
         Err(Denied::SignInFirst(to)) => return Redirect::to(&to).into_response(),
@@ -100,14 +103,22 @@ impl From<Problem> for Denied {
 }
 
 /// Who is signed in by that cookie. Whoever was revoked, or has lost the token that they signed in with, is not.
-async fn visitor(office: &Office, browsers: &Arc<Browsers>, headers: &HeaderMap) -> Option<Visitor> {
-    let key = Key::of(sign_in::cookie(headers)?);
-    let signed_in = browsers.find(&key, Instant::now())?;
-    let role = sign_in::role_of(office, &signed_in).await;
-    if role.is_none() {
-        browsers.leave(&key);
+async fn visitor(
+    office: &Office,
+    browsers: &Arc<Browsers>,
+    headers: &HeaderMap,
+) -> Result<Option<Visitor>, Problem> {
+    let Some(key) = sign_in::cookie(headers).map(Key::of) else { return Ok(None) };
+    let Some(signed_in) = browsers.find(&key, Instant::now()) else { return Ok(None) };
+    match office.auth.still(&signed_in.caller).await {
+        Ok(caller) => Ok(Some(Visitor::new(caller, signed_in.csrf, key, Arc::clone(browsers)))),
+        Err(problem) if problem.status == StatusCode::UNAUTHORIZED => {
+            browsers.leave(&key);
+            Ok(None)
+        }
+        // The store does not answer: that is no reason to sign in anew.
+        Err(problem) => Err(problem),
     }
-    Some(Visitor::new(signed_in, role?, key, Arc::clone(browsers)))
 }
 
 async fn admit(mut request: Request, visitor: Option<&Visitor>, path: &str) -> Result<Request, Denied> {

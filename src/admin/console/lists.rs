@@ -18,10 +18,10 @@ const READ_AT_ONCE: usize = 500;
 
 /// The items of a list that are wanted, from where the address says, and where the next part begins. What is wanted is known
 /// only once a record is read, so a page may hold fewer than there is room for.
-pub(super) async fn find<T>(
+pub(super) async fn find<T, F: Future<Output = Result<Page<T>, ManagementError>>>(
     asked: &Fields,
     rows: usize,
-    list: impl AsyncFn(Paging) -> Result<Page<T>, ManagementError>,
+    list: impl Fn(Paging) -> F,
     is_wanted: impl Fn(&T) -> bool,
 ) -> Result<Page<T>, ManagementError> {
     let is_searched = !asked.text("q").is_empty();

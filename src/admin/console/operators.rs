@@ -41,7 +41,11 @@ pub(super) fn routes() -> Router<Arc<Office>> {
 
 async fn list(_: Viewing, visitor: Visitor, State(office): State<Arc<Office>>, asked: Asked) -> Answer<Markup> {
     let desk = visitor.desk(&office);
-    let found = lists::find(&asked, PAGE_ROWS, async |paging| operators::list(&desk, &paging).await, |_| true).await?;
+    let all = |paging| {
+        let desk = desk.clone();
+        async move { operators::list(&desk, &paging).await }
+    };
+    let found = lists::find(&asked, PAGE_ROWS, all, |_: &Shown| true).await?;
     let path = format!("{ROOT}/operators");
     let may = visitor.may(Role::Admin);
     Ok(Page::new(&visitor, Place::Operators, "Operators")

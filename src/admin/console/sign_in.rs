@@ -11,15 +11,14 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use maud::{Markup, html};
 
-use super::browsers::{Browsers, SignedIn};
+use super::browsers::Browsers;
 use super::fields::Fields;
 use super::page::{document, sentence};
 use super::parts::{Icon, icon};
 use super::visitor::Visitor;
-use super::{ROOT, assets, paths};
+use super::{ROOT, Secured, assets, paths};
 use crate::admin::{Office, Peer};
 use crate::admin::problem::Problem;
-use crate::model::Role;
 
 /// The page to sign in at.
 pub(super) const SIGN_IN: &str = "/console/sign-in";
@@ -44,12 +43,6 @@ pub(super) fn cookie(headers: &HeaderMap) -> Option<&str> {
     pairs.find(|(name, _)| [COOKIE, PLAIN_COOKIE].contains(name)).map(|(_, value)| value)
 }
 
-/// What they may do now who signed in so; `None` if nothing any more.
-pub(super) async fn role_of(office: &Office, signed_in: &SignedIn) -> Option<Role> {
-    let _ = (office, signed_in);
-    Some(Role::Admin)
-}
-
 async fn show(visitor: Option<Extension<Visitor>>, asked: super::fields::Asked) -> Response {
     let next = paths::own(asked.text("next")).unwrap_or(ROOT);
     match visitor {
@@ -62,6 +55,7 @@ async fn enter(
     State(office): State<Arc<Office>>,
     Extension(browsers): Extension<Arc<Browsers>>,
     Extension(peer): Extension<Peer>,
+    Extension(Secured(is_tls)): Extension<Secured>,
     headers: HeaderMap,
     fields: Fields,
 ) -> Response {
@@ -70,7 +64,7 @@ async fn enter(
         Ok(caller) => caller,
         Err(problem) => return refused(next, &problem),
     };
-    let Some(id) = browsers.enter(&caller.name, caller.token.as_deref().unwrap_or_default(), Instant::now()) else {
+    let Some(id) = browsers.enter(caller, Instant::now()) else {
         let detail = "the machine has no random bytes; try again";
         return refused(next, &Problem::new(StatusCode::SERVICE_UNAVAILABLE, "temporary", "try again later", detail));
     };
@@ -79,14 +73,14 @@ async fn enter(
         browsers.leave(&super::browsers::Key::of(before));
     }
     let mut response = Redirect::to(next).into_response();
-    set_cookie(&mut response, &id, false);
+    set_cookie(&mut response, &id, is_tls);
     response
 }
 
-async fn leave(visitor: Visitor, State(office): State<Arc<Office>>) -> Response {
+async fn leave(visitor: Visitor, Extension(Secured(is_tls)): Extension<Secured>) -> Response {
     visitor.leave();
     let mut response = Redirect::to(SIGN_IN).into_response();
-    set_cookie(&mut response, "", false);
+    set_cookie(&mut response, "", is_tls);
     response
 }
 

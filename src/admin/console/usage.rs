@@ -39,8 +39,11 @@ async fn show(_: Viewing, visitor: Visitor, State(office): State<Arc<Office>>, a
         let account = seen.key.account.as_deref().unwrap_or_default();
         lists::has(wanted, &[&seen.key.login, account, &seen.key.listener])
     };
-    let (desk, filter) = (&desk, &filter);
-    let found = lists::find(&asked, PAGE_ROWS, async |paging| reports::usage(desk, filter, &paging).await, has).await?;
+    let list = |paging| {
+        let (desk, filter) = (desk.clone(), filter.clone());
+        async move { reports::usage(&desk, &filter, &paging).await }
+    };
+    let found = lists::find(&asked, PAGE_ROWS, list, has).await?;
     let path = format!("{ROOT}/usage");
     let kept = vec![("q", wanted.to_owned()), ("weak_tls", asked.text("weak_tls").to_owned())];
     let box_ = check("", "weak_tls", &[("yes", "without TLS of today")], &asked.all("weak_tls"));

@@ -8,7 +8,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 
-use super::browsers::{Browsers, Flash, Key, Made, SignedIn, Tone};
+use super::browsers::{Browsers, Flash, Key, Made, Tone};
 use crate::admin::Office;
 use crate::admin::caller::Caller;
 use crate::admin::problem::Problem;
@@ -27,8 +27,8 @@ pub(super) struct Visitor {
 }
 
 impl Visitor {
-    pub(super) fn new(signed_in: SignedIn, role: Role, key: Key, browsers: Arc<Browsers>) -> Self {
-        Self { caller: Caller { name: signed_in.operator, role, token: Some(signed_in.token) }, csrf: signed_in.csrf, key, browsers }
+    pub(super) fn new(caller: Caller, csrf: String, key: Key, browsers: Arc<Browsers>) -> Self {
+        Self { caller, csrf, key, browsers }
     }
 
     /// Whether they may do what needs that role.
@@ -38,7 +38,7 @@ impl Visitor {
 
     /// The desk in their name.
     pub(super) fn desk(&self, office: &Office) -> Desk {
-        office.desk.load().by(&self.caller.name)
+        office.desk_of(&self.caller)
     }
 
     /// What was to be said on the next page, which is this one.

@@ -26,7 +26,11 @@ pub(super) async fn show(
 ) -> Answer<Markup> {
     let (desk, wanted) = (visitor.desk(&office), asked.text("q"));
     let has = |view: &AccountView| lists::has(wanted, &[&view.name, &view.upstream]);
-    let found = lists::find(&asked, PAGE_ROWS, async |paging| accounts::list(&desk, &paging).await, has).await?;
+    let list = |paging| {
+        let desk = desk.clone();
+        async move { accounts::list(&desk, &paging).await }
+    };
+    let found = lists::find(&asked, PAGE_ROWS, list, has).await?;
     let path = format!("{ROOT}/accounts");
     let new = visitor.may(Role::Operator).then(|| html! { a.button.primary href={(ROOT) "/new/account"} { "New account" } });
     Ok(Page::new(&visitor, Place::Accounts, "Accounts")

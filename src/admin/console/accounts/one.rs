@@ -21,7 +21,7 @@ use crate::admin::problem::Answer;
 use crate::management::accounts::{self, AccountChanges, AccountView};
 use crate::management::rotation::{self, RotationView};
 use crate::management::{Desk, reports};
-use crate::model::{CredentialKind, Role, Sighting, normalise};
+use crate::model::{Role, Sighting, normalise};
 
 /// Clients that one page names.
 const CLIENTS_SHOWN_MAX: usize = 100;
@@ -209,9 +209,4 @@ pub(super) async fn remove(
         }
         Err(error) => visitor.go(&paths::item("accounts", &name), Tone::Bad, error.to_string()),
     }
-}
-
-/// The kind that a page is about, as its address says it.
-pub(in crate::admin::console) fn kind(fields: &Fields) -> CredentialKind {
-    fields.text("kind").parse().unwrap_or(CredentialKind::AppPassword)
 }

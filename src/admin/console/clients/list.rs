@@ -32,7 +32,11 @@ pub(super) async fn show(
         let names: Vec<&str> = view.accounts.iter().map(String::as_str).chain([view.login.as_str()]).collect();
         lists::has(wanted, &names)
     };
-    let found = lists::find(&asked, PAGE_ROWS, async |paging| clients::list(&desk, &paging).await, has).await?;
+    let list = |paging| {
+        let desk = desk.clone();
+        async move { clients::list(&desk, &paging).await }
+    };
+    let found = lists::find(&asked, PAGE_ROWS, list, has).await?;
     let path = format!("{ROOT}/clients");
     let new = visitor.may(Role::Operator).then(|| html! { a.button.primary href={(ROOT) "/new/client"} { "New client" } });
     Ok(Page::new(&visitor, Place::Clients, "Clients")

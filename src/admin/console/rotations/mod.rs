@@ -12,10 +12,11 @@ use axum::routing::{get, post};
 use maud::{Markup, html};
 
 use super::accounts::state_badge;
+use super::fields::Fields;
 use super::parts::{ago, minute};
 use crate::admin::Office;
 use crate::management::rotation::{RotationView, StoredView};
-use crate::model::HistoryEntry;
+use crate::model::{CredentialKind, HistoryEntry};
 
 /// Steps of a history that a page shows; records keep no more of them.
 const HISTORY_SHOWN_MAX: usize = 20;
@@ -79,4 +80,9 @@ pub(super) fn history(entries: &[HistoryEntry]) -> Markup {
             }
         }
     }
+}
+
+/// The kind that a page is about, as its address or form says it.
+fn kind(fields: &Fields) -> CredentialKind {
+    fields.text("kind").parse().unwrap_or(CredentialKind::AppPassword)
 }

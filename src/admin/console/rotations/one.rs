@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
-use super::{history, places, watch};
+use super::{history, kind, places, watch};
 use crate::admin::Office;
 use crate::admin::caller::Viewing;
-use crate::admin::console::accounts::{kind, state_badge};
+use crate::admin::console::accounts::state_badge;
 use crate::admin::console::fields::Asked;
 use crate::admin::console::page::{Page, Place, post};
 use crate::admin::console::parts::{

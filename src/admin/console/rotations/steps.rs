@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 
+use super::kind;
 use crate::admin::Office;
 use crate::admin::caller::Operating;
-use crate::admin::console::accounts::kind;
 use crate::admin::console::browsers::Tone;
 use crate::admin::console::fields::Fields;
 use crate::admin::console::paths;
@@ -16,7 +16,7 @@ use crate::admin::problem::Problem;
 use crate::management::rotation::{
     self, DeletedWanted, Logins, NewCredential, Promote, Retire, RollBack, StagedAs,
 };
-use crate::management::{Desk, GivenSecret, ManagementError, OperationKind};
+use crate::management::{Desk, GivenSecret, ManagementError, OperationKind, reports};
 use crate::rotation::Subject;
 
 pub(super) async fn take(
@@ -55,7 +55,7 @@ pub(super) async fn take(
 /// Begins what logs in at a provider, and leads to where it is watched.
 fn begin(office: &Office, visitor: &Visitor, desk: &Desk, subject: &Subject, step: &str, to: &str) -> Response {
     let (desk, subject, author) = (desk.clone(), subject.clone(), visitor.caller.name.as_str());
-    let named = rotation::typed(&subject);
+    let named = reports::typed(&subject);
     let begun = if step == "verify" {
         office.operations.begin(OperationKind::Verify, &named, author, |_| async move {
             rotation::verify(&desk, &subject, &Logins::default()).await
