@@ -69,12 +69,7 @@ impl Fields {
         read.map(Some).ok_or_else(wrong)
     }
 
-    /// A secret that was pasted, as it is: what is around it may be part of it.
-    pub(super) fn secret(&self, name: &str) -> Secret {
-        Secret::new(self.raw(name))
-    }
-
-    /// A token that was pasted, without the blanks that came along: it has none itself.
+    /// A secret that was pasted, without the blanks that came along.
     pub(super) fn pasted(&self, name: &str) -> Secret {
         Secret::new(self.text(name))
     }

@@ -22,11 +22,6 @@ pub(super) fn item(noun: &str, name: &str) -> String {
     format!("{}/{noun}/{}", super::ROOT, encode(name))
 }
 
-/// A list with one thing asked for: `/console/sessions?account=alice@example.com`.
-pub(super) fn asked(noun: &str, what: &str, value: &str) -> String {
-    format!("{}/{noun}?{what}={}", super::ROOT, encode(value))
-}
-
 /// Where somebody may be sent after signing in: a page of the console and nothing else, so that a link to the sign-in page
 /// cannot lead out.
 pub(super) fn own(path: &str) -> Option<&str> {
@@ -44,7 +39,7 @@ mod tests {
     fn a_name_is_one_segment_whatever_it_holds() {
         assert_eq!(item("accounts", "alice@example.com"), "/console/accounts/alice@example.com");
         assert_eq!(item("accounts", "</a>?#&%\u{e9}"), "/console/accounts/%3C%2Fa%3E%3F%23%26%25%C3%A9");
-        assert_eq!(asked("usage", "login", "a b&c=d"), "/console/usage?login=a%20b%26c%3Dd");
+        assert_eq!(encode("a b&c=d"), "a%20b%26c%3Dd");
     }
 
     #[test]

@@ -4,18 +4,20 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::routing::get;
+use axum::response::Response;
+use axum::routing::{get, post as on_post};
 use maud::{Markup, html};
 
-use super::fields::Asked;
-use super::page::{Page, Place};
-use super::parts::{Mood, Side, Table, ago, badge, empty, number, search};
+use super::fields::{Asked, Fields};
+use super::page::{Page, Place, post};
+use super::parts::{Mood, Side, Table, ago, badge, bytes, empty, number, search};
 use super::visitor::Visitor;
 use super::{ROOT, paths};
 use crate::admin::Office;
-use crate::admin::caller::Viewing;
-use crate::model::normalise;
-use crate::session::LiveSession;
+use crate::admin::caller::{Operating, Viewing};
+use crate::admin::problem::Answer;
+use crate::management::{Paging, SessionItem, SessionQuery, close_session, list_sessions};
+use crate::model::{Role, normalise};
 
 /// Rows of one page. Whoever wants one of more of them searches.
 const SHOWN_MAX: usize = 200;
@@ -24,28 +26,29 @@ const SHOWN_MAX: usize = 200;
 const REFRESH: u32 = 5;
 
 pub(super) fn routes() -> Router<Arc<Office>> {
-    Router::new().route("/console/sessions", get(list))
+    Router::new().route("/console/sessions", get(list)).route("/console/sessions/close", on_post(close))
 }
 
-async fn list(_: Viewing, visitor: Visitor, State(office): State<Arc<Office>>, asked: Asked) -> Markup {
+async fn list(_: Viewing, visitor: Visitor, State(office): State<Arc<Office>>, asked: Asked) -> Answer<Markup> {
     let wanted = asked.text("q");
-    let all = office.sessions.live();
+    let paging = Paging { limit: usize::MAX, after: None }; // as many as there are places for
+    let all = list_sessions(&office.sessions, &SessionQuery::default(), &paging)?.items;
     let count = all.len();
-    let mut found: Vec<LiveSession> = all.into_iter().filter(|it| is_wanted(it, &asked)).collect();
+    let mut found: Vec<SessionItem> = all.into_iter().filter(|it| is_wanted(it, &asked)).collect();
     found.reverse(); // the latest first
     let (matching, shown) = (found.len(), found.len().min(SHOWN_MAX));
     let lead = html! {
         span { (number(count as u64)) " open on this node" }
         @if matching > shown { span { "· the latest " (shown) " of " (matching) " are shown" } }
     };
-    Page::new(&visitor, Place::Sessions, "Live sessions").lead(lead).refreshed(REFRESH).of(html! {
+    Ok(Page::new(&visitor, Place::Sessions, "Live sessions").lead(lead).refreshed(REFRESH).of(html! {
         (search(&format!("{ROOT}/sessions"), "Login, account or address", wanted, html! {}))
-        section.card aria-label="Sessions" { (table(&found[..shown], &asked)) }
-    })
+        section.card aria-label="Sessions" { (table(&visitor, &found[..shown], &asked)) }
+    }))
 }
 
 /// Whether it is one of those that were asked for: by a part of a name or address, or by a whole name.
-fn is_wanted(session: &LiveSession, asked: &Asked) -> bool {
+fn is_wanted(session: &SessionItem, asked: &Asked) -> bool {
     let is = |name: &str, value: &str| asked.text(name).is_empty() || normalise(asked.text(name)) == normalise(value);
     let part = normalise(asked.text("q"));
     let peer = session.peer.to_string();
@@ -53,24 +56,26 @@ fn is_wanted(session: &LiveSession, asked: &Asked) -> bool {
     is("account", &session.account) && is("login", &session.login) && [&session.login, &session.account, &peer].into_iter().any(|it| has(it))
 }
 
-fn table(sessions: &[LiveSession], asked: &Asked) -> Markup {
+fn table(visitor: &Visitor, sessions: &[SessionItem], asked: &Asked) -> Markup {
     let columns = [
         ("Client", Side::Left),
         ("Account", Side::Left),
         ("By", Side::Left),
         ("From", Side::Left),
         ("Since", Side::Left),
+        ("Up, down", Side::Right),
+        ("", Side::Right),
     ];
     let is_searched = ["q", "account", "login"].iter().any(|name| !asked.text(name).is_empty());
-    Table::new("Sessions that are open on this node", &columns).live("sessions").rows(sessions.iter().map(row)).or(if is_searched {
+    Table::new("Sessions that are open on this node", &columns).live("sessions").rows(sessions.iter().map(|it| row(visitor, it))).or(if is_searched {
         empty("No such session", html! { "Nobody of that name or address is connected now. " a href={(ROOT) "/sessions"} { "Show all" } })
     } else {
         empty("Nobody is connected", html! { "Sessions appear here as clients log in." })
     })
 }
 
-fn row(session: &LiveSession) -> Vec<Markup> {
-    let LiveSession { login, account, listener, protocol, peer, since, until, client_secret, .. } = session;
+fn row(visitor: &Visitor, session: &SessionItem) -> Vec<Markup> {
+    let SessionItem { id, login, bytes_up, bytes_down, account, listener, protocol, peer, since, until, client_secret, .. } = session;
     vec![
         html! {
             a href=(paths::item("clients", login)) { (login) }
@@ -83,5 +88,19 @@ fn row(session: &LiveSession) -> Vec<Markup> {
             (ago(*since))
             @if let Some(until) = until { span.hint { "ends " (ago(*until)) } }
         },
+        html! { (bytes(*bytes_up)) span.hint { (bytes(*bytes_down)) } },
+        html! { @if visitor.may(Role::Operator) {
+            (post(visitor, "/console/sessions/close", html! {
+                input type="hidden" name="id" value=(id);
+                button.danger.small type="submit" aria-label={"Close the session of " (login)} data-confirm={"Close the session of " (login) "?"} { "Close" }
+            }))
+        } },
     ]
+}
+
+async fn close(_: Operating, visitor: Visitor, State(office): State<Arc<Office>>, fields: Fields) -> Response {
+    let closed = fields.parsed::<u64>("id", "Session").and_then(|id| {
+        close_session(&office.sessions, id.unwrap_or_default(), &visitor.caller.name)
+    });
+    visitor.tell(&format!("{ROOT}/sessions"), closed, |_| "Closed the session.".to_owned())
 }

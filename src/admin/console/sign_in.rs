@@ -119,7 +119,7 @@ fn form(next: &str, why: Option<&str>) -> Markup {
                         input #token type="password" name="token" required autofocus autocomplete="off"
                             spellcheck="false" aria-describedby="token-hint" aria-invalid=[why.map(|_| "true")];
                         p.hint #token-hint {
-                            "It begins with " code { "lop_" } ". An admin makes one with " code { "locum operator add" } "."
+                            "It begins with " code { "locum_" } ". An admin makes one with " code { "locum operator add" } "."
                         }
                     }
                     button.primary type="submit" { "Sign in" }

@@ -17,4 +17,4 @@ pub(super) use form::{Choice, Field, area, check, choose, danger, input, primary
 pub(super) use icon::{Icon, icon};
 pub(super) use paging::{Part, paging, search};
 pub(super) use table::{Side, Table};
-pub(super) use time::{ago, day, for_how_long, minute, span_of};
+pub(super) use time::{ago, day, minute, span_of};

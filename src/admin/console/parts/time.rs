@@ -15,11 +15,6 @@ pub(in crate::admin::console) fn ago(at: Timestamp) -> Markup {
     exact(at, &text)
 }
 
-/// For how long something has been so.
-pub(in crate::admin::console) fn for_how_long(since: Timestamp) -> Markup {
-    exact(since, &span_of((Timestamp::now().as_second() - since.as_second()).max(0)))
-}
-
 /// A day and a minute.
 pub(in crate::admin::console) fn minute(at: Timestamp) -> Markup {
     exact(at, &format!("{} UTC", at.to_zoned(TimeZone::UTC).strftime("%-d %b %Y, %H:%M")))

@@ -15,7 +15,7 @@ use crate::admin::console::accounts::state_badge;
 use crate::admin::console::fields::Asked;
 use crate::admin::console::page::{Page, Place, post};
 use crate::admin::console::parts::{
-    Field, Mood, ago, area, badge, danger, empty, input, minute, note, primary, quiet,
+    Field, Mood, ago, danger, empty, input, minute, note, primary, quiet,
 };
 use crate::admin::console::portal::Portal;
 use crate::admin::console::visitor::Visitor;
