@@ -31,7 +31,7 @@ pub(super) fn routes() -> Router<Arc<Office>> {
 
 async fn list(_: Viewing, visitor: Visitor, State(office): State<Arc<Office>>, asked: Asked) -> Answer<Markup> {
     let wanted = asked.text("q");
-    let paging = Paging { limit: usize::MAX, after: None }; // as many as there are places for
+    let paging = Paging { limit: office.sessions.max(), after: None }; // as many as there are places for
     let all = list_sessions(&office.sessions, &SessionQuery::default(), &paging)?.items;
     let count = all.len();
     let mut found: Vec<SessionItem> = all.into_iter().filter(|it| is_wanted(it, &asked)).collect();
