@@ -10,10 +10,10 @@
 //! - [`Operations`]: long work that nobody waits for. [`import`]: many records at once. [`Paging`], [`Page`]: lists in parts.
 
 pub mod accounts;
+mod audit;
 pub mod clients;
 pub mod credentials;
 mod damaged;
-mod audit;
 mod desk;
 mod error;
 mod given;

@@ -184,7 +184,9 @@ const ROOMS: &[Room] = &[
             ("model", ALL),
             ("store", &["Condition", "Health"]),
             ("telemetry", &["Metrics"]),
-            ("session", &["Sessions"]),
+            // How logins ended lately is drawn; whose credential a step is about is said.
+            ("session", &["Minute", "Sessions"]),
+            ("rotation", &["Subject"]),
             ("management", ALL),
         ],
     },
