@@ -5,7 +5,8 @@
 //! - [`Desk`]: what an operator works with. [`ManagementError`]: why something was not done, with whose [`Fault`] that is.
 //! - [`accounts`], [`tenants`]: mailboxes and domains, and the credentials for them. [`credentials`]: what is shown of these.
 //! - [`rotation`]: how one credential takes the place of another. [`probe`]: whether mailboxes open.
-//! - [`Operations`]: long work that nobody waits for. [`Paging`], [`Page`]: lists in parts.
+//! - [`Operations`]: long work that nobody waits for. [`Paging`], [`Page`]: lists in parts. [`operators`]: who may sign in over
+//!   HTTP, and to what.
 
 pub mod accounts;
 pub mod credentials;
@@ -13,6 +14,8 @@ mod desk;
 mod error;
 mod given;
 mod operations;
+mod operator_token;
+pub mod operators;
 mod page;
 pub mod probe;
 pub mod rotation;
