@@ -9,6 +9,7 @@
 //!   HTTP, and to what.
 
 pub mod accounts;
+mod audit;
 pub mod credentials;
 mod desk;
 mod error;
@@ -19,8 +20,10 @@ pub mod operators;
 mod page;
 pub mod probe;
 pub mod rotation;
+mod sessions;
 pub mod tenants;
 
+pub use audit::{AuditPage, AuditQuery, search_audit, verify_audit};
 pub use desk::Desk;
 pub use error::{Fault, ManagementError};
 pub use given::{GivenSecret, check_domain, check_label, check_name};
@@ -28,3 +31,7 @@ pub use operations::{
     Operation, OperationKind, OperationProblem, OperationProgress, OperationState, Operations, Spawner,
 };
 pub use page::{Damaged, Page, Paging};
+pub use sessions::{
+    Closed, Line, NewTrace, SessionItem, SessionQuery, Trace, begin_trace, close_session, close_sessions, end_trace,
+    list_sessions, list_traces, read_trace,
+};

@@ -4,6 +4,7 @@
 //! - [`Json`], [`Created`], [`Path`], [`Query`], [`PageQuery`]: what handlers take and answer, with problem documents for all
 //!   that does not fit. `limits`: the bounds. `document`: what is said of all operations in one place.
 
+mod audit;
 mod document;
 mod json;
 mod limits;
@@ -11,6 +12,7 @@ mod node;
 mod operators;
 mod page;
 mod parts;
+mod sessions;
 
 use std::sync::Arc;
 
@@ -36,7 +38,10 @@ pub(super) type Routes = OpenApiRouter<Arc<Office>>;
 
 /// One line for each noun.
 fn nouns() -> Routes {
-    Routes::with_openapi(document::frame()).routes(routes!(document::openapi))
+    Routes::with_openapi(document::frame())
+        .routes(routes!(document::openapi))
+        .merge(audit::routes())
+        .merge(sessions::routes())
 }
 
 /// All of them, behind the sign-in, and the document that describes them.
