@@ -1,5 +1,6 @@
 //! Listening sockets and the accept loop. A failure of one connection never reaches the loop.
 
+use std::borrow::Borrow;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -62,7 +63,7 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
 /// at the limit one client for each socket waits here, and the rest in the kernel's queue, where they cost nothing.
 /// `serve` is given the permit and drops it last; it must not block.
 pub async fn accept_loop<F: Future<Output = ()>>(
-    listener: TcpListener,
+    listener: impl Borrow<TcpListener>,
     permits: Arc<Semaphore>,
     drain: CancellationToken,
     mut serve: impl FnMut(TcpStream, SocketAddr, OwnedSemaphorePermit) -> F,
@@ -70,7 +71,7 @@ pub async fn accept_loop<F: Future<Output = ()>>(
     loop {
         let accepted = tokio::select! {
             () = drain.cancelled() => return,
-            accepted = listener.accept() => accepted,
+            accepted = listener.borrow().accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
