@@ -54,7 +54,8 @@ impl AdminDoors {
         let options = &config.admin;
         let sockets = bind_each(ADMIN, &options.bind, inherited, problems);
         let unix = options.socket.as_ref().and_then(|path| {
-            let bound = UnixDoor::bind(path).map_err(|error| format!("admin: {error}"));
+            let bind = if inherited.predecessor.is_some() { UnixDoor::take_over } else { UnixDoor::bind };
+            let bound = bind(path).map_err(|error| format!("admin: {error}"));
             bound.map_err(|problem| problems.push(problem)).ok()
         });
         let tls = options.tls.then(|| note_all(problems, server_tls(config)).flatten()).flatten();
