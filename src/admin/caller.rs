@@ -14,6 +14,8 @@ pub(super) struct Caller {
     pub(super) name: String,
     /// What they may do.
     pub(super) role: Role,
+    /// The id of the token that they signed in with; `None` for a process of this machine.
+    pub(super) token: Option<String>,
 }
 
 /// Somebody who may look.

@@ -8,6 +8,7 @@
 //! - [`Reload`]: has the configuration read again.
 
 mod api;
+mod auth;
 mod caller;
 mod console;
 mod health;
@@ -23,11 +24,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use auth::{Auth, Peer};
 pub use health::{Phase, Stage, Watched, WatchedStore};
 pub use office::Office;
 pub use reload::{Reload, ReloadRequest, Reloaded};
@@ -60,7 +64,7 @@ impl Admin {
     pub fn new(office: Office) -> Self {
         let office = Arc::new(office);
         let router = health::routes()
-            .merge(api::routes())
+            .merge(api::routes(&office))
             .merge(console::routes())
             .fallback(|| async { (StatusCode::NOT_FOUND, HINT) })
             .with_state(office);
@@ -68,11 +72,16 @@ impl Admin {
     }
 
     /// Answers one request, and closes the connection.
-    pub async fn serve(&self, connection: impl AsyncRead + AsyncWrite + Unpin) {
+    pub async fn serve(&self, connection: impl AsyncRead + AsyncWrite + Unpin, peer: Peer) {
+        let router = TowerToHyperService::new(self.router.clone());
+        let answer = service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(peer.clone());
+            router.call(request)
+        });
         let serving = http1::Builder::new()
             .keep_alive(false)
             .max_buf_size(HEAD_BYTES_MAX)
-            .serve_connection(TokioIo::new(connection), TowerToHyperService::new(self.router.clone()));
+            .serve_connection(TokioIo::new(connection), answer);
         match tokio::time::timeout(CONNECTION_TIMEOUT, serving).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, "an admin connection broke"),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::{Reload, Watched};
-use crate::management::Desk;
+use super::{Auth, Reload, Watched};
+use crate::management::{Desk, Operations};
 use crate::session::Sessions;
 use crate::telemetry::Metrics;
 
@@ -14,6 +14,10 @@ use crate::telemetry::Metrics;
 pub struct Office {
     /// What operators work with, as of the last reload; each caller gets it [in their own name](Desk::by).
     pub desk: Arc<ArcSwap<Desk>>,
+    /// Knows who is an operator.
+    pub auth: Auth,
+    /// Long work that operators asked for.
+    pub operations: Operations,
     /// The sessions that are open.
     pub sessions: Arc<Sessions>,
     /// Has the configuration read again.

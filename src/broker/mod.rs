@@ -188,6 +188,11 @@ impl Broker {
         Ok(Standing::new(found.map(|found| found.record)))
     }
 
+    /// How many addresses, and logins from one, are held back now for too many failures.
+    pub fn throttled(&self) -> usize {
+        self.throttle.held_back(std::time::Instant::now())
+    }
+
     /// The upstream of that name.
     pub fn upstream(&self, name: &str) -> Option<&Profile> {
         self.upstreams.get(name).map(|profile| &**profile)

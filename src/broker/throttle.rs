@@ -69,6 +69,20 @@ impl Throttle {
         }
     }
 
+    /// How many addresses, and logins from one, are held back now.
+    pub(super) fn held_back(&self, now: Instant) -> usize {
+        let is_over = |key: Key| {
+            let max = match key {
+                Key::Address(_) => self.options.failures_per_address_max,
+                Key::Login(..) => self.options.failures_per_login_max,
+            };
+            move |failures: Failures| failures.count >= max
+        };
+        let window = self.options.failure_window;
+        let lasting = self.failures.iter().filter(|it| now.saturating_duration_since(it.since) < window);
+        lasting.filter(|it| is_over(*it.key())(**it)).count()
+    }
+
     /// Notes a failure.
     pub(super) fn failed(&self, peer: IpAddr, login: &[u8], now: Instant) {
         if self.failures.len() >= COUNTERS_MAX {

@@ -5,15 +5,15 @@
 //! - [`Desk`]: what an operator works with. [`ManagementError`]: why something was not done, with whose [`Fault`] that is.
 //! - [`accounts`], [`tenants`]: mailboxes and domains, and the credentials for them. [`credentials`]: what is shown of these.
 //! - [`rotation`]: how one credential takes the place of another. [`probe`]: whether mailboxes open.
-//! - [`Operations`]: long work that nobody waits for. [`Part`], [`Listed`]: lists, a page at a time.
+//! - [`Operations`]: long work that nobody waits for. [`Paging`], [`Page`]: lists in parts.
 
 pub mod accounts;
 pub mod credentials;
 mod desk;
 mod error;
 mod given;
-mod listing;
 mod operations;
+mod page;
 pub mod probe;
 pub mod rotation;
 pub mod tenants;
@@ -21,7 +21,7 @@ pub mod tenants;
 pub use desk::Desk;
 pub use error::{Fault, ManagementError};
 pub use given::{GivenSecret, check_domain, check_label, check_name};
-pub use listing::{Damaged, Listed, Part};
 pub use operations::{
     Operation, OperationKind, OperationProblem, OperationProgress, OperationState, Operations, Spawner,
 };
+pub use page::{Damaged, Page, Paging};

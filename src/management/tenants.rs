@@ -8,7 +8,7 @@ use super::accounts::profile_of;
 use super::credentials::{self, Application, CredentialView, place};
 use super::given::check_domain;
 use super::rotation::{Places, places_state};
-use super::{Damaged, Desk, Fault, Listed, ManagementError, Part};
+use super::{Desk, Fault, ManagementError, Page, Paging};
 use crate::broker::{Change, Damage, Versioned};
 use crate::credential::oauth2::Grant;
 use crate::model::{CredentialKind, Leftover, RecordId, RecordKind, Slot, Tenant};
@@ -95,13 +95,12 @@ pub struct TenantRemoved {
 ///
 /// # Errors
 /// See [`ManagementError`]; a record that is damaged is none.
-pub async fn list(desk: &Desk, part: &Part) -> Result<Listed<TenantView>, ManagementError> {
-    let after = part.begins_behind(RecordKind::Tenant)?;
-    let page = desk.directory.tenants_page(after.as_ref(), part.limit).await?;
-    let mut items: Vec<TenantView> = page.records.into_iter().map(TenantView::of).collect();
-    items.sort_by(|a, b| a.domain.cmp(&b.domain));
-    let next = page.next.map(|next| next.hash().to_owned());
-    Ok(Listed { items, damaged: Damaged::all(page.damaged), next })
+pub async fn list(desk: &Desk, paging: &Paging) -> Result<Page<TenantView>, ManagementError> {
+    let after = paging.record(RecordKind::Tenant)?;
+    let page = desk.directory.tenants_page(after.as_ref(), paging.limit).await?;
+    let mut page = Page::of(page, TenantView::of);
+    page.items.sort_by(|a, b| a.domain.cmp(&b.domain));
+    Ok(page)
 }
 
 /// One tenant.

@@ -26,6 +26,6 @@ pub use legacy_tls::LegacyTls;
 pub use listener::{BindError, accept_loop, bind};
 pub use options::TlsOptions;
 pub use proxy_protocol::{HeaderError, ProxyHeaderError, read_proxy_header};
-pub use relay::{End, RelayOptions, Relayed, Side, relay, relay_inspected};
+pub use relay::{End, RelayOptions, Relayed, Side, Tally, relay, relay_inspected};
 pub use stream::Stream;
 pub use tls::TlsError;

@@ -9,6 +9,7 @@ mod error;
 mod front;
 mod live;
 mod login;
+mod meters;
 mod options;
 mod overlap;
 mod sighting;
@@ -32,7 +33,7 @@ use zeroize::Zeroizing;
 use crate::audit::{Audit, Event, Origin};
 use crate::broker::Broker;
 use crate::enrolment::Enrolment;
-use crate::model::{Profile, Refusal};
+use crate::model::{Profile, Protocol};
 use crate::net::{LegacyTls, RelayOptions, Relayed, Stream, relay, relay_inspected};
 use crate::proto::{self, Goodbye, Server, ServerAction, ServerLimits, ServerOptions, ServerTls};
 use crate::upstream::Upstreams;
@@ -41,10 +42,12 @@ use error::SessionError;
 use front::{Guest, Misfits};
 use live::Live;
 use login::{Established, Login};
+use meters::{Census, Counted, Denied, count_phase};
 use overlap::Overlap;
 use strangers::Strangers;
 
 pub use live::LiveSession;
+pub use meters::SessionState;
 pub use options::{FrontEnds, ListenerOptions, ListenerTls, Options};
 
 /// One read from a client before login; lines are short.
@@ -69,6 +72,7 @@ pub struct Sessions {
     live: Arc<Live>,
     misfits: Misfits,
     overlap: Overlap,
+    census: Arc<Census>,
     drain: CancellationToken,
     kill: CancellationToken,
 }
@@ -99,6 +103,7 @@ impl Sessions {
         kill: CancellationToken,
     ) -> Self {
         // However few the places are: half of them are for others.
+        meters::describe();
         let strangers = Strangers::new(options.unproven_per_address_max.min(options.sessions_max.div_ceil(2)));
         Self {
             name,
@@ -114,6 +119,7 @@ impl Sessions {
             live: Live::new(),
             misfits: Misfits::new(),
             overlap: Overlap::new(),
+            census: Arc::default(),
             drain,
             kill,
         }
@@ -138,6 +144,21 @@ impl Sessions {
         self.live.all()
     }
 
+    /// How many sessions there are, by protocol and state.
+    pub fn census(&self) -> Vec<(Protocol, SessionState, usize)> {
+        self.census.all()
+    }
+
+    /// How many there may be.
+    pub fn max(&self) -> usize {
+        self.options.sessions_max
+    }
+
+    /// Says which listeners there are, for what is counted by them to begin at nothing.
+    pub fn expect<'a>(&self, listeners: impl IntoIterator<Item = &'a ListenerOptions>) {
+        listeners.into_iter().for_each(meters::expect);
+    }
+
     /// The same, where clients make themselves known in the windows that listeners have for that. Without, none does.
     #[must_use]
     pub fn enrolling(mut self, enrolment: Enrolment) -> Self {
@@ -148,16 +169,21 @@ impl Sessions {
     /// Serves one connection until it is closed.
     pub async fn serve(&self, listener: &Listener, mut socket: TcpStream, peer: SocketAddr) {
         let session = self.next.fetch_add(1, Ordering::Relaxed);
+        meters::count_connection(&listener.options);
+        let counted = self.census.enter(listener.options.protocol);
         let Some(guest) = Box::pin(self.welcome(listener, session, &mut socket, peer)).await else { return };
         let peer = guest.origin.peer;
         let span = tracing::info_span!("session", id = session, listener = listener.options.name, %peer);
         async {
             // Boxed: what a dialogue needs is given back before the relay begins, which may last for days.
             match Box::pin(self.log_in(listener, Stream::Plain(socket), guest)).await {
-                Ok(Some(established)) => self.relay(established).await,
+                Ok(Some(established)) => self.relay(established, counted).await,
                 Ok(None) => {}
                 // A stranger can cause any of these at will.
-                Err(error) => tracing::debug!(%error, fault = ?error.fault(), "the session ended before login"),
+                Err(error) => {
+                    meters::count_ended(listener.options.protocol, &error);
+                    tracing::debug!(%error, fault = ?error.fault(), "the session ended before login");
+                }
             }
         }
         .instrument(span)
@@ -220,14 +246,15 @@ impl Sessions {
                 }
                 ServerAction::Authenticate(attempt) => {
                     let began = Instant::now();
-                    accepted =
-                        self.answer(dialogue.as_mut(), self.authenticate(&attempt, &guest.origin, listener)).await;
+                    accepted = self
+                        .answer(dialogue.as_mut(), listener, self.authenticate(&attempt, &guest.origin, listener))
+                        .await;
                     deadline += began.elapsed(); // the time we took is not the client's
                 }
                 ServerAction::Recognise => {
                     let (began, certificate) = (Instant::now(), guest.certificate(&stream));
                     let deciding = self.recognise(certificate.as_ref(), &guest.origin, listener);
-                    accepted = self.answer(dialogue.as_mut(), deciding).await;
+                    accepted = self.answer(dialogue.as_mut(), listener, deciding).await;
                     deadline += began.elapsed();
                 }
                 ServerAction::ChangePeer(said) => match self.change_peer(listener, &mut guest, said) {
@@ -250,25 +277,33 @@ impl Sessions {
     async fn answer(
         &self,
         dialogue: &mut dyn Server,
-        deciding: impl Future<Output = Result<Login, Refusal>>,
+        listener: &Listener,
+        deciding: impl Future<Output = Result<Login, Denied>>,
     ) -> Option<Login> {
-        match self.kill.run_until_cancelled(deciding).await {
+        let began = Instant::now();
+        let decided = self.kill.run_until_cancelled(deciding).await;
+        if let Some(decided) = &decided {
+            meters::count_login(&listener.options, decided.as_ref().err().copied(), began.elapsed());
+        }
+        match decided {
             Some(Ok(login)) => {
                 dialogue.accept(&login.ready);
                 return Some(login);
             }
-            Some(Err(refusal)) => dialogue.refuse(refusal),
+            Some(Err(denied)) => dialogue.refuse(denied.refusal),
             None => dialogue.shut_down(Goodbye::Draining),
         }
         None
     }
 
     /// Copies both ways until one side is done.
-    async fn relay(&self, established: Established) {
+    async fn relay(&self, established: Established, mut counted: Counted) {
         let Established { origin, mut stream, early, mut login } = established;
         let began = Instant::now();
+        counted.relays();
         tracing::debug!(login = login.login, account = login.account, "logged in");
-        let options = RelayOptions { idle_timeout: self.options.idle_timeout };
+        let tally = Some(meters::tally(origin.protocol));
+        let options = RelayOptions { idle_timeout: self.options.idle_timeout, tally };
         let early_down = std::mem::take(&mut login.ready.early);
         let (client, upstream, stop) = (&mut stream, &mut login.stream, login.alive.over());
         let relayed = match login.watched.as_deref_mut() {
@@ -329,7 +364,10 @@ impl Sessions {
                 _ => stream.accept_tls(Arc::clone(config)).await,
             }
         };
-        match timeout(self.options.tls_handshake_timeout, handshake).await {
+        let began = Instant::now();
+        let shaken = timeout(self.options.tls_handshake_timeout, handshake).await;
+        count_phase(listener.options.protocol, "tls", began);
+        match shaken {
             Ok(Ok(stream)) => {
                 tracing::debug!(tls = stream.tls_description(), "TLS is on");
                 Ok(stream)

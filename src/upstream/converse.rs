@@ -24,7 +24,10 @@ impl Upstreams {
         name: &ServerName<'static>,
     ) -> Result<Stream, UpstreamError> {
         let limit = self.options.tls_handshake_timeout;
-        match timeout(limit, stream.connect_tls(self.tls.clone(), name.clone())).await {
+        let began = Instant::now();
+        let shaken = timeout(limit, stream.connect_tls(self.tls.clone(), name.clone())).await;
+        attempt.passed("upstream-tls", began);
+        match shaken {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err(error)) => Err(attempt.failed(state, tls_cause(&error).into(), error.to_string())),
             Err(_) => Err(attempt.failed(state, Cause::Unavailable.into(), format!("no answer within {limit:?}"))),
@@ -143,7 +146,8 @@ mod tests {
         let options = ClientOptions { starttls: false, name: "localhost".into(), limits: ClientLimits::default() };
         let mut dialogue = proto::client(Protocol::Pop3, goal, options);
         let kind = CredentialKind::AppPassword;
-        let attempt = Attempt { upstream: "x", protocol: Protocol::Pop3, kind, started: Instant::now() };
+        let attempt =
+            Attempt { upstream: "x", protocol: Protocol::Pop3, kind, started: Instant::now(), is_login: true };
         let name = ServerName::try_from("localhost").unwrap();
         upstreams.converse(&attempt, dialogue.as_mut(), Stream::Plain(socket), &name).await.unwrap_err()
     }

@@ -2,6 +2,7 @@
 //! its provider bears. Who comes later waits at the gate, and not with a 432 from the provider.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -22,7 +23,11 @@ enum Key {
 #[derive(Debug, Default)]
 pub(super) struct Gates {
     gates: Arc<DashMap<Key, Arc<Semaphore>>>,
+    waiting: AtomicUsize,
 }
+
+/// One that waits, counted until dropped.
+struct Waiting<'a>(&'a AtomicUsize);
 
 /// A mailbox, as its provider counts it.
 #[derive(Debug, Clone, Copy)]
@@ -57,11 +62,34 @@ impl Gates {
         self.pass(Key::Class(class.to_owned()), places).await
     }
 
+    /// How many wait now.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     async fn pass(&self, key: Key, places: usize) -> Place {
         let gate = Arc::clone(&*self.gates.entry(key.clone()).or_insert_with(|| Arc::new(Semaphore::new(places))));
         let mut place = Place { permit: None, key, gates: Arc::clone(&self.gates) };
+        if let Ok(permit) = Arc::clone(&gate).try_acquire_owned() {
+            place.permit = Some(permit);
+            return place;
+        }
+        let _waiting = Waiting::begin(&self.waiting);
         place.permit = Some(gate.acquire_owned().await.expect("no gate is ever closed"));
         place
+    }
+}
+
+impl<'a> Waiting<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -97,7 +125,13 @@ mod tests {
         let gates = Gates::default();
         let first = gates.enter(mailbox("a@x.test", Protocol::Submission), 1).await;
         let waiting = gates.enter(mailbox("A@x.test", Protocol::Submission), 1);
-        assert!(timeout(Duration::from_secs(60), waiting).await.is_err());
+        let looking = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            gates.waiting()
+        };
+        let (waited, seen) = tokio::join!(timeout(Duration::from_secs(60), waiting), looking);
+        assert!(waited.is_err());
+        assert_eq!((seen, gates.waiting()), (1, 0));
         let _other = gates.enter(mailbox("a@x.test", Protocol::Imap), 1).await;
         drop(first);
         gates.enter(mailbox("a@x.test", Protocol::Submission), 1).await;

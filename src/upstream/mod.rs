@@ -14,9 +14,11 @@ mod converse;
 mod error;
 mod gate;
 mod mailbox;
+mod meters;
 mod options;
 mod pace;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +55,25 @@ pub struct Upstreams {
     offers: DashMap<(String, Protocol), Vec<String>>,
 }
 
+/// What holds logins up or back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Logins that wait at a gate.
+    pub waiting: usize,
+    /// What the breaker holds back, by upstream.
+    pub breakers: BTreeMap<String, Held>,
+}
+
+/// What the breaker holds back at one upstream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Mailboxes that clients tried to get into of late and cannot, each counted once for each protocol: the provider refused
+    /// what is stored.
+    pub dead: usize,
+    /// Credentials that wait for a while after another refusal.
+    pub paused: usize,
+}
+
 /// An upstream that is logged in to.
 #[derive(Debug)]
 pub struct LoggedIn {
@@ -69,6 +90,7 @@ pub struct LoggedIn {
 impl Upstreams {
     /// Upstreams are verified by `tls`.
     pub fn new(tls: Arc<ClientConfig>, options: Options) -> Self {
+        meters::describe();
         let (passages, paces, breaker) = (Passages::default(), Paces::default(), Breaker::default());
         Self { options, tls, passages, paces, breaker, offers: DashMap::new() }
     }
@@ -85,10 +107,18 @@ impl Upstreams {
 
     /// The same, for who does not wait longer than that for its places.
     async fn log_in_within(&self, lease: &Lease, patience: Duration) -> Result<LoggedIn, UpstreamError> {
+        let entered = self.enter(lease, patience).await;
+        meters::count_login(lease.upstream(), lease.protocol(), entered.as_ref().err());
+        entered
+    }
+
+    async fn enter(&self, lease: &Lease, patience: Duration) -> Result<LoggedIn, UpstreamError> {
         let started = Instant::now();
         let attempt = Attempt::of(lease, started);
         let endpoint = lease.endpoint();
-        let places = self.passages.enter(lease, &attempt, &self.options, started + patience).await?;
+        let places = self.passages.enter(lease, &attempt, &self.options, started + patience).await;
+        attempt.passed("gate", started);
+        let places = places?;
         let trial = match lease.is_on_trial() {
             true => None,
             false => {
@@ -127,6 +157,18 @@ impl Upstreams {
         self.paces.pacer(mailbox, class, *pace_window, *pace_timeout)
     }
 
+    /// Says which upstreams are used, for what is counted by them to begin at nothing.
+    pub fn expect<'a>(&self, profiles: impl IntoIterator<Item = &'a Profile>) {
+        for profile in profiles {
+            profile.endpoints.keys().for_each(|protocol| meters::expect(&profile.name, *protocol));
+        }
+    }
+
+    /// What holds logins up or back now.
+    pub fn census(&self) -> Census {
+        Census { waiting: self.passages.waiting(), breakers: self.breaker.census(Instant::now()) }
+    }
+
     /// What an upstream offers before login: as last seen, or else as its profile says.
     pub fn offers(&self, profile: &Profile, protocol: Protocol) -> Vec<String> {
         let seen = self.offers.get(&(profile.name.clone(), protocol)).map(|seen| seen.clone());
@@ -141,7 +183,7 @@ impl Upstreams {
         let Some(endpoint) = profile.endpoints.get(&protocol) else { return Ok(()) };
         // No credential is shown, so its kind does not matter.
         let kind = CredentialKind::AppPassword;
-        let attempt = Attempt { upstream: &profile.name, protocol, kind, started: Instant::now() };
+        let attempt = Attempt { upstream: &profile.name, protocol, kind, started: Instant::now(), is_login: false };
         let (_, ready) = self.reach(&attempt, endpoint, Goal::Probe).await?;
         tracing::debug!(upstream = profile.name, %protocol, offers = ?ready.keywords, "probed");
         self.offers.insert((profile.name.clone(), protocol), ready.keywords);
@@ -205,9 +247,10 @@ impl Upstreams {
         let name = ServerName::try_from(endpoint.host.clone()).map_err(|error| {
             attempt.failed("dial", Cause::Unavailable.into(), format!("{}: {error}", endpoint.host))
         })?;
-        let socket = dial(&endpoint.host, endpoint.port, self.options.dial_timeout)
-            .await
-            .map_err(|error| attempt.failed("dial", Cause::Unavailable.into(), error.to_string()))?;
+        let began = Instant::now();
+        let dialled = dial(&endpoint.host, endpoint.port, self.options.dial_timeout).await;
+        attempt.passed("dial", began);
+        let socket = dialled.map_err(|error| attempt.failed("dial", Cause::Unavailable.into(), error.to_string()))?;
         let mut stream = Stream::Plain(socket);
         if endpoint.tls == UpstreamTls::Implicit {
             stream = self.start_tls(attempt, "TLS handshake", stream, &name).await?;
@@ -218,7 +261,10 @@ impl Upstreams {
             limits: ClientLimits::default(),
         };
         let mut dialogue = proto::client(attempt.protocol, goal, options);
-        self.converse(attempt, dialogue.as_mut(), stream, &name).await
+        let began = Instant::now();
+        let conversed = self.converse(attempt, dialogue.as_mut(), stream, &name).await;
+        attempt.passed("upstream-login", began);
+        conversed
     }
 }
 
@@ -228,11 +274,21 @@ struct Attempt<'a> {
     protocol: Protocol,
     kind: CredentialKind,
     started: Instant,
+    /// Whether a login is tried, and not only a look taken at what is offered.
+    is_login: bool,
 }
 
 impl<'a> Attempt<'a> {
     fn of(lease: &'a Lease, started: Instant) -> Self {
-        Self { upstream: lease.upstream(), protocol: lease.protocol(), kind: lease.credential_kind(), started }
+        let (upstream, protocol, kind) = (lease.upstream(), lease.protocol(), lease.credential_kind());
+        Self { upstream, protocol, kind, started, is_login: true }
+    }
+
+    /// A part of it is over that began then.
+    fn passed(&self, phase: &'static str, began: Instant) {
+        if self.is_login {
+            meters::count_phase(self.protocol, phase, began);
+        }
     }
 
     fn not_tried(&self, open: Open) -> UpstreamError {

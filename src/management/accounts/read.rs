@@ -6,20 +6,19 @@ use std::sync::Arc;
 use super::view::AccountView;
 use crate::broker::{Directory, Versioned};
 use crate::management::given::check_name;
-use crate::management::{Damaged, Desk, Fault, Listed, ManagementError, Part};
+use crate::management::{Desk, Fault, ManagementError, Page, Paging};
 use crate::model::{Account, Profile, RecordKind};
 
 /// A part of all accounts.
 ///
 /// # Errors
 /// See [`ManagementError`]; a record that is damaged is none.
-pub async fn list(desk: &Desk, part: &Part) -> Result<Listed<AccountView>, ManagementError> {
-    let after = part.begins_behind(RecordKind::Account)?;
-    let page = desk.directory.accounts_page(after.as_ref(), part.limit).await?;
-    let mut items: Vec<AccountView> = page.records.into_iter().map(AccountView::of).collect();
-    items.sort_by(|a, b| a.name.cmp(&b.name));
-    let next = page.next.map(|next| next.hash().to_owned());
-    Ok(Listed { items, damaged: Damaged::all(page.damaged), next })
+pub async fn list(desk: &Desk, paging: &Paging) -> Result<Page<AccountView>, ManagementError> {
+    let after = paging.record(RecordKind::Account)?;
+    let page = desk.directory.accounts_page(after.as_ref(), paging.limit).await?;
+    let mut page = Page::of(page, AccountView::of);
+    page.items.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(page)
 }
 
 /// One account.
