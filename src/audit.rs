@@ -180,6 +180,28 @@ pub enum Event {
         /// Since when.
         since: Timestamp,
     },
+    /// An operator did something, or tried to.
+    Operator {
+        /// What: `"sign-in"`, `"operator-add"`, or a method and a path of the API.
+        action: String,
+        /// `"done"`, `"failed"` or `"refused"`.
+        outcome: &'static str,
+        /// Why not, in words for the operator.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// Who: the operator's name, or `user@host`. `None` where nobody signed in.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        actor: Option<String>,
+        /// The id of the token that they signed in with.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        token: Option<String>,
+        /// From where, if over the network.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        peer: Option<IpAddr>,
+        /// What it was done to.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        subject: Option<String>,
+    },
     /// A session that was logged in ended.
     End {
         /// The client's login name.

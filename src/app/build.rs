@@ -13,7 +13,7 @@ use super::keeping::Keeping;
 use super::listeners::bind_all;
 use super::operating::operations;
 use super::sockets::bind_each;
-use super::windows::windows;
+use super::windows::{ends_of_windows, windows};
 use super::{App, Face, Problems, limits, note, note_all};
 use crate::admin::{Admin, Auth, Office, Phase, Reload, Stage, Watched, WatchedStore};
 use crate::audit::Audit;
@@ -64,6 +64,7 @@ impl App {
         let live = TaskTracker::new();
         let (stage, stage_watched) = watch::channel(Stage::from(Phase::Starting));
         let (drain, kill) = (CancellationToken::new(), CancellationToken::new());
+        let classes = config.upstream.classes.keys().cloned().collect();
         let upstreams = Arc::new(Upstreams::new(client_tls, config.upstream));
         let directory = Directory::new(Arc::clone(&served.store));
         let tokens = Arc::new(broker::tokens(directory.clone(), https.clone(), config.tokens));
@@ -82,6 +83,8 @@ impl App {
             directory: latest.clone(),
             profiles,
             listeners: config.listeners.iter().map(|listener| listener.name.clone()).collect(),
+            classes,
+            windows: ends_of_windows(&config.listeners),
             broker: Arc::clone(&broker),
             upstreams: Arc::clone(&upstreams),
             tokens: Arc::clone(&tokens),

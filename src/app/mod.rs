@@ -37,6 +37,7 @@ pub use limits::forbid_core_dumps;
 pub use problems::Problems;
 pub(crate) use problems::{explain, note, note_all};
 pub use webhook::Webhook;
+pub(crate) use windows::ends_of_windows;
 pub use windows::windows;
 
 /// The process, ready to run.

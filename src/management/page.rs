@@ -40,6 +40,14 @@ pub struct Damaged {
     pub detail: String,
 }
 
+impl Damaged {
+    /// Those of a page of records.
+    pub fn all(damaged: Vec<(RecordId, DirectoryError)>) -> Vec<Self> {
+        let told = |(id, error): (RecordId, DirectoryError)| Self { id: id.to_string(), detail: error.to_string() };
+        damaged.into_iter().map(told).collect()
+    }
+}
+
 impl Paging {
     /// Where a list of records of that kind goes on.
     ///
@@ -52,14 +60,6 @@ impl Paging {
             RecordId::from_hash(kind, cursor).ok_or_else(wrong)
         };
         self.after.as_deref().map(parse).transpose()
-    }
-}
-
-impl Damaged {
-    /// Those of a page of the directory.
-    pub fn all(damaged: Vec<(RecordId, DirectoryError)>) -> Vec<Self> {
-        let told = |(id, error): (RecordId, DirectoryError)| Self { id: id.to_string(), detail: error.to_string() };
-        damaged.into_iter().map(told).collect()
     }
 }
 

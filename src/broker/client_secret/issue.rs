@@ -2,6 +2,8 @@
 //! audit can name it.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::{
@@ -27,7 +29,8 @@ const LENGTH_MAX: usize = 128;
 const DRAWS_MAX: usize = 64;
 
 /// The characters of a secret. Those that are easily taken for another are in none but where there would be too few.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Alphabet {
     /// `lo_<id>_<random>`, in small letters and the digits 2 to 7.
     #[default]
@@ -175,6 +178,12 @@ pub fn issue(label: &str, expires: Option<Timestamp>, now: Timestamp) -> Result<
     let verifier = fast_verifier_of(&secret)?;
     let (label, source) = (label.to_owned(), SecretSource::Issued);
     Ok((ClientSecret { id, label, verifier, created: now, expires, source }, secret))
+}
+
+/// As many random characters as a secret of [`issue`] has, behind what stands in clear.
+pub(super) fn random_behind(clear: &str) -> Result<Secret, NoRandomness> {
+    let random = random_text(Alphabet::Default, RANDOM_CHARS)?;
+    Ok(Secret::new(format!("{clear}{}", *random)))
 }
 
 /// A new secret of that form, beside those that the client has.

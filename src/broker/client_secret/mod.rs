@@ -94,12 +94,52 @@ pub fn check_room(secrets: &[ClientSecret]) -> Result<(), ChooseError> {
     if chosen < CHOSEN_MAX { Ok(()) } else { Err(ChooseError::TooMany) }
 }
 
+/// The id of the secret among these that somebody chose and that is this one, if one is. Each is tried: no more of them than a
+/// client may have.
+///
+/// # Errors
+/// If there is no time.
+pub async fn chosen_one(secrets: &[ClientSecret], proof: &Secret) -> Result<Option<String>, Busy> {
+    for secret in secrets {
+        let Verifier::Chosen { hash } = &secret.verifier else { continue };
+        let Ok(hash) = ChosenHash::parse(hash) else { continue };
+        let proof = proof.clone();
+        if pool::run(move || hash.proves(&proof)).await? {
+            return Ok(Some(secret.id.clone()));
+        }
+    }
+    Ok(None)
+}
+
 /// A new public id: random, short, and good to read out.
 ///
 /// # Errors
 /// If there is no randomness to be had.
 pub fn random_id() -> Result<String, NoRandomness> {
     Ok(BASE32_NOPAD.encode(&random_bytes::<ID_BYTES>()?).to_ascii_lowercase())
+}
+
+/// A new secret with at least [`BITS_ENOUGH`] random bits behind what stands in clear, and its stored form.
+///
+/// # Errors
+/// If there is no randomness to be had.
+pub fn random_behind(clear: &str) -> Result<(Secret, Verifier), NoRandomness> {
+    let secret = issue::random_behind(clear)?;
+    let verifier = fast_verifier_of(&secret)?;
+    Ok((secret, verifier))
+}
+
+/// Whether that is the secret of [`random_behind`] with that stored form. It takes the same time without one, and says no.
+pub fn proves_random(verifier: Option<&Verifier>, proof: &Secret) -> bool {
+    /// In the form of one, of a digest that nothing has.
+    const NONE: (&str, &str) = ("AAAAAAAAAAAAAAAAAAAAAA==", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    match verifier {
+        Some(Verifier::SaltedSha256 { salt, digest }) => proves_fast(salt, digest, proof),
+        Some(Verifier::Chosen { .. }) | None => {
+            let _ = proves_fast(NONE.0, NONE.1, proof);
+            false
+        }
+    }
 }
 
 /// Whether that may prove anything at all. A control character, of C1 too, is in no secret that somebody typed.
