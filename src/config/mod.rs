@@ -19,6 +19,7 @@ mod reader;
 mod rotation;
 mod secrets;
 mod sections;
+mod settings;
 mod store;
 mod suggest;
 mod upstream;
@@ -37,6 +38,7 @@ use crate::{admin, audit, broker, net, session, telemetry};
 
 pub use errors::{ConfigError, ConfigErrors, Position};
 use reader::{Reader, Table};
+pub use settings::{Change, Settings};
 
 /// What `locum.toml` says, defaults filled in and references resolved.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,6 +79,15 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
         let text = read(path).map_err(|error| ConfigErrors::new(vec![error]))?;
         Self::parse(&text, path)
+    }
+
+    /// The same, and what the file says key by key, to be compared with what it says later.
+    ///
+    /// # Errors
+    /// As for [`Config::load`].
+    pub fn load_to_compare(path: &Path) -> Result<(Self, Settings), ConfigErrors> {
+        let text = read(path).map_err(|error| ConfigErrors::new(vec![error]))?;
+        Ok((Self::parse(&text, path)?, Settings::of(&text)))
     }
 
     /// Reads the configuration in a text. `file` is what errors call it; relative paths start at its folder.
