@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::{Auth, Reload, Watched};
+use super::caller::Caller;
+use super::{Auth, Node, Reload, Watched};
 use crate::management::{Desk, Operations};
 use crate::session::Sessions;
 use crate::telemetry::Metrics;
@@ -18,6 +19,8 @@ pub struct Office {
     pub auth: Auth,
     /// Long work that operators asked for.
     pub operations: Operations,
+    /// What this process is, as of its last reload.
+    pub node: Arc<ArcSwap<Node>>,
     /// The sessions that are open.
     pub sessions: Arc<Sessions>,
     /// Has the configuration read again.
@@ -26,6 +29,13 @@ pub struct Office {
     pub watched: Watched,
     /// What was counted.
     pub metrics: Metrics,
+}
+
+impl Office {
+    /// The desk, in the name of who asks.
+    pub(super) fn desk_of(&self, caller: &Caller) -> Desk {
+        self.desk.load().by(&caller.name)
+    }
 }
 
 impl fmt::Debug for Office {
