@@ -4,13 +4,19 @@
 //! - [`Json`], [`Created`], [`Path`], [`Query`], [`PageQuery`]: what handlers take and answer, with problem documents for all
 //!   that does not fit. `limits`: the bounds. `document`: what is said of all operations in one place.
 
+mod accounts;
+mod condition;
 mod document;
 mod json;
 mod limits;
 mod node;
+mod operations;
 mod operators;
 mod page;
 mod parts;
+mod probe;
+mod rotation;
+mod tenants;
 
 use std::sync::Arc;
 
@@ -38,8 +44,13 @@ pub(super) type Routes = OpenApiRouter<Arc<Office>>;
 fn nouns() -> Routes {
     Routes::with_openapi(document::frame())
         .routes(routes!(document::openapi))
+        .merge(accounts::routes())
         .merge(node::routes())
+        .merge(operations::routes())
         .merge(operators::routes())
+        .merge(probe::routes())
+        .merge(rotation::routes())
+        .merge(tenants::routes())
 }
 
 /// All of them, behind the sign-in, and the document that describes them.
