@@ -2,11 +2,14 @@
 //! for the OpenAPI document; the document is made of these, never by hand.
 //!
 //! - [`Json`], [`Created`], [`Path`], [`Query`], [`PageQuery`]: what handlers take and answer, with problem documents for all
-//!   that does not fit. `limits`: the bounds. `document`: what is said of all operations in one place.
+//!   that does not fit. `limits`: the bounds.
+//! - `document`: what is said of all operations in one place. `strict`: queries that nothing reads. `idempotency`: POSTs that are
+//!   sent again.
 
 mod accounts;
 mod condition;
 mod document;
+mod idempotency;
 mod json;
 mod limits;
 mod node;
@@ -16,6 +19,7 @@ mod page;
 mod parts;
 mod probe;
 mod rotation;
+mod strict;
 mod tenants;
 
 use std::sync::Arc;
@@ -56,11 +60,14 @@ fn nouns() -> Routes {
 /// All of them, behind the sign-in, and the document that describes them.
 pub(super) fn routes(office: &Arc<Office>) -> Router<Arc<Office>> {
     let (router, document) = nouns().split_for_parts();
+    let known = strict::Known::of(&document);
     router
         .method_not_allowed_fallback(|| async { Problem::wrong_method() })
         .route("/v1", any(|| async { Problem::nothing_here() }))
         .route("/v1/{*rest}", any(|| async { Problem::nothing_here() }))
         .layer(Extension(document::text(document)))
+        .layer(middleware::from_fn_with_state(idempotency::Kept::default(), idempotency::once))
+        .layer(middleware::from_fn_with_state(known, strict::check))
         .layer(middleware::from_fn_with_state(Arc::clone(office), auth::audited))
         .layer(middleware::from_fn_with_state(Arc::clone(office), auth::sign_in))
         .layer(middleware::from_fn(guarded))
