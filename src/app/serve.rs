@@ -49,6 +49,7 @@ impl App {
             sessions: self.sessions,
             permits: Arc::clone(&self.capacity.permits),
             live: self.live,
+            at_work: self.at_work,
             tasks: TaskTracker::new(),
             shut,
         };

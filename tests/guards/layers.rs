@@ -168,7 +168,7 @@ const ROOMS: &[Room] = &[
         grants: &[
             ("model", ALL),
             ("net", &["Https"]),
-            ("store", &["StoreError"]),
+            ("store", &["StoreError", "Version"]),
             ("credential", ALL),
             ("audit", ALL),
             ("broker", ALL),
@@ -214,7 +214,7 @@ const ROOMS: &[Room] = &[
             ("audit", ALL),
             ("broker", ALL),
             ("enrolment", &["Enrolment"]),
-            ("management", &["Desk"]),
+            ("management", &["Desk", "Operations", "Spawner"]),
             ("upstream", ALL),
             ("session", ALL),
             ("rotation", ALL),

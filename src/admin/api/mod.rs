@@ -6,17 +6,23 @@
 //! - `document`: what is said of all operations in one place. `strict`: queries that nothing reads. `idempotency`: POSTs that are
 //!   sent again.
 
+mod accounts;
 mod audit;
+mod condition;
 mod document;
 mod idempotency;
 mod json;
 mod limits;
 mod node;
+mod operations;
 mod operators;
 mod page;
 mod parts;
+mod probe;
+mod rotation;
 mod sessions;
 mod strict;
+mod tenants;
 
 use std::sync::Arc;
 
@@ -44,10 +50,15 @@ pub(super) type Routes = OpenApiRouter<Arc<Office>>;
 fn nouns() -> Routes {
     Routes::with_openapi(document::frame())
         .routes(routes!(document::openapi))
+        .merge(accounts::routes())
         .merge(audit::routes())
         .merge(node::routes())
+        .merge(operations::routes())
         .merge(operators::routes())
+        .merge(probe::routes())
+        .merge(rotation::routes())
         .merge(sessions::routes())
+        .merge(tenants::routes())
 }
 
 /// All of them, behind the sign-in, and the document that describes them.
