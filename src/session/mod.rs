@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -41,8 +42,8 @@ use crate::usage::{Ledger, Visitors};
 use error::SessionError;
 use front::{Guest, Misfits};
 use live::Live;
-use meters::{Census, Counted, Denied, count_phase};
 use login::{Established, Login};
+use meters::{Census, Counted, Denied, count_phase};
 use overlap::Overlap;
 use strangers::Strangers;
 
@@ -59,8 +60,7 @@ const LINGER: Duration = Duration::from_secs(2);
 /// What every session needs.
 #[derive(Debug)]
 pub struct Sessions {
-    name: String,
-    options: Options,
+    manner: ArcSwap<Manner>,
     broker: Arc<Broker>,
     upstreams: Arc<Upstreams>,
     audit: Audit,
@@ -75,6 +75,13 @@ pub struct Sessions {
     census: Arc<Census>,
     drain: CancellationToken,
     kill: CancellationToken,
+}
+
+/// How all of them behave, as of the last reload.
+#[derive(Debug)]
+struct Manner {
+    name: String,
+    options: Options,
 }
 
 /// A listener, as its sessions see it.
@@ -102,12 +109,10 @@ impl Sessions {
         drain: CancellationToken,
         kill: CancellationToken,
     ) -> Self {
-        // However few the places are: half of them are for others.
         meters::describe();
-        let strangers = Strangers::new(options.unproven_per_address_max.min(options.sessions_max.div_ceil(2)));
+        let strangers = Strangers::new(strangers_max(&options));
         Self {
-            name,
-            options,
+            manner: ArcSwap::from_pointee(Manner { name, options }),
             broker,
             upstreams,
             audit,
@@ -123,6 +128,16 @@ impl Sessions {
             drain,
             kill,
         }
+    }
+
+    /// All behave so from now on; those that are logged in keep to what held then.
+    pub fn change(&self, name: String, options: Options) {
+        self.strangers.change(strangers_max(&options));
+        self.manner.store(Arc::new(Manner { name, options }));
+    }
+
+    fn manner(&self) -> Arc<Manner> {
+        self.manner.load_full()
     }
 
     /// The same, with who uses which credential put down in that ledger.
@@ -151,7 +166,7 @@ impl Sessions {
 
     /// How many there may be.
     pub fn max(&self) -> usize {
-        self.options.sessions_max
+        self.manner().options.sessions_max
     }
 
     /// Says which listeners there are, for what is counted by them to begin at nothing.
@@ -197,7 +212,7 @@ impl Sessions {
         mut stream: Stream,
         mut guest: Guest,
     ) -> Result<Option<Established>, SessionError> {
-        let mut deadline = Instant::now() + self.options.login_timeout;
+        let mut deadline = Instant::now() + self.manner().options.login_timeout;
         if listener.options.tls == ListenerTls::Implicit {
             stream = self.accept_tls(stream, listener, guest.hand).await?;
             guest.origin.tls_version = stream.tls_version();
@@ -246,8 +261,9 @@ impl Sessions {
                 }
                 ServerAction::Authenticate(attempt) => {
                     let began = Instant::now();
-                    accepted =
-                        self.answer(dialogue.as_mut(), listener, self.authenticate(&attempt, &guest.origin, listener)).await;
+                    accepted = self
+                        .answer(dialogue.as_mut(), listener, self.authenticate(&attempt, &guest.origin, listener))
+                        .await;
                     deadline += began.elapsed(); // the time we took is not the client's
                 }
                 ServerAction::Recognise => {
@@ -302,7 +318,7 @@ impl Sessions {
         counted.relays();
         tracing::debug!(login = login.login, account = login.account, "logged in");
         let tally = Some(meters::tally(origin.protocol));
-        let options = RelayOptions { idle_timeout: self.options.idle_timeout, tally };
+        let options = RelayOptions { idle_timeout: self.manner().options.idle_timeout, tally };
         let early_down = std::mem::take(&mut login.ready.early);
         let (client, upstream, stop) = (&mut stream, &mut login.stream, login.alive.over());
         let relayed = match login.watched.as_deref_mut() {
@@ -339,7 +355,7 @@ impl Sessions {
         let protocol = listener.options.protocol;
         let offers: Vec<_> = listener.profiles.iter().map(|profile| self.upstreams.offers(profile, protocol)).collect();
         ServerOptions {
-            name: self.name.clone(),
+            name: self.manner().name.clone(),
             tls: match listener.options.tls {
                 ListenerTls::Implicit => ServerTls::Active,
                 ListenerTls::StartTls => ServerTls::Offered,
@@ -364,7 +380,7 @@ impl Sessions {
             }
         };
         let began = Instant::now();
-        let shaken = timeout(self.options.tls_handshake_timeout, handshake).await;
+        let shaken = timeout(self.manner().options.tls_handshake_timeout, handshake).await;
         count_phase(listener.options.protocol, "tls", began);
         match shaken {
             Ok(Ok(stream)) => {
@@ -381,12 +397,17 @@ impl Sessions {
             stream.write_all(bytes).await?;
             stream.flush().await
         };
-        match timeout(self.options.write_timeout, write).await {
+        match timeout(self.manner().options.write_timeout, write).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(source)) => Err(SessionError::Broken { state, source }),
             Err(_) => Err(SessionError::TimedOut { state }),
         }
     }
+}
+
+/// However few the places are: half of them are for others.
+fn strangers_max(options: &Options) -> usize {
+    options.unproven_per_address_max.min(options.sessions_max.div_ceil(2))
 }
 
 /// Closes so that our last word arrives: closing a socket that has unread bytes makes TCP throw away what the client

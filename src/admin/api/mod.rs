@@ -4,18 +4,23 @@
 //! - [`Json`], [`Created`], [`Path`], [`Query`], [`PageQuery`]: what handlers take and answer, with problem documents for all
 //!   that does not fit. `limits`: the bounds. `document`: what is said of all operations in one place.
 
+mod clients;
 mod document;
 mod json;
 mod limits;
+mod node;
+mod operators;
+mod overview;
 mod page;
 mod parts;
+mod reports;
 
 use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Extension, Router};
 use utoipa_axum::router::OpenApiRouter;
@@ -25,7 +30,7 @@ use super::problem::Problem;
 use super::{Office, auth};
 
 pub(super) use json::{Created, Json};
-pub(super) use limits::IMPORT_BYTES_MAX;
+pub(super) use limits::{IMPORT_BYTES_MAX, REQUEST_TIMEOUT};
 pub(super) use page::PageQuery;
 pub(super) use parts::{Path, Query, location};
 
@@ -34,7 +39,13 @@ pub(super) type Routes = OpenApiRouter<Arc<Office>>;
 
 /// One line for each noun.
 fn nouns() -> Routes {
-    Routes::with_openapi(document::frame()).routes(routes!(document::openapi))
+    Routes::with_openapi(document::frame())
+        .routes(routes!(document::openapi))
+        .merge(clients::routes())
+        .merge(node::routes())
+        .merge(operators::routes())
+        .merge(overview::routes())
+        .merge(reports::routes())
 }
 
 /// All of them, behind the sign-in, and the document that describes them.
@@ -45,6 +56,7 @@ pub(super) fn routes(office: &Arc<Office>) -> Router<Arc<Office>> {
         .route("/v1", any(|| async { Problem::nothing_here() }))
         .route("/v1/{*rest}", any(|| async { Problem::nothing_here() }))
         .layer(Extension(document::text(document)))
+        .layer(middleware::from_fn_with_state(Arc::clone(office), auth::audited))
         .layer(middleware::from_fn_with_state(Arc::clone(office), auth::sign_in))
         .layer(middleware::from_fn(guarded))
 }
@@ -57,7 +69,9 @@ async fn guarded(request: Request, next: Next) -> Response {
         // Whoever opens an answer in a browser sees text that loads nothing.
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     ];
-    let mut response = next.run(request).await;
+    let late = || Problem::unavailable(format!("this took longer than {} s", REQUEST_TIMEOUT.as_secs()));
+    let answered = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
+    let mut response = answered.unwrap_or_else(|_| late().into_response());
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }

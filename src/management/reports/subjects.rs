@@ -28,8 +28,8 @@ impl Subjects {
 /// Which of them are meant.
 pub(super) struct Choice<'c> {
     pub(super) domain: Option<&'c str>,
-    pub(super) account: &'c dyn Fn(&Account) -> bool,
-    pub(super) tenant: &'c dyn Fn(&Tenant) -> bool,
+    pub(super) account: &'c (dyn Fn(&Account) -> bool + Sync),
+    pub(super) tenant: &'c (dyn Fn(&Tenant) -> bool + Sync),
 }
 
 /// As verbs take it: the account, or `@` and a domain.
