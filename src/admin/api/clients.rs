@@ -234,7 +234,8 @@ async fn unbind(
     Path(login): Path<String>,
     Query(Taken { account, mailboxes }): Query<Taken>,
 ) -> Answer<Json<Unbound>> {
-    let parse = |text: String| text.parse::<AddressPattern>().map_err(|why| Problem::usage(format!("mailboxes: {why}")));
+    let parse =
+        |text: String| text.parse::<AddressPattern>().map_err(|why| Problem::usage(format!("mailboxes: {why}")));
     let mailboxes = mailboxes.map(parse).transpose()?;
     Ok(Json(clients::unbind(&office.desk_of(&caller), &login, Unbind { account, mailboxes }).await?))
 }

@@ -188,11 +188,7 @@ struct DatedHit {
     security(("token" = ["viewer"])),
     responses((status = 200, description = "Days and accounts", body = Dates))
 )]
-async fn dates(
-    _: Viewing,
-    State(office): State<Arc<Office>>,
-    PageQuery(paging): PageQuery,
-) -> Answer<Json<Dates>> {
+async fn dates(_: Viewing, State(office): State<Arc<Office>>, PageQuery(paging): PageQuery) -> Answer<Json<Dates>> {
     let snapshot = office.overview.look().await?.snapshot;
     let hits = snapshot.days.iter().flat_map(|day| day.accounts.iter().map(move |hit| (day, hit)));
     let (items, next) = slice(hits, &paging)?;
