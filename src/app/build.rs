@@ -23,6 +23,7 @@ use crate::audit::Audit;
 use crate::broker::{self, Broker, Directory, client_secret};
 use crate::config::Config;
 use crate::enrolment::Enrolment;
+use crate::management::overview::Overview;
 use crate::management::{Desk, Operations};
 use crate::net::{HttpOptions, Https};
 use crate::rotation::{SeenWriter, Unwatched, UsageWriter};
@@ -132,7 +133,9 @@ impl App {
         let admin_tls = admin_doors.tls.clone();
         let at_work = TaskTracker::new();
         let operations = operations(&at_work, &kill);
-        let admin = face(admin_doors, &config.admin, watched, (&desk, &node, operations), &sessions, reload.clone());
+        let overview = Arc::new(Overview::new(Arc::clone(&desk), ledger.clone()));
+        let works = (operations, overview, reload.clone());
+        let admin = face(admin_doors, &config.admin, watched, (&desk, &node), &sessions, works);
         let (capacity, sessions_max) = Capacity::new(config.session.sessions_max);
         let (news, upkeep) = (served.news, served.upkeep);
         let at_start = source.as_ref().map(|source| source.settings.clone()).unwrap_or_default();
@@ -177,9 +180,9 @@ fn face(
     doors: AdminDoors,
     options: &admin::Options,
     watched: Watched,
-    (desk, node, operations): (&Arc<ArcSwap<Desk>>, &Arc<ArcSwap<Node>>, Operations),
+    (desk, node): (&Arc<ArcSwap<Desk>>, &Arc<ArcSwap<Node>>),
     sessions: &Arc<Sessions>,
-    reload: Reload,
+    (operations, overview, reload): (Operations, Arc<Overview>, Reload),
 ) -> Option<Face> {
     if !doors.are_open() {
         return None;
@@ -189,13 +192,14 @@ fn face(
         auth: Auth::new(Arc::clone(desk)),
         desk: Arc::clone(desk),
         operations,
+        overview: Arc::clone(&overview),
         node: Arc::clone(node),
         sessions: Arc::clone(sessions),
         reload,
         watched,
         metrics: metrics.clone(),
     };
-    Some(Face { doors, admin: Arc::new(Admin::new(office, options)), metrics })
+    Some(Face { doors, admin: Arc::new(Admin::new(office, options)), overview, metrics })
 }
 
 /// What is looked at to say how the process is.

@@ -8,6 +8,7 @@
 
 mod accounts;
 mod audit;
+mod clients;
 mod condition;
 mod document;
 mod idempotency;
@@ -16,9 +17,11 @@ mod limits;
 mod node;
 mod operations;
 mod operators;
+mod overview;
 mod page;
 mod parts;
 mod probe;
+mod reports;
 mod rotation;
 mod sessions;
 mod strict;
@@ -52,10 +55,13 @@ fn nouns() -> Routes {
         .routes(routes!(document::openapi))
         .merge(accounts::routes())
         .merge(audit::routes())
+        .merge(clients::routes())
         .merge(node::routes())
         .merge(operations::routes())
         .merge(operators::routes())
+        .merge(overview::routes())
         .merge(probe::routes())
+        .merge(reports::routes())
         .merge(rotation::routes())
         .merge(sessions::routes())
         .merge(tenants::routes())
