@@ -4,17 +4,20 @@
 //!
 //! - [`Options`]: where it listens. [`Admin`]: answers one connection. [`Office`]: what all of it works with.
 //! - `health`: `/healthz`, `/readyz`, `/metrics`, which tell no names and ask for none. `readiness`: the judgement behind them.
+//!   `watched`, `gauges`: what is looked at for it.
 //! - `api`: `/v1/…` and its OpenAPI document. `console`: pages. `caller`: who asks, and what they may. `problem`: why not.
 //! - [`Reload`]: has the configuration read again.
 
 mod api;
 mod caller;
 mod console;
+mod gauges;
 mod health;
 mod office;
 mod problem;
 mod readiness;
 mod reload;
+mod watched;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -28,9 +31,10 @@ use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub use health::{Phase, Stage, Watched, WatchedStore};
+pub use gauges::count_reload;
 pub use office::Office;
 pub use reload::{Reload, ReloadRequest, Reloaded};
+pub use watched::{AuditNow, CertificateEnd, CertificateUse, Descriptors, Phase, Stage, Watched, WatchedStore};
 
 /// Connections that are answered at once. Probes and scrapers are few, and whoever else comes waits.
 pub const CONNECTIONS_MAX: usize = 16;

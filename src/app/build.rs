@@ -13,8 +13,8 @@ use super::keeping::Keeping;
 use super::listeners::bind_all;
 use super::sockets::bind_each;
 use super::windows::windows;
-use super::{App, Face, Problems, limits, note, note_all};
-use crate::admin::{Admin, Office, Phase, Reload, Stage, Watched, WatchedStore};
+use super::{App, Face, Problems, certificates, limits, note, note_all};
+use crate::admin::{Admin, AuditNow, CertificateEnd, Office, Phase, Reload, Stage, Watched, WatchedStore};
 use crate::audit::Audit;
 use crate::broker::{self, Broker, Directory, client_secret};
 use crate::config::Config;
@@ -60,6 +60,7 @@ impl App {
         let ready = served.zip(audit).zip(client_tls.zip(https)).zip(node);
         let (((served, audit), (client_tls, https)), node) = ready.expect("what is missing left a problem");
 
+        let certificates = Arc::new(ArcSwap::from_pointee(certificates::ends(&config)));
         let live = TaskTracker::new();
         let (stage, stage_watched) = watch::channel(Stage::from(Phase::Starting));
         let (drain, kill) = (CancellationToken::new(), CancellationToken::new());
@@ -104,7 +105,7 @@ impl App {
             kill.clone(),
         );
         let sessions = Arc::new(sessions.counted_in(ledger).seen_by(visitors).enrolling(enrolment));
-        let watched = watched(stage_watched, watched_store(&config.store, served.health), &live);
+        let watched = watched(stage_watched, watched_store(&config.store, served.health), certificates);
         let admin = face(admin_sockets, watched, desk, &sessions);
         let (news, upkeep) = (served.news, served.upkeep);
         Ok(Self {
@@ -163,9 +164,13 @@ fn face(sockets: Vec<TcpListener>, watched: Watched, desk: Desk, sessions: &Arc<
 }
 
 /// What is looked at to say how the process is.
-fn watched(stage: watch::Receiver<Stage>, store: Option<WatchedStore>, live: &TaskTracker) -> Watched {
-    let live = live.clone();
-    Watched { stage, store, sessions: Box::new(move || live.len()) }
+fn watched(
+    stage: watch::Receiver<Stage>,
+    store: Option<WatchedStore>,
+    certificates: Arc<ArcSwap<Vec<CertificateEnd>>>,
+) -> Watched {
+    let (audit, descriptors) = (Box::new(AuditNow::default), Box::new(limits::descriptors));
+    Watched { stage, store, certificates, audit, descriptors }
 }
 
 /// The name of this host, for those who read what its nodes tell.

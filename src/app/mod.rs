@@ -4,6 +4,7 @@
 //! - `build`: the configuration becomes an [`App`]. `serve`: it runs. `listeners`, `sockets`: where clients come in.
 
 mod build;
+mod certificates;
 mod keeping;
 mod limits;
 mod listeners;

@@ -66,11 +66,11 @@ impl Sessions {
         let decided = self.broker.decide_telling(attempt, origin, &listener.options.entrance, &mut proven).await;
         count_phase(origin.protocol, "decide", began);
         let mut entered = match decided {
-                Ok(lease) => self.enter_seen(lease, attempt.method, origin).await,
-                // Boxed: hardly any session comes by here, and all would have to hold what it takes.
-                Err(Reason::Unproven(unproven)) => Box::pin(self.enrol(unproven, attempt, origin, listener)).await,
-                Err(reason) => Err(self.deny(&reason, proven, attempt, origin)),
-            };
+            Ok(lease) => self.enter_seen(lease, attempt.method, origin).await,
+            // Boxed: hardly any session comes by here, and all would have to hold what it takes.
+            Err(Reason::Unproven(unproven)) => Box::pin(self.enrol(unproven, attempt, origin, listener)).await,
+            Err(reason) => Err(self.deny(&reason, proven, attempt, origin)),
+        };
         if let Ok(login) = &mut entered {
             self.see(login, attempt.method, origin);
         }

@@ -259,12 +259,21 @@ mod tests {
         for refusal in Refusal::ALL {
             assert!(is_known(Denied::from(refusal).cause));
         }
-        let reasons =
-            [Reason::Throttled, Reason::UnknownLogin, Reason::NotBound, Reason::HourNotAllowed, Reason::NetworkNotAllowed];
+        let reasons = [
+            Reason::Throttled,
+            Reason::UnknownLogin,
+            Reason::NotBound,
+            Reason::HourNotAllowed,
+            Reason::NetworkNotAllowed,
+        ];
         for reason in reasons {
             assert!(is_known(Denied::from(&reason).cause), "{reason}");
         }
-        assert_eq!(Denied::from(&Reason::UnknownLogin), Denied::from(&Reason::WrongSecret), "nobody learns which logins exist");
+        assert_eq!(
+            Denied::from(&Reason::UnknownLogin),
+            Denied::from(&Reason::WrongSecret),
+            "nobody learns which logins exist"
+        );
     }
 
     #[test]

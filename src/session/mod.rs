@@ -41,8 +41,8 @@ use crate::usage::{Ledger, Visitors};
 use error::SessionError;
 use front::{Guest, Misfits};
 use live::Live;
-use meters::{Census, Counted, Denied, count_phase};
 use login::{Established, Login};
+use meters::{Census, Counted, Denied, count_phase};
 use overlap::Overlap;
 use strangers::Strangers;
 
@@ -246,8 +246,9 @@ impl Sessions {
                 }
                 ServerAction::Authenticate(attempt) => {
                     let began = Instant::now();
-                    accepted =
-                        self.answer(dialogue.as_mut(), listener, self.authenticate(&attempt, &guest.origin, listener)).await;
+                    accepted = self
+                        .answer(dialogue.as_mut(), listener, self.authenticate(&attempt, &guest.origin, listener))
+                        .await;
                     deadline += began.elapsed(); // the time we took is not the client's
                 }
                 ServerAction::Recognise => {

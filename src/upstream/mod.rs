@@ -250,8 +250,7 @@ impl Upstreams {
         let began = Instant::now();
         let dialled = dial(&endpoint.host, endpoint.port, self.options.dial_timeout).await;
         attempt.passed("dial", began);
-        let socket =
-            dialled.map_err(|error| attempt.failed("dial", Cause::Unavailable.into(), error.to_string()))?;
+        let socket = dialled.map_err(|error| attempt.failed("dial", Cause::Unavailable.into(), error.to_string()))?;
         let mut stream = Stream::Plain(socket);
         if endpoint.tls == UpstreamTls::Implicit {
             stream = self.start_tls(attempt, "TLS handshake", stream, &name).await?;

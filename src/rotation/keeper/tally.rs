@@ -34,7 +34,10 @@ pub(super) struct Tally {
 
 /// Tells whoever collects them what they mean.
 pub(super) fn describe() {
-    describe_gauge!(CREDENTIALS, "Current credentials of all records, by kind and by when they end, as of the last round.");
+    describe_gauge!(
+        CREDENTIALS,
+        "Current credentials of all records, by kind and by when they end, as of the last round."
+    );
     describe_gauge!(ROTATIONS, "Rotations under way in all records, by kind and state, as of the last round.");
 }
 

@@ -1,18 +1,18 @@
 //! The log and the metrics. One place decides where they go, and what of other crates may be in the log. It must never let
 //! a library log what it carries.
 
-use std::io::IsTerminal;
-use std::sync::OnceLock;
-use std::time::Duration;
+mod metrics;
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tokio_util::sync::CancellationToken;
+use std::io::IsTerminal;
+
 use tracing::{Dispatch, Metadata};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{LevelFilter, ParseError, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+pub use metrics::{Metrics, metrics};
 
 /// How the log is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,48 +98,6 @@ fn may_be_logged(metadata: &Metadata<'_>) -> bool {
     CAPPED.iter().all(|(capped, most)| library != *capped || metadata.level() <= most)
 }
 
-/// Upper bounds of what is counted in seconds: from a read that a server has at hand to a request that times out.
-const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
-
-/// How often single observations are put into their buckets. They take memory until then, whether anybody asks or not.
-const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
-
-/// What this process counted, from when it was first asked for: a process that nobody asks counts nothing.
-#[derive(Debug, Clone)]
-pub struct Metrics(PrometheusHandle);
-
-/// What this process counted. The same for all who ask.
-pub fn metrics() -> Metrics {
-    static METRICS: OnceLock<Metrics> = OnceLock::new();
-    let metrics = METRICS.get_or_init(|| {
-        let builder = PrometheusBuilder::new().set_buckets(&SECONDS).expect("there are buckets");
-        let recorder = builder.build_recorder();
-        let handle = recorder.handle();
-        // Refused if there is another one. That one counts then; nothing here installs any.
-        let _ = metrics::set_global_recorder(recorder);
-        Metrics(handle)
-    });
-    metrics.clone()
-}
-
-impl Metrics {
-    /// In the text format of Prometheus.
-    pub fn render(&self) -> String {
-        self.0.render()
-    }
-
-    /// Keeps what was counted small, until `stop`.
-    pub async fn keep_small(&self, stop: CancellationToken) {
-        let upkeep = async {
-            loop {
-                tokio::time::sleep(UPKEEP_INTERVAL).await;
-                self.0.run_upkeep();
-            }
-        };
-        let _: Option<()> = stop.run_until_cancelled(upkeep).await;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -206,14 +164,5 @@ mod tests {
     fn the_audit_is_logged_at_any_level() {
         let said = logged("off", LogFormat::Text);
         assert!(said.contains("who") && said.lines().count() == 1, "{said}");
-    }
-
-    #[test]
-    fn all_who_ask_see_the_same_numbers() {
-        let (first, second) = (metrics(), metrics());
-        metrics::counter!("telemetry_test_total").increment(2);
-        metrics::histogram!("telemetry_test_seconds").record(0.002);
-        assert!(first.render().contains("telemetry_test_total 2"));
-        assert!(second.render().contains("telemetry_test_seconds_bucket{le=\"0.0025\"} 1"), "{}", second.render());
     }
 }
