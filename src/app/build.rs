@@ -38,6 +38,8 @@ impl App {
     /// # Errors
     /// All [`Problems`] found.
     pub async fn build(config: Config) -> Result<Self, Problems> {
+        // Before anything that counts: what is described before anybody collects is lost.
+        let _counting = (!config.admin.bind.is_empty()).then(telemetry::metrics);
         let mut problems = Vec::new();
         let opened = store::serve(&config.store).await;
         let passes = opened.as_ref().is_err_and(OpenError::is_transient);

@@ -56,7 +56,8 @@ async fn a_process_is_alive_and_ready() {
     let said: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!((&said["ready"], &said["degraded"]), (&true.into(), &false.into()));
     assert_eq!(said["checks"][0]["state"], "serving");
-    let names: Vec<_> = said["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
+    let names: Vec<_> =
+        said["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
     let expected = ["process", "listeners", "sessions", "descriptors", "certificates", "audit"];
     assert_eq!(names, expected, "a store in a file has no state of its own: {said}");
 }
