@@ -92,6 +92,7 @@ impl App {
             options: config.rotation.clone(),
             author: NODE.into(),
         };
+        let collector = https.clone();
         let webhook = config.rotation.webhook.clone().map(|options| (https, options));
         let rotation =
             Rotation::new(latest, Arc::clone(&broker), Arc::clone(&upstreams), audit.clone(), NODE, config.rotation);
@@ -122,6 +123,8 @@ impl App {
             seen,
             keeping,
             admin,
+            https: collector,
+            traces: None,
             stage,
             sessions_max,
             drain_timeout,

@@ -5,6 +5,7 @@
 
 mod build;
 mod certificates;
+mod collector;
 mod keeping;
 mod limits;
 mod listeners;
@@ -26,10 +27,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{Admin, Stage};
 use crate::credential::oauth2::Tokens;
+use crate::net::Https;
 use crate::rotation::{SeenWriter, UsageWriter};
 use crate::session::{Listener, Sessions};
 use crate::store::{News, Upkeep};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Traces};
 use crate::upstream::Upstreams;
 
 use keeping::Keeping;
@@ -53,6 +55,8 @@ pub struct App {
     seen: SeenWriter,
     keeping: Keeping,
     admin: Option<Face>,
+    https: Https,
+    traces: Option<Traces>,
     stage: watch::Sender<Stage>,
     sessions_max: usize,
     drain_timeout: Duration,
@@ -69,6 +73,13 @@ struct Face {
 }
 
 impl App {
+    /// The same, with spans sent on.
+    #[must_use]
+    pub fn tracing(mut self, traces: Option<Traces>) -> Self {
+        self.traces = traces;
+        self
+    }
+
     /// Each listener's name and the addresses that it is bound to; the admin listener is called "admin".
     pub fn addresses(&self) -> Vec<(String, SocketAddr)> {
         let listeners = self.listeners.iter().map(|(listener, sockets)| (listener.options.name.as_str(), sockets));

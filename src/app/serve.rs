@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::collector::Collector;
 use super::{App, Face, watching};
 use crate::admin::{self, Phase};
 use crate::credential::oauth2::Tokens;
@@ -43,6 +44,9 @@ impl App {
         let served = self.served();
         let background = spawn_background(self.upkeep, self.tokens, (self.usage, self.seen), self.admin, &self.kill);
         background.spawn(watching::watch(Arc::clone(&self.sessions), self.news, self.kill.clone()));
+        if let Some(traces) = self.traces {
+            background.spawn(traces.run(Collector(self.https), self.kill.clone()));
+        }
         self.keeping.spawn(&background, &self.drain, &self.kill);
         let probing = tokio::time::timeout(FIRST_PROBE_TIMEOUT, self.upstreams.probe_all(&served));
         let _ = stop.run_until_cancelled(probing).await; // late or not, what is known by then is offered

@@ -18,8 +18,8 @@ pub(super) async fn run(path: &Path) -> Result<()> {
         let message = format!("{}: no [[listener]], so there is nothing to serve", path.display());
         return Err(Failure::new(exit::CONFIG, message).into());
     }
-    telemetry::start(&config.telemetry, config.audit.path.is_none())?;
-    let app = App::build(config).await?;
+    let traces = telemetry::start(&config.telemetry, config.audit.path.is_none())?;
+    let app = App::build(config).await?.tracing(traces);
     for (listener, address) in app.addresses() {
         tracing::info!(listener, %address, "listening");
     }

@@ -177,7 +177,9 @@ impl Sessions {
         async {
             // Boxed: what a dialogue needs is given back before the relay begins, which may last for days.
             match Box::pin(self.log_in(listener, Stream::Plain(socket), guest)).await {
-                Ok(Some(established)) => self.relay(established, counted).await,
+                Ok(Some(established)) => {
+                    self.relay(established, counted).instrument(tracing::debug_span!("relay")).await;
+                }
                 Ok(None) => {}
                 // A stranger can cause any of these at will.
                 Err(error) => {
@@ -365,6 +367,7 @@ impl Sessions {
             }
         };
         let began = Instant::now();
+        let handshake = handshake.instrument(tracing::debug_span!("tls"));
         let shaken = timeout(self.options.tls_handshake_timeout, handshake).await;
         count_phase(listener.options.protocol, "tls", began);
         match shaken {

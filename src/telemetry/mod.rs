@@ -2,17 +2,20 @@
 //! a library log what it carries.
 
 mod metrics;
+mod traces;
 
 use std::io::IsTerminal;
 
-use tracing::{Dispatch, Metadata};
-use tracing_subscriber::EnvFilter;
+use tracing::{Dispatch, Level, Metadata};
 use tracing_subscriber::filter::{LevelFilter, ParseError, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::{EnvFilter, Layer};
 
 pub use metrics::{Metrics, metrics};
+pub use traces::{Carrier, TraceOptions, Traces};
 
 /// How the log is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,11 +24,13 @@ pub struct Options {
     pub log: String,
     /// Its form.
     pub format: LogFormat,
+    /// Where spans go, if anywhere.
+    pub traces: Option<TraceOptions>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { log: "info".to_owned(), format: LogFormat::Text }
+        Self { log: "info".to_owned(), format: LogFormat::Text, traces: None }
     }
 }
 
@@ -64,14 +69,36 @@ const CAPPED: [(&str, LevelFilter); 6] = [
     ("h2", LevelFilter::INFO),
 ];
 
-/// Starts the log of this process, on standard error. With `keep_audit`, for where no file has the audit, its events are
+/// Starts the log of this process, on standard error, and hands out what sends spans on, if the options name a collector. With `keep_audit`, for where no file has the audit, its events are
 /// in the log whatever the level: a log of warnings alone must not lose who logged in.
 ///
 /// # Errors
 /// See [`StartError`].
-pub fn start(options: &Options, keep_audit: bool) -> Result<(), StartError> {
+pub fn start(options: &Options, keep_audit: bool) -> Result<Option<Traces>, StartError> {
     let has_colours = std::io::stderr().is_terminal();
-    Ok(log(options, keep_audit, has_colours, std::io::stderr)?.try_init()?)
+    let (log, traces) = log(options, keep_audit, has_colours, std::io::stderr)?;
+    log.try_init()?;
+    Ok(traces)
+}
+
+/// What makes spans for the collector of those options, and what sends them on.
+fn spans<S>(options: &TraceOptions) -> (impl Layer<S> + use<S>, Traces)
+where
+    S: tracing::Subscriber + for<'s> LookupSpan<'s>,
+{
+    let (tracer, traces) = Traces::new(options);
+    let names = options.names;
+    // Whose spans say what: only ours. Events name logins and mailboxes.
+    let may_go_out = move |metadata: &Metadata<'_>| {
+        let is_ours = metadata.target().split("::").next() == Some("locum");
+        is_ours && *metadata.level() <= Level::DEBUG && (names || metadata.is_span())
+    };
+    let layer = tracing_opentelemetry::layer()
+        .with_tracer(tracer)
+        .with_location(false)
+        .with_threads(false)
+        .with_tracked_inactivity(false);
+    (layer.with_filter(filter_fn(may_go_out)), traces)
 }
 
 fn log(
@@ -79,17 +106,22 @@ fn log(
     keep_audit: bool,
     has_colours: bool,
     writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static,
-) -> Result<Dispatch, ParseError> {
+) -> Result<(Dispatch, Option<Traces>), ParseError> {
     let mut filter = EnvFilter::try_new(&options.log)?;
     if keep_audit && !options.log.contains(AUDIT) {
         filter = filter.add_directive(format!("{AUDIT}=info").parse()?);
     }
-    let registry = tracing_subscriber::registry().with(filter).with(filter_fn(may_be_logged));
+    // Of each layer alone: what is too much for the log may be a span, and the other way round.
+    let (spans, traces) = options.traces.as_ref().map(spans).unzip();
+    let registry = tracing_subscriber::registry().with(spans);
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
-    Ok(match options.format {
-        LogFormat::Text => registry.with(lines.with_ansi(has_colours)).into(),
-        LogFormat::Json => registry.with(lines.json()).into(),
-    })
+    let log = match options.format {
+        LogFormat::Text => {
+            registry.with(lines.with_ansi(has_colours).with_filter(filter_fn(may_be_logged)).with_filter(filter)).into()
+        }
+        LogFormat::Json => registry.with(lines.json().with_filter(filter_fn(may_be_logged)).with_filter(filter)).into(),
+    };
+    Ok((log, traces))
 }
 
 /// Whether [`CAPPED`] lets it pass. Directives are no place for this: a later one of the operator's would override it.
@@ -122,8 +154,8 @@ mod tests {
     fn logged(directives: &str, format: LogFormat) -> String {
         let lines = Lines::default();
         let writer = lines.clone();
-        let options = Options { log: directives.to_owned(), format };
-        let log = log(&options, true, false, move || writer.clone()).unwrap();
+        let options = Options { log: directives.to_owned(), format, traces: None };
+        let (log, _) = log(&options, true, false, move || writer.clone()).unwrap();
         tracing::dispatcher::with_default(&log, || {
             tracing::error!(target: "vaultrs", "canary");
             tracing::error!(target: "vaultrs::client", "canary");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
+use tracing::Instrument;
 
 use super::classify::{Verdict, classify, classify_farewell};
 use super::{Attempt, Cause, UpstreamError, Upstreams};
@@ -25,7 +26,8 @@ impl Upstreams {
     ) -> Result<Stream, UpstreamError> {
         let limit = self.options.tls_handshake_timeout;
         let began = Instant::now();
-        let shaken = timeout(limit, stream.connect_tls(self.tls.clone(), name.clone())).await;
+        let shaking = stream.connect_tls(self.tls.clone(), name.clone());
+        let shaken = timeout(limit, shaking.instrument(tracing::debug_span!("upstream-tls"))).await;
         attempt.passed("upstream-tls", began);
         match shaken {
             Ok(Ok(stream)) => Ok(stream),

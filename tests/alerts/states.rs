@@ -42,6 +42,12 @@ async fn well(lab: &Lab) -> Scrape {
     .await
 }
 
+/// Ends a node: one that is merely dropped goes on with its rounds, and counts in the same process.
+async fn end(mut lab: Lab) {
+    lab.drain();
+    lab.stopped().await;
+}
+
 /// The first scrape of which that is so.
 async fn scraped(lab: &Lab, is: impl Fn(&Scrape) -> bool) -> Scrape {
     eventually("a node that tells of it", async || {
@@ -70,6 +76,7 @@ async fn nothing_is_wrong() {
     let lab = plan().start().await;
     let before = well(&lab).await;
     assert_fires(&before, &well(&lab).await, &[]);
+    end(lab).await;
 }
 
 async fn a_credential_is_dead() {
@@ -84,6 +91,7 @@ async fn a_credential_is_dead() {
 
     lab.rotate(&lab.alice, "qwertzuiopasdfgh").await;
     assert_fires(&dead, &well(&lab).await, &["LocumCredentialRefused"]);
+    end(lab).await;
 }
 
 async fn rotations_failed_and_stuck() {
@@ -106,6 +114,7 @@ async fn rotations_failed_and_stuck() {
     .await;
     let stuck = scraped(&lab, due("staged")).await;
     assert_fires(&before, &stuck, &["LocumRotationStuck"]);
+    end(lab).await;
 }
 
 async fn a_certificate_ends() {
@@ -132,6 +141,7 @@ async fn a_certificate_ends() {
     .await;
     // It is for somebody to look at, and no reason to take the node out.
     assert_fires(&before, &after, &["LocumCertificateExpiring", "LocumDegraded"]);
+    end(good).await;
 }
 
 async fn the_store_is_down() {
