@@ -14,11 +14,13 @@ use super::face::{self, AdminDoors, Face};
 use super::listeners::{Prepared, warn};
 use super::operating::operations;
 use super::reload::{Holding, Source};
-use super::sockets::{Bound, Inherited};
+use super::sockets::Inherited;
 use super::successor::Succession;
 use super::windows::ends_of_windows;
-use super::{App, Orders, Problems, host_name, limits, note};
-use crate::admin::{self, Admin, Auth, Node, Office, Phase, Reload, Stage, Watched, WatchedStore};
+use super::{App, Orders, Problems, certificates, host_name, limits, note};
+use crate::admin::{
+    self, Admin, AuditNow, Auth, CertificateEnd, Node, Office, Phase, Reload, Stage, Watched, WatchedStore,
+};
 use crate::audit::Audit;
 use crate::broker::{self, Broker, Directory, client_secret};
 use crate::config::Config;
@@ -71,6 +73,8 @@ impl App {
     /// All [`Problems`] found.
     pub async fn start(start: Start) -> Result<Self, Problems> {
         let Start { config, source, succession, mut inherited } = start;
+        // Before anything that counts: what is described before anybody collects is lost.
+        let _counting = config.admin.listens().then(telemetry::metrics);
         let mut problems = Vec::new();
         let opened = store::serve(&config.store).await;
         let passes = opened.as_ref().is_err_and(OpenError::is_transient);
@@ -89,6 +93,7 @@ impl App {
         let (((served, audit), (client_tls, https)), node) = ready.expect("what is missing left a problem");
 
         let node_facts = face::node(&config, Timestamp::now(), &doors, &admin_doors);
+        let certificates = Arc::new(ArcSwap::from_pointee(certificates::ends(&config)));
         let live = TaskTracker::new();
         let (stage, stage_watched) = watch::channel(Stage::from(Phase::Starting));
         let (drain, kill) = (CancellationToken::new(), CancellationToken::new());
@@ -116,18 +121,19 @@ impl App {
             broker: Arc::clone(&broker),
             upstreams: Arc::clone(&upstreams),
             tokens: Arc::clone(&tokens),
-            https,
+            https: https.clone(),
             audit: audit.clone(),
             options: config.rotation.clone(),
             witness: Arc::new(Unwatched),
             author: NODE.into(),
         };
+        let audit_status = audit.clone();
         let desk = Arc::new(ArcSwap::from_pointee(desk));
         let (name, options) = (config.name.clone(), config.session.clone());
         let sessions = Sessions::new(name, options, broker, upstreams, audit, drain.clone(), kill.clone());
         let sessions = Arc::new(sessions.counted_in(ledger.clone()).seen_by(visitors).enrolling(enrolment));
         let store = watched_store(&config.store, served.health);
-        let watched = watched(stage_watched, store.clone(), &live);
+        let watched = watched(stage_watched, store.clone(), Arc::clone(&certificates), &audit_status);
         let (reload, reloads) = Reload::channel();
         let node = Arc::new(ArcSwap::from_pointee(node_facts));
         let admin_tls = admin_doors.tls.clone();
@@ -141,7 +147,7 @@ impl App {
         let at_start = source.as_ref().map(|source| source.settings.clone()).unwrap_or_default();
         let (upgrade, upgrades) = mpsc::channel(1); // a second one wishes the same
         Ok(Self {
-            holding: Holding { source, at_start, config, files, desk, node, admin_tls, sessions_max, doors },
+            holding: Holding { source, at_start, config, files, certificates, desk, node, admin_tls, sessions_max, doors },
             capacity,
             sessions,
             live,
@@ -154,6 +160,8 @@ impl App {
             seen,
             store,
             admin,
+            https,
+            traces: None,
             stage,
             orders: Orders { reload, upgrade },
             reloads,
@@ -203,7 +211,22 @@ fn face(
 }
 
 /// What is looked at to say how the process is.
-fn watched(stage: watch::Receiver<Stage>, store: Option<WatchedStore>, live: &TaskTracker) -> Watched {
-    let live = live.clone();
-    Watched { stage, store, sessions: Box::new(move || live.len()) }
+fn watched(
+    stage: watch::Receiver<Stage>,
+    store: Option<WatchedStore>,
+    certificates: Arc<ArcSwap<Vec<CertificateEnd>>>,
+    audit: &Audit,
+) -> Watched {
+    let (audit, descriptors) = (audit.clone(), Box::new(limits::descriptors));
+    let audit = Box::new(move || {
+        let status = audit.status();
+        AuditNow {
+            waiting: status.queued,
+            lag: status.lag,
+            failing_for: status.failing_for,
+            failures: status.failures,
+            fail_closed: audit.options().fail_closed,
+        }
+    });
+    Watched { stage, store, certificates, audit, descriptors }
 }

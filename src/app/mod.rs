@@ -7,12 +7,15 @@
 
 mod build;
 mod capacity;
+mod certificates;
+mod collector;
 mod doors;
 mod drain;
 mod face;
 mod keeping;
 mod limits;
 mod listeners;
+mod notify;
 mod operating;
 mod problems;
 mod reload;
@@ -33,9 +36,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{Reload, ReloadRequest, Stage, WatchedStore};
 use crate::credential::oauth2::Tokens;
+use crate::net::Https;
 use crate::rotation::{SeenWriter, UsageWriter};
 use crate::session::Sessions;
 use crate::store::{News, Upkeep};
+use crate::telemetry::Traces;
 use crate::usage::Ledger;
 
 pub use build::Start;
@@ -61,6 +66,7 @@ pub struct App {
     sessions: Arc<Sessions>,
     live: TaskTracker,
     at_work: TaskTracker,
+    ledger: Ledger,
     news: News,
     upkeep: Upkeep,
     tokens: Arc<Tokens>,
@@ -68,6 +74,8 @@ pub struct App {
     seen: SeenWriter,
     store: Option<WatchedStore>,
     admin: Option<Face>,
+    https: Https,
+    traces: Option<Traces>,
     stage: watch::Sender<Stage>,
     orders: Orders,
     reloads: mpsc::Receiver<ReloadRequest>,
@@ -101,6 +109,13 @@ impl App {
     /// How it is told what to do while it runs.
     pub fn orders(&self) -> Orders {
         self.orders.clone()
+    }
+
+    /// The same, with spans sent on.
+    #[must_use]
+    pub fn tracing(mut self, traces: Option<Traces>) -> Self {
+        self.traces = traces;
+        self
     }
 
     /// Each listener's name and the addresses that it is bound to; the admin listener is called "admin".

@@ -11,8 +11,8 @@ use tokio::sync::watch;
 use super::doors::{Doors, Hall, Plan};
 use super::listeners::{Files, Prepared, warn};
 use super::windows::ends_of_windows;
-use super::{ADMIN, face, limits, note, note_all};
-use crate::admin::{Node, Reloaded};
+use super::{ADMIN, certificates, face, limits, note, note_all};
+use crate::admin::{CertificateEnd, Node, Reloaded, count_reload};
 use crate::audit::{Audit, Event, Reopened};
 use crate::config::{Config, Settings};
 use crate::management::Desk;
@@ -40,6 +40,8 @@ pub(super) struct Holding {
     pub(super) at_start: Settings,
     pub(super) config: Config,
     pub(super) files: Files,
+    /// When those in use end.
+    pub(super) certificates: Arc<ArcSwap<Vec<CertificateEnd>>>,
     /// What operators work with; all that it is made of is what the process itself works with.
     pub(super) desk: Arc<ArcSwap<Desk>>,
     /// What this process says that it is.
@@ -100,6 +102,10 @@ impl Holding {
             }
         };
         let (word, changed, needs_restart, problems) = event;
+        match &outcome {
+            Ok((reloaded, _)) => count_reload(&Ok(reloaded.clone())),
+            Err(problems) => count_reload(&Err(problems.clone())),
+        }
         let actor = author.to_owned();
         audit.record_step(&Event::Reload { outcome: word, actor, changed, needs_restart, problems });
         outcome
@@ -192,6 +198,7 @@ impl Holding {
         if let Some((shown, fresh)) = self.admin_tls.as_ref().zip(admin_tls) {
             shown.store(fresh);
         }
+        self.certificates.store(Arc::new(certificates::ends(&config)));
         let mut node = Node::clone(&self.node.load());
         node.listeners.retain(|listener| listener.name == ADMIN);
         node.listeners.splice(0..0, face::listeners(&config, &self.doors));

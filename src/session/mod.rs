@@ -263,6 +263,11 @@ impl Sessions {
         self.census.all()
     }
 
+    /// How many sessions there are.
+    pub fn count(&self) -> usize {
+        self.census().into_iter().map(|(_, _, count)| count).sum()
+    }
+
     /// How many there may be.
     pub fn max(&self) -> usize {
         self.manner().options.sessions_max
@@ -291,7 +296,9 @@ impl Sessions {
         async {
             // Boxed: what a dialogue needs is given back before the relay begins, which may last for days.
             match Box::pin(self.log_in(listener, Stream::Plain(socket), guest)).await {
-                Ok(Some(established)) => self.relay(established, counted).await,
+                Ok(Some(established)) => {
+                    self.relay(established, counted).instrument(tracing::debug_span!("relay")).await;
+                }
                 Ok(None) => {}
                 // A stranger can cause any of these at will.
                 Err(error) => {
@@ -514,6 +521,7 @@ impl Sessions {
             }
         };
         let began = Instant::now();
+        let handshake = handshake.instrument(tracing::debug_span!("tls"));
         let shaken = timeout(self.manner().options.tls_handshake_timeout, handshake).await;
         count_phase(listener.options.protocol, "tls", began);
         match shaken {

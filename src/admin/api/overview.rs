@@ -42,6 +42,6 @@ struct Overview {
 )]
 async fn overview(_: Viewing, State(office): State<Arc<Office>>) -> Answer<Json<Overview>> {
     let look = office.overview.look().await?;
-    let (sessions, readiness) = ((office.watched.sessions)(), health::readiness(&office.watched));
+    let (sessions, readiness) = (office.sessions.count(), health::judge(&office));
     Ok(Json(Overview { look, sessions, readiness }))
 }
