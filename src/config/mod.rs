@@ -341,6 +341,7 @@ mod tests {
             "rotation.webhook.token-file",
             "audit.path",
             "rotation.hook.command",
+            "telemetry.otlp-endpoint",
         ];
         for sample in samples() {
             let default = parse(&sample).unwrap();
@@ -394,6 +395,6 @@ mod tests {
             assert!(BASES.iter().any(is_default), "[{table}] {name}");
             checked += 1;
         }
-        assert_eq!(checked, 39);
+        assert_eq!(checked, 42);
     }
 }
