@@ -5,9 +5,10 @@
 //! - [`Options`]: where it listens. [`Admin`]: answers one connection. [`Office`]: what all of it works with.
 //! - `health`: `/healthz`, `/readyz`, `/metrics`, which tell no names and ask for none. `readiness`: the judgement behind them.
 //! - `api`: `/v1/…` and its OpenAPI document. `console`: pages. `caller`: who asks, and what they may. `problem`: why not.
-//! - [`Reload`]: has the configuration read again.
+//! - [`Reload`]: has the configuration read again. [`ask`](fn@ask): asks such a process how it is.
 
 mod api;
+mod ask;
 mod caller;
 mod console;
 mod health;
@@ -28,6 +29,7 @@ use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use ask::{Answer, AskError, Question, ask};
 pub use health::{Phase, Stage, Watched, WatchedStore};
 pub use office::Office;
 pub use reload::{Reload, ReloadRequest, Reloaded};
