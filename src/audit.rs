@@ -34,7 +34,7 @@ pub struct OpenError {
 /// A handle on the audit; clones write to the same file.
 #[derive(Debug, Clone, Default)]
 pub struct Audit {
-    sink: Option<Arc<Mutex<Sink>>>,
+    sink: Arc<Mutex<Option<Sink>>>,
 }
 
 #[derive(Debug)]
@@ -163,6 +163,22 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         credential: Option<String>,
     },
+    /// The configuration was read again.
+    Reload {
+        /// `"done"` or `"refused"`: then all is as it was.
+        outcome: &'static str,
+        /// Who wished it: an operator, or `SIGHUP`.
+        actor: String,
+        /// What holds from now on.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        changed: Vec<String>,
+        /// What does from the next start on.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        needs_restart: Vec<String>,
+        /// Why not.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        problems: Vec<String>,
+    },
     /// Something that somebody has to know.
     Alert {
         /// What kind of thing: `"refused"`, `"rolled-back"` …
@@ -179,6 +195,28 @@ pub enum Event {
         remedy: String,
         /// Since when.
         since: Timestamp,
+    },
+    /// An operator did something, or tried to.
+    Operator {
+        /// What: `"sign-in"`, `"operator-add"`, or a method and a path of the API.
+        action: String,
+        /// `"done"`, `"failed"` or `"refused"`.
+        outcome: &'static str,
+        /// Why not, in words for the operator.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// Who: the operator's name, or `user@host`. `None` where nobody signed in.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        actor: Option<String>,
+        /// The id of the token that they signed in with.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        token: Option<String>,
+        /// From where, if over the network.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        peer: Option<IpAddr>,
+        /// What it was done to.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        subject: Option<String>,
     },
     /// A session that was logged in ended.
     End {
@@ -221,15 +259,13 @@ impl Audit {
     /// # Errors
     /// If it does not open.
     pub fn open(options: &Options) -> Result<Self, OpenError> {
-        let Some(path) = &options.path else { return Ok(Self::default()) };
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .read(true)
-            .mode(0o640)
-            .open(path)
-            .map_err(|source| OpenError { path: path.clone(), source })?;
-        Ok(Self { sink: Some(Arc::new(Mutex::new(Sink { file, is_doubtful: true, is_broken: false }))) })
+        Ok(Self { sink: Arc::new(Mutex::new(Sink::open(options)?)) })
+    }
+
+    /// Goes on where `other` is, in all clones.
+    pub fn go_on_in(&self, other: &Self) {
+        let other = other.sink.lock().expect("no holder of this lock panics").take();
+        *self.sink.lock().expect("no holder of this lock panics") = other;
     }
 
     /// Records an event of a session, in the file and in the log.
@@ -246,14 +282,27 @@ impl Audit {
         let line = Line { time: Timestamp::now(), origin, event };
         let Ok(mut text) = serde_json::to_string(&line) else { return }; // no field can fail to serialize
         tracing::info!(target: "locum::audit", "{text}");
-        let Some(sink) = &self.sink else { return };
         text.push('\n');
         // The lock is held for no await.
-        sink.lock().expect("no holder of this lock panics").append(&text);
+        if let Some(sink) = self.sink.lock().expect("no holder of this lock panics").as_mut() {
+            sink.append(&text);
+        }
     }
 }
 
 impl Sink {
+    fn open(options: &Options) -> Result<Option<Self>, OpenError> {
+        let Some(path) = &options.path else { return Ok(None) };
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .read(true)
+            .mode(0o640)
+            .open(path)
+            .map_err(|source| OpenError { path: path.clone(), source })?;
+        Ok(Some(Self { file, is_doubtful: true, is_broken: false }))
+    }
+
     /// One write call a line: whole lines also where several processes append.
     fn append(&mut self, line: &str) {
         let begun_anew = if self.is_doubtful && self.ends_within_a_line() { "\n" } else { "" };

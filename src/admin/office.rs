@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::{Reload, Watched};
+use super::caller::Caller;
+use super::{Auth, Node, Reload, Watched};
 use crate::management::Desk;
 use crate::session::Sessions;
 use crate::telemetry::Metrics;
@@ -14,6 +15,10 @@ use crate::telemetry::Metrics;
 pub struct Office {
     /// What operators work with, as of the last reload; each caller gets it [in their own name](Desk::by).
     pub desk: Arc<ArcSwap<Desk>>,
+    /// Knows who is an operator.
+    pub auth: Auth,
+    /// What this process is, as of its last reload.
+    pub node: Arc<ArcSwap<Node>>,
     /// The sessions that are open.
     pub sessions: Arc<Sessions>,
     /// Has the configuration read again.
@@ -22,6 +27,13 @@ pub struct Office {
     pub watched: Watched,
     /// What was counted.
     pub metrics: Metrics,
+}
+
+impl Office {
+    /// The desk, in the name of who asks.
+    pub(super) fn desk_of(&self, caller: &Caller) -> Desk {
+        self.desk.load().by(&caller.name)
+    }
 }
 
 impl fmt::Debug for Office {

@@ -84,7 +84,7 @@ fn describe_change(what: &str, change: Option<&Change>) -> String {
 }
 
 /// Who wrote a record last, and when. It stands in the record, beside what the record is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Change {
     /// `user@host`, or `locum` for a node.
     pub by: String,
@@ -362,6 +362,15 @@ impl Directory {
     /// See [`DirectoryError`].
     pub async fn operator(&self, name: &str) -> Result<Option<Versioned<Operator>>, DirectoryError> {
         self.read(&RecordId::new(RecordKind::Operator, name), self.latest).await
+    }
+
+    /// The operator of that record id, who may be what a node remembers: a look at how things stand must be possible while
+    /// the store does not answer.
+    ///
+    /// # Errors
+    /// See [`DirectoryError`].
+    pub async fn known_operator(&self, id: &RecordId) -> Result<Option<Versioned<Operator>>, DirectoryError> {
+        self.read(id, false).await
     }
 
     /// Writes an operator, new (`found` is `None`) or in place of the version that was read.

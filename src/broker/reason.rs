@@ -172,6 +172,7 @@ impl Reason {
             Self::NotBound | Self::NoSoleAccount { .. } | Self::AskedUnclearly | Self::MailboxMissing { .. } => {
                 "not-bound"
             }
+            Self::Throttled => "throttled",
             Self::Credential(_) => "credential",
             Self::Directory(_) => "store",
             other => other.refusal().name(),

@@ -3,9 +3,14 @@
 //! say it in their own words and decide nothing themselves. It must never print, prompt, or know of HTTP.
 //!
 //! - [`Desk`]: what an operator works with. [`ManagementError`]: why something was not done, with whose [`Fault`] that is.
+//! - [`Paging`], [`Page`]: lists in parts. [`operators`]: who may sign in over HTTP, and to what.
 
 mod desk;
 mod error;
+mod operator_token;
+pub mod operators;
+mod page;
 
 pub use desk::Desk;
 pub use error::{Fault, ManagementError};
+pub use page::{Damaged, Page, Paging};

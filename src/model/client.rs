@@ -3,6 +3,7 @@
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{AddressPattern, Hours, Protocol};
 
@@ -43,7 +44,7 @@ pub struct ClientSecret {
 }
 
 /// How a client secret came into the record.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SecretSource {
     /// Locum made it.
@@ -119,7 +120,7 @@ impl Binding {
 }
 
 /// The right to act as any mailbox that a pattern names. The client says at each login which one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Delegation {
     /// Which mailboxes.
     pub pattern: AddressPattern,
@@ -128,6 +129,7 @@ pub struct Delegation {
     pub expires: Option<Timestamp>,
     /// Networks from which it holds, beside what the client's policy says; empty for all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
     pub networks: Vec<IpNet>,
     /// The class of quota that sessions by it are in, in place of the policy's: `[limits.class.<name>]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -135,7 +137,7 @@ pub struct Delegation {
 }
 
 /// Conditions of a login. Empty means no condition.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Policy {
     /// Protocols it may use; empty for all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -145,6 +147,7 @@ pub struct Policy {
     pub listeners: Vec<String>,
     /// Networks it may come from; empty for all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
     pub networks: Vec<IpNet>,
     /// When it may log in; empty for always. A session that has begun within them goes on behind their end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

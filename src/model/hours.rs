@@ -125,6 +125,14 @@ impl fmt::Display for Hours {
     }
 }
 
+impl utoipa::PartialSchema for Hours {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        String::schema()
+    }
+}
+
+impl utoipa::ToSchema for Hours {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -98,6 +98,14 @@ impl fmt::Display for AddressPattern {
     }
 }
 
+impl utoipa::PartialSchema for AddressPattern {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        String::schema()
+    }
+}
+
+impl utoipa::ToSchema for AddressPattern {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{CredentialKind, Protocol, SecretSource};
 
@@ -18,7 +19,7 @@ const CAUSES_MAX: usize = 16;
 
 /// What makes one client another one. What differs in any of these breaks on another day: so two devices that share a login
 /// are told apart where they come in by different ways.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 pub struct SeenKey {
     /// The client's login name, as its record has it.
     pub login: String,
@@ -51,7 +52,7 @@ impl SeenKey {
 }
 
 /// One client, as nodes have seen it (`seen/<id>`, under the hash of its key). Several nodes add to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Sighting {
     /// Which one it is.
     #[serde(flatten)]
@@ -74,6 +75,7 @@ pub struct Sighting {
     pub networks: Vec<SeenNetwork>,
     /// The front ends that last spoke for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
     pub via: Vec<IpAddr>,
     /// Logins that succeeded, upstream too.
     #[serde(default)]
@@ -93,7 +95,7 @@ pub struct Sighting {
 }
 
 /// What is used upstream for a client.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SeenUpstream {
     /// The upstream profile.
     pub profile: String,
@@ -106,9 +108,10 @@ pub struct SeenUpstream {
 }
 
 /// A network that a client came from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SeenNetwork {
     /// An IPv4 address as a whole, of IPv6 what one customer has.
+    #[schema(value_type = String)]
     pub network: IpNet,
     /// When it last came from there.
     pub last_seen: Timestamp,

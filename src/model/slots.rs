@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::account::StoredCredential;
 
@@ -232,7 +233,7 @@ fn yes() -> bool {
 }
 
 /// A credential that is used no more and may still exist at the provider. Its secret is not kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Leftover {
     /// The id that it had here; of one that was never seen, the operation's.
     pub id: String,
@@ -254,7 +255,7 @@ pub struct Leftover {
 }
 
 /// How a credential came to be a leftover.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeftoverReason {
     /// Its grace was over.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::account::CredentialKind;
 
@@ -78,7 +79,7 @@ pub struct UsageEntry {
 }
 
 /// A login name that uses a credential.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UsageLogin {
     /// The login name.
     pub login: String,

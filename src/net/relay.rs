@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use metrics::Counter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
@@ -34,10 +35,21 @@ thread_local! {
 }
 
 /// Bounds of a relay.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct RelayOptions {
     /// Time without a byte either way.
     pub idle_timeout: Duration,
+    /// Where what moves is counted while it moves, if anywhere.
+    pub tally: Option<Tally>,
+}
+
+/// Counters of bytes.
+#[derive(Debug, Clone)]
+pub struct Tally {
+    /// From the client to the provider.
+    pub up: Counter,
+    /// From the provider to the client.
+    pub down: Counter,
 }
 
 /// A side of the relay.
@@ -112,6 +124,7 @@ where
     let mut up = Direction::new(Side::Downstream, early_up, inspector);
     let mut down = Direction::new(Side::Upstream, early_down, inspector);
     let mut idle = IdleWatch::new(options.idle_timeout);
+    let mut counted = (0, 0);
     let mut first_closed = None;
 
     let copying = poll_fn(|cx| {
@@ -123,6 +136,13 @@ where
             up.poll(cx, &mut *downstream, &mut *upstream, inspector),
             down.poll(cx, &mut *upstream, &mut *downstream, inspector),
         );
+        if let Some(Tally { up: of_up, down: of_down }) = &options.tally
+            && counted != (up.bytes, down.bytes)
+        {
+            of_up.increment(up.bytes - counted.0);
+            of_down.increment(down.bytes - counted.1);
+            counted = (up.bytes, down.bytes);
+        }
         if let (Poll::Ready(Err(broken)), ..) = results {
             return Poll::Ready(broken.into_end(Side::Downstream, Side::Upstream));
         }
@@ -378,7 +398,7 @@ mod tests {
 
     use super::*;
 
-    const OPTIONS: RelayOptions = RelayOptions { idle_timeout: Duration::from_secs(1800) };
+    const OPTIONS: RelayOptions = RelayOptions { idle_timeout: Duration::from_secs(1800), tally: None };
 
     struct Ends {
         client: DuplexStream,

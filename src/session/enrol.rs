@@ -4,6 +4,7 @@
 use tokio::time::Instant;
 
 use super::login::Login;
+use super::meters::Denied;
 use super::{Listener, Sessions};
 use crate::audit::Origin;
 use crate::broker::{Reason, Unproven, Way};
@@ -27,9 +28,9 @@ impl Sessions {
         attempt: &Attempt,
         origin: &Origin,
         listener: &Listener,
-    ) -> Result<Login, Refusal> {
+    ) -> Result<Login, Denied> {
         let coming = Coming { attempt, origin, listener, began: Instant::now() };
-        let Some(enrolment) = &self.enrolment else { return Err(Reason::Unproven(unproven).refusal()) };
+        let Some(enrolment) = &self.enrolment else { return Err(Denied::from(&Reason::Unproven(unproven))) };
         let turn = enrolment.begin(&unproven, origin).await?;
         if turn.has_waited() {
             // For others of the same name, as a rule: then it is a client's by now.
@@ -62,7 +63,7 @@ impl Sessions {
         turn: Turn,
         unproven: &Unproven,
         coming: Coming<'_>,
-    ) -> Result<Login, Refusal> {
+    ) -> Result<Login, Denied> {
         let Coming { attempt, origin, began, .. } = coming;
         let shown = async {
             enrolment.check(&turn, unproven, origin)?;
@@ -74,7 +75,7 @@ impl Sessions {
             let result = self.upstreams.log_in(&lease).await;
             self.record_upstream(origin, &lease, result.as_ref().err(), asked.elapsed());
             let logged_in = result.map_err(|error| enrolment.refused(&turn, unproven, origin, &error))?;
-            Ok((lease, logged_in))
+            Ok::<_, Refusal>((lease, logged_in))
         };
         let (lease, logged_in) = match shown.await {
             Ok(entered) => entered,
@@ -83,7 +84,7 @@ impl Sessions {
                 if refusal == Refusal::WrongCredentials {
                     self.broker.proved_wrong(attempt, origin, began).await;
                 }
-                return Err(refusal);
+                return Err(refusal.into());
             }
         };
         if unproven.way() == Way::Passthrough {
@@ -107,7 +108,7 @@ impl Sessions {
     }
 
     /// Decides by what the record says now, and by nothing else.
-    async fn authenticate_as_known(&self, coming: Coming<'_>) -> Result<Login, Refusal> {
+    async fn authenticate_as_known(&self, coming: Coming<'_>) -> Result<Login, Denied> {
         let Coming { attempt, origin, listener, .. } = coming;
         let usual = listener.options.entrance.clone();
         let entrance = Entrance { enrolment: None, unknown_logins: UnknownLogins::Reject, ..usual };

@@ -32,6 +32,18 @@ pub(super) enum Fault {
 }
 
 impl SessionError {
+    /// A word for it, in metrics.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Gone { .. } => "gone",
+            Self::Broken { .. } => "broken",
+            Self::TimedOut { .. } => "timed-out",
+            Self::Tls { .. } => "tls",
+            Self::TlsOnPlain => "tls-on-plain",
+            Self::NoTlsHere | Self::RelayWithoutLogin => "ours",
+        }
+    }
+
     pub(super) fn fault(&self) -> Fault {
         match self {
             Self::Gone { .. } | Self::Broken { .. } | Self::TimedOut { .. } | Self::Tls { .. } | Self::TlsOnPlain => {

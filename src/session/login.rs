@@ -12,6 +12,7 @@ use crate::usage::{Entered, Stay, Use};
 use tokio::time::Instant;
 
 use super::live::Alive;
+use super::meters::{Denied, count_phase};
 use super::sighting::{Guise, RECOGNISED, upstream_of};
 use super::watched::Watched;
 use super::{Listener, Sessions};
@@ -59,15 +60,17 @@ impl Sessions {
         attempt: &Attempt,
         origin: &Origin,
         listener: &Listener,
-    ) -> Result<Login, Refusal> {
+    ) -> Result<Login, Denied> {
         let mut proven: Option<Proven> = None;
-        let mut entered =
-            match self.broker.decide_telling(attempt, origin, &listener.options.entrance, &mut proven).await {
-                Ok(lease) => self.enter_seen(lease, attempt.method, origin).await,
-                // Boxed: hardly any session comes by here, and all would have to hold what it takes.
-                Err(Reason::Unproven(unproven)) => Box::pin(self.enrol(unproven, attempt, origin, listener)).await,
-                Err(reason) => Err(self.deny(&reason, proven, attempt, origin)),
-            };
+        let began = Instant::now();
+        let decided = self.broker.decide_telling(attempt, origin, &listener.options.entrance, &mut proven).await;
+        count_phase(origin.protocol, "decide", began);
+        let mut entered = match decided {
+            Ok(lease) => self.enter_seen(lease, attempt.method, origin).await,
+            // Boxed: hardly any session comes by here, and all would have to hold what it takes.
+            Err(Reason::Unproven(unproven)) => Box::pin(self.enrol(unproven, attempt, origin, listener)).await,
+            Err(reason) => Err(self.deny(&reason, proven, attempt, origin)),
+        };
         if let Ok(login) = &mut entered {
             self.see(login, attempt.method, origin);
         }
@@ -80,11 +83,11 @@ impl Sessions {
         certificate: Option<&DeviceCertificate>,
         origin: &Origin,
         listener: &Listener,
-    ) -> Result<Login, Refusal> {
+    ) -> Result<Login, Denied> {
         let recognised = self.broker.recognise(certificate, origin, &listener.options.entrance).await;
         let lease = recognised.map_err(|reason| {
             tracing::debug!(%reason, "not recognised");
-            reason.refusal()
+            Denied::from(&reason)
         })?;
         let mut login = self.enter_seen(lease, RECOGNISED, origin).await?;
         self.see(&mut login, RECOGNISED, origin);
@@ -92,10 +95,10 @@ impl Sessions {
     }
 
     /// What a client is told that is not let in. If it has proven itself, that is put down.
-    pub(super) fn deny(&self, reason: &Reason, proven: Option<Proven>, attempt: &Attempt, origin: &Origin) -> Refusal {
+    pub(super) fn deny(&self, reason: &Reason, proven: Option<Proven>, attempt: &Attempt, origin: &Origin) -> Denied {
         tracing::debug!(%reason, "denied");
         self.see_denied(proven, attempt.method, origin, reason.cause());
-        reason.refusal()
+        reason.into()
     }
 
     /// Logs in upstream, and puts down whom the provider kept out.
@@ -104,17 +107,17 @@ impl Sessions {
         lease: Lease,
         method: &'static str,
         origin: &Origin,
-    ) -> Result<Login, Refusal> {
+    ) -> Result<Login, Denied> {
         let guise = Guise::of(&lease);
         let entered = self.enter_persistently(lease, origin).await;
-        if let Err(refusal) = &entered {
-            self.see_refused(guise, method, origin, refusal.name());
+        if let Err(denied) = &entered {
+            self.see_refused(guise, method, origin, denied.refusal.name());
         }
         entered
     }
 
     /// Logs in upstream, unless what the client was let in by is withdrawn meanwhile.
-    async fn enter_persistently(&self, lease: Lease, origin: &Origin) -> Result<Login, Refusal> {
+    async fn enter_persistently(&self, lease: Lease, origin: &Origin) -> Result<Login, Denied> {
         let alive = self.live.enter(origin, &lease, &self.kill);
         let (over, why) = (alive.over().clone(), alive.why());
         let (login, account) = (lease.login().to_owned(), lease.account().to_owned());
@@ -126,11 +129,11 @@ impl Sessions {
         let (bytes_up, bytes_down, messages, duration_ms) = (0, 0, None, 0);
         let event = Event::End { login, account, reason, bytes_up, bytes_down, messages, duration_ms };
         self.audit.record(origin, &event);
-        Err(Refusal::Unavailable)
+        Err(Refusal::Unavailable.into())
     }
 
     /// Logs in upstream, with another credential where the first was refused and there is one.
-    async fn try_to_enter(&self, mut lease: Lease, origin: &Origin, alive: Alive) -> Result<Login, Refusal> {
+    async fn try_to_enter(&self, mut lease: Lease, origin: &Origin, alive: Alive) -> Result<Login, Denied> {
         let (mut tries, mut leases) = (0, 1);
         loop {
             if let Some(reason) = lease.fell_back().filter(|_| lease.slot() == Slot::Current) {
@@ -168,10 +171,10 @@ impl Sessions {
             }
             lease = match renewed {
                 Ok(Some(renewed)) => renewed,
-                Ok(None) => return Err(error.refusal()),
+                Ok(None) => return Err(Denied::from(&error)),
                 Err(reason) => {
                     tracing::warn!(account = lease.account(), %reason, "no other credential can be used");
-                    return Err(reason.refusal());
+                    return Err(Denied::from(&reason));
                 }
             };
             leases += 1;

@@ -9,6 +9,7 @@ mod error;
 mod front;
 mod live;
 mod login;
+mod meters;
 mod options;
 mod overlap;
 mod sighting;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -32,7 +34,7 @@ use zeroize::Zeroizing;
 use crate::audit::{Audit, Event, Origin};
 use crate::broker::Broker;
 use crate::enrolment::Enrolment;
-use crate::model::{Profile, Refusal};
+use crate::model::{Profile, Protocol};
 use crate::net::{LegacyTls, RelayOptions, Relayed, Stream, relay, relay_inspected};
 use crate::proto::{self, Goodbye, Server, ServerAction, ServerLimits, ServerOptions, ServerTls};
 use crate::upstream::Upstreams;
@@ -41,10 +43,12 @@ use error::SessionError;
 use front::{Guest, Misfits};
 use live::Live;
 use login::{Established, Login};
+use meters::{Census, Counted, Denied, count_phase};
 use overlap::Overlap;
 use strangers::Strangers;
 
 pub use live::LiveSession;
+pub use meters::SessionState;
 pub use options::{FrontEnds, ListenerOptions, ListenerTls, Options};
 
 /// One read from a client before login; lines are short.
@@ -56,8 +60,7 @@ const LINGER: Duration = Duration::from_secs(2);
 /// What every session needs.
 #[derive(Debug)]
 pub struct Sessions {
-    name: String,
-    options: Options,
+    manner: ArcSwap<Manner>,
     broker: Arc<Broker>,
     upstreams: Arc<Upstreams>,
     audit: Audit,
@@ -69,8 +72,16 @@ pub struct Sessions {
     live: Arc<Live>,
     misfits: Misfits,
     overlap: Overlap,
+    census: Arc<Census>,
     drain: CancellationToken,
     kill: CancellationToken,
+}
+
+/// How all of them behave, as of the last reload.
+#[derive(Debug)]
+struct Manner {
+    name: String,
+    options: Options,
 }
 
 /// A listener, as its sessions see it.
@@ -98,11 +109,10 @@ impl Sessions {
         drain: CancellationToken,
         kill: CancellationToken,
     ) -> Self {
-        // However few the places are: half of them are for others.
-        let strangers = Strangers::new(options.unproven_per_address_max.min(options.sessions_max.div_ceil(2)));
+        meters::describe();
+        let strangers = Strangers::new(strangers_max(&options));
         Self {
-            name,
-            options,
+            manner: ArcSwap::from_pointee(Manner { name, options }),
             broker,
             upstreams,
             audit,
@@ -114,9 +124,20 @@ impl Sessions {
             live: Live::new(),
             misfits: Misfits::new(),
             overlap: Overlap::new(),
+            census: Arc::default(),
             drain,
             kill,
         }
+    }
+
+    /// All behave so from now on; those that are logged in keep to what held then.
+    pub fn change(&self, name: String, options: Options) {
+        self.strangers.change(strangers_max(&options));
+        self.manner.store(Arc::new(Manner { name, options }));
+    }
+
+    fn manner(&self) -> Arc<Manner> {
+        self.manner.load_full()
     }
 
     /// The same, with who uses which credential put down in that ledger.
@@ -138,6 +159,21 @@ impl Sessions {
         self.live.all()
     }
 
+    /// How many sessions there are, by protocol and state.
+    pub fn census(&self) -> Vec<(Protocol, SessionState, usize)> {
+        self.census.all()
+    }
+
+    /// How many there may be.
+    pub fn max(&self) -> usize {
+        self.manner().options.sessions_max
+    }
+
+    /// Says which listeners there are, for what is counted by them to begin at nothing.
+    pub fn expect<'a>(&self, listeners: impl IntoIterator<Item = &'a ListenerOptions>) {
+        listeners.into_iter().for_each(meters::expect);
+    }
+
     /// The same, where clients make themselves known in the windows that listeners have for that. Without, none does.
     #[must_use]
     pub fn enrolling(mut self, enrolment: Enrolment) -> Self {
@@ -148,16 +184,21 @@ impl Sessions {
     /// Serves one connection until it is closed.
     pub async fn serve(&self, listener: &Listener, mut socket: TcpStream, peer: SocketAddr) {
         let session = self.next.fetch_add(1, Ordering::Relaxed);
+        meters::count_connection(&listener.options);
+        let counted = self.census.enter(listener.options.protocol);
         let Some(guest) = Box::pin(self.welcome(listener, session, &mut socket, peer)).await else { return };
         let peer = guest.origin.peer;
         let span = tracing::info_span!("session", id = session, listener = listener.options.name, %peer);
         async {
             // Boxed: what a dialogue needs is given back before the relay begins, which may last for days.
             match Box::pin(self.log_in(listener, Stream::Plain(socket), guest)).await {
-                Ok(Some(established)) => self.relay(established).await,
+                Ok(Some(established)) => self.relay(established, counted).await,
                 Ok(None) => {}
                 // A stranger can cause any of these at will.
-                Err(error) => tracing::debug!(%error, fault = ?error.fault(), "the session ended before login"),
+                Err(error) => {
+                    meters::count_ended(listener.options.protocol, &error);
+                    tracing::debug!(%error, fault = ?error.fault(), "the session ended before login");
+                }
             }
         }
         .instrument(span)
@@ -171,7 +212,7 @@ impl Sessions {
         mut stream: Stream,
         mut guest: Guest,
     ) -> Result<Option<Established>, SessionError> {
-        let mut deadline = Instant::now() + self.options.login_timeout;
+        let mut deadline = Instant::now() + self.manner().options.login_timeout;
         if listener.options.tls == ListenerTls::Implicit {
             stream = self.accept_tls(stream, listener, guest.hand).await?;
             guest.origin.tls_version = stream.tls_version();
@@ -220,14 +261,15 @@ impl Sessions {
                 }
                 ServerAction::Authenticate(attempt) => {
                     let began = Instant::now();
-                    accepted =
-                        self.answer(dialogue.as_mut(), self.authenticate(&attempt, &guest.origin, listener)).await;
+                    accepted = self
+                        .answer(dialogue.as_mut(), listener, self.authenticate(&attempt, &guest.origin, listener))
+                        .await;
                     deadline += began.elapsed(); // the time we took is not the client's
                 }
                 ServerAction::Recognise => {
                     let (began, certificate) = (Instant::now(), guest.certificate(&stream));
                     let deciding = self.recognise(certificate.as_ref(), &guest.origin, listener);
-                    accepted = self.answer(dialogue.as_mut(), deciding).await;
+                    accepted = self.answer(dialogue.as_mut(), listener, deciding).await;
                     deadline += began.elapsed();
                 }
                 ServerAction::ChangePeer(said) => match self.change_peer(listener, &mut guest, said) {
@@ -250,25 +292,33 @@ impl Sessions {
     async fn answer(
         &self,
         dialogue: &mut dyn Server,
-        deciding: impl Future<Output = Result<Login, Refusal>>,
+        listener: &Listener,
+        deciding: impl Future<Output = Result<Login, Denied>>,
     ) -> Option<Login> {
-        match self.kill.run_until_cancelled(deciding).await {
+        let began = Instant::now();
+        let decided = self.kill.run_until_cancelled(deciding).await;
+        if let Some(decided) = &decided {
+            meters::count_login(&listener.options, decided.as_ref().err().copied(), began.elapsed());
+        }
+        match decided {
             Some(Ok(login)) => {
                 dialogue.accept(&login.ready);
                 return Some(login);
             }
-            Some(Err(refusal)) => dialogue.refuse(refusal),
+            Some(Err(denied)) => dialogue.refuse(denied.refusal),
             None => dialogue.shut_down(Goodbye::Draining),
         }
         None
     }
 
     /// Copies both ways until one side is done.
-    async fn relay(&self, established: Established) {
+    async fn relay(&self, established: Established, mut counted: Counted) {
         let Established { origin, mut stream, early, mut login } = established;
         let began = Instant::now();
+        counted.relays();
         tracing::debug!(login = login.login, account = login.account, "logged in");
-        let options = RelayOptions { idle_timeout: self.options.idle_timeout };
+        let tally = Some(meters::tally(origin.protocol));
+        let options = RelayOptions { idle_timeout: self.manner().options.idle_timeout, tally };
         let early_down = std::mem::take(&mut login.ready.early);
         let (client, upstream, stop) = (&mut stream, &mut login.stream, login.alive.over());
         let relayed = match login.watched.as_deref_mut() {
@@ -305,7 +355,7 @@ impl Sessions {
         let protocol = listener.options.protocol;
         let offers: Vec<_> = listener.profiles.iter().map(|profile| self.upstreams.offers(profile, protocol)).collect();
         ServerOptions {
-            name: self.name.clone(),
+            name: self.manner().name.clone(),
             tls: match listener.options.tls {
                 ListenerTls::Implicit => ServerTls::Active,
                 ListenerTls::StartTls => ServerTls::Offered,
@@ -329,7 +379,10 @@ impl Sessions {
                 _ => stream.accept_tls(Arc::clone(config)).await,
             }
         };
-        match timeout(self.options.tls_handshake_timeout, handshake).await {
+        let began = Instant::now();
+        let shaken = timeout(self.manner().options.tls_handshake_timeout, handshake).await;
+        count_phase(listener.options.protocol, "tls", began);
+        match shaken {
             Ok(Ok(stream)) => {
                 tracing::debug!(tls = stream.tls_description(), "TLS is on");
                 Ok(stream)
@@ -344,12 +397,17 @@ impl Sessions {
             stream.write_all(bytes).await?;
             stream.flush().await
         };
-        match timeout(self.options.write_timeout, write).await {
+        match timeout(self.manner().options.write_timeout, write).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(source)) => Err(SessionError::Broken { state, source }),
             Err(_) => Err(SessionError::TimedOut { state }),
         }
     }
+}
+
+/// However few the places are: half of them are for others.
+fn strangers_max(options: &Options) -> usize {
+    options.unproven_per_address_max.min(options.sessions_max.div_ceil(2))
 }
 
 /// Closes so that our last word arrives: closing a socket that has unread bytes makes TCP throw away what the client

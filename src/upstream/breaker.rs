@@ -7,6 +7,7 @@
 //! provider asks for. A token is one of many that come of a credential: the next one need not wait for what was said of the
 //! one before, but if it is refused, too, the wait goes on growing.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use dashmap::DashMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use super::Held;
 use super::classify::{Cause, Verdict};
 use crate::broker::Lease;
 use crate::credential::CredentialVersion;
@@ -29,6 +31,12 @@ const PAUSE_MAX: Duration = Duration::from_secs(300);
 /// The longest wait that a provider may ask for: by then somebody will have looked.
 const BACKOFF_MAX: Duration = Duration::from_secs(3600);
 
+/// Clients that are kept out by a dead credential come again within that, or nobody misses it.
+const MISSED_FOR: Duration = Duration::from_secs(25 * 3600);
+
+/// Mailboxes of which it is remembered that nobody gets in. More are no more telling.
+const MISSED_MAX: usize = 50_000;
+
 /// Entries before those are looked for that say nothing any more.
 const SWEEP_MIN: usize = 1024;
 
@@ -42,7 +50,11 @@ pub(super) struct Breaker {
     credentials: Arc<DashMap<Key, Arc<Credential>>>,
     /// Entries that the last sweep left; twice as many call for another.
     swept: AtomicUsize,
+    missed: Arc<DashMap<Mailbox, Instant>>,
 }
+
+/// A name at an upstream, by a protocol.
+type Mailbox = (String, String, Protocol);
 
 #[derive(Debug)]
 struct Credential {
@@ -95,6 +107,7 @@ pub(super) struct Trial {
     presented: CredentialVersion,
     key: Key,
     credentials: Arc<DashMap<Key, Arc<Credential>>>,
+    missed: Arc<DashMap<Mailbox, Instant>>,
 }
 
 impl Breaker {
@@ -110,13 +123,31 @@ impl Breaker {
         let credential = Arc::clone(&*self.credentials.entry(key.clone()).or_insert_with(Credential::new));
         let lives = Arc::clone(&credential.lives);
         let pauses = Arc::clone(&credential);
-        let credentials = Arc::clone(&self.credentials);
-        let mut trial = Trial { life: None, credential: Some(credential), presented, key, credentials };
+        let (credentials, missed) = (Arc::clone(&self.credentials), Arc::clone(&self.missed));
+        let mut trial = Trial { life: None, credential: Some(credential), presented, key, credentials, missed };
         // Closed when the last life is lost: those who wait are told at once.
-        let life = lives.acquire_owned().await.map_err(|_| Open::Dead)?;
+        let Ok(life) = lives.acquire_owned().await else {
+            trial.is_missed();
+            return Err(Open::Dead);
+        };
         trial.life = Some(life);
         pauses.check_pause(&trial.presented, Instant::now())?;
         Ok(trial)
+    }
+
+    /// What is held back now, by upstream.
+    pub(super) fn census(&self, now: Instant) -> BTreeMap<String, Held> {
+        let mut held: BTreeMap<String, Held> = BTreeMap::new();
+        self.missed.retain(|_, last| now.saturating_duration_since(*last) < MISSED_FOR);
+        for mailbox in self.missed.iter() {
+            held.entry(mailbox.key().1.clone()).or_default().dead += 1;
+        }
+        for credential in self.credentials.iter() {
+            if credential.record().pause.as_ref().is_some_and(|pause| pause.until > now) {
+                held.entry(credential.key().2.clone()).or_default().paused += 1;
+            }
+        }
+        held
     }
 
     /// Forgets pauses that are long over, now and then. What was refused for its own sake is never forgotten.
@@ -157,6 +188,7 @@ impl Credential {
 impl Trial {
     /// The login succeeded.
     pub(super) fn accepted(self) {
+        self.missed.remove(&self.mailbox());
         let Some(credential) = &self.credential else { return };
         let mut record = credential.record();
         credential.lives.add_permits(std::mem::take(&mut record.refusals));
@@ -175,6 +207,7 @@ impl Trial {
                 record.refusals += 1;
                 if record.refusals >= LIVES {
                     credential.lives.close();
+                    self.is_missed();
                 }
             }
             Cause::Token
@@ -201,6 +234,21 @@ impl Trial {
             }
             // The provider was not reached, or gave no verdict.
             Cause::Untrusted | Cause::Unavailable => {}
+        }
+    }
+}
+
+impl Trial {
+    fn mailbox(&self) -> Mailbox {
+        let (_, identity, upstream, protocol) = &self.key;
+        (identity.clone(), upstream.clone(), *protocol)
+    }
+
+    /// Somebody wanted in, and cannot.
+    fn is_missed(&self) {
+        let mailbox = self.mailbox();
+        if self.missed.len() < MISSED_MAX || self.missed.contains_key(&mailbox) {
+            self.missed.insert(mailbox, Instant::now());
         }
     }
 }
@@ -264,6 +312,28 @@ mod tests {
             assert_eq!(breaker.enter_for(after(retries)).await.unwrap_err(), Open::Dead);
         }
         assert!(breaker.enter_for(after(3)).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_mailbox_that_nobody_gets_into_is_counted_until_somebody_does_or_nobody_wants_to() {
+        let breaker = Breaker::default();
+        let dead = || breaker.census(Instant::now()).get("lab").map_or(0, |held| held.dead);
+        for _ in 0..2 {
+            assert_eq!(dead(), 0);
+            breaker.enter_for(key("v1")).await.unwrap().failed(Cause::AuthBad.into(), None);
+        }
+        assert_eq!(dead(), 1);
+        breaker.enter_for(key("v2")).await.unwrap().accepted();
+        assert_eq!(dead(), 0, "another one works");
+        assert_eq!(breaker.enter_for(key("v1")).await.unwrap_err(), Open::Dead);
+        assert_eq!(dead(), 1, "somebody wants in again");
+        tokio::time::advance(MISSED_FOR).await;
+        assert_eq!(dead(), 0);
+
+        breaker.enter_for(key("v3")).await.unwrap().failed(Cause::Limited.into(), None);
+        assert_eq!(breaker.census(Instant::now())["lab"], Held { dead: 0, paused: 1 });
+        tokio::time::advance(PAUSE_MAX).await;
+        assert_eq!(breaker.census(Instant::now()), BTreeMap::new());
     }
 
     #[tokio::test]

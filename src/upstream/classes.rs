@@ -30,6 +30,11 @@ pub struct Places {
 }
 
 impl Passages {
+    /// Logins that wait at any of the gates.
+    pub(super) fn waiting(&self) -> usize {
+        self.gates.waiting()
+    }
+
     /// Waits at each gate, for `options.gate_timeout` in all.
     pub(super) async fn enter(
         &self,

@@ -1,6 +1,7 @@
 //! Runs a dialogue with a provider over its connection, and begins TLS.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
@@ -23,8 +24,12 @@ impl Upstreams {
         stream: Stream,
         name: &ServerName<'static>,
     ) -> Result<Stream, UpstreamError> {
-        let limit = self.options.tls_handshake_timeout;
-        match timeout(limit, stream.connect_tls(self.tls.clone(), name.clone())).await {
+        let means = self.means();
+        let limit = means.options.tls_handshake_timeout;
+        let began = Instant::now();
+        let shaken = timeout(limit, stream.connect_tls(Arc::clone(&means.tls), name.clone())).await;
+        attempt.passed("upstream-tls", began);
+        match shaken {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err(error)) => Err(attempt.failed(state, tls_cause(&error).into(), error.to_string())),
             Err(_) => Err(attempt.failed(state, Cause::Unavailable.into(), format!("no answer within {limit:?}"))),
@@ -39,7 +44,7 @@ impl Upstreams {
         mut stream: Stream,
         name: &ServerName<'static>,
     ) -> Result<(Stream, UpstreamReady), UpstreamError> {
-        let limit = self.options.login_timeout;
+        let limit = self.means().options.login_timeout;
         let deadline = Instant::now() + limit;
         let mut buffer = vec![0; READ_BYTES];
         loop {
@@ -143,7 +148,8 @@ mod tests {
         let options = ClientOptions { starttls: false, name: "localhost".into(), limits: ClientLimits::default() };
         let mut dialogue = proto::client(Protocol::Pop3, goal, options);
         let kind = CredentialKind::AppPassword;
-        let attempt = Attempt { upstream: "x", protocol: Protocol::Pop3, kind, started: Instant::now() };
+        let attempt =
+            Attempt { upstream: "x", protocol: Protocol::Pop3, kind, started: Instant::now(), is_login: true };
         let name = ServerName::try_from("localhost").unwrap();
         upstreams.converse(&attempt, dialogue.as_mut(), Stream::Plain(socket), &name).await.unwrap_err()
     }

@@ -14,12 +14,15 @@ mod converse;
 mod error;
 mod gate;
 mod mailbox;
+mod meters;
 mod options;
 mod pace;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -45,12 +48,37 @@ pub use pace::{Pacer, Turn};
 /// All upstreams: how to reach them, and what is known of them.
 #[derive(Debug)]
 pub struct Upstreams {
-    options: Options,
-    tls: Arc<ClientConfig>,
+    means: ArcSwap<Means>,
     passages: Passages,
     paces: Paces,
     breaker: Breaker,
     offers: DashMap<(String, Protocol), Vec<String>>,
+}
+
+/// How they are reached, as of the last reload.
+#[derive(Debug)]
+struct Means {
+    options: Options,
+    tls: Arc<ClientConfig>,
+}
+
+/// What holds logins up or back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Logins that wait at a gate.
+    pub waiting: usize,
+    /// What the breaker holds back, by upstream.
+    pub breakers: BTreeMap<String, Held>,
+}
+
+/// What the breaker holds back at one upstream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Mailboxes that clients tried to get into of late and cannot, each counted once for each protocol: the provider refused
+    /// what is stored.
+    pub dead: usize,
+    /// Credentials that wait for a while after another refusal.
+    pub paused: usize,
 }
 
 /// An upstream that is logged in to.
@@ -69,8 +97,24 @@ pub struct LoggedIn {
 impl Upstreams {
     /// Upstreams are verified by `tls`.
     pub fn new(tls: Arc<ClientConfig>, options: Options) -> Self {
+        meters::describe();
         let (passages, paces, breaker) = (Passages::default(), Paces::default(), Breaker::default());
-        Self { options, tls, passages, paces, breaker, offers: DashMap::new() }
+        let means = ArcSwap::from_pointee(Means { options, tls });
+        Self { means, passages, paces, breaker, offers: DashMap::new() }
+    }
+
+    /// From now on they are reached so. Sessions that are open, and what is known of credentials and mailboxes, stay.
+    pub fn change(&self, tls: Arc<ClientConfig>, options: Options) {
+        self.means.store(Arc::new(Means { options, tls }));
+    }
+
+    /// What was seen of that upstream is true no more: it may be another one by now.
+    pub fn forget_offers(&self, upstream: &str) {
+        self.offers.retain(|(name, _), _| name != upstream);
+    }
+
+    fn means(&self) -> Arc<Means> {
+        self.means.load_full()
     }
 
     /// Logs in with the lease's credential.
@@ -79,24 +123,33 @@ impl Upstreams {
     /// The [`UpstreamError`] says in which state, after what time, why, and what to do.
     pub async fn log_in(&self, lease: &Lease) -> Result<LoggedIn, UpstreamError> {
         // Where those within may be waiting for their turns, a place is as long in coming.
-        let patience = self.pacer(lease).map_or(Duration::ZERO, |_| self.options.pace_timeout);
-        self.log_in_within(lease, self.options.gate_timeout.max(patience)).await
+        let patience = self.pacer(lease).map_or(Duration::ZERO, |_| self.means().options.pace_timeout);
+        self.log_in_within(lease, self.means().options.gate_timeout.max(patience)).await
     }
 
     /// The same, for who does not wait longer than that for its places.
     async fn log_in_within(&self, lease: &Lease, patience: Duration) -> Result<LoggedIn, UpstreamError> {
-        let started = Instant::now();
+        let entered = self.enter(lease, patience).await;
+        meters::count_login(lease.upstream(), lease.protocol(), entered.as_ref().err());
+        entered
+    }
+
+    async fn enter(&self, lease: &Lease, patience: Duration) -> Result<LoggedIn, UpstreamError> {
+        let (started, means) = (Instant::now(), self.means());
         let attempt = Attempt::of(lease, started);
         let endpoint = lease.endpoint();
-        let places = self.passages.enter(lease, &attempt, &self.options, started + patience).await?;
+        let places = self.passages.enter(lease, &attempt, &means.options, started + patience).await;
+        attempt.passed("gate", started);
+        let places = places?;
         let trial = match lease.is_on_trial() {
             true => None,
             false => {
-                let trial =
-                    tokio::time::timeout(self.options.gate_timeout, self.breaker.enter(lease)).await.map_err(|_| {
+                let trial = tokio::time::timeout(means.options.gate_timeout, self.breaker.enter(lease)).await.map_err(
+                    |_| {
                         let detail = "other logins with this credential are still under way".to_owned();
                         attempt.failed(error::NOT_TRIED, Cause::Unavailable.into(), detail)
-                    })?;
+                    },
+                )?;
                 Some(trial.map_err(|open| attempt.not_tried(open))?)
             }
         };
@@ -119,12 +172,25 @@ impl Upstreams {
         if lease.protocol() != Protocol::Submission {
             return None;
         }
-        let Options { pace_window, pace_timeout, .. } = &self.options;
+        let means = self.means();
+        let Options { pace_window, pace_timeout, .. } = &means.options;
         let class = lease.terms().class.as_deref();
-        let class = class.and_then(|name| Some((name, self.options.classes.get(name)?.messages_per_minute?)));
+        let class = class.and_then(|name| Some((name, means.options.classes.get(name)?.messages_per_minute?)));
         let mailbox = lease.endpoint().messages_per_minute;
         let mailbox = mailbox.map(|messages| (lease.upstream(), lease.credentials().identity.as_str(), messages));
         self.paces.pacer(mailbox, class, *pace_window, *pace_timeout)
+    }
+
+    /// Says which upstreams are used, for what is counted by them to begin at nothing.
+    pub fn expect<'a>(&self, profiles: impl IntoIterator<Item = &'a Profile>) {
+        for profile in profiles {
+            profile.endpoints.keys().for_each(|protocol| meters::expect(&profile.name, *protocol));
+        }
+    }
+
+    /// What holds logins up or back now.
+    pub fn census(&self) -> Census {
+        Census { waiting: self.passages.waiting(), breakers: self.breaker.census(Instant::now()) }
     }
 
     /// What an upstream offers before login: as last seen, or else as its profile says.
@@ -141,7 +207,7 @@ impl Upstreams {
         let Some(endpoint) = profile.endpoints.get(&protocol) else { return Ok(()) };
         // No credential is shown, so its kind does not matter.
         let kind = CredentialKind::AppPassword;
-        let attempt = Attempt { upstream: &profile.name, protocol, kind, started: Instant::now() };
+        let attempt = Attempt { upstream: &profile.name, protocol, kind, started: Instant::now(), is_login: false };
         let (_, ready) = self.reach(&attempt, endpoint, Goal::Probe).await?;
         tracing::debug!(upstream = profile.name, %protocol, offers = ?ready.keywords, "probed");
         self.offers.insert((profile.name.clone(), protocol), ready.keywords);
@@ -162,7 +228,7 @@ impl Upstreams {
     pub async fn keep_probing(&self, served: &[(Arc<Profile>, Protocol)], stop: CancellationToken) {
         let probing = async {
             loop {
-                tokio::time::sleep(self.options.probe_interval).await;
+                tokio::time::sleep(self.means().options.probe_interval).await;
                 self.probe_all(served).await;
             }
         };
@@ -177,9 +243,10 @@ impl Upstreams {
         endpoint: &Endpoint,
         goal: Goal,
     ) -> Result<(Stream, UpstreamReady), UpstreamError> {
-        let until = Instant::now() + self.options.login_timeout;
+        let means = self.means();
+        let until = Instant::now() + means.options.login_timeout;
         let mut reached = self.reach(attempt, endpoint, goal.clone()).await;
-        for wait in self.options.not_connected_waits {
+        for wait in means.options.not_connected_waits {
             if !reached.as_ref().is_err_and(|error| error.cause() == Cause::MailboxMap) {
                 break;
             }
@@ -205,20 +272,25 @@ impl Upstreams {
         let name = ServerName::try_from(endpoint.host.clone()).map_err(|error| {
             attempt.failed("dial", Cause::Unavailable.into(), format!("{}: {error}", endpoint.host))
         })?;
-        let socket = dial(&endpoint.host, endpoint.port, self.options.dial_timeout)
-            .await
-            .map_err(|error| attempt.failed("dial", Cause::Unavailable.into(), error.to_string()))?;
+        let means = self.means();
+        let began = Instant::now();
+        let dialled = dial(&endpoint.host, endpoint.port, means.options.dial_timeout).await;
+        attempt.passed("dial", began);
+        let socket = dialled.map_err(|error| attempt.failed("dial", Cause::Unavailable.into(), error.to_string()))?;
         let mut stream = Stream::Plain(socket);
         if endpoint.tls == UpstreamTls::Implicit {
             stream = self.start_tls(attempt, "TLS handshake", stream, &name).await?;
         }
         let options = ClientOptions {
             starttls: endpoint.tls == UpstreamTls::StartTls,
-            name: self.options.name.clone(),
+            name: means.options.name.clone(),
             limits: ClientLimits::default(),
         };
         let mut dialogue = proto::client(attempt.protocol, goal, options);
-        self.converse(attempt, dialogue.as_mut(), stream, &name).await
+        let began = Instant::now();
+        let conversed = self.converse(attempt, dialogue.as_mut(), stream, &name).await;
+        attempt.passed("upstream-login", began);
+        conversed
     }
 }
 
@@ -228,11 +300,21 @@ struct Attempt<'a> {
     protocol: Protocol,
     kind: CredentialKind,
     started: Instant,
+    /// Whether a login is tried, and not only a look taken at what is offered.
+    is_login: bool,
 }
 
 impl<'a> Attempt<'a> {
     fn of(lease: &'a Lease, started: Instant) -> Self {
-        Self { upstream: lease.upstream(), protocol: lease.protocol(), kind: lease.credential_kind(), started }
+        let (upstream, protocol, kind) = (lease.upstream(), lease.protocol(), lease.credential_kind());
+        Self { upstream, protocol, kind, started, is_login: true }
+    }
+
+    /// A part of it is over that began then.
+    fn passed(&self, phase: &'static str, began: Instant) {
+        if self.is_login {
+            meters::count_phase(self.protocol, phase, began);
+        }
     }
 
     fn not_tried(&self, open: Open) -> UpstreamError {

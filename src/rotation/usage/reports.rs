@@ -26,7 +26,7 @@ const REMOVED_MAX: usize = 100;
 pub struct Reports(Vec<UsageReport>);
 
 /// The use of a credential through one node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct StillUsed {
     /// The node.
     pub node: String,

@@ -33,6 +33,19 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::AuthBad,
+        Self::Token,
+        Self::AuthPolicy,
+        Self::ProtocolOff,
+        Self::MailboxMap,
+        Self::Limited,
+        Self::Refused,
+        Self::Untrusted,
+        Self::Unavailable,
+    ];
+
     /// The name used in JSON.
     pub fn name(self) -> &'static str {
         match self {

@@ -161,6 +161,11 @@ impl Tokens {
         self.wait(asked).await.map(Some)
     }
 
+    /// How many access tokens live, and the least time that one of them has left.
+    pub fn living(&self) -> (usize, Option<Duration>) {
+        self.shelf().living(Instant::now())
+    }
+
     /// Forgets why there was no token, if it was for something that somebody may have mended: whoever asks next asks the
     /// authority. What the authority asked to wait for stands.
     pub fn forgive(&self, wanted: &Wanted) {

@@ -2,6 +2,7 @@
 //! forgotten.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -164,6 +165,13 @@ impl Shelf {
         let entry = self.entries.entry(key.clone()).or_insert_with(|| Entry::new(now));
         entry.used = now;
         Some(entry)
+    }
+
+    /// How many tokens live, and the least that one of them has left.
+    pub(super) fn living(&self, now: Instant) -> (usize, Option<Duration>) {
+        let tokens = self.entries.values().filter_map(|entry| entry.token.as_ref());
+        let left: Vec<_> = tokens.filter(|token| token.age(now) != Age::Over).map(AccessToken::left).collect();
+        (left.len(), left.into_iter().min())
     }
 
     /// The keys under which a refresh token waits to be stored; nobody stores it yet.

@@ -1,0 +1,56 @@
+//! What is counted of logins at providers. A label never names a mailbox: an upstream of the configuration, a protocol, and
+//! words of this crate.
+
+use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use tokio::time::Instant;
+
+use super::{Cause, UpstreamError};
+use crate::model::Protocol;
+
+/// Labels `upstream`, `protocol`, `outcome`: `accepted`, [`HELD_BACK`], or the name of a [`Cause`].
+const LOGINS: &str = "locum_upstream_logins_total";
+
+/// A part of a client's login; the session counts parts of its own by the same name. Labels `protocol`, `phase`.
+const PHASE_SECONDS: &str = "locum_login_phase_seconds";
+
+/// The breaker did not let it come to a login.
+const HELD_BACK: &str = "held-back";
+
+/// Tells whoever collects them what they mean.
+pub(super) fn describe() {
+    describe_counter!(
+        LOGINS,
+        "Logins at providers, by upstream, protocol and outcome: accepted, held-back by the breaker, or why they failed."
+    );
+    describe_histogram!(
+        PHASE_SECONDS,
+        Unit::Seconds,
+        "A part of a login: tls, decide, gate, dial, upstream-tls, upstream-login."
+    );
+}
+
+/// Has what may be counted of an upstream begin at nothing.
+pub(super) fn expect(upstream: &str, protocol: Protocol) {
+    let outcomes = ["accepted", HELD_BACK].into_iter().chain(Cause::ALL.map(Cause::name));
+    outcomes.for_each(|outcome| count(upstream, protocol, outcome, 0));
+}
+
+/// A login at a provider has ended.
+pub(super) fn count_login(upstream: &str, protocol: Protocol, failed: Option<&UpstreamError>) {
+    let outcome = match failed {
+        None => "accepted",
+        Some(error) if !error.was_tried() => HELD_BACK,
+        Some(error) => error.cause().name(),
+    };
+    count(upstream, protocol, outcome, 1);
+}
+
+fn count(upstream: &str, protocol: Protocol, outcome: &'static str, times: u64) {
+    counter!(LOGINS, "upstream" => upstream.to_owned(), "protocol" => protocol.name(), "outcome" => outcome)
+        .increment(times);
+}
+
+/// A part of a login is over that began then.
+pub(super) fn count_phase(protocol: Protocol, phase: &'static str, began: Instant) {
+    histogram!(PHASE_SECONDS, "protocol" => protocol.name(), "phase" => phase).record(began.elapsed());
+}
