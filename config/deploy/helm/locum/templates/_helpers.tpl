@@ -56,12 +56,13 @@ key = "{{ include "locum.tlsFolder" . }}/tls.key"
 
 [limits]
 drain-timeout = "{{ .Values.drain.seconds }}s"
-{{- with .Values.limits }}
-{{ . }}
-{{- end }}
 
 [admin]
-bind = "127.0.0.1:9465"
+socket = "/run/locum/admin.sock"
+{{- if .Values.metrics.enabled }}
+bind = ["0.0.0.0:{{ .Values.metrics.port }}", "[::]:{{ .Values.metrics.port }}"]
+tls = true
+{{- end }}
 
 {{ range .Values.listeners }}
 [[listener]]
@@ -77,4 +78,33 @@ proxy-protocol-from = {{ $.Values.proxyProtocolFrom | toJson }}
 {{- end }}
 {{ end }}
 {{ .Values.config }}
+{{- end }}
+
+{{- /* What both containers have: no right that they do not need, and the files that they do. */ -}}
+{{- define "locum.container" -}}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
+env:
+  - {name: LOCUM_CONFIG, value: /etc/locum/config/locum.toml}
+  {{- if eq .Values.store.kind "sqlite" }}
+  - {name: CREDENTIALS_DIRECTORY, value: /etc/locum/credentials}
+  {{- end }}
+volumeMounts:
+  - {name: config, mountPath: /etc/locum/config, readOnly: true}
+  - {name: run, mountPath: /run/locum}
+  - {name: tmp, mountPath: /tmp}
+  {{- if ne .Values.tls.from "vault-agent" }}
+  - {name: tls, mountPath: /etc/locum/tls, readOnly: true}
+  {{- end }}
+  {{- if eq .Values.store.kind "vault" }}
+  - {name: vault-login, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
+  {{- if .Values.store.vault.caSecret }}
+  - {name: vault-ca, mountPath: /etc/locum/vault, readOnly: true}
+  {{- end }}
+  {{- else }}
+  - {name: credentials, mountPath: /etc/locum/credentials, readOnly: true}
+  - {name: store, mountPath: /var/lib/locum}
+  {{- end }}
 {{- end }}
