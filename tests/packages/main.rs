@@ -6,10 +6,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall say where")]
 
+mod chart;
 #[path = "../support/child.rs"]
 #[expect(dead_code, reason = "it is made for many servers and clients; here is one")]
 mod child;
 mod deb;
+mod image;
 mod machine;
 mod scripts;
 mod unit;
