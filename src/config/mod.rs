@@ -287,7 +287,7 @@ mod tests {
     fn keys_read() -> BTreeSet<String> {
         let asked = samples().into_iter().flat_map(|sample| {
             let reader = Reader::new(&sample, Path::new("locum.toml"));
-            read_root(reader.root()).unwrap();
+            read_root(reader.root(), Path::new("locum.toml")).unwrap();
             reader.asked.take()
         });
         asked.map(|asked| asked.rsplit_once('.').map(|(table, name)| key(table, name)).unwrap()).collect()

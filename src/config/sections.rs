@@ -100,6 +100,9 @@ fn session_limits(table: &mut Table<'_, '_>) -> session::Options {
     set(&mut session.drain_timeout, table.take("drain-timeout"), |value| {
         value.duration(secs(0)..=mins(60), "service managers do not wait for longer")
     });
+    set(&mut session.handover_timeout, table.take("handover-timeout"), |value| {
+        value.duration(secs(0)..=mins(7 * 24 * 60), "two processes share the memory of the machine meanwhile")
+    });
     session
 }
 
@@ -200,7 +203,31 @@ pub(super) fn admin(mut table: Table<'_, '_>, names_certificate: bool, bound: &m
 
 /// `[audit]`.
 pub(super) fn audit(mut table: Table<'_, '_>) -> audit::Options {
-    let options = audit::Options { path: table.take("path").and_then(|value| value.path()) };
+    let mut options = audit::Options { path: table.take("path").and_then(|value| value.path()), ..Default::default() };
+    options.max_size = table.take("max-size").and_then(|value| {
+        let size =
+            value.size(1 << 20..=1 << 40, "a file of less is closed every few minutes, and no larger one is read")?;
+        Some(size)
+    });
+    set(&mut options.rotate, table.take("rotate"), |value| {
+        value.one_of(&[
+            ("never", audit::Rotate::Never),
+            ("hourly", audit::Rotate::Hourly),
+            ("daily", audit::Rotate::Daily),
+            ("weekly", audit::Rotate::Weekly),
+            ("monthly", audit::Rotate::Monthly),
+        ])
+    });
+    options.keep = table.take("keep").and_then(|value| value.integer(1..=10_000, "the folder is read at each start"));
+    let fail_closed = table.take("fail-closed");
+    if let Some(value) = &fail_closed
+        && options.path.is_none()
+        && value.boolean() == Some(true)
+    {
+        let remedy = "name a file in path";
+        value.reader().wrong(value.at, "\"fail-closed\" needs a file that the audit is written to", Some(remedy));
+    }
+    set(&mut options.fail_closed, fail_closed, |value| value.boolean());
     table.finish();
     options
 }

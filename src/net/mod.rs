@@ -27,7 +27,7 @@ pub use legacy_tls::LegacyTls;
 pub use listener::{BindError, accept_here, accept_loop, bind};
 pub use options::TlsOptions;
 pub use proxy_protocol::{HeaderError, ProxyHeaderError, read_proxy_header};
-pub use relay::{End, RelayOptions, Relayed, Side, Tally, relay, relay_inspected};
+pub use relay::{End, RelayOptions, Relayed, Side, Tally, Traffic, relay, relay_inspected};
 pub use stream::Stream;
 pub use tls::TlsError;
 pub use unix::{UnixBindError, UnixDoor};
