@@ -34,5 +34,7 @@ cd "$root"
 mkdir -p mnt
 pivot_root . mnt
 umount -l /mnt
+# As systemd has it where it is not in a container: credentials are mounted beside the service that gets them.
+mount --make-rshared /
 exec /usr/bin/env -i container=locum-tests PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 /lib/systemd/systemd \
     --log-target=journal --show-status=no
