@@ -7,10 +7,11 @@
 //! - `health`: `/healthz`, `/readyz`, `/metrics`, which tell no names and ask for none. `readiness`: the judgement behind them.
 //!   `watched`, `gauges`: what is looked at for it.
 //! - `api`: `/v1/…` and its OpenAPI document. `console`: pages. `caller`: who asks, and what they may. `problem`: why not.
-//! - [`Reload`]: has the configuration read again.
+//! - [`Reload`]: has the configuration read again. [`ask`](fn@ask): asks such a process how it is.
 
 #[expect(unused_qualifications, reason = "the macros of utoipa write paths in full")]
 mod api;
+mod ask;
 mod auth;
 mod caller;
 mod connection;
@@ -34,6 +35,7 @@ use axum::http::StatusCode;
 use axum::middleware;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use ask::{Answer, AskError, Question, ask};
 pub use auth::{Auth, Peer};
 pub use gauges::count_reload;
 pub use node::{Node, NodeListener};

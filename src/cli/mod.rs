@@ -11,10 +11,12 @@ mod csv_out;
 mod demo;
 mod desk;
 mod exit;
+mod health;
 mod import;
 mod init;
 mod kinds;
 mod list;
+mod manual;
 mod oauth;
 mod output;
 mod places;
@@ -32,7 +34,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::app::{self, Problems};
 use crate::broker::{Directory, DirectoryError};
@@ -47,8 +49,9 @@ use crate::store::StoreError;
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 struct Arguments {
-    /// The configuration.
-    #[arg(long, global = true, value_name = "FILE", default_value = "locum.toml", env = "LOCUM_CONFIG")]
+    /// The configuration. Without it: locum.toml in this folder, or else /etc/locum/locum.toml, where packages put it.
+    #[arg(long, global = true, value_name = "FILE", env = "LOCUM_CONFIG", hide_env_values = true)]
+    #[arg(default_value_os_t = usual_config(), hide_default_value = true)]
     config: PathBuf,
 
     #[command(subcommand)]
@@ -85,6 +88,23 @@ enum Command {
     /// The store as a whole: move it, back it up, change its key.
     #[command(subcommand)]
     Store(store::Command),
+    /// Ask the process that runs with this configuration on this machine whether it is ready: for a container's or a
+    /// balancer's own look. The exit code is 0 if it is.
+    Health(health::Arguments),
+    /// Print what makes a shell complete the words of this command line.
+    Completions(manual::Completions),
+    /// Print the manual, or write the pages of all commands.
+    Man(manual::Pages),
+}
+
+/// Where packages put the configuration.
+const PACKAGED_CONFIG: &str = "/etc/locum/locum.toml";
+
+/// Who works in a folder with a configuration means that one.
+fn usual_config() -> PathBuf {
+    let here = PathBuf::from("locum.toml");
+    let packaged = PathBuf::from(PACKAGED_CONFIG);
+    if !here.exists() && packaged.exists() { packaged } else { here }
 }
 
 /// Runs the program and returns its exit code.
@@ -154,6 +174,9 @@ async fn run(arguments: Arguments) -> Result<()> {
         Command::Report(command) => report::run(config, command).await,
         Command::Oauth(command) => oauth::run(config, command).await,
         Command::Store(command) => store::run(config, command).await,
+        Command::Health(arguments) => health::run(config, &arguments).await,
+        Command::Completions(arguments) => manual::completions(Arguments::command(), &arguments),
+        Command::Man(arguments) => manual::pages(Arguments::command(), &arguments),
     }
 }
 

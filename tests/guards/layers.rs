@@ -263,6 +263,8 @@ const ROOMS: &[Room] = &[
             ("upstream", &["Mailbox", "UpstreamError", "Upstreams"]),
             ("config", ALL),
             ("app", ALL),
+            // How a process beside it is.
+            ("admin", &["Answer", "Options", "Question", "ask"]),
         ],
     },
     // The demo is a provider and a mail client beside the broker.
