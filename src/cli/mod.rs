@@ -16,6 +16,7 @@ mod init;
 mod kinds;
 mod list;
 mod oauth;
+mod operator;
 mod output;
 mod places;
 mod probe;
@@ -81,6 +82,9 @@ enum Command {
     /// OAuth2: what access tokens are got with, for accounts and for whole domains.
     #[command(subcommand)]
     Oauth(oauth::Command),
+    /// Operators: who may sign in to the API and the console, and what they may do there.
+    #[command(subcommand)]
+    Operator(operator::Command),
     /// The store as a whole: move it, back it up, change its key.
     #[command(subcommand)]
     Store(store::Command),
@@ -148,6 +152,7 @@ async fn run(arguments: Arguments) -> Result<()> {
         Command::Rotate(command) => rotate::run(config, command).await,
         Command::Report(command) => report::run(config, command).await,
         Command::Oauth(command) => oauth::run(config, command).await,
+        Command::Operator(command) => operator::run(config, command).await,
         Command::Store(command) => store::run(config, command).await,
     }
 }
