@@ -168,7 +168,7 @@ const ROOMS: &[Room] = &[
         grants: &[
             ("model", ALL),
             ("net", &["Https"]),
-            ("store", &["StoreError"]),
+            ("store", &["StoreError", "Version"]),
             ("credential", ALL),
             ("audit", ALL),
             ("broker", ALL),
