@@ -27,7 +27,7 @@ pub struct Watched {
 }
 
 /// A store that may be out of reach.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct WatchedStore {
     /// How it is.
     pub health: Arc<Health>,
