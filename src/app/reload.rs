@@ -114,7 +114,8 @@ impl Holding {
             let mut problems = Vec::new();
             let prepared = Prepared::of(&config, &mut problems);
             let audit = note(&mut problems, Audit::reopen(&config.audit));
-            let admin_tls = config.admin.tls.then(|| note_all(&mut problems, face::server_tls(&config)).flatten()).flatten();
+            let admin_tls =
+                config.admin.tls.then(|| note_all(&mut problems, face::server_tls(&config)).flatten()).flatten();
             limits::check_descriptors(config.session.sessions_max, &mut problems);
             Ok::<_, Vec<String>>((config, settings, prepared, (audit, admin_tls), problems))
         });

@@ -38,7 +38,8 @@ impl App {
         let notifier = Notifier::default();
         // Nobody comes in any more, and nothing is begun; and nobody is told how things stand here.
         let (shut, asked) = (CancellationToken::new(), self.kill.child_token());
-        let admin_sockets = self.admin.iter().flat_map(|face| &face.doors.sockets).map(|it| Arc::clone(&it.socket)).collect();
+        let admin_sockets =
+            self.admin.iter().flat_map(|face| &face.doors.sockets).map(|it| Arc::clone(&it.socket)).collect();
         let background =
             spawn_background(self.upkeep, self.tokens, (self.usage, self.seen), self.admin, &asked, &self.kill);
         background.spawn(watching::watch(Arc::clone(&self.sessions), self.news, self.kill.clone()));

@@ -90,7 +90,8 @@ async fn run_add(desk: &Desk, add: Add) -> Result<()> {
         }
         (None, Some(role)) => operators::add(desk, &New { name, role, label, expires }).await?,
         (Some(has), Some(wanted)) if has != wanted => {
-            let message = format!("{name} is there as {has}; change that with `locum operator set {name} --role {wanted}`");
+            let message =
+                format!("{name} is there as {has}; change that with `locum operator set {name} --role {wanted}`");
             return Err(Failure::new(exit::CANNOT_CREATE, message).into());
         }
         (Some(_), _) => operators::add_token(desk, &name, &NewToken { label, expires }).await?,

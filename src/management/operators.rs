@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 use super::operator_token::{self, TokenName, is_valid};
 use super::{Desk, Fault, ManagementError, Page, Paging};
 use crate::audit::Event;
-use crate::broker::{Change, Versioned};
 use crate::broker::client_secret::NoRandomness;
+use crate::broker::{Change, Versioned};
 use crate::model::{Operator, OperatorToken, RecordId, RecordKind, Role, Secret, secret};
 use crate::store::Version;
 
@@ -355,8 +355,7 @@ async fn issue(
     if new.expires.is_some_and(|expires| expires <= now) {
         return Err(ManagementError::invalid("a token that expires in the past would be good for nothing"));
     }
-    let none =
-        |error: NoRandomness| ManagementError::new(Fault::Temporary, error.to_string());
+    let none = |error: NoRandomness| ManagementError::new(Fault::Temporary, error.to_string());
     let (record, token) = operator_token::issue(&operator.name, label, new.expires, now).map_err(none)?;
     let id = record.id.clone();
     operator.tokens.push(record);

@@ -63,7 +63,9 @@ impl UnixDoor {
         let other = |source| UnixBindError::Other { path: path.to_owned(), source };
         match fs::symlink_metadata(path) {
             Ok(found) if !found.file_type().is_socket() => return Err(UnixBindError::NotASocket(path.to_owned())),
-            Ok(_) if !succeeds && is_answered(path).map_err(other)? => return Err(UnixBindError::InUse(path.to_owned())),
+            Ok(_) if !succeeds && is_answered(path).map_err(other)? => {
+                return Err(UnixBindError::InUse(path.to_owned()));
+            }
             Ok(_) => fs::remove_file(path).map_err(other)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(other(error)),

@@ -8,7 +8,8 @@ use super::{here, lab, operator, signed_in};
 async fn an_operator_is_made_changed_and_revoked() {
     let (lab, api) = lab().await;
     let admin = signed_in(&lab, &api, "admin").await;
-    let new = json!({"name": "alice@example.com", "role": "viewer", "label": "laptop", "expires": "2099-01-01T00:00:00Z"});
+    let new =
+        json!({"name": "alice@example.com", "role": "viewer", "label": "laptop", "expires": "2099-01-01T00:00:00Z"});
     let answer = admin.post("/v1/operators", new.clone()).await.is(201);
     assert_eq!(answer.header("location"), Some("/v1/operators/alice@example.com"));
     let made = answer.value();

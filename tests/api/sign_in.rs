@@ -6,8 +6,22 @@ use locum::net::Stream;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use super::support::{Plan, exchange};
+use super::support::{Lab, Plan, exchange};
 use super::{ADMIN, here, lab, operator};
+
+/// The audit, once there is an event about each of these: it is written by a thread of its own.
+async fn audited(lab: &Lab, subjects: &[&str]) -> Vec<Value> {
+    let is_about = |event: &Value, subject: &str| event["subject"].as_str().is_some_and(|it| it.starts_with(subject));
+    let began = Instant::now();
+    loop {
+        let audit = lab.audit();
+        if subjects.iter().all(|subject| audit.iter().any(|event| is_about(event, subject))) {
+            return audit;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "{audit:?}");
+        tokio::task::yield_now().await;
+    }
+}
 
 fn token(made: &Value) -> &str {
     made["token"].as_str().unwrap()
@@ -51,7 +65,7 @@ async fn what_is_no_token_is_borne_with_some_times() {
     let of_form = format!("{}{}", &token(&made)[..47], "a".repeat(26));
     let mut refused = 0;
     let held_back = loop {
-        let answer = api.with(["", "canary", &of_form][refused % 3]).get("/v1/whoami").await;
+        let answer = api.with(["locum_", "canary", &of_form][refused % 3]).get("/v1/whoami").await;
         match answer.status {
             401 => refused += 1,
             _ => break answer.is(429),
@@ -62,7 +76,9 @@ async fn what_is_no_token_is_borne_with_some_times() {
     alice.get("/v1/whoami").await.is(200); // who was here of late is not kept out
     api.with(token(&late)).get("/v1/whoami").await.is(429);
 
-    let audit = lab.audit();
+    // What is put down last stands behind all that was put down before.
+    operator(&lab, "last", "viewer").await;
+    let audit = audited(&lab, &["last (viewer)"]).await;
     let failed: Vec<_> = audit.iter().filter(|event| event["action"] == "sign-in").collect();
     assert_eq!(failed.len(), 10, "what nobody looks at is no line");
     assert!(failed.iter().all(|event| event["outcome"] == "failed" && event["peer"] == "127.0.0.1"), "{failed:?}");
@@ -78,8 +94,9 @@ async fn what_operators_change_stands_in_the_audit() {
     let made = operator(&lab, "alice", "viewer").await;
     api.with(token(&made)).post("/v1/reload", json!({})).await.is(403);
     here(&lab).delete("/v1/operators/nobody").await.is(404);
-    let audit = lab.audit();
-    let find = |action: &str| audit.iter().find(|event| event["action"] == action).unwrap_or_else(|| panic!("{audit:?}"));
+    let audit = audited(&lab, &["alice (viewer)", "/v1/reload", "/v1/operators/nobody"]).await;
+    let find =
+        |action: &str| audit.iter().find(|event| event["action"] == action).unwrap_or_else(|| panic!("{audit:?}"));
     let added = find("POST /v1/operators");
     assert_eq!((&added["outcome"], &added["peer"]), (&"done".into(), &Value::Null));
     assert_eq!(find("operator-add")["subject"], format!("alice (viewer), token {}", made["id"].as_str().unwrap()));
