@@ -12,16 +12,19 @@ use super::capacity::Capacity;
 use super::doors::Doors;
 use super::face::{self, AdminDoors, Face};
 use super::listeners::{Prepared, warn};
+use super::operating::operations;
 use super::reload::{Holding, Source};
-use super::sockets::{Bound, Inherited};
+use super::sockets::Inherited;
 use super::successor::Succession;
+use super::windows::ends_of_windows;
 use super::{App, Orders, Problems, host_name, limits, note};
 use crate::admin::{self, Admin, Auth, Node, Office, Phase, Reload, Stage, Watched, WatchedStore};
 use crate::audit::Audit;
 use crate::broker::{self, Broker, Directory, client_secret};
 use crate::config::Config;
 use crate::enrolment::Enrolment;
-use crate::management::Desk;
+use crate::management::overview::Overview;
+use crate::management::{Desk, Operations};
 use crate::net::{HttpOptions, Https};
 use crate::rotation::{SeenWriter, Unwatched, UsageWriter};
 use crate::session::Sessions;
@@ -89,6 +92,7 @@ impl App {
         let live = TaskTracker::new();
         let (stage, stage_watched) = watch::channel(Stage::from(Phase::Starting));
         let (drain, kill) = (CancellationToken::new(), CancellationToken::new());
+        let classes = config.upstream.classes.keys().cloned().collect();
         let upstreams = Arc::new(Upstreams::new(client_tls, config.upstream.clone()));
         let directory = Directory::new(Arc::clone(&served.store));
         let tokens = Arc::new(broker::tokens(directory.clone(), https.clone(), config.tokens.clone()));
@@ -107,6 +111,8 @@ impl App {
             directory: latest,
             profiles: Arc::new(config.upstreams.clone()),
             listeners: config.listeners.iter().map(|listener| listener.name.clone()).collect(),
+            classes,
+            windows: ends_of_windows(&config.listeners),
             broker: Arc::clone(&broker),
             upstreams: Arc::clone(&upstreams),
             tokens: Arc::clone(&tokens),
@@ -125,7 +131,11 @@ impl App {
         let (reload, reloads) = Reload::channel();
         let node = Arc::new(ArcSwap::from_pointee(node_facts));
         let admin_tls = admin_doors.tls.clone();
-        let admin = face(admin_doors, &config.admin, watched, (&desk, &node), &sessions, reload.clone());
+        let at_work = TaskTracker::new();
+        let operations = operations(&at_work, &kill);
+        let overview = Arc::new(Overview::new(Arc::clone(&desk), ledger.clone()));
+        let works = (operations, overview, reload.clone());
+        let admin = face(admin_doors, &config.admin, watched, (&desk, &node), &sessions, works);
         let (capacity, sessions_max) = Capacity::new(config.session.sessions_max);
         let (news, upkeep) = (served.news, served.upkeep);
         let at_start = source.as_ref().map(|source| source.settings.clone()).unwrap_or_default();
@@ -135,6 +145,7 @@ impl App {
             capacity,
             sessions,
             live,
+            at_work,
             ledger,
             news,
             upkeep,
@@ -171,7 +182,7 @@ fn face(
     watched: Watched,
     (desk, node): (&Arc<ArcSwap<Desk>>, &Arc<ArcSwap<Node>>),
     sessions: &Arc<Sessions>,
-    reload: Reload,
+    (operations, overview, reload): (Operations, Arc<Overview>, Reload),
 ) -> Option<Face> {
     if !doors.are_open() {
         return None;
@@ -180,13 +191,15 @@ fn face(
     let office = Office {
         auth: Auth::new(Arc::clone(desk)),
         desk: Arc::clone(desk),
+        operations,
+        overview: Arc::clone(&overview),
         node: Arc::clone(node),
         sessions: Arc::clone(sessions),
         reload,
         watched,
         metrics: metrics.clone(),
     };
-    Some(Face { doors, admin: Arc::new(Admin::new(office, options)), metrics })
+    Some(Face { doors, admin: Arc::new(Admin::new(office, options)), overview, metrics })
 }
 
 /// What is looked at to say how the process is.

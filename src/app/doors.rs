@@ -23,6 +23,8 @@ pub(super) struct Hall {
     pub(super) permits: Arc<Semaphore>,
     /// Where sessions run.
     pub(super) live: TaskTracker,
+    /// Where operations do that operators asked for.
+    pub(super) at_work: TaskTracker,
     /// Where accept loops do.
     pub(super) tasks: TaskTracker,
     /// Cancelled when nobody is let in any more.

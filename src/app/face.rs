@@ -18,6 +18,7 @@ use super::sockets::{ADMIN, Bound, Inherited, bind_each};
 use super::{host_name, note_all};
 use crate::admin::{self, Admin, Node, NodeListener, Peer};
 use crate::config::Config;
+use crate::management::overview::Overview;
 use crate::model::Protocol;
 use crate::net::{Stream, UnixDoor, accept_here, accept_loop, tls};
 use crate::session::ListenerTls;
@@ -35,6 +36,8 @@ const HTTP: &str = "http/1.1";
 pub(super) struct Face {
     pub(super) doors: AdminDoors,
     pub(super) admin: Arc<Admin>,
+    /// Read in the background while somebody looks.
+    pub(super) overview: Arc<Overview>,
     pub(super) metrics: Metrics,
 }
 
@@ -77,7 +80,9 @@ pub(super) fn server_tls(config: &Config) -> Result<Option<Arc<ServerConfig>>, V
 impl Face {
     /// Begins to answer, until nobody is to be asked here any more.
     pub(super) fn spawn(self, background: &TaskTracker, asked: &CancellationToken, kill: &CancellationToken) {
-        let Self { doors: AdminDoors { sockets, unix, tls }, admin, metrics } = self;
+        let Self { doors: AdminDoors { sockets, unix, tls }, admin, overview, metrics } = self;
+        let stop = kill.clone();
+        background.spawn(async move { stop.run_until_cancelled(overview.run()).await });
         let stop = kill.clone();
         background.spawn(async move { metrics.keep_small(stop).await });
         let permits = Arc::new(Semaphore::new(admin::CONNECTIONS_MAX));

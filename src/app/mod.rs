@@ -13,7 +13,7 @@ mod face;
 mod keeping;
 mod limits;
 mod listeners;
-mod notify;
+mod operating;
 mod problems;
 mod reload;
 mod serve;
@@ -47,9 +47,10 @@ pub(crate) use problems::{explain, note, note_all};
 use reload::Holding;
 pub use reload::Source;
 pub use sockets::Inherited;
-use sockets::{ADMIN, Bound};
+use sockets::ADMIN;
 pub use successor::Succession;
 pub use webhook::Webhook;
+pub(crate) use windows::ends_of_windows;
 pub use windows::windows;
 
 /// The process, ready to run.
@@ -59,7 +60,7 @@ pub struct App {
     capacity: Capacity,
     sessions: Arc<Sessions>,
     live: TaskTracker,
-    ledger: Ledger,
+    at_work: TaskTracker,
     news: News,
     upkeep: Upkeep,
     tokens: Arc<Tokens>,

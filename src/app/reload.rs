@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::doors::{Doors, Hall, Plan};
 use super::listeners::{Files, Prepared, warn};
+use super::windows::ends_of_windows;
 use super::{ADMIN, face, limits, note, note_all};
 use crate::admin::{Node, Reloaded};
 use crate::audit::{Audit, Event, Reopened};
@@ -183,6 +184,8 @@ impl Holding {
             profiles: Arc::new(config.upstreams.clone()),
             listeners: config.listeners.iter().map(|listener| listener.name.clone()).collect(),
             options: config.rotation.clone(),
+            classes: config.upstream.classes.keys().cloned().collect(),
+            windows: ends_of_windows(&config.listeners),
             ..Desk::clone(&desk)
         }));
         self.doors.change(plan, hall);

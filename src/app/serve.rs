@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,7 +20,6 @@ use super::{ADMIN, App, Face, Succession, successor, watching};
 use crate::admin::{Phase, ReloadRequest};
 use crate::credential::oauth2::Tokens;
 use crate::model::{Profile, Protocol};
-use crate::net::accept_loop;
 use crate::rotation::{SeenWriter, UsageWriter};
 use crate::session::Listener;
 use crate::store::Upkeep;
@@ -50,6 +49,7 @@ impl App {
             sessions: self.sessions,
             permits: Arc::clone(&self.capacity.permits),
             live: self.live,
+            at_work: self.at_work,
             tasks: TaskTracker::new(),
             shut,
         };

@@ -168,12 +168,15 @@ const ROOMS: &[Room] = &[
         grants: &[
             ("model", ALL),
             ("net", &["Https"]),
+            // A record is put back at the version it was read at.
             ("store", &["StoreError", "Version"]),
             ("credential", ALL),
             ("audit", ALL),
             ("broker", ALL),
             ("upstream", ALL),
             ("rotation", ALL),
+            // What this node has seen refused.
+            ("usage", &["Ledger"]),
         ],
     },
     // 4: surfaces
@@ -214,7 +217,7 @@ const ROOMS: &[Room] = &[
             ("audit", ALL),
             ("broker", ALL),
             ("enrolment", &["Enrolment"]),
-            ("management", &["Desk"]),
+            ("management", &["Desk", "Operations", "Spawner"]),
             ("upstream", ALL),
             ("session", ALL),
             ("rotation", ALL),
