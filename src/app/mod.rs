@@ -13,6 +13,7 @@ mod face;
 mod keeping;
 mod limits;
 mod listeners;
+mod notify;
 mod operating;
 mod problems;
 mod reload;
@@ -46,8 +47,8 @@ pub use problems::Problems;
 pub(crate) use problems::{explain, note, note_all};
 use reload::Holding;
 pub use reload::Source;
-pub use sockets::Inherited;
 use sockets::ADMIN;
+pub use sockets::Inherited;
 pub use successor::Succession;
 pub use webhook::Webhook;
 pub(crate) use windows::ends_of_windows;
@@ -60,6 +61,7 @@ pub struct App {
     capacity: Capacity,
     sessions: Arc<Sessions>,
     live: TaskTracker,
+    ledger: Ledger,
     at_work: TaskTracker,
     news: News,
     upkeep: Upkeep,
