@@ -158,7 +158,7 @@ impl Door {
     }
 
     fn serve(&self, hall: &Hall) {
-        let Hall { sessions, permits, live, tasks, shut, at_work: _ } = hall.clone();
+        let Hall { sessions, permits, live, tasks, shut, .. } = hall.clone();
         let (socket, listener, own) = (Arc::clone(&self.socket), Arc::clone(&self.listener), self.shut.clone());
         let accepting = accept_loop(socket, permits, shut, move |stream, peer, permit| {
             let (listener, sessions) = (listener.load_full(), Arc::clone(&sessions));

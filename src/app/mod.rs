@@ -51,8 +51,8 @@ pub use problems::Problems;
 pub(crate) use problems::{explain, note, note_all};
 use reload::Holding;
 pub use reload::Source;
+use sockets::ADMIN;
 pub use sockets::Inherited;
-use sockets::{ADMIN, Bound};
 pub use successor::Succession;
 pub use webhook::Webhook;
 pub(crate) use windows::ends_of_windows;
@@ -65,6 +65,7 @@ pub struct App {
     capacity: Capacity,
     sessions: Arc<Sessions>,
     live: TaskTracker,
+    ledger: Ledger,
     at_work: TaskTracker,
     ledger: Ledger,
     news: News,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -21,7 +21,6 @@ use super::{ADMIN, App, Face, Succession, successor, watching};
 use crate::admin::{Phase, ReloadRequest};
 use crate::credential::oauth2::Tokens;
 use crate::model::{Profile, Protocol};
-use crate::net::accept_loop;
 use crate::rotation::{SeenWriter, UsageWriter};
 use crate::session::Listener;
 use crate::store::Upkeep;

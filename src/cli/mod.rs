@@ -18,6 +18,7 @@ mod kinds;
 mod list;
 mod manual;
 mod oauth;
+mod operator;
 mod output;
 mod places;
 mod probe;
@@ -85,6 +86,9 @@ enum Command {
     /// OAuth2: what access tokens are got with, for accounts and for whole domains.
     #[command(subcommand)]
     Oauth(oauth::Command),
+    /// Operators: who may sign in to the API and the console, and what they may do there.
+    #[command(subcommand)]
+    Operator(operator::Command),
     /// The store as a whole: move it, back it up, change its key.
     #[command(subcommand)]
     Store(store::Command),
@@ -173,6 +177,7 @@ async fn run(arguments: Arguments) -> Result<()> {
         Command::Rotate(command) => rotate::run(config, command).await,
         Command::Report(command) => report::run(config, command).await,
         Command::Oauth(command) => oauth::run(config, command).await,
+        Command::Operator(command) => operator::run(config, command).await,
         Command::Store(command) => store::run(config, command).await,
         Command::Health(arguments) => health::run(config, &arguments).await,
         Command::Completions(arguments) => manual::completions(Arguments::command(), &arguments),

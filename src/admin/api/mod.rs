@@ -74,6 +74,7 @@ pub(super) fn routes(office: &Arc<Office>) -> Router<Arc<Office>> {
     router
         .method_not_allowed_fallback(|| async { Problem::wrong_method() })
         .route("/v1", any(|| async { Problem::nothing_here() }))
+        .route("/v1/", any(|| async { Problem::nothing_here() }))
         .route("/v1/{*rest}", any(|| async { Problem::nothing_here() }))
         .layer(Extension(document::text(document)))
         .layer(middleware::from_fn_with_state(idempotency::Kept::default(), idempotency::once))
