@@ -22,7 +22,7 @@ use crate::enrolment::Enrolment;
 use crate::management::Desk;
 use crate::model::Recognition;
 use crate::net::{HttpOptions, Https, tls};
-use crate::rotation::{Rotation, SeenWriter, UsageWriter};
+use crate::rotation::{Rotation, SeenWriter, Unwatched, UsageWriter};
 use crate::session::Sessions;
 use crate::store::{self, Health, OpenError};
 use crate::telemetry;
@@ -87,6 +87,7 @@ impl App {
             https: https.clone(),
             audit: audit.clone(),
             options: config.rotation.clone(),
+            witness: Arc::new(Unwatched),
             author: NODE.into(),
         };
         let webhook = config.rotation.webhook.clone().map(|options| (https, options));

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
-use utoipa::IntoParams;
 use utoipa_axum::routes;
 
 use super::{Created, Json, PageQuery, Path, Query, Routes, location};
 use crate::admin::Office;
 use crate::admin::caller::{Operating, Viewing};
 use crate::admin::problem::Answer;
-use crate::management::{self, Closed, NewTrace, Page, SessionItem, SessionQuery, Trace};
+use crate::management::Page;
+use crate::management::sessions::{self, Closed, NewTrace, SessionItem, SessionQuery, Trace};
 
 /// Lines of a trace in one answer.
 const LINES_MAX: usize = 1000;
@@ -35,7 +35,7 @@ async fn list(
     PageQuery(paging): PageQuery,
 ) -> Answer<Json<Page<SessionItem>>> {
     let query = SessionQuery { login: asked.login, account: asked.account };
-    Ok(Json(management::list_sessions(&office.sessions, &query, &paging)?))
+    Ok(Json(sessions::list_sessions(&office.sessions, &query, &paging)?))
 }
 
 /// The query of a list, of which paging is another's.
@@ -53,7 +53,7 @@ async fn close_all(
     State(office): State<Arc<Office>>,
     Query(query): Query<SessionQuery>,
 ) -> Answer<Json<Closed>> {
-    Ok(Json(management::close_sessions(&office.sessions, &query, &caller.name)?))
+    Ok(Json(sessions::close_sessions(&office.sessions, &query, &caller.name)?))
 }
 
 /// Ends a session.
@@ -64,7 +64,7 @@ async fn close(
     State(office): State<Arc<Office>>,
     Path(id): Path<u64>,
 ) -> Answer<StatusCode> {
-    management::close_session(&office.sessions, id, &caller.name)?;
+    sessions::close_session(&office.sessions, id, &caller.name)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -72,7 +72,7 @@ async fn close(
 #[utoipa::path(get, path = "/v1/traces", tag = "sessions", responses((status = 200, body = Page<Trace>)),
     security(("token" = ["operator"])))]
 async fn list_traces(_caller: Operating, State(office): State<Arc<Office>>) -> Json<Page<Trace>> {
-    Json(management::list_traces(&office.sessions))
+    Json(sessions::list_traces(&office.sessions))
 }
 
 /// Begins a trace of the dialogues of a login, an address or a listener.
@@ -83,12 +83,12 @@ async fn begin_trace(
     State(office): State<Arc<Office>>,
     Json(wish): Json<NewTrace>,
 ) -> Answer<Created<Trace>> {
-    let body = management::begin_trace(&office.sessions, wish, &caller.name)?;
+    let body = sessions::begin_trace(&office.sessions, wish, &caller.name)?;
     Ok(Created { location: location("traces", &body.id), body })
 }
 
 /// Behind which line.
-#[derive(Debug, Default, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 struct Behind {
@@ -107,7 +107,7 @@ async fn read_trace(
     Query(Behind { after }): Query<Behind>,
 ) -> Answer<Json<Trace>> {
     let after = after.unwrap_or_default();
-    Ok(Json(management::read_trace(&office.sessions, &id, after, LINES_MAX, &caller.name)?))
+    Ok(Json(sessions::read_trace(&office.sessions, &id, after, LINES_MAX, &caller.name)?))
 }
 
 /// Ends and forgets a trace.
@@ -119,6 +119,6 @@ async fn end_trace(
     State(office): State<Arc<Office>>,
     Path(id): Path<String>,
 ) -> Answer<StatusCode> {
-    management::end_trace(&office.sessions, &id, &caller.name)?;
+    sessions::end_trace(&office.sessions, &id, &caller.name)?;
     Ok(StatusCode::NO_CONTENT)
 }
