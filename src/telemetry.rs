@@ -8,11 +8,12 @@ use std::time::Duration;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::{Dispatch, Metadata};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{LevelFilter, ParseError, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::{EnvFilter, Registry};
 
 /// How the log is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +72,33 @@ const CAPPED: [(&str, LevelFilter); 6] = [
 /// See [`StartError`].
 pub fn start(options: &Options, keep_audit: bool) -> Result<(), StartError> {
     let has_colours = std::io::stderr().is_terminal();
-    Ok(log(options, keep_audit, has_colours, std::io::stderr)?.try_init()?)
+    let (log, handle) = log(options, keep_audit, has_colours, std::io::stderr)?;
+    log.try_init()?;
+    let _ = FILTER.set(handle); // there is none yet: a second log was refused
+    Ok(())
+}
+
+/// What the log of this process is filtered by.
+static FILTER: OnceLock<Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// Logs by other directives from now on. The form of the log stays.
+///
+/// # Errors
+/// If `tracing` does not take them; then nothing has changed.
+pub fn change(options: &Options, keep_audit: bool) -> Result<(), StartError> {
+    let filter = filter(options, keep_audit)?;
+    if let Some(handle) = FILTER.get() {
+        let _ = handle.reload(filter); // refused only where the log is gone, as at the end of the process
+    }
+    Ok(())
+}
+
+fn filter(options: &Options, keep_audit: bool) -> Result<EnvFilter, ParseError> {
+    let filter = EnvFilter::try_new(&options.log)?;
+    if keep_audit && !options.log.contains(AUDIT) {
+        return Ok(filter.add_directive(format!("{AUDIT}=info").parse()?));
+    }
+    Ok(filter)
 }
 
 fn log(
@@ -79,17 +106,15 @@ fn log(
     keep_audit: bool,
     has_colours: bool,
     writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static,
-) -> Result<Dispatch, ParseError> {
-    let mut filter = EnvFilter::try_new(&options.log)?;
-    if keep_audit && !options.log.contains(AUDIT) {
-        filter = filter.add_directive(format!("{AUDIT}=info").parse()?);
-    }
+) -> Result<(Dispatch, Handle<EnvFilter, Registry>), ParseError> {
+    let (filter, handle) = reload::Layer::new(filter(options, keep_audit)?);
     let registry = tracing_subscriber::registry().with(filter).with(filter_fn(may_be_logged));
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
-    Ok(match options.format {
+    let log = match options.format {
         LogFormat::Text => registry.with(lines.with_ansi(has_colours)).into(),
         LogFormat::Json => registry.with(lines.json()).into(),
-    })
+    };
+    Ok((log, handle))
 }
 
 /// Whether [`CAPPED`] lets it pass. Directives are no place for this: a later one of the operator's would override it.
@@ -165,7 +190,7 @@ mod tests {
         let lines = Lines::default();
         let writer = lines.clone();
         let options = Options { log: directives.to_owned(), format };
-        let log = log(&options, true, false, move || writer.clone()).unwrap();
+        let (log, _) = log(&options, true, false, move || writer.clone()).unwrap();
         tracing::dispatcher::with_default(&log, || {
             tracing::error!(target: "vaultrs", "canary");
             tracing::error!(target: "vaultrs::client", "canary");

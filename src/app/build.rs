@@ -4,17 +4,16 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::face::{self, Doors, Face};
 use super::keeping::Keeping;
 use super::listeners::bind_all;
-use super::sockets::bind_each;
 use super::windows::windows;
-use super::{App, Face, Problems, limits, note, note_all};
-use crate::admin::{Admin, Auth, Office, Phase, Reload, Stage, Watched, WatchedStore};
+use super::{App, Problems, host_name, limits, note, note_all};
+use crate::admin::{self, Admin, Auth, Node, Office, Phase, Reload, Stage, Watched, WatchedStore};
 use crate::audit::Audit;
 use crate::broker::{self, Broker, Directory, client_secret};
 use crate::config::Config;
@@ -46,7 +45,7 @@ impl App {
         let client_tls = note_all(&mut problems, tls::client_config(&config.tls));
         let https = client_tls.as_ref().and_then(|tls| note(&mut problems, Https::new(tls, HttpOptions::default())));
         let listeners = bind_all(&config, &mut problems);
-        let admin_sockets = bind_each("admin", &config.admin.bind, &mut problems);
+        let doors = Doors::bind(&config, &mut problems);
         let node = note(&mut problems, client_secret::random_id());
         limits::check_descriptors(config.session.sessions_max, &mut problems);
         Problems::none_in(problems, passes)?;
@@ -60,6 +59,8 @@ impl App {
         let ready = served.zip(audit).zip(client_tls.zip(https)).zip(node);
         let (((served, audit), (client_tls, https)), node) = ready.expect("what is missing left a problem");
 
+        let of_clients = listeners.iter().map(|(listener, sockets)| (&listener.options, sockets.as_slice()));
+        let node_facts = face::node(&config, Timestamp::now(), of_clients, &doors);
         let live = TaskTracker::new();
         let (stage, stage_watched) = watch::channel(Stage::from(Phase::Starting));
         let (drain, kill) = (CancellationToken::new(), CancellationToken::new());
@@ -106,7 +107,7 @@ impl App {
         );
         let sessions = Arc::new(sessions.counted_in(ledger).seen_by(visitors).enrolling(enrolment));
         let watched = watched(stage_watched, watched_store(&config.store, served.health), &live);
-        let admin = face(admin_sockets, watched, desk, &sessions);
+        let admin = face(doors, &config.admin, watched, (desk, node_facts), &sessions);
         let (news, upkeep) = (served.news, served.upkeep);
         Ok(Self {
             listeners,
@@ -147,30 +148,33 @@ fn watched_store(options: &store::Options, health: Option<Arc<Health>>) -> Optio
     Some(WatchedStore { health: health?, max_stale })
 }
 
-/// `None` if it has no address: nothing is counted then.
-fn face(sockets: Vec<TcpListener>, watched: Watched, desk: Desk, sessions: &Arc<Sessions>) -> Option<Face> {
-    if sockets.is_empty() {
+/// `None` if it listens nowhere: nothing is counted then.
+fn face(
+    doors: Doors,
+    options: &admin::Options,
+    watched: Watched,
+    (desk, node): (Desk, Node),
+    sessions: &Arc<Sessions>,
+) -> Option<Face> {
+    if !doors.are_open() {
         return None;
     }
     let (metrics, (reload, _requests)) = (telemetry::metrics(), Reload::channel());
+    let desk = Arc::new(ArcSwap::from_pointee(desk));
     let office = Office {
-        desk: Arc::new(ArcSwap::from_pointee(desk)),
-        auth: Auth::default(),
+        auth: Auth::new(Arc::clone(&desk)),
+        desk,
+        node: Arc::new(ArcSwap::from_pointee(node)),
         sessions: Arc::clone(sessions),
         reload,
         watched,
         metrics: metrics.clone(),
     };
-    Some(Face { sockets, admin: Arc::new(Admin::new(office)), metrics })
+    Some(Face { doors, admin: Arc::new(Admin::new(office, options)), metrics })
 }
 
 /// What is looked at to say how the process is.
 fn watched(stage: watch::Receiver<Stage>, store: Option<WatchedStore>, live: &TaskTracker) -> Watched {
     let live = live.clone();
     Watched { stage, store, sessions: Box::new(move || live.len()) }
-}
-
-/// The name of this host, for those who read what its nodes tell.
-fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

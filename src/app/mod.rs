@@ -2,8 +2,10 @@
 //! spawns tasks.
 //!
 //! - `build`: the configuration becomes an [`App`]. `serve`: it runs. `listeners`, `sockets`: where clients come in.
+//!   `face`: where operators do.
 
 mod build;
+mod face;
 mod keeping;
 mod limits;
 mod listeners;
@@ -23,14 +25,15 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{Admin, Stage};
+use crate::admin::Stage;
+use crate::audit::Audit;
 use crate::credential::oauth2::Tokens;
 use crate::rotation::{SeenWriter, UsageWriter};
 use crate::session::{Listener, Sessions};
 use crate::store::{News, Upkeep};
-use crate::telemetry::Metrics;
 use crate::upstream::Upstreams;
 
+use face::Face;
 use keeping::Keeping;
 pub use limits::forbid_core_dumps;
 pub use problems::Problems;
@@ -59,23 +62,25 @@ pub struct App {
     kill: CancellationToken,
 }
 
-/// Where the process says how it is.
-#[derive(Debug)]
-struct Face {
-    sockets: Vec<TcpListener>,
-    admin: Arc<Admin>,
-    metrics: Metrics,
-}
-
 impl App {
+    /// Where what happens is put down.
+    pub fn audit(&self) -> Audit {
+        self.sessions.audit().clone()
+    }
+
     /// Each listener's name and the addresses that it is bound to; the admin listener is called "admin".
     pub fn addresses(&self) -> Vec<(String, SocketAddr)> {
         let listeners = self.listeners.iter().map(|(listener, sockets)| (listener.options.name.as_str(), sockets));
-        let admin = self.admin.iter().map(|face| ("admin", &face.sockets));
+        let admin = self.admin.iter().map(|face| ("admin", &face.doors.sockets));
         let bound = |(name, sockets): (&str, &Vec<TcpListener>)| {
             let addresses = sockets.iter().filter_map(|socket| socket.local_addr().ok());
             addresses.map(|address| (name.to_owned(), address)).collect::<Vec<_>>()
         };
         listeners.chain(admin).flat_map(bound).collect()
     }
+}
+
+/// The name of this host, for those who read what its nodes tell.
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

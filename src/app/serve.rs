@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{App, Face, watching};
-use crate::admin::{self, Peer, Phase};
+use crate::admin::Phase;
 use crate::credential::oauth2::Tokens;
 use crate::model::{Profile, Protocol};
 use crate::net::accept_loop;
@@ -116,22 +116,8 @@ fn spawn_background(
     background.spawn(usage.run(kill.clone()));
     background.spawn(seen.run(kill.clone()));
     background.spawn(upkeep.run(kill.clone()));
-    if let Some(Face { sockets, admin, metrics }) = admin {
-        let stop = kill.clone();
-        background.spawn(async move { metrics.keep_small(stop).await });
-        let permits = Arc::new(Semaphore::new(admin::CONNECTIONS_MAX));
-        for socket in sockets {
-            let (admin, answers, stop) = (Arc::clone(&admin), background.clone(), kill.clone());
-            let serve = move |stream, peer: SocketAddr, permit| {
-                let (admin, stop) = (Arc::clone(&admin), stop.clone());
-                answers.spawn(async move {
-                    let _: Option<()> = stop.run_until_cancelled(admin.serve(stream, Peer::Address(peer.ip()))).await;
-                    drop(permit);
-                });
-                std::future::ready(())
-            };
-            background.spawn(accept_loop(socket, Arc::clone(&permits), kill.clone(), serve));
-        }
+    if let Some(face) = admin {
+        face.spawn(&background, kill);
     }
     background.close();
     background

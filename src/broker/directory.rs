@@ -365,6 +365,15 @@ impl Directory {
         self.read(&RecordId::new(RecordKind::Operator, name), self.latest).await
     }
 
+    /// The operator of that record id, who may be what a node remembers: a look at how things stand must be possible while
+    /// the store does not answer.
+    ///
+    /// # Errors
+    /// See [`DirectoryError`].
+    pub async fn known_operator(&self, id: &RecordId) -> Result<Option<Versioned<Operator>>, DirectoryError> {
+        self.read(id, false).await
+    }
+
     /// Writes an operator, new (`found` is `None`) or in place of the version that was read.
     ///
     /// # Errors

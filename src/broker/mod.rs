@@ -33,6 +33,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
@@ -97,7 +98,7 @@ pub struct Choice {
 #[derive(Debug)]
 pub struct Broker {
     keyring: Keyring,
-    upstreams: BTreeMap<String, Arc<Profile>>,
+    upstreams: ArcSwap<BTreeMap<String, Arc<Profile>>>,
     throttle: Throttle,
     prover: Prover,
     headcount: Headcount,
@@ -115,7 +116,14 @@ impl Broker {
     ) -> Self {
         let (keyring, throttle) = (Keyring::new(directory, tokens), Throttle::new(options));
         let (prover, headcount) = (Prover::default(), Headcount::default());
+        let upstreams = ArcSwap::from_pointee(upstreams);
         Self { keyring, upstreams, throttle, prover, headcount, audit }
+    }
+
+    /// Decides by these from now on. Failures, counts of sessions and access tokens stay what they are.
+    pub fn change(&self, upstreams: BTreeMap<String, Arc<Profile>>, options: Options) {
+        self.upstreams.store(Arc::new(upstreams));
+        self.throttle.change(options);
     }
 
     /// Decides about an attempt. `entrance` is where it came in. One audit event is written either way, but for attempts beyond
@@ -203,8 +211,8 @@ impl Broker {
     }
 
     /// The upstream of that name.
-    pub fn upstream(&self, name: &str) -> Option<&Profile> {
-        self.upstreams.get(name).map(|profile| &**profile)
+    pub fn upstream(&self, name: &str) -> Option<Arc<Profile>> {
+        self.upstreams.load().get(name).cloned()
     }
 
     /// A lease for an operator, who needs no client's right: to see whether an account can be used, with one kind of
@@ -232,7 +240,8 @@ impl Broker {
     pub async fn renew(&self, refused: &Lease, objection: Objection) -> Result<Option<Lease>, Reason> {
         let found = self.account(refused.account(), Freshness::Latest).await;
         let account = found.map_err(|reason| reason.told_to(refused.terms()))?;
-        let (_, door) = self.door(&account, refused.protocol(), refused.served())?;
+        let profile = self.served_profile(&account, refused.served())?;
+        let door = door(&profile, refused.protocol())?;
         let mut spent = refused.spent().clone();
         let mut failed = None;
         match objection {
@@ -336,29 +345,28 @@ impl Broker {
         search: Search<'_>,
         terms: Terms,
     ) -> Result<Lease, Reason> {
-        let (profile, door) = self.door(&account, protocol, served)?;
+        let profile = self.served_profile(&account, served)?;
+        let door = door(&profile, protocol)?;
         let found = self.keyring.credential(&account, door, search).await?;
-        let (profile, endpoint, terms) = (Arc::clone(profile), door.endpoint.clone(), Arc::new(terms));
-        Ok(Lease::new(login, &account.name, profile, served, endpoint, protocol, found, terms))
+        let (endpoint, terms) = (door.endpoint.clone(), Arc::new(terms));
+        Ok(Lease::new(login, &account.name, Arc::clone(&profile), served, endpoint, protocol, found, terms))
     }
 
-    /// Where the account is entered, if clients may be led there.
-    fn door(
-        &self,
-        account: &Account,
-        protocol: Protocol,
-        served: &[String],
-    ) -> Result<(&Arc<Profile>, Door<'_>), Reason> {
+    /// The upstream of the account, if clients may be led there.
+    fn served_profile(&self, account: &Account, served: &[String]) -> Result<Arc<Profile>, Reason> {
         let upstream = &account.upstream;
         if !served.contains(upstream) {
             return Err(Reason::UpstreamNotServed { upstream: upstream.clone() });
         }
-        let profile =
-            self.upstreams.get(upstream).ok_or_else(|| Reason::UpstreamUnknown { upstream: upstream.clone() })?;
-        let missing = || Reason::ProtocolNotServed { upstream: upstream.clone(), protocol };
-        let endpoint = profile.endpoints.get(&protocol).ok_or_else(missing)?;
-        Ok((profile, Door { profile, endpoint, protocol }))
+        self.upstream(upstream).ok_or_else(|| Reason::UpstreamUnknown { upstream: upstream.clone() })
     }
+}
+
+/// Where an account of that upstream is entered.
+fn door(profile: &Profile, protocol: Protocol) -> Result<Door<'_>, Reason> {
+    let missing = || Reason::ProtocolNotServed { upstream: profile.name.clone(), protocol };
+    let endpoint = profile.endpoints.get(&protocol).ok_or_else(missing)?;
+    Ok(Door { profile, endpoint, protocol })
 }
 
 /// What is audited of a decision.

@@ -87,6 +87,7 @@ impl Broker {
         };
         let ActsAs { account, delegation } = acts_as(&client, &Asked::Itself, origin.peer, Timestamp::now())?;
         let terms = Terms::of(&client, None, delegation).ending_with(ends);
+        let terms = Terms { recognised: Some(recognition.mark.clone()), ..terms };
         let account = self.account(&account, Freshness::Remembered).await?;
         let search = Search { fresh: Freshness::Remembered, only: None, spent: &Spent::default() };
         self.lease(&client.login, account, origin.protocol, &entrance.upstreams, search, terms).await

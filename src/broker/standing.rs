@@ -41,6 +41,8 @@ pub enum Withdrawal {
     SendersChanged,
     /// The certificate that it was recognised by came to its end.
     CertificateExpired,
+    /// The configuration was changed: its listener lets nobody in so any more.
+    EntranceClosed,
     /// Its time is over.
     TimeOver,
     /// An operator closed it.
@@ -63,6 +65,7 @@ impl Withdrawal {
             Self::NetworkWithdrawn => "network-withdrawn",
             Self::SendersChanged => "senders-changed",
             Self::CertificateExpired => "certificate-expired",
+            Self::EntranceClosed => "entrance-closed",
             Self::TimeOver => "time-over",
             Self::ClosedByOperator => "closed-by-operator",
         }
@@ -84,6 +87,7 @@ impl fmt::Display for Withdrawal {
             Self::NetworkWithdrawn => "the client's policy does not include the network of its address any more",
             Self::SendersChanged => "the client's policy names other senders now",
             Self::CertificateExpired => "the certificate's time is over",
+            Self::EntranceClosed => "its listener does not let it in without a secret any more",
             Self::TimeOver => "the session's time is over",
             Self::ClosedByOperator => "it was closed by an operator",
         })

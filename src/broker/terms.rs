@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::Withdrawal;
-use crate::model::{AddressPattern, Client, ClientSecret, Delegation, SecretSource};
+use super::{Way, Withdrawal};
+use crate::model::{AddressPattern, Client, ClientSecret, Delegation, Mark, SecretSource};
 
 /// Under which terms a client was let in. An operator's own login has none, nor has one that passes through.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -20,6 +20,10 @@ pub struct Terms {
     pub until_by: Option<Withdrawal>,
     /// When the certificate ends by which a device was recognised.
     pub certificate_until: Option<Timestamp>,
+    /// What a device was recognised by that came without a secret: the listener has to know it for as long as the session lasts.
+    pub recognised: Option<Mark>,
+    /// By what a login was believed that no secret proved: the same.
+    pub way: Option<Way>,
     /// Sessions that the client may have open at once.
     pub sessions_max: Option<u32>,
     /// The class of quota that the session is in.
@@ -49,6 +53,8 @@ impl Terms {
             until: end.map(|(at, _)| at),
             until_by: end.map(|(_, what)| what),
             certificate_until: None,
+            recognised: None,
+            way: None,
             sessions_max: policy.sessions_max,
             class: class.cloned(),
             senders: policy.senders.clone(),

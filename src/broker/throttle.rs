@@ -4,8 +4,10 @@
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use dashmap::DashMap;
 
 use super::Options;
@@ -17,7 +19,7 @@ const COUNTERS_MAX: usize = 100_000;
 /// Counts failed logins.
 #[derive(Debug)]
 pub(super) struct Throttle {
-    options: Options,
+    options: ArcSwap<Options>,
     failures: DashMap<Key, Failures>,
     // Keyed by chance per process: a client cannot choose a login that collides with another's.
     hasher: RandomState,
@@ -51,13 +53,19 @@ pub(super) enum Admission {
 
 impl Throttle {
     pub(super) fn new(options: Options) -> Self {
-        Self { options, failures: DashMap::new(), hasher: RandomState::new() }
+        Self { options: ArcSwap::from_pointee(options), failures: DashMap::new(), hasher: RandomState::new() }
+    }
+
+    /// Bears with so much from now on. What was counted counts.
+    pub(super) fn change(&self, options: Options) {
+        self.options.store(Arc::new(options));
     }
 
     /// Whether an attempt is looked at.
     pub(super) fn admit(&self, peer: IpAddr, login: &[u8], now: Instant) -> Admission {
         let [address, pair] = self.keys(peer, login);
-        let over = [(address, self.options.failures_per_address_max), (pair, self.options.failures_per_login_max)]
+        let options = self.options.load();
+        let over = [(address, options.failures_per_address_max), (pair, options.failures_per_login_max)]
             .into_iter()
             .find(|&(key, limit)| self.count(key, now) >= limit);
         match over {
@@ -71,14 +79,15 @@ impl Throttle {
 
     /// How many addresses, and logins from one, are held back now.
     pub(super) fn held_back(&self, now: Instant) -> usize {
+        let options = self.options.load();
         let is_over = |key: Key| {
             let max = match key {
-                Key::Address(_) => self.options.failures_per_address_max,
-                Key::Login(..) => self.options.failures_per_login_max,
+                Key::Address(_) => options.failures_per_address_max,
+                Key::Login(..) => options.failures_per_login_max,
             };
             move |failures: Failures| failures.count >= max
         };
-        let window = self.options.failure_window;
+        let window = options.failure_window;
         let lasting = self.failures.iter().filter(|it| now.saturating_duration_since(it.since) < window);
         lasting.filter(|it| is_over(*it.key())(**it)).count()
     }
@@ -86,7 +95,7 @@ impl Throttle {
     /// Notes a failure.
     pub(super) fn failed(&self, peer: IpAddr, login: &[u8], now: Instant) {
         if self.failures.len() >= COUNTERS_MAX {
-            let window = self.options.failure_window;
+            let window = self.options.load().failure_window;
             self.failures.retain(|_, failures| now.duration_since(failures.since) < window);
             if self.failures.len() >= COUNTERS_MAX {
                 self.failures.clear(); // a flood within one window: start anew rather than grow
@@ -94,7 +103,7 @@ impl Throttle {
         }
         for key in self.keys(peer, login) {
             let mut failures = self.failures.entry(key).or_insert(Failures::since(now));
-            if now.duration_since(failures.since) >= self.options.failure_window {
+            if now.duration_since(failures.since) >= self.options.load().failure_window {
                 *failures = Failures::since(now);
             }
             failures.count = failures.count.saturating_add(1);
@@ -103,7 +112,7 @@ impl Throttle {
 
     fn count(&self, key: Key, now: Instant) -> u32 {
         match self.failures.get(&key) {
-            Some(failures) if now.duration_since(failures.since) < self.options.failure_window => failures.count,
+            Some(failures) if now.duration_since(failures.since) < self.options.load().failure_window => failures.count,
             _ => 0,
         }
     }

@@ -25,7 +25,7 @@ impl Broker {
         anew: bool,
     ) -> Result<(), Reason> {
         let unknown = || Reason::UpstreamUnknown { upstream: upstream.to_owned() };
-        let profile = self.upstreams.get(upstream).ok_or_else(unknown)?;
+        let profile = self.upstream(upstream).ok_or_else(unknown)?;
         let not_taken = || CredentialError::TokensNotTaken { upstream: upstream.to_owned(), protocol: Protocol::Imap };
         let authority = profile.authority.as_ref().ok_or_else(not_taken)?;
         let wanted = credential::wanted(stored, authority, mailbox)?;

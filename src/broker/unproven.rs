@@ -259,14 +259,15 @@ impl Broker {
     pub fn lease_on_trial(&self, unproven: &Unproven) -> Result<Lease, Reason> {
         let Unproven { login, account, upstream, served, protocol, presented, .. } = unproven;
         let unknown = || Reason::UpstreamUnknown { upstream: upstream.clone() };
-        let profile = self.upstreams.get(upstream).ok_or_else(unknown)?;
+        let profile = self.upstream(upstream).ok_or_else(unknown)?;
         let missing = || Reason::ProtocolNotServed { upstream: upstream.clone(), protocol: *protocol };
         let endpoint = profile.endpoints.get(protocol).ok_or_else(missing)?;
         let of_nobody = new_account(account, upstream);
         let ready = credential::app_password(&of_nobody, presented, *protocol, endpoint)?;
         let holder = Holder::Account(account.clone());
         let found = Found { ready, slot: Slot::Current, holder, passed_over: None, fell_back: None };
-        let (profile, endpoint, terms) = (Arc::clone(profile), endpoint.clone(), Arc::new(Terms::default()));
+        let (profile, endpoint, terms) =
+            (Arc::clone(&profile), endpoint.clone(), Arc::new(Terms { way: Some(unproven.way), ..Terms::default() }));
         Ok(Lease::new(login, account, profile, served, endpoint, *protocol, found, terms).on_trial())
     }
 
@@ -291,7 +292,7 @@ impl Broker {
         let client = &found.record;
         let is_client = !client.bindings.is_empty();
         let seat = is_client.then(|| self.headcount.seat(&client.login, None)).flatten();
-        lease.under(Terms { is_client, ..Terms::of(client, None, None) }, seat)
+        lease.under(Terms { is_client, way: Some(unproven.way), ..Terms::of(client, None, None) }, seat)
     }
 
     /// Counts a failure of which only the provider knew, and takes the time of any other.

@@ -4,6 +4,7 @@
 //! Results go to standard output, everything else to standard error; exit codes are those of `sysexits.h`.
 
 mod account;
+mod audit;
 mod check;
 mod client;
 mod csv_file;
@@ -24,6 +25,7 @@ mod report;
 mod rotate;
 mod secret_input;
 mod serve;
+mod session;
 mod store;
 
 use std::env;
@@ -81,6 +83,12 @@ enum Command {
     /// OAuth2: what access tokens are got with, for accounts and for whole domains.
     #[command(subcommand)]
     Oauth(oauth::Command),
+    /// Sessions on a running node: who is in, and what is said before login.
+    #[command(subcommand)]
+    Session(session::Command),
+    /// The audit: what happened, and whether all of it is still there.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// The store as a whole: move it, back it up, change its key.
     #[command(subcommand)]
     Store(store::Command),
@@ -148,6 +156,8 @@ async fn run(arguments: Arguments) -> Result<()> {
         Command::Rotate(command) => rotate::run(config, command).await,
         Command::Report(command) => report::run(config, command).await,
         Command::Oauth(command) => oauth::run(config, command).await,
+        Command::Session(command) => session::run(config, command).await,
+        Command::Audit(command) => audit::run(config, command),
         Command::Store(command) => store::run(config, command).await,
     }
 }

@@ -6,7 +6,8 @@
 //! - [`accounts`], [`tenants`]: mailboxes and domains, and the credentials for them. [`credentials`]: what is shown of these.
 //! - [`rotation`]: how one credential takes the place of another. [`probe`]: whether mailboxes open.
 //! - [`audit`]: what happened. [`sessions`]: who is in, and what is said before login.
-//! - [`Operations`]: long work that nobody waits for. [`Paging`], [`Page`]: lists in parts.
+//! - [`Operations`]: long work that nobody waits for. [`Paging`], [`Page`]: lists in parts. [`operators`]: who may sign in over
+//!   HTTP, and to what.
 
 pub mod accounts;
 pub mod audit;
@@ -15,6 +16,8 @@ mod desk;
 mod error;
 mod given;
 mod operations;
+mod operator_token;
+pub mod operators;
 mod page;
 pub mod probe;
 pub mod rotation;

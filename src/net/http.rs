@@ -6,6 +6,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use reqwest::Client;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
@@ -75,13 +76,18 @@ pub struct Reply {
     pub body: Secret,
 }
 
-/// A client for HTTPS.
+/// A client for HTTPS. Clones are one.
 #[derive(Debug, Clone)]
 pub struct Https {
+    clients: Arc<ArcSwap<Clients>>,
+    options: HttpOptions,
+}
+
+#[derive(Debug)]
+struct Clients {
     client: Client,
     /// The same, also without TLS.
     plain: Client,
-    options: HttpOptions,
 }
 
 impl Https {
@@ -90,22 +96,17 @@ impl Https {
     /// # Errors
     /// If the library cannot be set up so.
     pub fn new(tls: &Arc<ClientConfig>, options: HttpOptions) -> Result<Self, HttpsError> {
-        let client = |https_only| {
-            Client::builder()
-                .redirect(Policy::none())
-                .no_proxy()
-                .referer(false)
-                .https_only(https_only)
-                .http1_only()
-                .connect_timeout(options.connect_timeout.min(options.request_timeout))
-                .timeout(options.request_timeout)
-                .pool_idle_timeout(IDLE_TIMEOUT)
-                .pool_max_idle_per_host(IDLE_MAX)
-                .tls_backend_preconfigured(ClientConfig::clone(tls))
-                .build()
-                .map_err(|error| HttpsError::Unreachable(plain(&error.to_string())))
-        };
-        Ok(Self { client: client(true)?, plain: client(false)?, options })
+        let clients = Arc::new(ArcSwap::from_pointee(Clients::new(tls, &options)?));
+        Ok(Self { clients, options })
+    }
+
+    /// Trusts what that trusts from now on, in all clones.
+    ///
+    /// # Errors
+    /// If the library cannot be set up so; then nothing has changed.
+    pub fn trust(&self, tls: &Arc<ClientConfig>) -> Result<(), HttpsError> {
+        self.clients.store(Arc::new(Clients::new(tls, &self.options)?));
+        Ok(())
     }
 
     /// Posts a form (`application/x-www-form-urlencoded`).
@@ -114,6 +115,8 @@ impl Https {
     /// If there is no answer. A refusal is one.
     pub async fn post_form(&self, url: &str, form: &[(&str, Secret)]) -> Result<Reply, HttpsError> {
         let request = self
+            .clients
+            .load()
             .client
             .post(url)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -128,7 +131,8 @@ impl Https {
     /// # Errors
     /// If there is no answer. A refusal is one.
     pub async fn post_json(&self, url: &str, token: Option<&Secret>, json: &str) -> Result<Reply, HttpsError> {
-        let client = if is_loopback(url) { &self.plain } else { &self.client };
+        let clients = self.clients.load_full();
+        let client = if is_loopback(url) { &clients.plain } else { &clients.client };
         let mut request = client.post(url).header(CONTENT_TYPE, "application/json").body(json.to_owned());
         if let Some(token) = token {
             let text = [b"Bearer ".as_slice(), token.expose()].concat();
@@ -184,6 +188,27 @@ impl Https {
             }
             _ => HttpsError::Unreachable(text),
         }
+    }
+}
+
+impl Clients {
+    fn new(tls: &Arc<ClientConfig>, options: &HttpOptions) -> Result<Self, HttpsError> {
+        let client = |https_only| {
+            Client::builder()
+                .redirect(Policy::none())
+                .no_proxy()
+                .referer(false)
+                .https_only(https_only)
+                .http1_only()
+                .connect_timeout(options.connect_timeout.min(options.request_timeout))
+                .timeout(options.request_timeout)
+                .pool_idle_timeout(IDLE_TIMEOUT)
+                .pool_max_idle_per_host(IDLE_MAX)
+                .tls_backend_preconfigured(ClientConfig::clone(tls))
+                .build()
+                .map_err(|error| HttpsError::Unreachable(plain(&error.to_string())))
+        };
+        Ok(Self { client: client(true)?, plain: client(false)? })
     }
 }
 

@@ -21,6 +21,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
 use super::TlsOptions;
+use crate::model::Fingerprint;
 
 pub use devices::with_device_certificates;
 
@@ -134,6 +135,28 @@ pub fn server_config(options: &TlsOptions, now: Timestamp) -> Result<Option<Arc<
         }
         (chain, private) => Err([chain.err(), private.err()].into_iter().flatten().collect()),
     }
+}
+
+/// The certificate that clients are shown, to tell one from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    /// Which it is.
+    pub fingerprint: Fingerprint,
+    /// When it ends.
+    pub until: Timestamp,
+}
+
+/// The certificate in the file of `options`, if there is one.
+pub fn shown(options: &TlsOptions) -> Option<Shown> {
+    let chain = read_certificates(options.certificate.as_ref()?).ok()?;
+    let (_, parsed) = X509Certificate::from_der(&chain[0]).ok()?;
+    Some(Shown { fingerprint: Fingerprint::of(&chain[0]), until: validity(&parsed).1 })
+}
+
+/// Which authorities `options` add to those of the system, to tell some from others.
+pub fn authorities(options: &TlsOptions) -> Vec<Fingerprint> {
+    let all = options.upstream_ca_files.iter().filter_map(|path| read_certificates(path).ok()).flatten();
+    all.map(|certificate| Fingerprint::of(&certificate)).collect()
 }
 
 /// Why clients that verify what they are shown will turn away, though nothing is broken: the certificate does not cover

@@ -110,7 +110,7 @@ impl Sessions {
         front_end: IpAddr,
     ) -> Option<Option<IpAddr>> {
         // Sent by the front end at once, it is as late as a handshake may be.
-        let reading = timeout(self.options.tls_handshake_timeout, read_proxy_header(socket));
+        let reading = timeout(self.manner().options.tls_handshake_timeout, read_proxy_header(socket));
         let why = match self.drain.run_until_cancelled(reading).await? {
             Ok(Ok(client)) => return Some(client),
             Ok(Err(error)) => error.to_string(),

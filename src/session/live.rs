@@ -252,6 +252,15 @@ impl Live {
         }
     }
 
+    /// Ends each session that `may_go_on` does not know.
+    pub(super) fn hold_to(&self, may_go_on: impl Fn(&str, &Terms, &Origin) -> bool) {
+        for Entry { login, terms, origin, over, .. } in self.state().sessions.values() {
+            if !may_go_on(login, terms, origin) {
+                over.end(Withdrawal::EntranceClosed);
+            }
+        }
+    }
+
     /// Ends the sessions whose time is over, and says when the next one's is.
     pub(super) fn end_overdue(&self, now: Timestamp) -> Option<Timestamp> {
         let mut state = self.state();

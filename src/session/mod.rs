@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -62,8 +63,7 @@ const LINGER: Duration = Duration::from_secs(2);
 /// What every session needs.
 #[derive(Debug)]
 pub struct Sessions {
-    name: String,
-    options: Options,
+    manner: ArcSwap<Manner>,
     broker: Arc<Broker>,
     upstreams: Arc<Upstreams>,
     audit: Audit,
@@ -79,6 +79,13 @@ pub struct Sessions {
     census: Arc<Census>,
     drain: CancellationToken,
     kill: CancellationToken,
+}
+
+/// How all of them behave, as of the last reload.
+#[derive(Debug)]
+struct Manner {
+    name: String,
+    options: Options,
 }
 
 /// A listener, as its sessions see it.
@@ -106,12 +113,10 @@ impl Sessions {
         drain: CancellationToken,
         kill: CancellationToken,
     ) -> Self {
-        // However few the places are: half of them are for others.
         meters::describe();
-        let strangers = Strangers::new(options.unproven_per_address_max.min(options.sessions_max.div_ceil(2)));
+        let strangers = Strangers::new(strangers_max(&options));
         Self {
-            name,
-            options,
+            manner: ArcSwap::from_pointee(Manner { name, options }),
             broker,
             upstreams,
             audit,
@@ -130,6 +135,16 @@ impl Sessions {
         }
     }
 
+    /// All behave so from now on; those that are logged in keep to what held then.
+    pub fn change(&self, name: String, options: Options) {
+        self.strangers.change(strangers_max(&options));
+        self.manner.store(Arc::new(Manner { name, options }));
+    }
+
+    fn manner(&self) -> Arc<Manner> {
+        self.manner.load_full()
+    }
+
     /// The same, with who uses which credential put down in that ledger.
     #[must_use]
     pub fn counted_in(mut self, ledger: Ledger) -> Self {
@@ -142,6 +157,11 @@ impl Sessions {
     pub fn seen_by(mut self, visitors: Visitors) -> Self {
         self.visitors = visitors;
         self
+    }
+
+    /// Where what happens is put down.
+    pub fn audit(&self) -> &Audit {
+        &self.audit
     }
 
     /// The sessions that were let in and are not over.
@@ -241,7 +261,7 @@ impl Sessions {
 
     /// How many there may be.
     pub fn max(&self) -> usize {
-        self.options.sessions_max
+        self.manner().options.sessions_max
     }
 
     /// Says which listeners there are, for what is counted by them to begin at nothing.
@@ -287,7 +307,7 @@ impl Sessions {
         mut stream: Stream,
         mut guest: Guest,
     ) -> Result<Option<Established>, SessionError> {
-        let mut deadline = Instant::now() + self.options.login_timeout;
+        let mut deadline = Instant::now() + self.manner().options.login_timeout;
         if listener.options.tls == ListenerTls::Implicit {
             stream = self.accept_tls(stream, listener, guest.hand).await?;
             guest.origin.tls_version = stream.tls_version();
@@ -413,8 +433,8 @@ impl Sessions {
         counted.relays();
         tracing::debug!(login = login.login, account = login.account, "logged in");
         let tally = Some(meters::tally(origin.protocol));
-        let options =
-            RelayOptions { idle_timeout: self.options.idle_timeout, tally, traffic: Some(login.alive.traffic()) };
+        let idle_timeout = self.manner().options.idle_timeout;
+        let options = RelayOptions { idle_timeout, tally, traffic: Some(login.alive.traffic()) };
         let early_down = std::mem::take(&mut login.ready.early);
         let (client, upstream, stop) = (&mut stream, &mut login.stream, login.alive.over());
         let relayed = match login.watched.as_deref_mut() {
@@ -459,7 +479,7 @@ impl Sessions {
         let protocol = listener.options.protocol;
         let offers: Vec<_> = listener.profiles.iter().map(|profile| self.upstreams.offers(profile, protocol)).collect();
         ServerOptions {
-            name: self.name.clone(),
+            name: self.manner().name.clone(),
             tls: match listener.options.tls {
                 ListenerTls::Implicit => ServerTls::Active,
                 ListenerTls::StartTls => ServerTls::Offered,
@@ -484,7 +504,7 @@ impl Sessions {
             }
         };
         let began = Instant::now();
-        let shaken = timeout(self.options.tls_handshake_timeout, handshake).await;
+        let shaken = timeout(self.manner().options.tls_handshake_timeout, handshake).await;
         count_phase(listener.options.protocol, "tls", began);
         match shaken {
             Ok(Ok(stream)) => {
@@ -501,12 +521,17 @@ impl Sessions {
             stream.write_all(bytes).await?;
             stream.flush().await
         };
-        match timeout(self.options.write_timeout, write).await {
+        match timeout(self.manner().options.write_timeout, write).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(source)) => Err(SessionError::Broken { state, source }),
             Err(_) => Err(SessionError::TimedOut { state }),
         }
     }
+}
+
+/// However few the places are: half of them are for others.
+fn strangers_max(options: &Options) -> usize {
+    options.unproven_per_address_max.min(options.sessions_max.div_ceil(2))
 }
 
 /// What a trace begins with.

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 
@@ -11,7 +12,7 @@ use crate::model::network;
 /// The sessions that have not logged in, by address.
 #[derive(Debug)]
 pub(super) struct Strangers {
-    max: usize,
+    max: AtomicUsize,
     counts: Arc<DashMap<IpAddr, usize>>,
 }
 
@@ -25,14 +26,19 @@ pub(super) struct Stranger {
 impl Strangers {
     /// Of one address no more than `max`.
     pub(super) fn new(max: usize) -> Self {
-        Self { max, counts: Arc::default() }
+        Self { max: max.into(), counts: Arc::default() }
+    }
+
+    /// No more than so many from now on. Those that are there stay.
+    pub(super) fn change(&self, max: usize) {
+        self.max.store(max, Ordering::Relaxed);
     }
 
     /// Counts a session in; `None` if its address has as many as it may.
     pub(super) fn admit(&self, peer: IpAddr) -> Option<Stranger> {
         let network = network(peer);
         let mut count = self.counts.entry(network).or_insert(0);
-        if *count >= self.max {
+        if *count >= self.max.load(Ordering::Relaxed) {
             return None;
         }
         *count += 1;

@@ -2,6 +2,7 @@
 //! never end one because the store does not answer, nor ask it more at once than it can bear beside logins.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -9,7 +10,10 @@ use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::Sessions;
+use super::{Listener, Sessions};
+use crate::audit::Origin;
+use crate::broker::{Terms, Way};
+use crate::model::{UnknownLogins, normalise};
 
 /// Records that are read at once. The store is for logins first; a thousand of these take a second or so from a server.
 const READS_MAX: usize = 8;
@@ -38,6 +42,11 @@ impl Sessions {
     /// The same, where it is not known of whom something was written.
     pub fn doubt_all(&self) {
         self.live.doubt_all();
+    }
+
+    /// These are the listeners now. Who was let in without a secret by what they do not let in by any more is out.
+    pub fn hold_to(&self, listeners: &[Arc<Listener>]) {
+        self.live.hold_to(|login, terms, origin| may_go_on(listeners, login, terms, origin));
     }
 
     /// One timer for all.
@@ -96,5 +105,26 @@ impl Sessions {
                 (login, true)
             }
         }
+    }
+}
+
+/// Whether a session that no secret proved would be let in again. Those of clients live by their records.
+fn may_go_on(listeners: &[Arc<Listener>], login: &str, terms: &Terms, origin: &Origin) -> bool {
+    if terms.recognised.is_none() && terms.way.is_none() {
+        return true;
+    }
+    let listener = listeners.iter().find(|listener| *listener.options.name == *origin.listener);
+    let Some(entrance) = listener.map(|listener| &listener.options.entrance) else { return false };
+    if let Some(mark) = &terms.recognised {
+        let is_it = |known: &crate::model::Recognition| known.mark == *mark && normalise(&known.client) == login;
+        return entrance.recognitions.iter().any(is_it);
+    }
+    match terms.way {
+        Some(Way::Passthrough) => match &entrance.unknown_logins {
+            UnknownLogins::Passthrough { networks, .. } => networks.iter().any(|it| it.contains(&origin.peer)),
+            UnknownLogins::Reject => false,
+        },
+        // A window that closes by itself ends no session, and one that was taken out does.
+        Some(Way::Learn | Way::FirstLogin) | None => entrance.enrolment.is_some(),
     }
 }

@@ -1,6 +1,7 @@
 //! Runs a dialogue with a provider over its connection, and begins TLS.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
@@ -23,9 +24,10 @@ impl Upstreams {
         stream: Stream,
         name: &ServerName<'static>,
     ) -> Result<Stream, UpstreamError> {
-        let limit = self.options.tls_handshake_timeout;
+        let means = self.means();
+        let limit = means.options.tls_handshake_timeout;
         let began = Instant::now();
-        let shaken = timeout(limit, stream.connect_tls(self.tls.clone(), name.clone())).await;
+        let shaken = timeout(limit, stream.connect_tls(Arc::clone(&means.tls), name.clone())).await;
         attempt.passed("upstream-tls", began);
         match shaken {
             Ok(Ok(stream)) => Ok(stream),
@@ -42,7 +44,7 @@ impl Upstreams {
         mut stream: Stream,
         name: &ServerName<'static>,
     ) -> Result<(Stream, UpstreamReady), UpstreamError> {
-        let limit = self.options.login_timeout;
+        let limit = self.means().options.login_timeout;
         let deadline = Instant::now() + limit;
         let mut buffer = vec![0; READ_BYTES];
         loop {

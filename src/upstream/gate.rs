@@ -1,8 +1,8 @@
 //! Gates that a login passes: of its class of quota, and of its mailbox, before which there are no more sessions at once than
 //! its provider bears. Who comes later waits at the gate, and not with a 432 from the provider.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use dashmap::DashMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -22,8 +22,22 @@ enum Key {
 /// The gates of all classes and mailboxes that have a session or a waiter.
 #[derive(Debug, Default)]
 pub(super) struct Gates {
-    gates: Arc<DashMap<Key, Arc<Semaphore>>>,
+    gates: Arc<DashMap<Key, Arc<Gate>>>,
     waiting: AtomicUsize,
+}
+
+/// One gate. How many places it has may change while some are taken.
+#[derive(Debug)]
+struct Gate {
+    places: Arc<Semaphore>,
+    size: Mutex<Size>,
+}
+
+#[derive(Debug)]
+struct Size {
+    places: usize,
+    /// Places that are taken and are none any more: they go when they are given back.
+    surplus: usize,
 }
 
 /// One that waits, counted until dropped.
@@ -42,8 +56,10 @@ pub(super) struct Mailbox<'a> {
 pub(super) struct Place {
     // Option only so that `drop` can give it back before it looks whether the gate is empty.
     permit: Option<OwnedSemaphorePermit>,
+    // The same: who holds the place holds the gate.
+    gate: Option<Arc<Gate>>,
     key: Key,
-    gates: Arc<DashMap<Key, Arc<Semaphore>>>,
+    gates: Arc<DashMap<Key, Arc<Gate>>>,
 }
 
 impl Gates {
@@ -68,14 +84,16 @@ impl Gates {
     }
 
     async fn pass(&self, key: Key, places: usize) -> Place {
-        let gate = Arc::clone(&*self.gates.entry(key.clone()).or_insert_with(|| Arc::new(Semaphore::new(places))));
-        let mut place = Place { permit: None, key, gates: Arc::clone(&self.gates) };
-        if let Ok(permit) = Arc::clone(&gate).try_acquire_owned() {
+        let gate = Arc::clone(&*self.gates.entry(key.clone()).or_insert_with(|| Arc::new(Gate::new(places))));
+        gate.resize(places);
+        let free = Arc::clone(&gate.places);
+        let mut place = Place { permit: None, gate: Some(gate), key, gates: Arc::clone(&self.gates) };
+        if let Ok(permit) = Arc::clone(&free).try_acquire_owned() {
             place.permit = Some(permit);
             return place;
         }
         let _waiting = Waiting::begin(&self.waiting);
-        place.permit = Some(gate.acquire_owned().await.expect("no gate is ever closed"));
+        place.permit = Some(free.acquire_owned().await.expect("no gate is ever closed"));
         place
     }
 }
@@ -93,6 +111,35 @@ impl Drop for Waiting<'_> {
     }
 }
 
+impl Gate {
+    fn new(places: usize) -> Self {
+        Self { places: Arc::new(Semaphore::new(places)), size: Mutex::new(Size { places, surplus: 0 }) }
+    }
+
+    /// Gives it so many places, as the configuration has it by now.
+    fn resize(&self, places: usize) {
+        let mut size = self.size.lock().expect("nothing panics while it holds this lock");
+        if places > size.places {
+            let more = places - size.places;
+            let kept = more.min(size.surplus);
+            size.surplus -= kept;
+            self.places.add_permits(more - kept);
+        } else {
+            let fewer = size.places - places;
+            size.surplus += fewer - self.places.forget_permits(fewer);
+        }
+        size.places = places;
+    }
+
+    fn give_back(&self, permit: OwnedSemaphorePermit) {
+        let mut size = self.size.lock().expect("nothing panics while it holds this lock");
+        if size.surplus > 0 {
+            size.surplus -= 1;
+            permit.forget();
+        }
+    }
+}
+
 impl Mailbox<'_> {
     fn key(self, class: Option<&str>) -> Key {
         let (class, upstream) = (class.map(str::to_owned), self.upstream.to_owned());
@@ -102,7 +149,10 @@ impl Mailbox<'_> {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.permit = None;
+        if let (Some(gate), Some(permit)) = (&self.gate, self.permit.take()) {
+            gate.give_back(permit);
+        }
+        self.gate = None;
         // Holders and waiters each hold the gate; one that only the map holds serves nobody.
         self.gates.remove_if(&self.key, |_, gate| Arc::strong_count(gate) == 1);
     }
@@ -147,6 +197,23 @@ mod tests {
         let _class = gates.enter_class("migration", 1).await;
         assert!(timeout(Duration::from_secs(60), gates.enter_class("migration", 1)).await.is_err());
         gates.enter_class("backup", 1).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_gate_grows_and_shrinks_while_places_are_taken() {
+        let (gates, one) = (Gates::default(), mailbox("a", Protocol::Imap));
+        let late = async |places| timeout(Duration::from_secs(60), gates.enter(one, places)).await.is_err();
+        let (first, second) = (gates.enter(one, 2).await, gates.enter(one, 2).await);
+        let third = gates.enter(one, 3).await;
+        assert!(late(1).await);
+        drop((first, second));
+        assert!(late(1).await, "the third still has the only place");
+        drop(third);
+        let only = gates.enter(one, 1).await;
+        assert!(late(1).await);
+        let more = gates.enter(one, 2).await;
+        drop((only, more));
+        assert!(gates.gates.is_empty());
     }
 
     #[tokio::test]

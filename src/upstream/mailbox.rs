@@ -36,10 +36,10 @@ impl Upstreams {
         let attempt = Attempt::of(lease, Instant::now());
         // It submits nothing: the pace of those who do is not its own.
         let LoggedIn { stream, ready, places: _places, pacer: _ } =
-            self.log_in_within(lease, self.options.gate_timeout, None).await?;
+            self.log_in_within(lease, self.means().options.gate_timeout, None).await?;
         let unread = ready.early;
         let mut look = Look { attempt, stream, unread, secret: &lease.credentials().secret, state: "" };
-        let until = Instant::now() + self.options.login_timeout;
+        let until = Instant::now() + self.means().options.login_timeout;
         let looked = match lease.protocol() {
             Protocol::Imap => {
                 let has_unselect = ready.keywords.iter().any(|word| word.eq_ignore_ascii_case("UNSELECT"));
@@ -49,7 +49,7 @@ impl Upstreams {
             Protocol::Submission => timeout_at(until, look.submission()).await,
         };
         let messages = looked.unwrap_or_else(|_| {
-            Err(look.broken(format!("timed out: no answer within {:?}", self.options.login_timeout)))
+            Err(look.broken(format!("timed out: no answer within {:?}", self.means().options.login_timeout)))
         })?;
         Ok(Mailbox { messages })
     }

@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -47,8 +48,7 @@ pub use pace::{Pacer, Turn};
 /// All upstreams: how to reach them, and what is known of them.
 #[derive(Debug)]
 pub struct Upstreams {
-    options: Options,
-    tls: Arc<ClientConfig>,
+    means: ArcSwap<Means>,
     passages: Passages,
     paces: Paces,
     breaker: Breaker,
@@ -74,6 +74,13 @@ pub struct Held {
     pub paused: usize,
 }
 
+/// How they are reached, as of the last reload.
+#[derive(Debug)]
+struct Means {
+    options: Options,
+    tls: Arc<ClientConfig>,
+}
+
 /// An upstream that is logged in to.
 #[derive(Debug)]
 pub struct LoggedIn {
@@ -92,7 +99,22 @@ impl Upstreams {
     pub fn new(tls: Arc<ClientConfig>, options: Options) -> Self {
         meters::describe();
         let (passages, paces, breaker) = (Passages::default(), Paces::default(), Breaker::default());
-        Self { options, tls, passages, paces, breaker, offers: DashMap::new() }
+        let means = ArcSwap::from_pointee(Means { options, tls });
+        Self { means, passages, paces, breaker, offers: DashMap::new() }
+    }
+
+    /// From now on they are reached so. Sessions that are open, and what is known of credentials and mailboxes, stay.
+    pub fn change(&self, tls: Arc<ClientConfig>, options: Options) {
+        self.means.store(Arc::new(Means { options, tls }));
+    }
+
+    /// What was seen of that upstream is true no more: it may be another one by now.
+    pub fn forget_offers(&self, upstream: &str) {
+        self.offers.retain(|(name, _), _| name != upstream);
+    }
+
+    fn means(&self) -> Arc<Means> {
+        self.means.load_full()
     }
 
     /// Logs in with the lease's credential.
@@ -109,8 +131,9 @@ impl Upstreams {
     /// As for [`Upstreams::log_in`].
     pub async fn log_in_heard(&self, lease: &Lease, tap: Option<&dyn Tap>) -> Result<LoggedIn, UpstreamError> {
         // Where those within may be waiting for their turns, a place is as long in coming.
-        let patience = self.pacer(lease).map_or(Duration::ZERO, |_| self.options.pace_timeout);
-        self.log_in_within(lease, self.options.gate_timeout.max(patience), tap).await
+        let means = self.means();
+        let patience = self.pacer(lease).map_or(Duration::ZERO, |_| means.options.pace_timeout);
+        self.log_in_within(lease, means.options.gate_timeout.max(patience), tap).await
     }
 
     /// The same, for who does not wait longer than that for its places.
@@ -126,20 +149,21 @@ impl Upstreams {
     }
 
     async fn enter(&self, lease: &Lease, patience: Duration, tap: Option<&dyn Tap>) -> Result<LoggedIn, UpstreamError> {
-        let started = Instant::now();
+        let (started, means) = (Instant::now(), self.means());
         let attempt = Attempt { tap, ..Attempt::of(lease, started) };
         let endpoint = lease.endpoint();
-        let places = self.passages.enter(lease, &attempt, &self.options, started + patience).await;
+        let places = self.passages.enter(lease, &attempt, &means.options, started + patience).await;
         attempt.passed("gate", started);
         let places = places?;
         let trial = match lease.is_on_trial() {
             true => None,
             false => {
-                let trial =
-                    tokio::time::timeout(self.options.gate_timeout, self.breaker.enter(lease)).await.map_err(|_| {
+                let trial = tokio::time::timeout(means.options.gate_timeout, self.breaker.enter(lease)).await.map_err(
+                    |_| {
                         let detail = "other logins with this credential are still under way".to_owned();
                         attempt.failed(error::NOT_TRIED, Cause::Unavailable.into(), detail)
-                    })?;
+                    },
+                )?;
                 Some(trial.map_err(|open| attempt.not_tried(open))?)
             }
         };
@@ -162,9 +186,10 @@ impl Upstreams {
         if lease.protocol() != Protocol::Submission {
             return None;
         }
-        let Options { pace_window, pace_timeout, .. } = &self.options;
+        let means = self.means();
+        let Options { pace_window, pace_timeout, .. } = &means.options;
         let class = lease.terms().class.as_deref();
-        let class = class.and_then(|name| Some((name, self.options.classes.get(name)?.messages_per_minute?)));
+        let class = class.and_then(|name| Some((name, means.options.classes.get(name)?.messages_per_minute?)));
         let mailbox = lease.endpoint().messages_per_minute;
         let mailbox = mailbox.map(|messages| (lease.upstream(), lease.credentials().identity.as_str(), messages));
         self.paces.pacer(mailbox, class, *pace_window, *pace_timeout)
@@ -218,7 +243,7 @@ impl Upstreams {
     pub async fn keep_probing(&self, served: &[(Arc<Profile>, Protocol)], stop: CancellationToken) {
         let probing = async {
             loop {
-                tokio::time::sleep(self.options.probe_interval).await;
+                tokio::time::sleep(self.means().options.probe_interval).await;
                 self.probe_all(served).await;
             }
         };
@@ -233,9 +258,10 @@ impl Upstreams {
         endpoint: &Endpoint,
         goal: Goal,
     ) -> Result<(Stream, UpstreamReady), UpstreamError> {
-        let until = Instant::now() + self.options.login_timeout;
+        let means = self.means();
+        let until = Instant::now() + means.options.login_timeout;
         let mut reached = self.reach(attempt, endpoint, goal.clone()).await;
-        for wait in self.options.not_connected_waits {
+        for wait in means.options.not_connected_waits {
             if !reached.as_ref().is_err_and(|error| error.cause() == Cause::MailboxMap) {
                 break;
             }
@@ -261,8 +287,8 @@ impl Upstreams {
         let name = ServerName::try_from(endpoint.host.clone()).map_err(|error| {
             attempt.failed("dial", Cause::Unavailable.into(), format!("{}: {error}", endpoint.host))
         })?;
-        let began = Instant::now();
-        let dialled = dial(&endpoint.host, endpoint.port, self.options.dial_timeout).await;
+        let (began, means) = (Instant::now(), self.means());
+        let dialled = dial(&endpoint.host, endpoint.port, means.options.dial_timeout).await;
         attempt.passed("dial", began);
         let socket = dialled.map_err(|error| attempt.failed("dial", Cause::Unavailable.into(), error.to_string()))?;
         let mut stream = Stream::Plain(socket);
@@ -271,7 +297,7 @@ impl Upstreams {
         }
         let options = ClientOptions {
             starttls: endpoint.tls == UpstreamTls::StartTls,
-            name: self.options.name.clone(),
+            name: means.options.name.clone(),
             limits: ClientLimits::default(),
         };
         let mut dialogue = proto::client(attempt.protocol, goal, options);

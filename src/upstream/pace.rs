@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -39,7 +40,8 @@ pub(super) struct Paces {
 
 #[derive(Debug)]
 struct Pace {
-    messages_max: usize,
+    /// As the configuration has it by now.
+    messages_max: AtomicUsize,
     window: Duration,
     /// The head of the line: whoever has it is next. First come, first served.
     head: Semaphore,
@@ -65,9 +67,13 @@ impl Paces {
         let messages_max = usize::try_from(messages).unwrap_or(usize::MAX);
         let make = || {
             let (head, book, freed) = (Semaphore::new(1), Mutex::default(), Notify::new());
-            Arc::new(Pace { messages_max, window, head, book, freed })
+            Arc::new(Pace { messages_max: messages_max.into(), window, head, book, freed })
         };
-        Arc::clone(&*self.paces.entry(key).or_insert_with(make))
+        let pace = Arc::clone(&*self.paces.entry(key).or_insert_with(make));
+        if pace.messages_max.swap(messages_max, Ordering::Relaxed) < messages_max {
+            pace.freed.notify_one();
+        }
+        pace
     }
 
     /// What a session keeps to: so many messages of a mailbox (upstream, name there), and so many of its class; `None` where
@@ -126,7 +132,7 @@ impl Pace {
         if let Some(until) = book.rests_until.filter(|&until| until > now) {
             return Err(Some(until));
         }
-        if book.under_way + book.answered.len() < self.messages_max {
+        if book.under_way + book.answered.len() < self.messages_max.load(Ordering::Relaxed) {
             book.under_way += 1;
             return Ok(());
         }

@@ -32,7 +32,7 @@ struct Asked {
 }
 
 /// Events of the audit file of this node, the latest first.
-#[utoipa::path(get, path = "/v1/audit", tag = "audit", params(PageQuery, AuditQuery),
+#[utoipa::path(get, path = "/v1/audit", operation_id = "search_audit", tag = "audit", params(PageQuery, AuditQuery),
     responses((status = 200, body = AuditPage)), security(("token" = ["viewer"])))]
 async fn search(
     _caller: Viewing,

@@ -8,6 +8,8 @@ mod audit;
 mod document;
 mod json;
 mod limits;
+mod node;
+mod operators;
 mod page;
 mod parts;
 mod sessions;
@@ -17,7 +19,7 @@ use std::sync::Arc;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Extension, Router};
 use utoipa_axum::router::OpenApiRouter;
@@ -27,7 +29,7 @@ use super::problem::Problem;
 use super::{Office, auth};
 
 pub(super) use json::{Created, Json};
-pub(super) use limits::IMPORT_BYTES_MAX;
+pub(super) use limits::{IMPORT_BYTES_MAX, REQUEST_TIMEOUT};
 pub(super) use page::PageQuery;
 pub(super) use parts::{Path, Query, location};
 
@@ -50,6 +52,7 @@ pub(super) fn routes(office: &Arc<Office>) -> Router<Arc<Office>> {
         .route("/v1", any(|| async { Problem::nothing_here() }))
         .route("/v1/{*rest}", any(|| async { Problem::nothing_here() }))
         .layer(Extension(document::text(document)))
+        .layer(middleware::from_fn_with_state(Arc::clone(office), auth::audited))
         .layer(middleware::from_fn_with_state(Arc::clone(office), auth::sign_in))
         .layer(middleware::from_fn(guarded))
 }
@@ -62,7 +65,9 @@ async fn guarded(request: Request, next: Next) -> Response {
         // Whoever opens an answer in a browser sees text that loads nothing.
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     ];
-    let mut response = next.run(request).await;
+    let late = || Problem::unavailable(format!("this took longer than {} s", REQUEST_TIMEOUT.as_secs()));
+    let answered = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
+    let mut response = answered.unwrap_or_else(|_| late().into_response());
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }

@@ -26,7 +26,7 @@ pub(super) fn routes() -> Routes {
 }
 
 /// The sessions that were let in on this node.
-#[utoipa::path(get, path = "/v1/sessions", tag = "sessions", params(PageQuery, SessionQuery),
+#[utoipa::path(get, path = "/v1/sessions", operation_id = "list_sessions", tag = "sessions", params(PageQuery, SessionQuery),
     responses((status = 200, body = Page<SessionItem>)), security(("token" = ["viewer"])))]
 async fn list(
     _caller: Viewing,
@@ -46,7 +46,7 @@ struct SessionsAsked {
 }
 
 /// Ends all sessions of a login or an account.
-#[utoipa::path(delete, path = "/v1/sessions", tag = "sessions", params(SessionQuery),
+#[utoipa::path(delete, path = "/v1/sessions", operation_id = "close_sessions", tag = "sessions", params(SessionQuery),
     responses((status = 200, body = Closed)), security(("token" = ["operator"])))]
 async fn close_all(
     Operating(caller): Operating,
@@ -57,7 +57,7 @@ async fn close_all(
 }
 
 /// Ends a session.
-#[utoipa::path(delete, path = "/v1/sessions/{id}", tag = "sessions", params(("id" = u64, Path, description = "Its number.")),
+#[utoipa::path(delete, path = "/v1/sessions/{id}", operation_id = "close_session", tag = "sessions", params(("id" = u64, Path, description = "Its number.")),
     responses((status = 204, description = "It is ended.")), security(("token" = ["operator"])))]
 async fn close(
     Operating(caller): Operating,
@@ -69,14 +69,14 @@ async fn close(
 }
 
 /// The traces that run on this node, or ran of late, without their lines.
-#[utoipa::path(get, path = "/v1/traces", tag = "sessions", responses((status = 200, body = Page<Trace>)),
+#[utoipa::path(get, path = "/v1/traces", operation_id = "list_traces", tag = "sessions", responses((status = 200, body = Page<Trace>)),
     security(("token" = ["operator"])))]
 async fn list_traces(_caller: Operating, State(office): State<Arc<Office>>) -> Json<Page<Trace>> {
     Json(sessions::list_traces(&office.sessions))
 }
 
 /// Begins a trace of the dialogues of a login, an address or a listener.
-#[utoipa::path(post, path = "/v1/traces", tag = "sessions", request_body = NewTrace,
+#[utoipa::path(post, path = "/v1/traces", operation_id = "begin_trace", tag = "sessions", request_body = NewTrace,
     responses((status = 201, body = Trace)), security(("token" = ["operator"])))]
 async fn begin_trace(
     Operating(caller): Operating,
@@ -97,7 +97,7 @@ struct Behind {
 }
 
 /// A trace with its lines, a thousand at the most: ask again with the number of the last one until it is over.
-#[utoipa::path(get, path = "/v1/traces/{id}", tag = "sessions",
+#[utoipa::path(get, path = "/v1/traces/{id}", operation_id = "read_trace", tag = "sessions",
     params(("id" = String, Path, description = "Its id."), Behind),
     responses((status = 200, body = Trace)), security(("token" = ["operator"])))]
 async fn read_trace(
@@ -111,7 +111,7 @@ async fn read_trace(
 }
 
 /// Ends and forgets a trace.
-#[utoipa::path(delete, path = "/v1/traces/{id}", tag = "sessions",
+#[utoipa::path(delete, path = "/v1/traces/{id}", operation_id = "end_trace", tag = "sessions",
     params(("id" = String, Path, description = "Its id.")),
     responses((status = 204, description = "It is ended.")), security(("token" = ["operator"])))]
 async fn end_trace(

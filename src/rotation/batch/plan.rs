@@ -167,7 +167,7 @@ impl Batch {
         let Some(profile) = self.rotation.broker.upstream(upstream) else {
             return settled(ticket, Outcome::Unusable, format!("the configuration has no upstream {upstream}"));
         };
-        if let Some(error) = self.nothing_to_verify(profile) {
+        if let Some(error) = self.nothing_to_verify(&profile) {
             return Ok(Planned::Settled(ticket.failed(&error)));
         }
         let now = Timestamp::now();

@@ -158,7 +158,7 @@ impl Keeper {
             self.retire(&subject, slots).await;
         }
         let profile = self.rotation.broker.upstream(&account.upstream);
-        found.due.extend(schedule::of_account(account, profile, self.terms()));
+        found.due.extend(schedule::of_account(account, profile.as_deref(), self.terms()));
     }
 
     async fn see_tenant(&self, tenant: &Tenant, found: &mut Found) {
