@@ -8,6 +8,7 @@
 //! - `api`: `/v1/…` and its OpenAPI document. `console`: pages. `caller`: who asks, and what they may. `problem`: why not.
 //! - [`Reload`]: has the configuration read again.
 
+#[expect(unused_qualifications, reason = "the macros of utoipa write paths in full")]
 mod api;
 mod auth;
 mod caller;

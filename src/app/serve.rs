@@ -1,7 +1,6 @@
 //! The second half of a process: it runs until it is told to stop, and then drains.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 

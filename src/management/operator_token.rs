@@ -20,11 +20,11 @@ const RANDOM_CHARS: usize = 26;
 
 /// What a token says of itself in clear.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenName {
+pub(super) struct TokenName {
     /// Whose it is.
-    pub operator: RecordId,
+    pub(super) operator: RecordId,
     /// Its id.
-    pub id: String,
+    pub(super) id: String,
 }
 
 /// A new token for the operator of that name: its record, and the token itself, to be shown once.
@@ -42,7 +42,7 @@ pub(super) fn issue(
 
 impl TokenName {
     /// What that token says of itself; `None` if it is not in the form of one.
-    pub fn read(token: &Secret) -> Option<Self> {
+    pub(super) fn read(token: &Secret) -> Option<Self> {
         let text = token.expose_text()?.strip_prefix(PREFIX)?;
         let (clear, random) = text.split_once('_')?;
         let (hash, id) = clear.split_at_checked(RECORD_CHARS)?;
