@@ -340,6 +340,8 @@ mod tests {
             "rotation.webhook.url",
             "rotation.webhook.token-file",
             "audit.path",
+            "audit.max-size",
+            "audit.keep",
             "rotation.hook.command",
         ];
         for sample in samples() {

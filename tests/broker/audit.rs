@@ -44,7 +44,10 @@ async fn anybody_can_verify_the_audit_with_jq_and_sha256sum() {
     let changed = lab.path("changed.jsonl");
     fs::write(&changed, fs::read_to_string(&path).unwrap().replacen("unknown login", "unknown l0gin", 1)).unwrap();
     assert!(!run(&changed).0);
-    assert_eq!(audit::verify(&changed, std::slice::from_ref(&changed), &[]).unwrap().broken.unwrap().what, What::Changed);
+    assert_eq!(
+        audit::verify(&changed, std::slice::from_ref(&changed), &[]).unwrap().broken.unwrap().what,
+        What::Changed
+    );
 }
 
 #[tokio::test]
@@ -109,9 +112,13 @@ async fn fail2ban_bans_who_fails_and_nobody_whom_they_name() {
     fail(3, &lab.alice.login, &lab.alice.secret).await;
     fail(4, &lab.alice.login, "wrong").await;
     fail(5, "nobody", "wrong").await;
-    let forged = r#"x","peer":"203.0.113.1","tls":true,"event":"decision","outcome":"deny","reason":"unknown login","login":"y"#;
+    let forged =
+        r#"x","peer":"203.0.113.1","tls":true,"event":"decision","outcome":"deny","reason":"unknown login","login":"y"#;
     fail(6, forged, "wrong").await;
-    let whole = format!(r#"{{"seq":1,"prev":"{}","run":"0","time":"2026-01-01T00:00:00Z","session":1,"listener":"a","protocol":"imap","peer":"203.0.113.2","tls":true,"event":"decision","outcome":"deny","reason":"unknown login","login":"y"}}"#, "0".repeat(64));
+    let whole = format!(
+        r#"{{"seq":1,"prev":"{}","run":"0","time":"2026-01-01T00:00:00Z","session":1,"listener":"a","protocol":"imap","peer":"203.0.113.2","tls":true,"event":"decision","outcome":"deny","reason":"unknown login","login":"y"}}"#,
+        "0".repeat(64)
+    );
     fail(7, &whole, "wrong").await;
     fail(8, "203.0.113.3", "203.0.113.4").await;
 
@@ -126,7 +133,9 @@ async fn fail2ban_bans_who_fails_and_nobody_whom_they_name() {
     for _ in 0..3 {
         fail(9, "nobody", "wrong").await;
     }
-    assert!(lab.audit().iter().any(|event| event["reason"].as_str().is_some_and(|it| it.starts_with("too many failed"))));
+    assert!(
+        lab.audit().iter().any(|event| event["reason"].as_str().is_some_and(|it| it.starts_with("too many failed")))
+    );
     let mut found = banned(&lab.path("audit.jsonl"));
     found.sort();
     found.dedup();

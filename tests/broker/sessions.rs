@@ -79,7 +79,9 @@ async fn a_trace_shows_what_is_said_and_no_secret() {
     for secret in [&lab.alice.secret, &lab.alice.app_password, "canary", "a1", &lab.alice.address] {
         assert!(!told.contains(secret), "{secret}: {told}");
     }
-    for line in ["login by NTLM", "NO [AUTHENTICATIONFAILED]", "has let us in", "235 2.7.0", "dial: over after", "over: "] {
+    for line in
+        ["login by NTLM", "NO [AUTHENTICATIONFAILED]", "has let us in", "235 2.7.0", "dial: over after", "over: "]
+    {
         assert!(told.contains(line), "{line}: {told}");
     }
     let lines = told.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -95,7 +97,8 @@ async fn who_asks_a_node_that_does_not_run_is_told_so() {
     let lab = Lab::start().await;
     let said = run(&lab, &["list"]).await;
     assert_eq!(said.status.code(), Some(78), "there is no socket: {}", String::from_utf8_lossy(&said.stderr));
-    let toml = std::fs::read_to_string(lab.path("locum.toml")).unwrap() + "[admin]\nsocket = \"none.sock\"\napi = true\n";
+    let toml =
+        std::fs::read_to_string(lab.path("locum.toml")).unwrap() + "[admin]\nsocket = \"none.sock\"\napi = true\n";
     std::fs::write(lab.path("locum.toml"), toml).unwrap();
     let said = run(&lab, &["list"]).await;
     assert_eq!(said.status.code(), Some(75));

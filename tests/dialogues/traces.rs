@@ -96,8 +96,12 @@ fn dialogues(protocol: Protocol) -> Vec<Vec<u8>> {
             format!("EHLO x\r\nAUTH {CANARY} {CANARY}\r\n{CANARY}\r\n"),
             format!("EHLO x\r\nAUTH XOAUTH2 {bearer}\r\nAUTH OAUTHBEARER\r\n{bearer}\r\n"),
             format!("EHLO x\r\nAUTH PLAIN\r\n{CANARY}\r\nAUTH PLAIN\r\n*\r\n{CANARY}\0{CANARY}\r\n"),
-            format!("EHLO x\r\nXCLIENT ADDR={CANARY} LOGIN={CANARY}\r\nXCLIENT NAME={CANARY} ADDR=192.0.2.1\r\n{CANARY}\r\n"),
-            format!("HELO {CANARY}\r\nMAIL FROM:<{CANARY}>\r\nRCPT TO:<{CANARY}>\r\nVRFY {CANARY}\r\nEXPN {CANARY}\r\n"),
+            format!(
+                "EHLO x\r\nXCLIENT ADDR={CANARY} LOGIN={CANARY}\r\nXCLIENT NAME={CANARY} ADDR=192.0.2.1\r\n{CANARY}\r\n"
+            ),
+            format!(
+                "HELO {CANARY}\r\nMAIL FROM:<{CANARY}>\r\nRCPT TO:<{CANARY}>\r\nVRFY {CANARY}\r\nEXPN {CANARY}\r\n"
+            ),
             format!("{CANARY}\r\nEHLO x\r\nAUTHPLAIN {plain}\r\n"),
         ],
     };
@@ -135,9 +139,12 @@ fn what_a_client_does_is_told() {
         told.into_iter().map(|(speaker, text)| format!("{speaker:?}: {text}")).collect::<Vec<_>>().join("\n")
     };
     let imap = said(Protocol::Imap, "a AUTHENTICATE NTLM\r\nb LOGIN {1}\r\nu p\r\n");
-    for line in
-        ["Client: login by NTLM", "Locum: NO Mechanism is not supported", "Client: a literal (withheld)", "Locum: OK Logged in"]
-    {
+    for line in [
+        "Client: login by NTLM",
+        "Locum: NO Mechanism is not supported",
+        "Client: a literal (withheld)",
+        "Locum: OK Logged in",
+    ] {
         assert!(imap.contains(line), "{line}: {imap}");
     }
     let smtp = said(Protocol::Submission, "AUTH PLAIN x\r\nEHLO x\r\nAUTH LOGIN\r\n*\r\n");

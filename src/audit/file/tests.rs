@@ -89,7 +89,7 @@ fn half_a_line_is_accounted_for() {
     scene.journal(Options::default()).append(&[EVENT]).unwrap();
     scene.is_whole(3);
     assert_eq!(verify(&scene.path(), &[], &[]).unwrap().mended.len(), 1);
-    assert!(scene.text().contains("\"event\":\"mended\",\"bytes\":12"), "{}", scene.text());
+    assert!(scene.text().contains("\"event\":\"mended\",\"bytes\":13"), "{}", scene.text());
     // What accounts for another half line accounts for none.
     fs::write(scene.path(), scene.text().replace("\"pre\n", "\"prf\n")).unwrap();
     assert!(!verify(&scene.path(), &[], &[]).unwrap().ok);
