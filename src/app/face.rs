@@ -8,18 +8,20 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use rustls::ServerConfig;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::sockets::bind_each;
+use super::doors::Doors;
+use super::sockets::{ADMIN, Bound, Inherited, bind_each};
 use super::{host_name, note_all};
 use crate::admin::{self, Admin, Node, NodeListener, Peer};
 use crate::config::Config;
+use crate::management::overview::Overview;
 use crate::model::Protocol;
 use crate::net::{Stream, UnixDoor, accept_here, accept_loop, tls};
-use crate::session::{ListenerOptions, ListenerTls};
+use crate::session::ListenerTls;
 use crate::store;
 use crate::telemetry::Metrics;
 
@@ -32,28 +34,31 @@ const HTTP: &str = "http/1.1";
 /// Where the process says how it is, and is told what to do.
 #[derive(Debug)]
 pub(super) struct Face {
-    pub(super) doors: Doors,
+    pub(super) doors: AdminDoors,
     pub(super) admin: Arc<Admin>,
+    /// Read in the background while somebody looks.
+    pub(super) overview: Arc<Overview>,
     pub(super) metrics: Metrics,
 }
 
 /// What it listens on.
 #[derive(Debug, Default)]
-pub(super) struct Doors {
-    pub(super) sockets: Vec<TcpListener>,
+pub(super) struct AdminDoors {
+    pub(super) sockets: Vec<Bound>,
     /// For this machine alone.
     unix: Option<UnixDoor>,
     /// What is shown at the sockets; as of the last reload.
     pub(super) tls: Option<Arc<ArcSwap<ServerConfig>>>,
 }
 
-impl Doors {
+impl AdminDoors {
     /// Binds what the configuration names, and prepares its TLS.
-    pub(super) fn bind(config: &Config, problems: &mut Vec<String>) -> Self {
+    pub(super) fn bind(config: &Config, inherited: &mut Inherited, problems: &mut Vec<String>) -> Self {
         let options = &config.admin;
-        let sockets = bind_each("admin", &options.bind, problems);
+        let sockets = bind_each(ADMIN, &options.bind, inherited, problems);
         let unix = options.socket.as_ref().and_then(|path| {
-            let bound = UnixDoor::bind(path).map_err(|error| format!("admin: {error}"));
+            let bind = if inherited.predecessor.is_some() { UnixDoor::take_over } else { UnixDoor::bind };
+            let bound = bind(path).map_err(|error| format!("admin: {error}"));
             bound.map_err(|problem| problems.push(problem)).ok()
         });
         let tls = options.tls.then(|| note_all(problems, server_tls(config)).flatten()).flatten();
@@ -73,9 +78,11 @@ pub(super) fn server_tls(config: &Config) -> Result<Option<Arc<ServerConfig>>, V
 }
 
 impl Face {
-    /// Begins to answer.
-    pub(super) fn spawn(self, background: &TaskTracker, kill: &CancellationToken) {
-        let Self { doors: Doors { sockets, unix, tls }, admin, metrics } = self;
+    /// Begins to answer, until nobody is to be asked here any more.
+    pub(super) fn spawn(self, background: &TaskTracker, asked: &CancellationToken, kill: &CancellationToken) {
+        let Self { doors: AdminDoors { sockets, unix, tls }, admin, overview, metrics } = self;
+        let stop = kill.clone();
+        background.spawn(async move { stop.run_until_cancelled(overview.run()).await });
         let stop = kill.clone();
         background.spawn(async move { metrics.keep_small(stop).await });
         let permits = Arc::new(Semaphore::new(admin::CONNECTIONS_MAX));
@@ -89,7 +96,7 @@ impl Face {
                 });
                 std::future::ready(())
             };
-            background.spawn(accept_loop(socket, Arc::clone(&permits), kill.clone(), serve));
+            background.spawn(accept_loop(socket.socket, Arc::clone(&permits), asked.clone(), serve));
         }
         if let Some(door) = unix {
             let (answers, stop) = (background.clone(), kill.clone());
@@ -111,7 +118,7 @@ impl Face {
                 std::future::ready(())
             };
             let permits = Arc::new(Semaphore::new(admin::CONNECTIONS_MAX));
-            background.spawn(accept_here(door, permits, kill.clone(), serve));
+            background.spawn(accept_here(door, permits, asked.clone(), serve));
         }
     }
 }
@@ -141,14 +148,27 @@ fn peer_name(user: u32) -> String {
 }
 
 /// What this process is.
-pub(super) fn node<'l>(
-    config: &Config,
-    started: Timestamp,
-    listeners: impl IntoIterator<Item = (&'l ListenerOptions, &'l [TcpListener])>,
-    doors: &Doors,
-) -> Node {
-    let bound = |sockets: &[TcpListener]| sockets.iter().filter_map(|it| it.local_addr().ok()).collect();
-    let clients = listeners.into_iter().map(|(options, sockets)| NodeListener {
+pub(super) fn node(config: &Config, started: Timestamp, doors: &Doors, admin: &AdminDoors) -> Node {
+    Node {
+        host: host_name(),
+        config: config.file.clone(),
+        started,
+        listeners: listeners(config, doors).chain([admin_listener(admin)]).collect(),
+        store: match config.store {
+            store::Options::Memory => "memory",
+            store::Options::Sqlite(_) => "sqlite",
+            store::Options::Vault(_) => "vault",
+        },
+    }
+}
+
+/// Where clients come in.
+pub(super) fn listeners(config: &Config, doors: &Doors) -> impl Iterator<Item = NodeListener> {
+    let bound = |name: &str| {
+        let sockets = doors.sockets().filter(|(listener, _)| listener == name);
+        sockets.filter_map(|(_, socket)| socket.local_addr().ok()).collect()
+    };
+    config.listeners.iter().map(move |options| NodeListener {
         name: options.name.clone(),
         protocol: match options.protocol {
             Protocol::Imap => "imap",
@@ -160,23 +180,15 @@ pub(super) fn node<'l>(
             ListenerTls::StartTls => "starttls",
             ListenerTls::None => "none",
         },
-        addresses: bound(sockets),
-    });
-    let admin = NodeListener {
-        name: "admin".into(),
+        addresses: bound(&options.name),
+    })
+}
+
+fn admin_listener(doors: &AdminDoors) -> NodeListener {
+    NodeListener {
+        name: ADMIN.into(),
         protocol: "http",
         tls: if doors.tls.is_some() { "implicit" } else { "none" },
-        addresses: bound(&doors.sockets),
-    };
-    Node {
-        host: host_name(),
-        config: config.file.clone(),
-        started,
-        listeners: clients.chain([admin]).collect(),
-        store: match config.store {
-            store::Options::Memory => "memory",
-            store::Options::Sqlite(_) => "sqlite",
-            store::Options::Vault(_) => "vault",
-        },
+        addresses: doors.sockets.iter().filter_map(|it| it.socket.local_addr().ok()).collect(),
     }
 }

@@ -39,6 +39,7 @@ use clap::{Parser, Subcommand};
 use crate::app::{self, Problems};
 use crate::broker::{Directory, DirectoryError};
 use crate::config::{Config, ConfigErrors};
+use crate::management::ManagementError;
 use crate::store::StoreError;
 
 /// A credential broker for mail clients that cannot change.
@@ -137,7 +138,11 @@ fn report(error: &anyhow::Error) {
     if let Some(problems) = error.downcast_ref::<Problems>() {
         return problems.iter().for_each(|problem| output::note(format!("locum: {problem}")));
     }
-    if let Some(DirectoryError::Store(StoreError::Conflict { .. })) = error.downcast_ref() {
+    let directory = match error.downcast_ref() {
+        Some(ManagementError::Directory(error)) => Some(error),
+        _ => error.downcast_ref(),
+    };
+    if let Some(DirectoryError::Store(StoreError::Conflict { .. })) = directory {
         return output::note("locum: somebody else changed it meanwhile, so nothing was changed here; run it again");
     }
     output::note(format!("locum: {}", app::explain(error.as_ref())));

@@ -396,6 +396,6 @@ mod tests {
             assert!(BASES.iter().any(is_default), "[{table}] {name}");
             checked += 1;
         }
-        assert_eq!(checked, 39);
+        assert_eq!(checked, 41);
     }
 }

@@ -100,6 +100,9 @@ fn session_limits(table: &mut Table<'_, '_>) -> session::Options {
     set(&mut session.drain_timeout, table.take("drain-timeout"), |value| {
         value.duration(secs(0)..=mins(60), "service managers do not wait for longer")
     });
+    set(&mut session.handover_timeout, table.take("handover-timeout"), |value| {
+        value.duration(secs(0)..=mins(7 * 24 * 60), "two processes share the memory of the machine meanwhile")
+    });
     session
 }
 

@@ -4,29 +4,39 @@
 //!
 //! - [`Desk`]: what an operator works with. [`ManagementError`]: why something was not done, with whose [`Fault`] that is.
 //! - [`accounts`], [`tenants`]: mailboxes and domains, and the credentials for them. [`credentials`]: what is shown of these.
+//! - [`clients`]: login names and what proves them. [`operators`]: who may sign in over HTTP, and to what.
 //! - [`rotation`]: how one credential takes the place of another. [`probe`]: whether mailboxes open.
 //! - [`audit`]: what happened. [`sessions`]: who is in, and what is said before login.
-//! - [`Operations`]: long work that nobody waits for. [`Paging`], [`Page`]: lists in parts. [`operators`]: who may sign in over
-//!   HTTP, and to what.
+//! - [`reports`]: how things stand, over all records. [`overview`]: the same in one look.
+//! - [`Operations`]: long work that nobody waits for. [`import`]: many records at once. [`Paging`], [`Page`]: lists in parts.
+//! - [`operators`]: who may sign in over HTTP, and to what.
 
 pub mod accounts;
 pub mod audit;
+pub mod clients;
 pub mod credentials;
+mod damaged;
 mod desk;
 mod error;
 mod given;
+pub mod import;
+mod names;
 mod operations;
 mod operator_token;
 pub mod operators;
+pub mod overview;
 mod page;
 pub mod probe;
+pub mod reports;
 pub mod rotation;
 pub mod sessions;
 pub mod tenants;
 
+pub use damaged::{remove_damaged, was_damaged};
 pub use desk::Desk;
 pub use error::{Fault, ManagementError};
 pub use given::{GivenSecret, check_domain, check_label, check_name};
+pub use names::check_new_name;
 pub use operations::{
     Operation, OperationKind, OperationProblem, OperationProgress, OperationState, Operations, Spawner,
 };

@@ -1,5 +1,6 @@
 //! Listening sockets and the accept loop. A failure of one connection never reaches the loop.
 
+use std::borrow::Borrow;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -64,7 +65,7 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
 /// at the limit one client for each socket waits here, and the rest in the kernel's queue, where they cost nothing.
 /// `serve` is given the permit and drops it last; it must not block.
 pub async fn accept_loop<F: Future<Output = ()>>(
-    listener: TcpListener,
+    listener: impl Borrow<TcpListener>,
     permits: Arc<Semaphore>,
     drain: CancellationToken,
     mut serve: impl FnMut(TcpStream, SocketAddr, OwnedSemaphorePermit) -> F,
@@ -73,7 +74,7 @@ pub async fn accept_loop<F: Future<Output = ()>>(
         tune(&stream);
         serve(stream, peer, permit)
     };
-    accept(&listener, permits, drain, serve).await;
+    accept(listener.borrow(), permits, drain, serve).await;
 }
 
 /// The same at a Unix socket; `serve` is given the number of the user who connected.

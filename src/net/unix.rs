@@ -48,10 +48,24 @@ impl UnixDoor {
     /// # Errors
     /// See [`UnixBindError`].
     pub fn bind(path: &Path) -> Result<Self, UnixBindError> {
+        Self::bind_over(path, false)
+    }
+
+    /// The same in the place of the process that listens there now, which answers nobody new from then on.
+    ///
+    /// # Errors
+    /// See [`UnixBindError`].
+    pub fn take_over(path: &Path) -> Result<Self, UnixBindError> {
+        Self::bind_over(path, true)
+    }
+
+    fn bind_over(path: &Path, succeeds: bool) -> Result<Self, UnixBindError> {
         let other = |source| UnixBindError::Other { path: path.to_owned(), source };
         match fs::symlink_metadata(path) {
             Ok(found) if !found.file_type().is_socket() => return Err(UnixBindError::NotASocket(path.to_owned())),
-            Ok(_) if is_answered(path).map_err(other)? => return Err(UnixBindError::InUse(path.to_owned())),
+            Ok(_) if !succeeds && is_answered(path).map_err(other)? => {
+                return Err(UnixBindError::InUse(path.to_owned()));
+            }
             Ok(_) => fs::remove_file(path).map_err(other)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(other(error)),
@@ -151,5 +165,16 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "kept");
         let error = UnixDoor::bind(&dir.path().join("none/admin.sock")).unwrap_err();
         assert!(matches!(error, UnixBindError::NoFolder(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_successor_takes_it_and_the_one_before_leaves_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("admin.sock");
+        let before = UnixDoor::bind(&path).unwrap();
+        let door = UnixDoor::take_over(&path).unwrap();
+        drop(before);
+        let (client, accepted) = tokio::join!(UnixStream::connect(&path), door.accept());
+        assert!(client.is_ok() && accepted.is_ok());
     }
 }

@@ -12,6 +12,7 @@ mod login;
 mod meters;
 mod options;
 mod overlap;
+mod parting;
 mod sighting;
 mod strangers;
 mod trace;
@@ -36,7 +37,7 @@ use crate::audit::{self, Audit, Event, Origin};
 use crate::broker::Broker;
 use crate::enrolment::Enrolment;
 use crate::model::{Profile, Protocol, normalise};
-use crate::net::{LegacyTls, RelayOptions, Relayed, Stream, relay, relay_inspected};
+use crate::net::{End, LegacyTls, RelayOptions, Relayed, Stream, relay_inspected};
 use crate::proto::{self, Goodbye, Server, ServerAction, ServerLimits, ServerOptions, ServerTls, Tap};
 use crate::upstream::Upstreams;
 use crate::usage::{Ledger, Visitors};
@@ -46,6 +47,7 @@ use live::Live;
 use login::{Established, Login};
 use meters::{Census, Counted, Denied, count_phase};
 use overlap::Overlap;
+use parting::{Parting, WatchedDeparture};
 use strangers::Strangers;
 use trace::Traces;
 
@@ -77,6 +79,7 @@ pub struct Sessions {
     misfits: Misfits,
     overlap: Overlap,
     census: Arc<Census>,
+    parting: Parting,
     drain: CancellationToken,
     kill: CancellationToken,
 }
@@ -130,6 +133,7 @@ impl Sessions {
             misfits: Misfits::new(),
             overlap: Overlap::new(),
             census: Arc::default(),
+            parting: Parting::new(drain.clone()),
             drain,
             kill,
         }
@@ -139,6 +143,11 @@ impl Sessions {
     pub fn change(&self, name: String, options: Options) {
         self.strangers.change(strangers_max(&options));
         self.manner.store(Arc::new(Manner { name, options }));
+    }
+
+    /// All are to leave within that time, once `drain` is cancelled: each when nothing is under way, and one after the other.
+    pub fn part(&self, within: Duration) {
+        self.parting.begin(within);
     }
 
     fn manner(&self) -> Arc<Manner> {
@@ -437,11 +446,16 @@ impl Sessions {
         let options = RelayOptions { idle_timeout, tally, traffic: Some(login.alive.traffic()) };
         let early_down = std::mem::take(&mut login.ready.early);
         let (client, upstream, stop) = (&mut stream, &mut login.stream, login.alive.over());
+        let mut departure = self.parting.of(origin.session, origin.protocol);
         let relayed = match login.watched.as_deref_mut() {
-            None => relay(client, upstream, early, early_down, options, stop).await,
-            Some(watched) => relay_inspected(client, upstream, early, early_down, options, stop, watched).await,
+            None => relay_inspected(client, upstream, early, early_down, options, stop, &mut departure).await,
+            Some(watched) => {
+                let mut both = WatchedDeparture { watched, departure };
+                relay_inspected(client, upstream, early, early_down, options, stop, &mut both).await
+            }
         };
         let Relayed { bytes_up, bytes_down, end, last_words } = relayed;
+        let is_cut = matches!(end, End::Cut(_));
         let (reason, cause) = error::describe(&end, login.alive.withdrawn());
         live::count_end(cause);
         tracing::debug!(reason, up = bytes_up, down = bytes_down, "the relay ended");
@@ -453,7 +467,8 @@ impl Sessions {
         }
         self.record_end(&origin, &login, reason, (bytes_up, bytes_down), began);
         drop(login);
-        if !last_words.is_empty() && self.send(&mut stream, &last_words, "relay").await.is_ok() {
+        // Without a word it is closed so all the same: what the client was told before must arrive.
+        if is_cut && (last_words.is_empty() || self.send(&mut stream, &last_words, "relay").await.is_ok()) {
             linger(stream).await;
         }
     }

@@ -7,6 +7,8 @@
 #[expect(dead_code, unused_imports, reason = "it is made for the tests of the broker, and a part of it does here")]
 mod support;
 
+mod lifecycle;
+
 use std::time::Duration;
 
 use jiff::SignedDuration;

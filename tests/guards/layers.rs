@@ -168,7 +168,8 @@ const ROOMS: &[Room] = &[
         grants: &[
             ("model", ALL),
             ("net", &["Https"]),
-            ("store", &["StoreError"]),
+            // A record is put back at the version it was read at.
+            ("store", &["StoreError", "Version"]),
             ("credential", ALL),
             ("audit", ALL),
             ("broker", ALL),
@@ -187,6 +188,8 @@ const ROOMS: &[Room] = &[
                     "TraceView",
                 ],
             ),
+            // What this node has seen refused.
+            ("usage", &["Ledger"]),
         ],
     },
     // 4: surfaces
@@ -227,7 +230,7 @@ const ROOMS: &[Room] = &[
             ("audit", ALL),
             ("broker", ALL),
             ("enrolment", &["Enrolment"]),
-            ("management", &["Desk"]),
+            ("management", &["Desk", "Operations", "Spawner"]),
             ("upstream", ALL),
             ("session", ALL),
             ("rotation", ALL),
