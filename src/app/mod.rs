@@ -35,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{Reload, ReloadRequest, Stage, WatchedStore};
+use crate::audit::Audit;
 use crate::credential::oauth2::Tokens;
 use crate::net::Https;
 use crate::rotation::{SeenWriter, UsageWriter};
@@ -107,6 +108,11 @@ impl Orders {
 }
 
 impl App {
+    /// Where what happens is put down.
+    pub fn audit(&self) -> Audit {
+        self.sessions.audit().clone()
+    }
+
     /// How it is told what to do while it runs.
     pub fn orders(&self) -> Orders {
         self.orders.clone()

@@ -4,6 +4,7 @@
 //! Results go to standard output, everything else to standard error; exit codes are those of `sysexits.h`.
 
 mod account;
+mod audit;
 mod check;
 mod client;
 mod csv_file;
@@ -27,6 +28,7 @@ mod report;
 mod rotate;
 mod secret_input;
 mod serve;
+mod session;
 mod store;
 
 use std::env;
@@ -89,6 +91,12 @@ enum Command {
     /// Operators: who may sign in to the API and the console, and what they may do there.
     #[command(subcommand)]
     Operator(operator::Command),
+    /// Sessions on a running node: who is in, and what is said before login.
+    #[command(subcommand)]
+    Session(session::Command),
+    /// The audit: what happened, and whether all of it is still there.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// The store as a whole: move it, back it up, change its key.
     #[command(subcommand)]
     Store(store::Command),
@@ -178,6 +186,8 @@ async fn run(arguments: Arguments) -> Result<()> {
         Command::Report(command) => report::run(config, command).await,
         Command::Oauth(command) => oauth::run(config, command).await,
         Command::Operator(command) => operator::run(config, command).await,
+        Command::Session(command) => session::run(config, command).await,
+        Command::Audit(command) => audit::run(config, command),
         Command::Store(command) => store::run(config, command).await,
         Command::Health(arguments) => health::run(config, &arguments).await,
         Command::Completions(arguments) => manual::completions(Arguments::command(), &arguments),

@@ -340,6 +340,8 @@ mod tests {
             "rotation.webhook.url",
             "rotation.webhook.token-file",
             "audit.path",
+            "audit.max-size",
+            "audit.keep",
             "rotation.hook.command",
             "telemetry.otlp-endpoint",
         ];
@@ -395,6 +397,6 @@ mod tests {
             assert!(BASES.iter().any(is_default), "[{table}] {name}");
             checked += 1;
         }
-        assert_eq!(checked, 42);
+        assert_eq!(checked, 44);
     }
 }

@@ -6,11 +6,13 @@
 //! - [`accounts`], [`tenants`]: mailboxes and domains, and the credentials for them. [`credentials`]: what is shown of these.
 //! - [`clients`]: login names and what proves them. [`operators`]: who may sign in over HTTP, and to what.
 //! - [`rotation`]: how one credential takes the place of another. [`probe`]: whether mailboxes open.
+//! - [`audit`]: what happened. [`sessions`]: who is in, and what is said before login.
 //! - [`reports`]: how things stand, over all records. [`overview`]: the same in one look.
 //! - [`Operations`]: long work that nobody waits for. [`import`]: many records at once. [`Paging`], [`Page`]: lists in parts.
+//! - [`operators`]: who may sign in over HTTP, and to what.
 
 pub mod accounts;
-mod audit;
+pub mod audit;
 pub mod clients;
 pub mod credentials;
 mod damaged;
@@ -27,10 +29,9 @@ mod page;
 pub mod probe;
 pub mod reports;
 pub mod rotation;
-mod sessions;
+pub mod sessions;
 pub mod tenants;
 
-pub use audit::{AuditPage, AuditQuery, search_audit, verify_audit};
 pub use damaged::{remove_damaged, was_damaged};
 pub use desk::Desk;
 pub use error::{Fault, ManagementError};
@@ -40,7 +41,3 @@ pub use operations::{
     Operation, OperationKind, OperationProblem, OperationProgress, OperationState, Operations, Spawner,
 };
 pub use page::{Damaged, Page, Paging};
-pub use sessions::{
-    Closed, Line, NewTrace, SessionItem, SessionQuery, Trace, begin_trace, close_session, close_sessions, end_trace,
-    list_sessions, list_traces, read_trace,
-};

@@ -168,6 +168,11 @@ impl Sessions {
         self
     }
 
+    /// Where what happens is put down.
+    pub fn audit(&self) -> &Audit {
+        &self.audit
+    }
+
     /// The sessions that were let in and are not over.
     pub fn live(&self) -> Vec<LiveSession> {
         self.live.all()

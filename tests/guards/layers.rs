@@ -175,6 +175,19 @@ const ROOMS: &[Room] = &[
             ("broker", ALL),
             ("upstream", ALL),
             ("rotation", ALL),
+            (
+                "session",
+                &[
+                    "LiveSession",
+                    "LiveState",
+                    "Sessions",
+                    "TRACE_TIME",
+                    "TraceError",
+                    "TraceFilter",
+                    "TraceLine",
+                    "TraceView",
+                ],
+            ),
             // What this node has seen refused.
             ("usage", &["Ledger"]),
         ],
@@ -198,7 +211,7 @@ const ROOMS: &[Room] = &[
         grants: &[
             ("model", ALL),
             ("admin", &["Options"]),
-            ("audit", &["Options"]),
+            ("audit", &["Options", "Rotate"]),
             ("broker", &["Options"]),
             ("credential", &["oauth2::TokenOptions"]),
             ("net", &["LegacyTls", "TlsOptions"]),
@@ -238,7 +251,10 @@ const ROOMS: &[Room] = &[
             ("credential", ALL),
             ("telemetry", ALL),
             // An operator's look into a mailbox is no login, and no client's; a password that is pasted is a step.
-            ("audit", &["Audit", "Event"]),
+            (
+                "audit",
+                &["Anchor", "Audit", "Breach", "Event", "Found", "Report", "SearchError", "Wanted", "search", "verify"],
+            ),
             (
                 "broker",
                 &[
@@ -315,7 +331,7 @@ const RESERVED: &[Reserved] = &[
     Reserved { paths: &["imap_proto"], rooms: &["proto::imap"], why: "it is how that dialogue reads replies" },
     Reserved {
         paths: &["axum", "hyper", "hyper_util"],
-        rooms: &["admin", "sandbox"],
+        rooms: &["admin", "sandbox", "cli::session"],
         why: "HTTP is served in one room, and by who plays another program",
     },
     Reserved {
@@ -375,7 +391,7 @@ const RESERVED: &[Reserved] = &[
     },
     Reserved {
         paths: &["std::thread"],
-        rooms: &["store::sqlite::pool"],
+        rooms: &["store::sqlite::pool", "audit::writer", "audit::file"],
         why: "a thread that sleeps or waits holds up every session on it",
     },
     Reserved {
