@@ -3,6 +3,7 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use jiff::Timestamp;
 
 use super::problem::Problem;
 use crate::model::Role;
@@ -16,6 +17,8 @@ pub(super) struct Caller {
     pub(super) role: Role,
     /// The id of the token that they signed in with; `None` for a process of this machine.
     pub(super) token: Option<String>,
+    /// When that ends.
+    pub(super) expires: Option<Timestamp>,
 }
 
 /// Somebody who may look.

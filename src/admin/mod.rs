@@ -3,15 +3,19 @@
 //! It must never tell a secret, but one that was made just now, once, to who had it made.
 //!
 //! - [`Options`]: where it listens. [`Admin`]: answers one connection. [`Office`]: what all of it works with.
+//! - `auth`: signing in. [`Peer`]: who connected. `connection`: what one may cost. [`Node`]: what this process is.
 //! - `health`: `/healthz`, `/readyz`, `/metrics`, which tell no names and ask for none. `readiness`: the judgement behind them.
 //! - `api`: `/v1/…` and its OpenAPI document. `console`: pages. `caller`: who asks, and what they may. `problem`: why not.
 //! - [`Reload`]: has the configuration read again.
 
+#[expect(unused_qualifications, reason = "the macros of utoipa write paths in full")]
 mod api;
 mod auth;
 mod caller;
+mod connection;
 mod console;
 mod health;
+mod node;
 mod office;
 mod problem;
 mod readiness;
@@ -19,39 +23,46 @@ mod reload;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
-use hyper_util::rt::TokioIo;
-use hyper_util::service::TowerToHyperService;
+use axum::middleware;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use auth::{Auth, Peer};
 pub use health::{Phase, Stage, Watched, WatchedStore};
+pub use node::{Node, NodeListener};
 pub use office::Office;
 pub use reload::{Reload, ReloadRequest, Reloaded};
 
-/// Connections that are answered at once. Probes and scrapers are few, and whoever else comes waits.
-pub const CONNECTIONS_MAX: usize = 16;
-
-/// Time for one connection, which is one request: a peer that says nothing must not keep a place.
-const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Bytes of a request's head. Probes send a few hundred.
-const HEAD_BYTES_MAX: usize = 16 << 10;
+/// Connections that are answered at once over the network, and again so many at the Unix socket, so that whoever is on the
+/// machine finds a place. Some browsers, some programs, a scraper and the probes; whoever else comes waits.
+pub const CONNECTIONS_MAX: usize = 64;
 
 const HINT: &str = "there is nothing here; there are /healthz, /readyz and /metrics\n";
 
-/// Where the process says how it is.
+/// Where the process says how it is, and is told what to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
     /// Addresses of this machine. None: nowhere.
     pub bind: Vec<SocketAddr>,
+    /// A Unix socket, for operators on this machine.
+    pub socket: Option<PathBuf>,
+    /// Whether TLS is spoken at the addresses.
+    pub tls: bool,
+    /// Whether there is the API.
+    pub api: bool,
+    /// Whether there is the console.
+    pub console: bool,
+}
+
+impl Options {
+    /// Whether anybody can change anything there.
+    pub fn is_for_operators(&self) -> bool {
+        self.api || self.console
+    }
 }
 
 /// The answers to what is asked over HTTP.
@@ -61,33 +72,27 @@ pub struct Admin {
 
 impl Admin {
     /// Answers by what is in that office.
-    pub fn new(office: Office) -> Self {
+    pub fn new(office: Office, options: &Options) -> Self {
         let office = Arc::new(office);
-        let router = health::routes()
-            .merge(api::routes(&office))
-            .merge(console::routes())
-            .fallback(|| async { (StatusCode::NOT_FOUND, HINT) })
-            .with_state(office);
-        Self { router }
+        let metrics_are_told = middleware::from_fn_with_state(Arc::clone(&office), auth::numbers);
+        let mut router = health::routes().layer(metrics_are_told);
+        if options.api {
+            router = router.merge(api::routes(&office));
+        }
+        if options.console {
+            router = router.merge(console::routes());
+        }
+        Self { router: router.fallback(nothing_here).with_state(office) }
     }
 
-    /// Answers one request, and closes the connection.
+    /// Answers what is asked on a connection, until it is closed.
     pub async fn serve(&self, connection: impl AsyncRead + AsyncWrite + Unpin, peer: Peer) {
-        let router = TowerToHyperService::new(self.router.clone());
-        let answer = service_fn(move |mut request: hyper::Request<Incoming>| {
-            request.extensions_mut().insert(peer.clone());
-            router.call(request)
-        });
-        let serving = http1::Builder::new()
-            .keep_alive(false)
-            .max_buf_size(HEAD_BYTES_MAX)
-            .serve_connection(TokioIo::new(connection), answer);
-        match tokio::time::timeout(CONNECTION_TIMEOUT, serving).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "an admin connection broke"),
-            Err(_) => tracing::debug!("an admin connection took too long"),
-        }
+        connection::serve(self.router.clone(), connection, peer).await;
     }
+}
+
+async fn nothing_here() -> (StatusCode, &'static str) {
+    (StatusCode::NOT_FOUND, HINT)
 }
 
 impl fmt::Debug for Admin {

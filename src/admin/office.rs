@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::{Auth, Reload, Watched};
+use super::caller::Caller;
+use super::{Auth, Node, Reload, Watched};
 use crate::management::Desk;
 use crate::session::Sessions;
 use crate::telemetry::Metrics;
@@ -16,6 +17,8 @@ pub struct Office {
     pub desk: Arc<ArcSwap<Desk>>,
     /// Knows who is an operator.
     pub auth: Auth,
+    /// What this process is, as of its last reload.
+    pub node: Arc<ArcSwap<Node>>,
     /// The sessions that are open.
     pub sessions: Arc<Sessions>,
     /// Has the configuration read again.
@@ -24,6 +27,13 @@ pub struct Office {
     pub watched: Watched,
     /// What was counted.
     pub metrics: Metrics,
+}
+
+impl Office {
+    /// The desk, in the name of who asks.
+    pub(super) fn desk_of(&self, caller: &Caller) -> Desk {
+        self.desk.load().by(&caller.name)
+    }
 }
 
 impl fmt::Debug for Office {

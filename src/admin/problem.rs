@@ -30,6 +30,10 @@ pub(super) struct Problem {
     pub(super) retry_after: Option<u64>,
 }
 
+/// Why a request was not fulfilled: an answer bears it for the audit.
+#[derive(Debug, Clone)]
+pub(super) struct Reason(pub(super) String);
+
 /// What a handler answers.
 pub(super) type Answer<T> = Result<T, Problem>;
 
@@ -75,6 +79,17 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "sign in first", detail)
     }
 
+    /// Somebody tried to.
+    pub(super) fn bad_token() -> Self {
+        let detail = "this is not a token of an operator, or one that was revoked or has expired";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "sign in first", detail)
+    }
+
+    /// Something else is down.
+    pub(super) fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporary", "try again later", detail)
+    }
+
     /// Whoever signed in may not do that.
     pub(super) fn wrong_role(needed: Role) -> Self {
         let detail = format!("this needs the role {needed}");
@@ -104,6 +119,9 @@ impl IntoResponse for Problem {
         let body = serde_json::to_string(&self).unwrap_or_default(); // no map in it has keys that are no strings
         let kind = [(header::CONTENT_TYPE, "application/problem+json"), (header::CACHE_CONTROL, "no-store")];
         let mut response = (status, kind, body).into_response();
+        if let Some(detail) = self.detail {
+            response.extensions_mut().insert(Reason(detail));
+        }
         let headers = response.headers_mut();
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -3,25 +3,27 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::capacity::Capacity;
 use super::doors::Doors;
+use super::face::{self, Face};
 use super::listeners::{Prepared, warn};
 use super::reload::{Holding, Source};
-use super::sockets::{ADMIN, Bound, Inherited, bind_each};
+use super::sockets::Inherited;
 use super::successor::Succession;
-use super::{App, Face, Orders, Problems, limits, note};
-use crate::admin::{Admin, Auth, Office, Phase, Reload, Stage, Watched, WatchedStore};
+use super::{App, Orders, Problems, host_name, limits, note};
+use crate::admin::{self, Admin, Auth, Node, Office, Phase, Reload, Stage, Watched, WatchedStore};
 use crate::audit::Audit;
 use crate::broker::{self, Broker, Directory, client_secret};
 use crate::config::Config;
 use crate::enrolment::Enrolment;
 use crate::management::Desk;
 use crate::net::{HttpOptions, Https};
-use crate::rotation::{SeenWriter, UsageWriter};
+use crate::rotation::{SeenWriter, Unwatched, UsageWriter};
 use crate::session::Sessions;
 use crate::store::{self, Health, OpenError};
 use crate::telemetry;
@@ -71,10 +73,10 @@ impl App {
         let passes = opened.as_ref().is_err_and(OpenError::is_transient);
         let served = note(&mut problems, opened);
         let audit = note(&mut problems, Audit::open(&config.audit));
-        let Prepared { client_tls, listeners, files } = Prepared::of(&config, &mut problems);
+        let Prepared { client_tls, admin_tls, listeners, files } = Prepared::of(&config, &mut problems);
         let https = client_tls.as_ref().and_then(|tls| note(&mut problems, Https::new(tls, HttpOptions::default())));
         let doors = Doors::bind(listeners, &mut inherited, &mut problems);
-        let admin_sockets = bind_each(ADMIN, &config.admin.bind, &mut inherited, &mut problems);
+        let admin_doors = face::Doors::bind(&config.admin, admin_tls, &mut inherited, &mut problems);
         inherited.leftovers(&mut problems);
         let node = note(&mut problems, client_secret::random_id());
         limits::check_descriptors(config.session.sessions_max, &mut problems);
@@ -83,6 +85,8 @@ impl App {
         let ready = served.zip(audit).zip(client_tls.zip(https)).zip(node);
         let (((served, audit), (client_tls, https)), node) = ready.expect("what is missing left a problem");
 
+        let node_facts = face::node(&config, Timestamp::now(), &doors, &admin_doors);
+        let node_facts = Arc::new(ArcSwap::from_pointee(node_facts));
         let live = TaskTracker::new();
         let (stage, stage_watched) = watch::channel(Stage::from(Phase::Starting));
         let (drain, kill) = (CancellationToken::new(), CancellationToken::new());
@@ -110,6 +114,7 @@ impl App {
             https,
             audit: audit.clone(),
             options: config.rotation.clone(),
+            witness: Arc::new(Unwatched),
             author: NODE.into(),
         };
         let desk = Arc::new(ArcSwap::from_pointee(desk));
@@ -119,13 +124,24 @@ impl App {
         let store = watched_store(&config.store, served.health);
         let watched = watched(stage_watched, store.clone(), &live);
         let (reload, reloads) = Reload::channel();
-        let admin = face(admin_sockets, watched, &desk, &sessions, reload.clone());
+        let admin_tls = admin_doors.tls.clone();
+        let admin = face(admin_doors, &config.admin, watched, (&desk, &node_facts), &sessions, reload.clone());
         let (capacity, sessions_max) = Capacity::new(config.session.sessions_max);
         let (news, upkeep) = (served.news, served.upkeep);
         let at_start = source.as_ref().map(|source| source.settings.clone()).unwrap_or_default();
         let (upgrade, upgrades) = mpsc::channel(1); // a second one wishes the same
         Ok(Self {
-            holding: Holding { source, at_start, config, files, desk, sessions_max, doors },
+            holding: Holding {
+                source,
+                at_start,
+                config,
+                files,
+                desk,
+                node: node_facts,
+                admin_tls,
+                sessions_max,
+                doors,
+            },
             capacity,
             sessions,
             live,
@@ -158,36 +174,33 @@ fn watched_store(options: &store::Options, health: Option<Arc<Health>>) -> Optio
     Some(WatchedStore { health: health?, max_stale })
 }
 
-/// `None` if it has no address: nothing is counted then.
+/// `None` if it listens nowhere: nothing is counted then.
 fn face(
-    sockets: Vec<Bound>,
+    doors: face::Doors,
+    options: &admin::Options,
     watched: Watched,
-    desk: &Arc<ArcSwap<Desk>>,
+    (desk, node): (&Arc<ArcSwap<Desk>>, &Arc<ArcSwap<Node>>),
     sessions: &Arc<Sessions>,
     reload: Reload,
 ) -> Option<Face> {
-    if sockets.is_empty() {
+    if !doors.are_open() {
         return None;
     }
     let metrics = telemetry::metrics();
     let office = Office {
+        auth: Auth::new(Arc::clone(desk)),
         desk: Arc::clone(desk),
-        auth: Auth::default(),
+        node: Arc::clone(node),
         sessions: Arc::clone(sessions),
         reload,
         watched,
         metrics: metrics.clone(),
     };
-    Some(Face { sockets, admin: Arc::new(Admin::new(office)), metrics })
+    Some(Face { doors, admin: Arc::new(Admin::new(office, options)), metrics })
 }
 
 /// What is looked at to say how the process is.
 fn watched(stage: watch::Receiver<Stage>, store: Option<WatchedStore>, live: &TaskTracker) -> Watched {
     let live = live.clone();
     Watched { stage, store, sessions: Box::new(move || live.len()) }
-}
-
-/// The name of this host, for those who read what its nodes tell.
-fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

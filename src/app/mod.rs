@@ -2,13 +2,14 @@
 //! spawns tasks.
 //!
 //! - `build`: the configuration becomes an [`App`]. `serve`: it runs. `drain`: it ends.
-//! - `listeners`, `sockets`, `doors`, `capacity`: where clients come in, by what, and how many.
+//! - `listeners`, `sockets`, `doors`, `capacity`: where clients come in, by what, and how many. `face`: where operators do.
 //! - `reload`: the configuration is read again. `successor`: an upgrade. `notify`: what the service manager is told.
 
 mod build;
 mod capacity;
 mod doors;
 mod drain;
+mod face;
 mod keeping;
 mod limits;
 mod listeners;
@@ -30,23 +31,23 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{Admin, Reload, ReloadRequest, Stage, WatchedStore};
+use crate::admin::{Reload, ReloadRequest, Stage, WatchedStore};
 use crate::credential::oauth2::Tokens;
 use crate::rotation::{SeenWriter, UsageWriter};
 use crate::session::Sessions;
 use crate::store::{News, Upkeep};
-use crate::telemetry::Metrics;
 use crate::usage::Ledger;
 
 pub use build::Start;
 use capacity::Capacity;
+use face::Face;
 pub use limits::forbid_core_dumps;
 pub use problems::Problems;
 pub(crate) use problems::{explain, note, note_all};
 use reload::Holding;
 pub use reload::Source;
+use sockets::ADMIN;
 pub use sockets::Inherited;
-use sockets::{ADMIN, Bound};
 pub use successor::Succession;
 pub use webhook::Webhook;
 pub use windows::windows;
@@ -76,14 +77,6 @@ pub struct App {
     kill: CancellationToken,
 }
 
-/// Where the process says how it is.
-#[derive(Debug)]
-struct Face {
-    sockets: Vec<Bound>,
-    admin: Arc<Admin>,
-    metrics: Metrics,
-}
-
 /// What a running process can be told. Nothing is waited for: what came of it stands in the log and the audit.
 #[derive(Debug, Clone)]
 pub struct Orders {
@@ -111,9 +104,14 @@ impl App {
 
     /// Each listener's name and the addresses that it is bound to; the admin listener is called "admin".
     pub fn addresses(&self) -> Vec<(String, SocketAddr)> {
-        let admin = self.admin.iter().flat_map(|face| &face.sockets);
+        let admin = self.admin.iter().flat_map(|face| &face.doors.sockets);
         let admin = admin.map(|bound| (ADMIN.to_owned(), &bound.socket));
         let all = self.holding.doors.sockets().chain(admin);
         all.filter_map(|(name, socket)| Some((name, socket.local_addr().ok()?))).collect()
     }
+}
+
+/// The name of this host, for those who read what its nodes tell.
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

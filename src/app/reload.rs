@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use rustls::ServerConfig;
 use tokio::sync::watch;
 
 use super::doors::{Doors, Hall, Plan};
+use super::face;
 use super::listeners::{Files, Prepared, warn};
 use super::{limits, note};
-use crate::admin::Reloaded;
-use crate::audit::{Audit, Event};
+use crate::admin::{Node, Reloaded};
+use crate::audit::{Audit, Event, Reopened};
 use crate::config::{Config, Settings};
 use crate::management::Desk;
 use crate::net::{HttpOptions, Https};
@@ -40,6 +42,10 @@ pub(super) struct Holding {
     pub(super) files: Files,
     /// What operators work with; all that it is made of is what the process itself works with.
     pub(super) desk: Arc<ArcSwap<Desk>>,
+    /// What is told of this process.
+    pub(super) node: Arc<ArcSwap<Node>>,
+    /// What operators are shown at the admin listener, where it speaks TLS.
+    pub(super) admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
     pub(super) sessions_max: watch::Sender<usize>,
     pub(super) doors: Doors,
 }
@@ -49,7 +55,7 @@ struct Fresh {
     config: Config,
     settings: Settings,
     prepared: Prepared,
-    audit: Audit,
+    audit: Reopened,
     plan: Plan,
     reloaded: Reloaded,
 }
@@ -107,13 +113,13 @@ impl Holding {
                 .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
             let mut problems = Vec::new();
             let prepared = Prepared::of(&config, &mut problems);
-            let audit = note(&mut problems, Audit::open(&config.audit));
+            let audit = note(&mut problems, Audit::reopen(&config.audit));
             limits::check_descriptors(config.session.sessions_max, &mut problems);
             Ok::<_, Vec<String>>((config, settings, prepared, audit, problems))
         });
         let read = reading.await.map_err(|error| vec![error.to_string()])?;
         let (config, settings, prepared, audit, mut problems) = read?;
-        if config.listeners.is_empty() && config.admin.bind.is_empty() {
+        if config.listeners.is_empty() && !config.admin.is_for_operators() {
             problems.push(format!("{}: no [[listener]], so there is nothing to serve", source.path.display()));
         }
         if let Some(tls) = &prepared.client_tls {
@@ -167,7 +173,7 @@ impl Holding {
         hall.sessions.change(config.name.clone(), config.session.clone());
         self.sessions_max.send_replace(config.session.sessions_max);
         hall.sessions.expect(config.listeners.iter());
-        desk.audit.go_on_in(&audit);
+        desk.audit.go_on_in(audit);
         if let Err(error) = telemetry::change(&config.telemetry, config.audit.path.is_none()) {
             tracing::error!(%error, "the log goes on as before"); // the configuration was read without an error
         }
@@ -178,6 +184,10 @@ impl Holding {
             ..Desk::clone(&desk)
         }));
         self.doors.change(plan, hall);
+        self.node.store(Arc::new(face::node_anew(&self.node.load(), &self.doors)));
+        if let (Some(slot), Some(shown)) = (&self.admin_tls, prepared.admin_tls) {
+            slot.store(shown);
+        }
         hall.sessions.hold_to(self.doors.listeners());
         warn(&config);
         self.files = prepared.files;

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::future::pending;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -18,10 +17,9 @@ use super::keeping::keep;
 use super::notify::{Notifier, status};
 use super::reload::{Anew, Holding};
 use super::{ADMIN, App, Face, Succession, successor, watching};
-use crate::admin::{self, Peer, Phase, ReloadRequest};
+use crate::admin::{Phase, ReloadRequest};
 use crate::credential::oauth2::Tokens;
 use crate::model::{Profile, Protocol};
-use crate::net::accept_loop;
 use crate::rotation::{SeenWriter, UsageWriter};
 use crate::session::Listener;
 use crate::store::Upkeep;
@@ -39,7 +37,8 @@ impl App {
         let notifier = Notifier::default();
         // Nobody comes in any more, and nothing is begun; and nobody is told how things stand here.
         let (shut, asked) = (CancellationToken::new(), self.kill.child_token());
-        let admin_sockets = self.admin.iter().flat_map(|face| &face.sockets).map(|it| Arc::clone(&it.socket)).collect();
+        let admin_sockets =
+            self.admin.iter().flat_map(|face| &face.doors.sockets).map(|it| Arc::clone(&it.socket)).collect();
         let background =
             spawn_background(self.upkeep, self.tokens, (self.usage, self.seen), self.admin, &asked, &self.kill);
         background.spawn(watching::watch(Arc::clone(&self.sessions), self.news, self.kill.clone()));
@@ -228,22 +227,8 @@ fn spawn_background(
     background.spawn(usage.run(kill.clone()));
     background.spawn(seen.run(kill.clone()));
     background.spawn(upkeep.run(kill.clone()));
-    if let Some(Face { sockets, admin, metrics }) = admin {
-        let stop = kill.clone();
-        background.spawn(async move { metrics.keep_small(stop).await });
-        let permits = Arc::new(Semaphore::new(admin::CONNECTIONS_MAX));
-        for bound in sockets {
-            let (admin, answers, stop) = (Arc::clone(&admin), background.clone(), kill.clone());
-            let serve = move |stream, peer: SocketAddr, permit| {
-                let (admin, stop) = (Arc::clone(&admin), stop.clone());
-                answers.spawn(async move {
-                    let _: Option<()> = stop.run_until_cancelled(admin.serve(stream, Peer::Address(peer.ip()))).await;
-                    drop(permit);
-                });
-                std::future::ready(())
-            };
-            background.spawn(accept_loop(bound.socket, Arc::clone(&permits), asked.clone(), serve));
-        }
+    if let Some(face) = admin {
+        face.spawn(&background, asked, kill);
     }
     background.close();
     background

@@ -9,6 +9,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::model::{Account, Client, KeptToken, Operator, RecordId, RecordKind, Secret, Sighting, Tenant, UsageReport};
 use crate::store::{Expected, Record, Store, StoreError, Version};
@@ -84,7 +85,7 @@ fn describe_change(what: &str, change: Option<&Change>) -> String {
 }
 
 /// Who wrote a record last, and when. It stands in the record, beside what the record is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Change {
     /// `user@host`, or `locum` for a node.
     pub by: String,
@@ -362,6 +363,15 @@ impl Directory {
     /// See [`DirectoryError`].
     pub async fn operator(&self, name: &str) -> Result<Option<Versioned<Operator>>, DirectoryError> {
         self.read(&RecordId::new(RecordKind::Operator, name), self.latest).await
+    }
+
+    /// The operator of that record id, who may be what a node remembers: a look at how things stand must be possible while
+    /// the store does not answer.
+    ///
+    /// # Errors
+    /// See [`DirectoryError`].
+    pub async fn known_operator(&self, id: &RecordId) -> Result<Option<Versioned<Operator>>, DirectoryError> {
+        self.read(id, false).await
     }
 
     /// Writes an operator, new (`found` is `None`) or in place of the version that was read.

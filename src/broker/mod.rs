@@ -151,7 +151,7 @@ impl Broker {
         let counted_by = candidates.counted_by(attempt);
         if let Admission::HoldBack { first } = self.throttle.admit(origin.peer, counted_by, began.into_std()) {
             if first {
-                self.record(attempt, origin, None, &Err(Reason::Throttled));
+                self.audit.record(origin, &event(attempt, None, &Err(Reason::Throttled), began));
             }
             return Err(Reason::Throttled);
         }
@@ -171,7 +171,16 @@ impl Broker {
         if matches!(refusal, Some(Refusal::WrongCredentials | Refusal::NotPermitted)) {
             sleep_until(began + told_after(began.elapsed())).await;
         }
-        self.record(attempt, origin, proven.as_ref(), &decision);
+        let told = event(attempt, proven.as_ref(), &decision, began);
+        let lets_in = matches!(decision, Ok(_) | Err(Reason::Unproven(_)));
+        if lets_in && let Err(unwritten) = self.audit.commit(origin, &told).await {
+            let denied = Err(Reason::Unwritten(unwritten));
+            self.audit.record(origin, &event(attempt, proven.as_ref(), &denied, began));
+            return denied;
+        }
+        if !lets_in {
+            self.audit.record(origin, &told);
+        }
         decision
     }
 
@@ -269,30 +278,6 @@ impl Broker {
         Ok(Some(Found { ready: Ready::of_token(account.identity(refused.protocol()), issued), ..now }))
     }
 
-    fn record(&self, attempt: &Attempt, origin: &Origin, proven: Option<&Proven>, decision: &Result<Lease, Reason>) {
-        let lease = decision.as_ref().ok();
-        let way = match decision {
-            Err(Reason::Unproven(unproven)) => Some(unproven.way()),
-            _ => None,
-        };
-        let event = Event::Decision {
-            outcome: match (decision, way) {
-                (Ok(_), _) | (_, Some(Way::Passthrough)) => "allow",
-                (Err(_), Some(Way::Learn | Way::FirstLogin)) => "try",
-                (Err(_), None) => "deny",
-            },
-            reason: decision.as_ref().err().map(ToString::to_string),
-            login: audit::name(&client_secret::mask(&attempt.authcid)),
-            method: attempt.method,
-            way: way.map(Way::name),
-            client_secret: proven.map(|it| it.secret.clone()),
-            account: lease.map(|lease| lease.account().to_owned()),
-            delegated: lease.is_some_and(|lease| lease.terms().is_delegated),
-            asked: proven.and_then(|it| it.asked.clone()).filter(|_| lease.is_none()),
-        };
-        self.audit.record(origin, &event);
-    }
-
     async fn try_decide(
         &self,
         attempt: &Attempt,
@@ -382,6 +367,36 @@ fn door(profile: &Profile, protocol: Protocol) -> Result<Door<'_>, Reason> {
     let missing = || Reason::ProtocolNotServed { upstream: profile.name.clone(), protocol };
     let endpoint = profile.endpoints.get(&protocol).ok_or_else(missing)?;
     Ok(Door { profile, endpoint, protocol })
+}
+
+/// What is audited of a decision.
+fn event(attempt: &Attempt, proven: Option<&Proven>, decision: &Result<Lease, Reason>, began: Instant) -> Event {
+    let lease = decision.as_ref().ok();
+    let way = match decision {
+        Err(Reason::Unproven(unproven)) => Some(unproven.way()),
+        _ => None,
+    };
+    Event::Decision {
+        outcome: match (decision, way) {
+            (Ok(_), _) | (_, Some(Way::Passthrough)) => "allow",
+            (Err(_), Some(Way::Learn | Way::FirstLogin)) => "try",
+            (Err(_), None) => "deny",
+        },
+        reason: decision.as_ref().err().map(ToString::to_string),
+        login: audit::name(&client_secret::mask(&attempt.authcid)),
+        method: attempt.method,
+        way: way.map(Way::name),
+        client_secret: proven.map(|it| it.secret.clone()),
+        account: lease.map(|lease| lease.account().to_owned()),
+        delegated: lease.is_some_and(|lease| lease.terms().is_delegated),
+        asked: proven.and_then(|it| it.asked.clone()).filter(|_| lease.is_none()),
+        duration_ms: millis(began),
+    }
+}
+
+/// Time since then, for the audit.
+fn millis(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::audit::Unwritten;
 use crate::credential::CredentialError;
 use crate::credential::oauth2::FailureKind;
 use crate::model::{Fingerprint, Protocol, Refusal};
@@ -147,6 +148,9 @@ pub enum Reason {
     /// The account has no credential that can be presented.
     #[error(transparent)]
     Credential(#[from] CredentialError),
+    /// It would be let in, and that cannot be put on file first.
+    #[error(transparent)]
+    Unwritten(#[from] Unwritten),
     /// The records are out of reach.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
@@ -175,6 +179,7 @@ impl Reason {
             Self::Throttled => "throttled",
             Self::Credential(_) => "credential",
             Self::Directory(_) => "store",
+            Self::Unwritten(_) => "audit",
             other => other.refusal().name(),
         }
     }
@@ -214,7 +219,7 @@ impl Reason {
             | Self::UpstreamUnknown { .. }
             | Self::ProtocolNotServed { .. }
             | Self::Credential(_) => Refusal::ContactAdmin,
-            Self::ProvingBusy(_) | Self::Directory(_) => Refusal::Unavailable,
+            Self::ProvingBusy(_) | Self::Unwritten(_) | Self::Directory(_) => Refusal::Unavailable,
         }
     }
 }

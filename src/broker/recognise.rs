@@ -9,7 +9,7 @@ use super::keyring::{Freshness, Search, Spent};
 use super::login_form::Asked;
 use super::policy;
 use super::throttle::Admission;
-use super::{Broker, Lease, Reason, Terms};
+use super::{Broker, Lease, Reason, Terms, millis};
 use crate::audit::{Event, Origin};
 use crate::model::{DeviceCertificate, Entrance, Mark, Recognition};
 
@@ -28,14 +28,16 @@ impl Broker {
         origin: &Origin,
         entrance: &Entrance,
     ) -> Result<Lease, Reason> {
-        let now = Instant::now().into_std();
+        let began = Instant::now();
+        let now = began.into_std();
         if certificate.is_none() && by_network(entrance, origin).is_none() {
             return Err(Reason::NotRecognised);
         }
         // Failures count against the address alone: no login was named.
         if let Admission::HoldBack { first } = self.throttle.admit(origin.peer, b"", now) {
             if first {
-                self.record_recognition("", BY_CERTIFICATE, origin, &Err(Reason::Throttled));
+                let denied = Err(Reason::Throttled);
+                self.audit.record(origin, &event("", BY_CERTIFICATE, &denied, began));
             }
             return Err(Reason::Throttled);
         }
@@ -43,13 +45,24 @@ impl Broker {
             Ok(recognition) => {
                 let decision = self.try_recognise(recognition, certificate, origin, entrance).await;
                 let decision = decision.and_then(|lease| self.seated(lease));
-                self.record_recognition(&recognition.client, recognition.mark.method(), origin, &decision);
+                let method = recognition.mark.method();
+                let told = event(&recognition.client, method, &decision, began);
+                match &decision {
+                    Err(_) => self.audit.record(origin, &told),
+                    Ok(_) => {
+                        if let Err(unwritten) = self.audit.commit(origin, &told).await {
+                            let denied = Err(Reason::Unwritten(unwritten));
+                            self.audit.record(origin, &event(&recognition.client, method, &denied, began));
+                            return denied;
+                        }
+                    }
+                }
                 decision
             }
             Err(reason) => {
                 self.throttle.failed(origin.peer, b"", now);
                 let denied = Err(reason);
-                self.record_recognition("", BY_CERTIFICATE, origin, &denied);
+                self.audit.record(origin, &event("", BY_CERTIFICATE, &denied, began));
                 denied
             }
         }
@@ -79,20 +92,21 @@ impl Broker {
         let search = Search { fresh: Freshness::Remembered, only: None, spent: &Spent::default() };
         self.lease(&client.login, account, origin.protocol, &entrance.upstreams, search, terms).await
     }
+}
 
-    fn record_recognition(&self, login: &str, method: &'static str, origin: &Origin, decision: &Result<Lease, Reason>) {
-        let event = Event::Decision {
-            outcome: if decision.is_ok() { "allow" } else { "deny" },
-            reason: decision.as_ref().err().map(ToString::to_string),
-            login: login.to_owned(),
-            method,
-            way: None,
-            client_secret: None,
-            account: decision.as_ref().ok().map(|lease| lease.account().to_owned()),
-            delegated: decision.as_ref().is_ok_and(|lease| lease.terms().is_delegated),
-            asked: None,
-        };
-        self.audit.record(origin, &event);
+/// What is audited of a decision about a device.
+fn event(login: &str, method: &'static str, decision: &Result<Lease, Reason>, began: Instant) -> Event {
+    Event::Decision {
+        outcome: if decision.is_ok() { "allow" } else { "deny" },
+        reason: decision.as_ref().err().map(ToString::to_string),
+        login: login.to_owned(),
+        method,
+        way: None,
+        client_secret: None,
+        account: decision.as_ref().ok().map(|lease| lease.account().to_owned()),
+        delegated: decision.as_ref().is_ok_and(|lease| lease.terms().is_delegated),
+        asked: None,
+        duration_ms: millis(began),
     }
 }
 

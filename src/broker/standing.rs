@@ -45,6 +45,8 @@ pub enum Withdrawal {
     EntranceClosed,
     /// Its time is over.
     TimeOver,
+    /// An operator closed it.
+    ClosedByOperator,
 }
 
 impl Withdrawal {
@@ -65,6 +67,7 @@ impl Withdrawal {
             Self::CertificateExpired => "certificate-expired",
             Self::EntranceClosed => "entrance-closed",
             Self::TimeOver => "time-over",
+            Self::ClosedByOperator => "closed-by-operator",
         }
     }
 }
@@ -86,6 +89,7 @@ impl fmt::Display for Withdrawal {
             Self::CertificateExpired => "the certificate's time is over",
             Self::EntranceClosed => "its listener does not let it in without a secret any more",
             Self::TimeOver => "the session's time is over",
+            Self::ClosedByOperator => "it was closed by an operator",
         })
     }
 }

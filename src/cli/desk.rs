@@ -40,13 +40,14 @@ pub(super) async fn open(path: &Path) -> Result<Desk> {
         https,
         audit,
         options: config.rotation,
+        witness: crash::witness(),
         author: Arc::from(author()),
     })
 }
 
 /// Rotates in the operator's name, and crashes where a test has it crash.
 pub(super) fn rotation(desk: &Desk) -> Rotation {
-    crash::watched(desk.rotation())
+    desk.rotation()
 }
 
 /// Does some work while access tokens can be had.

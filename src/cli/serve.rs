@@ -16,8 +16,9 @@ use crate::telemetry;
 pub(super) async fn run(path: &Path) -> Result<()> {
     let inherited = Inherited::take(env::var("LISTEN_FDNAMES").ok().as_deref());
     let (config, settings) = Config::load_to_compare(path)?;
-    if config.listeners.is_empty() {
-        let message = format!("{}: no [[listener]], so there is nothing to serve", path.display());
+    if config.listeners.is_empty() && !config.admin.is_for_operators() {
+        let message =
+            format!("{}: no [[listener]], and no api in [admin], so there is nothing to serve", path.display());
         return Err(Failure::new(exit::CONFIG, message).into());
     }
     telemetry::start(&config.telemetry, config.audit.path.is_none())?;

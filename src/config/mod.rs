@@ -29,7 +29,7 @@ mod vault;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::credential::oauth2::TokenOptions;
@@ -43,6 +43,8 @@ pub use settings::{Change, Settings};
 /// What `locum.toml` says, defaults filled in and references resolved.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
+    /// The file that says it, as it was named.
+    pub file: PathBuf,
     /// The host name that Locum gives itself in greetings and EHLO.
     pub name: String,
     /// Where records are kept.
@@ -96,7 +98,7 @@ impl Config {
     /// All that is wrong in it.
     pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigErrors> {
         let reader = Reader::new(text, file);
-        let config = read_root(reader.root());
+        let config = read_root(reader.root(), file);
         let errors = reader.into_errors();
         if !errors.is_empty() {
             return Err(ConfigErrors::new(errors));
@@ -106,7 +108,7 @@ impl Config {
 }
 
 /// `None` only if an error was noted.
-fn read_root(mut root: Table<'_, '_>) -> Option<Config> {
+fn read_root(mut root: Table<'_, '_>, file: &Path) -> Option<Config> {
     let name = sections::name(&mut root);
     let store = store::store(root.section("store"));
     let (tls, names_certificate) = sections::tls(root.section("tls"));
@@ -114,13 +116,14 @@ fn read_root(mut root: Table<'_, '_>) -> Option<Config> {
     let mut bound = listener::Bound::new();
     let listeners = listener::listeners(root.tables("listener"), &upstreams, names_certificate, &mut bound);
     let limits = sections::limits(root.section("limits"), &name);
-    let admin = sections::admin(root.section("admin"), &mut bound);
+    let admin = sections::admin(root.section("admin"), names_certificate, &mut bound);
     let audit = sections::audit(root.section("audit"));
     let rotation = rotation::rotation(root.section("rotation"), store.as_ref());
     let telemetry = sections::telemetry(root.section("telemetry"));
     root.finish();
 
     Some(Config {
+        file: file.to_owned(),
         name,
         store: store?,
         tls,
@@ -284,7 +287,7 @@ mod tests {
     fn keys_read() -> BTreeSet<String> {
         let asked = samples().into_iter().flat_map(|sample| {
             let reader = Reader::new(&sample, Path::new("locum.toml"));
-            read_root(reader.root()).unwrap();
+            read_root(reader.root(), Path::new("locum.toml")).unwrap();
             reader.asked.take()
         });
         asked.map(|asked| asked.rsplit_once('.').map(|(table, name)| key(table, name)).unwrap()).collect()

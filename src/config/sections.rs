@@ -161,25 +161,41 @@ pub(super) const fn mins(minutes: u64) -> Duration {
     Duration::from_secs(minutes * 60)
 }
 
-/// `[admin]`. What is told there is told to whoever can connect, and in clear.
-pub(super) fn admin(mut table: Table<'_, '_>, bound: &mut Bound) -> admin::Options {
+/// `[admin]`. In clear, what is told there is told to this machine only: tokens go by it.
+pub(super) fn admin(mut table: Table<'_, '_>, names_certificate: bool, bound: &mut Bound) -> admin::Options {
     let mut options = admin::Options::default();
+    let tls = table.take("tls");
+    set(&mut options.tls, tls, |value| {
+        let tls = value.boolean()?;
+        if tls && !names_certificate {
+            return value.wrong(
+                "\"tls\" in [admin] without a certificate",
+                Some("name the files of one in [tls], with certificate and key"),
+            );
+        }
+        Some(tls)
+    });
     if let Some(value) = table.take("bind") {
         let reader = table.reader();
         let addresses = listener::bind(value, bound, reader).unwrap_or_default();
         for (address, at) in addresses {
-            if address.ip().is_loopback() {
+            if options.tls || address.ip().is_loopback() {
                 options.bind.push(address);
             } else {
-                let remedy =
-                    "bind it to this machine (127.0.0.1, [::1]), and let an agent or a proxy with TLS here hand it on";
-                reader.wrong(
-                    at,
-                    "health and metrics are told without TLS or sign-in, so to this machine only",
-                    Some(remedy),
-                );
+                let remedy = "bind it to this machine (127.0.0.1, [::1]), or set tls = true";
+                reader.wrong(at, "without TLS, [admin] is for this machine only", Some(remedy));
             }
         }
+    }
+    options.socket = table.take("socket").and_then(|value| value.path());
+    let api = table.take("api");
+    let at = api.as_ref().map(|value| value.at);
+    set(&mut options.api, api, |value| value.boolean());
+    options.console = options.api;
+    set(&mut options.console, table.take("console"), |value| value.boolean());
+    if let Some(at) = at.filter(|_| options.api && options.bind.is_empty() && options.socket.is_none()) {
+        let remedy = "such as bind = \"127.0.0.1:9465\", or socket = \"/run/locum/admin.sock\"";
+        table.reader().wrong_in_whole(at, "\"api\" in [admin], which listens nowhere", Some(remedy));
     }
     table.finish();
     options
@@ -187,7 +203,31 @@ pub(super) fn admin(mut table: Table<'_, '_>, bound: &mut Bound) -> admin::Optio
 
 /// `[audit]`.
 pub(super) fn audit(mut table: Table<'_, '_>) -> audit::Options {
-    let options = audit::Options { path: table.take("path").and_then(|value| value.path()) };
+    let mut options = audit::Options { path: table.take("path").and_then(|value| value.path()), ..Default::default() };
+    options.max_size = table.take("max-size").and_then(|value| {
+        let size =
+            value.size(1 << 20..=1 << 40, "a file of less is closed every few minutes, and no larger one is read")?;
+        Some(size)
+    });
+    set(&mut options.rotate, table.take("rotate"), |value| {
+        value.one_of(&[
+            ("never", audit::Rotate::Never),
+            ("hourly", audit::Rotate::Hourly),
+            ("daily", audit::Rotate::Daily),
+            ("weekly", audit::Rotate::Weekly),
+            ("monthly", audit::Rotate::Monthly),
+        ])
+    });
+    options.keep = table.take("keep").and_then(|value| value.integer(1..=10_000, "the folder is read at each start"));
+    let fail_closed = table.take("fail-closed");
+    if let Some(value) = &fail_closed
+        && options.path.is_none()
+        && value.boolean() == Some(true)
+    {
+        let remedy = "name a file in path";
+        value.reader().wrong(value.at, "\"fail-closed\" needs a file that the audit is written to", Some(remedy));
+    }
+    set(&mut options.fail_closed, fail_closed, |value| value.boolean());
     table.finish();
     options
 }

@@ -106,6 +106,22 @@ impl<'r, 't> Value<'r, 't> {
         self.wrong(format!("\"{}\" must be between \"{min}\" and \"{max}\"", self.key), Some(reason))
     }
 
+    /// A size such as `"64MiB"` within bounds, and the reason for the bounds.
+    pub(super) fn size(&self, bounds: RangeInclusive<u64>, reason: &str) -> Option<u64> {
+        const FORM: &str = "a size such as \"512KiB\", \"64MiB\" or \"1GiB\"";
+        let DeValue::String(text) = &self.value else {
+            return self.wrong_type(FORM);
+        };
+        let Some(size) = parse_size(text) else {
+            return self.wrong(format!("\"{}\" must be {FORM}", self.key), None);
+        };
+        if bounds.contains(&size) {
+            return Some(size);
+        }
+        let (min, max) = (show_size(*bounds.start()), show_size(*bounds.end()));
+        self.wrong(format!("\"{}\" must be between \"{min}\" and \"{max}\"", self.key), Some(reason))
+    }
+
     /// A date and time, in TOML's own form or in quotes.
     pub(super) fn date_text(&self) -> Option<String> {
         match &self.value {
@@ -187,9 +203,35 @@ fn show_duration(duration: Duration) -> String {
     format!("{}{unit}", duration.as_secs() / seconds)
 }
 
+/// Units of sizes, the largest first.
+const SIZES: [(&str, u32); 3] = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+
+fn parse_size(text: &str) -> Option<u64> {
+    let (digits, shift) = SIZES.into_iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift)))?;
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse::<u64>().ok().filter(|_| is_number)?.checked_mul(1 << shift)
+}
+
+fn show_size(size: u64) -> String {
+    let whole = |(_, shift): &(&str, u32)| size.is_multiple_of(1 << shift);
+    let (unit, shift) = SIZES.into_iter().find(whole).unwrap_or(("B", 0));
+    format!("{}{unit}", size >> shift)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_one_number_and_one_unit() {
+        for (text, size) in [("1KiB", 1024), ("64MiB", 64 << 20), ("1GiB", 1 << 30)] {
+            assert_eq!(parse_size(text), Some(size), "{text}");
+            assert_eq!(show_size(size), text);
+        }
+        for text in ["", "MiB", "1", "1MB", "-1MiB", "+1MiB", "1 MiB", "1.5MiB", "99999999999999999999GiB"] {
+            assert_eq!(parse_size(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn durations_have_one_number_and_one_unit() {

@@ -8,8 +8,11 @@ use crate::broker::{Broker, Directory};
 use crate::credential::oauth2::Tokens;
 use crate::model::Profile;
 use crate::net::Https;
-use crate::rotation::{self, Rotation};
+use crate::rotation::{self, Record, Rotation, RotationError, Subject, Witness};
+use crate::store::Version;
 use crate::upstream::Upstreams;
+
+use super::{Fault, ManagementError};
 
 /// All of it. Cheap to clone; a clone [in another's name](Desk::by) is another operator's desk.
 #[derive(Debug, Clone)]
@@ -32,6 +35,8 @@ pub struct Desk {
     pub audit: Audit,
     /// How credentials are rotated.
     pub options: rotation::Options,
+    /// Who is told of each point that a rotation passes.
+    pub witness: Arc<dyn Witness>,
     /// Whose desk it is: `user@host`, or the name of an [`Operator`](crate::model::Operator).
     pub author: Arc<str>,
 }
@@ -47,5 +52,21 @@ impl Desk {
     pub fn rotation(&self) -> Rotation {
         let (broker, upstreams) = (Arc::clone(&self.broker), Arc::clone(&self.upstreams));
         Rotation::new(self.directory.clone(), broker, upstreams, self.audit.clone(), &self.author, self.options.clone())
+            .watched_by(Arc::clone(&self.witness))
+    }
+
+    /// The record that a credential is in.
+    pub(super) async fn record(&self, subject: &Subject) -> Result<Record, ManagementError> {
+        let found = subject.read(&self.directory).await?;
+        Ok(found.ok_or_else(|| RotationError::Missing(subject.clone()))?.record)
+    }
+
+    /// Whether a record is still as whoever asks has seen it, if they say how that was.
+    pub(super) fn check_version(&self, found: Version, expected: Option<&str>) -> Result<(), ManagementError> {
+        if expected.is_none_or(|expected| expected == found.to_string()) {
+            return Ok(());
+        }
+        let message = "somebody changed it since you looked; nothing was changed here: look at it and ask again";
+        Err(ManagementError::new(Fault::Conflict, message))
     }
 }

@@ -1,7 +1,13 @@
 //! Why an operator's wish was not fulfilled. The text is for the operator and says what to do; the fault is for those who
 //! answer in codes: exit codes of the command line, states of HTTP.
 
+use serde::Serialize;
+use utoipa::ToSchema;
+
 use crate::broker::DirectoryError;
+use crate::credential::CredentialError;
+use crate::rotation::machine::StepError;
+use crate::rotation::{HookError, RotationError};
 use crate::store::StoreError;
 
 /// Why something was not done. Nothing was changed, unless the text says so.
@@ -18,10 +24,32 @@ pub enum ManagementError {
     /// The records could not be read or written.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    /// A rotation does not go on. What was done of it before stays done.
+    #[error(transparent)]
+    Rotation(RotationError),
+    /// What was given is no credential.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+}
+
+impl From<RotationError> for ManagementError {
+    fn from(error: RotationError) -> Self {
+        match error {
+            RotationError::Directory(error) => Self::Directory(error),
+            error => Self::Rotation(error),
+        }
+    }
+}
+
+impl From<StepError> for ManagementError {
+    fn from(error: StepError) -> Self {
+        Self::Rotation(error.into())
+    }
 }
 
 /// What kind of reason it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Fault {
     /// What was asked for makes no sense: HTTP 422, exit code 65.
     Invalid,
@@ -61,13 +89,37 @@ impl ManagementError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Refused { fault, .. } => *fault,
-            Self::Directory(error) => match error {
-                DirectoryError::Changed { .. }
-                | DirectoryError::Removed { .. }
-                | DirectoryError::Store(StoreError::Conflict { .. }) => Fault::Conflict,
-                error if error.is_transient() => Fault::Temporary,
-                _ => Fault::Broken,
-            },
+            Self::Directory(error) => of_directory(error),
+            Self::Rotation(error) => of_rotation(error),
+            Self::Credential(_) => Fault::Invalid,
         }
+    }
+}
+
+fn of_directory(error: &DirectoryError) -> Fault {
+    match error {
+        DirectoryError::Changed { .. }
+        | DirectoryError::Removed { .. }
+        | DirectoryError::Store(StoreError::Conflict { .. }) => Fault::Conflict,
+        // A node whose token may not write or list says so here.
+        DirectoryError::Store(StoreError::Config(_)) => Fault::Denied,
+        error if error.is_transient() => Fault::Temporary,
+        _ => Fault::Broken,
+    }
+}
+
+fn of_rotation(error: &RotationError) -> Fault {
+    match error {
+        RotationError::Directory(error) => of_directory(error),
+        RotationError::Missing(_) => Fault::Missing,
+        RotationError::StillUsed { .. } => Fault::Conflict,
+        RotationError::Step(error) => match error {
+            StepError::Same(_) | StepError::Failed { .. } | StepError::Miscounted { .. } => Fault::Invalid,
+            StepError::NoLeftover(_) => Fault::Missing,
+            _ => Fault::Conflict, // somebody has to do something else before, or wait
+        },
+        error if error.is_transient() => Fault::Temporary,
+        RotationError::Hook { error: HookError::NotConfigured | HookError::CannotStart { .. }, .. } => Fault::Broken,
+        _ => Fault::Invalid, // the provider refuses it, or does not take it
     }
 }

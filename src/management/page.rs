@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Fault, ManagementError};
-use crate::broker::{self, Versioned};
+use crate::broker::{self, DirectoryError, Versioned};
 use crate::model::{RecordId, RecordKind};
 
 /// Which part of a list.
@@ -40,6 +40,14 @@ pub struct Damaged {
     pub detail: String,
 }
 
+impl Damaged {
+    /// Those of a page of the directory.
+    pub fn all(damaged: Vec<(RecordId, DirectoryError)>) -> Vec<Self> {
+        let told = |(id, error): (RecordId, DirectoryError)| Self { id: id.to_string(), detail: error.to_string() };
+        damaged.into_iter().map(told).collect()
+    }
+}
+
 impl Paging {
     /// Where a list of records of that kind goes on.
     ///
@@ -63,11 +71,10 @@ impl<T> Page<T> {
 
     /// A page of records as this page of items.
     pub fn of<R>(page: broker::Page<R>, item: impl FnMut(Versioned<R>) -> T) -> Self {
-        let damaged = page.damaged.into_iter();
         Self {
             items: page.records.into_iter().map(item).collect(),
             next: page.next.map(|next| next.hash().to_owned()),
-            damaged: damaged.map(|(id, error)| Damaged { id: id.to_string(), detail: error.to_string() }).collect(),
+            damaged: Damaged::all(page.damaged),
         }
     }
 }

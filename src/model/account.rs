@@ -60,7 +60,7 @@ impl Account {
 /// Which kinds of credential an account may be entered with. A list that is there names all that may be used, best first:
 /// where one fails, the next is tried, and that is told. Where there is none, the first kind of [`CredentialKind::ALL`]
 /// that the account has and the provider takes is used, and no other.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Preference {
     /// For all protocols that have none of their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -104,7 +104,7 @@ pub struct KeptToken {
 }
 
 /// Names at the provider. Where none is given the account's own name serves.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Identity {
     /// For all protocols that have none of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]

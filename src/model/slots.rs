@@ -83,7 +83,7 @@ impl Slots {
 }
 
 /// A place for a credential.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Slot {
     /// The one that logins use.
@@ -181,7 +181,7 @@ pub enum NextState {
 }
 
 /// Definite refusals.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Refused {
     /// How many.
     pub times: u32,
@@ -269,7 +269,7 @@ pub enum LeftoverReason {
 }
 
 /// Something that was done to the places.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HistoryEntry {
     /// When.
     pub at: Timestamp,

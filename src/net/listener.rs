@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+
+use super::UnixDoor;
 
 /// Connections that the kernel holds for us while we are busy; a reconnect storm fits in.
 const BACKLOG: i32 = 1024;
@@ -68,16 +70,64 @@ pub async fn accept_loop<F: Future<Output = ()>>(
     drain: CancellationToken,
     mut serve: impl FnMut(TcpStream, SocketAddr, OwnedSemaphorePermit) -> F,
 ) {
+    let serve = |stream, peer, permit| {
+        tune(&stream);
+        serve(stream, peer, permit)
+    };
+    accept(listener.borrow(), permits, drain, serve).await;
+}
+
+/// The same at a Unix socket; `serve` is given the number of the user who connected.
+pub async fn accept_here<F: Future<Output = ()>>(
+    door: UnixDoor,
+    permits: Arc<Semaphore>,
+    drain: CancellationToken,
+    serve: impl FnMut(UnixStream, u32, OwnedSemaphorePermit) -> F,
+) {
+    accept(&door, permits, drain, serve).await;
+}
+
+/// What connections come out of.
+trait Door {
+    type Stream;
+    type Peer;
+
+    fn next(&self) -> impl Future<Output = io::Result<(Self::Stream, Self::Peer)>> + Send;
+}
+
+impl Door for TcpListener {
+    type Stream = TcpStream;
+    type Peer = SocketAddr;
+
+    fn next(&self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send {
+        self.accept()
+    }
+}
+
+impl Door for UnixDoor {
+    type Stream = UnixStream;
+    type Peer = u32;
+
+    fn next(&self) -> impl Future<Output = io::Result<(UnixStream, u32)>> + Send {
+        self.accept()
+    }
+}
+
+async fn accept<D: Door, F: Future<Output = ()>>(
+    door: &D,
+    permits: Arc<Semaphore>,
+    drain: CancellationToken,
+    mut serve: impl FnMut(D::Stream, D::Peer, OwnedSemaphorePermit) -> F,
+) {
     loop {
         let accepted = tokio::select! {
             () = drain.cancelled() => return,
-            accepted = listener.borrow().accept() => accepted,
+            accepted = door.next() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
                 let permit = drain.run_until_cancelled(Arc::clone(&permits).acquire_owned()).await;
                 let Some(Ok(permit)) = permit else { return }; // the process ends
-                tune(&stream);
                 serve(stream, peer, permit).await;
             }
             Err(error) if is_exhaustion(&error) => {

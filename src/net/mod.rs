@@ -1,6 +1,6 @@
 //! Floor 2: sockets and TLS. This room moves bytes; it never knows what they say.
 //!
-//! - [`bind`] and [`accept_loop`]: listeners. [`dial`]: connections to upstreams.
+//! - [`bind`] and [`accept_loop`]: listeners. [`UnixDoor`] and [`accept_here`]: the same for this machine alone. [`dial`]: connections to upstreams.
 //! - [`Stream`]: a connection, plain or under TLS. [`tls`]: certificates, keys and trust. [`LegacyTls`]: TLS 1.0 and 1.1,
 //!   where it is built in.
 //! - [`Https`]: posts forms to authorities.
@@ -18,14 +18,16 @@ mod proxy_protocol;
 mod relay;
 mod stream;
 pub mod tls;
+mod unix;
 
 pub use dial::{DialError, dial};
 pub use http::{HttpOptions, Https, HttpsError, Reply};
 pub use inspector::Inspector;
 pub use legacy_tls::LegacyTls;
-pub use listener::{BindError, accept_loop, bind};
+pub use listener::{BindError, accept_here, accept_loop, bind};
 pub use options::TlsOptions;
 pub use proxy_protocol::{HeaderError, ProxyHeaderError, read_proxy_header};
-pub use relay::{End, RelayOptions, Relayed, Side, Tally, relay, relay_inspected};
+pub use relay::{End, RelayOptions, Relayed, Side, Tally, Traffic, relay, relay_inspected};
 pub use stream::Stream;
 pub use tls::TlsError;
+pub use unix::{UnixBindError, UnixDoor};

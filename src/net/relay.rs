@@ -8,6 +8,8 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -41,6 +43,27 @@ pub struct RelayOptions {
     pub idle_timeout: Duration,
     /// Where what moves is counted while it moves, if anywhere.
     pub tally: Option<Tally>,
+    /// Where what has moved of this one relay is told while it moves, if anywhere.
+    pub traffic: Option<Arc<Traffic>>,
+}
+
+/// What has moved of one relay.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    up: AtomicU64,
+    down: AtomicU64,
+}
+
+impl Traffic {
+    /// Bytes from the client to the provider.
+    pub fn up(&self) -> u64 {
+        self.up.load(Ordering::Relaxed)
+    }
+
+    /// Bytes from the provider to the client.
+    pub fn down(&self) -> u64 {
+        self.down.load(Ordering::Relaxed)
+    }
 }
 
 /// Counters of bytes.
@@ -136,11 +159,15 @@ where
             up.poll(cx, &mut *downstream, &mut *upstream, inspector),
             down.poll(cx, &mut *upstream, &mut *downstream, inspector),
         );
-        if let Some(Tally { up: of_up, down: of_down }) = &options.tally
-            && counted != (up.bytes, down.bytes)
-        {
-            of_up.increment(up.bytes - counted.0);
-            of_down.increment(down.bytes - counted.1);
+        if counted != (up.bytes, down.bytes) {
+            if let Some(Tally { up: of_up, down: of_down }) = &options.tally {
+                of_up.increment(up.bytes - counted.0);
+                of_down.increment(down.bytes - counted.1);
+            }
+            if let Some(traffic) = &options.traffic {
+                traffic.up.store(up.bytes, Ordering::Relaxed);
+                traffic.down.store(down.bytes, Ordering::Relaxed);
+            }
             counted = (up.bytes, down.bytes);
         }
         if let (Poll::Ready(Err(broken)), ..) = results {
@@ -401,7 +428,7 @@ mod tests {
 
     use super::*;
 
-    const OPTIONS: RelayOptions = RelayOptions { idle_timeout: Duration::from_secs(1800), tally: None };
+    const OPTIONS: RelayOptions = RelayOptions { idle_timeout: Duration::from_secs(1800), tally: None, traffic: None };
 
     struct Ends {
         client: DuplexStream,

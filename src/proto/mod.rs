@@ -22,7 +22,9 @@ mod input;
 mod lull;
 pub mod pop3;
 pub mod submission;
+mod transcript;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -59,6 +61,39 @@ pub trait Server: Send + fmt::Debug {
 
     /// Where the dialogue stands, in words for the operator: `"greeting"`, `"command"`, `"AUTHENTICATE PLAIN"` …
     fn state(&self) -> &'static str;
+
+    /// Has it remember what is said from here on, for [`Server::remarks`]. Without, it remembers nothing.
+    fn be_traced(&mut self);
+
+    /// What was said since it was asked last.
+    fn remarks(&mut self) -> Vec<Remark>;
+}
+
+/// Something that was said in a dialogue, for whoever traces it. No byte of a peer's can be in it: what a peer said is told in
+/// words of ours, by what the parser took it for; what we said is ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remark {
+    /// Who said it.
+    pub speaker: Speaker,
+    /// What.
+    pub text: Cow<'static, str>,
+}
+
+/// Who says something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaker {
+    /// The mail client.
+    Client,
+    /// Locum, to the mail client.
+    Locum,
+    /// Locum to the provider, or the provider.
+    Upstream,
+}
+
+/// What listens to dialogues.
+pub trait Tap: Send + Sync + fmt::Debug {
+    /// Something was said.
+    fn hear(&self, remark: Remark);
 }
 
 /// Why Locum ends a dialogue on its own.

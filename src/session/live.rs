@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::audit::Origin;
 use crate::broker::{Lease, Seat, Terms, Withdrawal};
 use crate::model::{Protocol, normalise};
+use crate::net::Traffic;
 
 /// Sessions that were let in and relayed, by how they ended. Label `cause`.
 const ENDED: &str = "locum_sessions_ended_total";
@@ -39,6 +40,31 @@ pub struct LiveSession {
     pub since: Timestamp,
     /// When it has to be over.
     pub until: Option<Timestamp>,
+    /// What it does.
+    pub state: LiveState,
+    /// The id of the credential that the upstream took, once it has.
+    pub credential: Option<String>,
+    /// Bytes from the client so far.
+    pub bytes_up: u64,
+    /// Bytes to the client so far.
+    pub bytes_down: u64,
+}
+
+/// What a session does that was let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LiveState {
+    /// The upstream is being logged in to.
+    Entering,
+    /// Bytes are relayed.
+    Relaying,
+}
+
+/// How far a session has come.
+#[derive(Debug, Default)]
+struct Course {
+    /// The id of the credential that the upstream took.
+    entered: OnceLock<String>,
+    traffic: Arc<Traffic>,
 }
 
 /// The sessions that were let in.
@@ -76,6 +102,7 @@ struct Entry {
     since: Timestamp,
     until: Option<(Timestamp, Withdrawal)>,
     over: Over,
+    course: Arc<Course>,
 }
 
 /// Whether a session is over, and why.
@@ -90,6 +117,7 @@ struct Over {
 pub(super) struct Alive {
     session: u64,
     over: Over,
+    course: Arc<Course>,
     live: Arc<Live>,
     /// Its part of the client's count of sessions.
     _seat: Option<Arc<Seat>>,
@@ -114,6 +142,7 @@ impl Live {
     /// been read before something was heard that found no session of it. What this node knows to be new is no question to
     /// the store.
     pub(super) fn enter(self: &Arc<Self>, origin: &Origin, lease: &Lease, kill: &CancellationToken) -> Alive {
+        let course = Arc::<Course>::default();
         let over = Over { token: kill.child_token(), why: Arc::default() };
         let entry = Entry {
             login: normalise(lease.login()),
@@ -123,9 +152,10 @@ impl Live {
             since: Timestamp::now(),
             until: lease.terms().end(),
             over: over.clone(),
+            course: Arc::clone(&course),
         };
         self.insert(entry);
-        Alive { session: origin.session, over, live: Arc::clone(self), _seat: lease.seat() }
+        Alive { session: origin.session, over, course, live: Arc::clone(self), _seat: lease.seat() }
     }
 
     fn insert(&self, entry: Entry) {
@@ -148,6 +178,14 @@ impl Live {
         let mut all: Vec<_> = self.state().sessions.values().map(Entry::told).collect();
         all.sort_by_key(|session| session.session);
         all
+    }
+
+    /// Ends those that are meant; their numbers.
+    pub(super) fn close(&self, is_meant: impl Fn(&LiveSession) -> bool) -> Vec<u64> {
+        let state = self.state();
+        let meant = state.sessions.values().filter(|entry| is_meant(&entry.told()));
+        let closing = meant.inspect(|entry| entry.over.end(Withdrawal::ClosedByOperator));
+        closing.map(|entry| entry.origin.session).collect()
     }
 
     /// Something was written: the clients that `concerns` says are to be looked at again.
@@ -295,6 +333,10 @@ impl Entry {
             peer: self.origin.peer,
             since: self.since,
             until: self.until.map(|(until, _)| until),
+            state: if self.course.entered.get().is_some() { LiveState::Relaying } else { LiveState::Entering },
+            credential: self.course.entered.get().cloned(),
+            bytes_up: self.course.traffic.up(),
+            bytes_down: self.course.traffic.down(),
         }
     }
 }
@@ -311,6 +353,16 @@ impl Alive {
     /// Cancelled when the session is over.
     pub(super) fn over(&self) -> &CancellationToken {
         &self.over.token
+    }
+
+    /// The upstream took that credential.
+    pub(super) fn entered_with(&self, credential: &str) {
+        let _ = self.course.entered.set(credential.to_owned()); // it takes one once
+    }
+
+    /// Where it is told what has moved.
+    pub(super) fn traffic(&self) -> Arc<Traffic> {
+        Arc::clone(&self.course.traffic)
     }
 
     /// Where it will stand why it is over, for who outlives this.

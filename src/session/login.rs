@@ -1,12 +1,13 @@
 //! From an attempt to an upstream that is logged in.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::audit::{Event, Origin};
 use crate::broker::{Lease, Objection, Proven, Reason};
 use crate::model::{Attempt, DeviceCertificate, Refusal, SeenUpstream, Slot};
 use crate::net::Stream;
-use crate::proto::UpstreamReady;
+use crate::proto::{Tap, UpstreamReady};
 use crate::upstream::{Cause, LoggedIn, Places, UpstreamError};
 use crate::usage::{Entered, Stay, Use};
 use tokio::time::Instant;
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 use super::live::Alive;
 use super::meters::{Denied, count_phase};
 use super::sighting::{Guise, RECOGNISED, upstream_of};
+use super::trace::SessionTap;
 use super::watched::Watched;
 use super::{Listener, Sessions};
 
@@ -29,6 +31,10 @@ const LEASES_MAX: usize = 8;
 pub(super) struct Login {
     pub(super) login: String,
     pub(super) account: String,
+    /// The id of the client secret that proved it.
+    pub(super) client_secret: Option<String>,
+    /// The id of the credential that the upstream took.
+    pub(super) credential: String,
     pub(super) stream: Stream,
     pub(super) ready: UpstreamReady,
     pub(super) alive: Alive,
@@ -50,6 +56,8 @@ pub(super) struct Established {
     pub(super) stream: Stream,
     pub(super) early: Vec<u8>,
     pub(super) login: Login,
+    /// What is to be told of it to a trace.
+    pub(super) tap: Option<Arc<SessionTap>>,
 }
 
 impl Sessions {
@@ -121,13 +129,23 @@ impl Sessions {
         let alive = self.live.enter(origin, &lease, &self.kill);
         let (over, why) = (alive.over().clone(), alive.why());
         let (login, account) = (lease.login().to_owned(), lease.account().to_owned());
+        let client_secret = lease.terms().client_secret.clone();
         if let Some(entered) = over.run_until_cancelled(self.try_to_enter(lease, origin, alive)).await {
             return entered;
         }
         let reason = why.get().map_or_else(|| "the process stopped".to_owned(), ToString::to_string);
         let reason = format!("{reason}, before the upstream was entered");
-        let (bytes_up, bytes_down, messages, duration_ms) = (0, 0, None, 0);
-        let event = Event::End { login, account, reason, bytes_up, bytes_down, messages, duration_ms };
+        let event = Event::End {
+            login,
+            account,
+            client_secret,
+            credential: None,
+            reason,
+            bytes_up: 0,
+            bytes_down: 0,
+            messages: None,
+            duration_ms: 0,
+        };
         self.audit.record(origin, &event);
         Err(Refusal::Unavailable.into())
     }
@@ -141,7 +159,9 @@ impl Sessions {
                 tracing::warn!(account = lease.account(), %kind, reason, "fell back to another kind of credential");
             }
             let began = Instant::now();
-            let result = self.upstreams.log_in(&lease).await;
+            let tap = self.traces.tap_of(origin.session);
+            let tap = tap.as_deref().map(|tap| tap as &dyn Tap);
+            let result = self.upstreams.log_in_heard(&lease, tap).await;
             let took = began.elapsed();
             let error = match result {
                 Ok(logged_in) => {
@@ -221,7 +241,23 @@ impl Login {
         let LoggedIn { stream, ready, places, pacer: _ } = logged_in;
         let (login, account) = (lease.login().to_owned(), lease.account().to_owned());
         let guise = Some((Guise::of(lease), upstream_of(lease)));
-        Self { login, account, stream, ready, watched, alive, guise, stay: None, _places: places, _use: in_use }
+        let client_secret = lease.terms().client_secret.clone();
+        let credential = lease.credential_id().to_owned();
+        alive.entered_with(&credential);
+        Self {
+            login,
+            account,
+            client_secret,
+            credential,
+            stream,
+            ready,
+            watched,
+            alive,
+            guise,
+            stay: None,
+            _places: places,
+            _use: in_use,
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod overlap;
 mod parting;
 mod sighting;
 mod strangers;
+mod trace;
 mod truth;
 mod watched;
 
@@ -32,12 +33,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use zeroize::Zeroizing;
 
-use crate::audit::{Audit, Event, Origin};
+use crate::audit::{self, Audit, Event, Origin};
 use crate::broker::Broker;
 use crate::enrolment::Enrolment;
-use crate::model::{Profile, Protocol};
+use crate::model::{Profile, Protocol, normalise};
 use crate::net::{End, LegacyTls, RelayOptions, Relayed, Stream, relay_inspected};
-use crate::proto::{self, Goodbye, Server, ServerAction, ServerLimits, ServerOptions, ServerTls};
+use crate::proto::{self, Goodbye, Server, ServerAction, ServerLimits, ServerOptions, ServerTls, Tap};
 use crate::upstream::Upstreams;
 use crate::usage::{Ledger, Visitors};
 use error::SessionError;
@@ -48,10 +49,12 @@ use meters::{Census, Counted, Denied, count_phase};
 use overlap::Overlap;
 use parting::{Parting, WatchedDeparture};
 use strangers::Strangers;
+use trace::Traces;
 
-pub use live::LiveSession;
+pub use live::{LiveSession, LiveState};
 pub use meters::SessionState;
 pub use options::{FrontEnds, ListenerOptions, ListenerTls, Options};
+pub use trace::{TRACE_TIME, TRACE_TIME_MAX, TraceError, TraceFilter, TraceLine, TraceView};
 
 /// One read from a client before login; lines are short.
 const READ_BYTES: usize = 4096;
@@ -72,6 +75,7 @@ pub struct Sessions {
     next: AtomicU64,
     strangers: Strangers,
     live: Arc<Live>,
+    traces: Arc<Traces>,
     misfits: Misfits,
     overlap: Overlap,
     census: Arc<Census>,
@@ -125,6 +129,7 @@ impl Sessions {
             next: AtomicU64::new(1),
             strangers,
             live: Live::new(),
+            traces: Arc::default(),
             misfits: Misfits::new(),
             overlap: Overlap::new(),
             census: Arc::default(),
@@ -166,6 +171,91 @@ impl Sessions {
     /// The sessions that were let in and are not over.
     pub fn live(&self) -> Vec<LiveSession> {
         self.live.all()
+    }
+
+    /// Ends that session, in the name of an operator; whether there was one.
+    pub fn close(&self, session: u64, by: &str) -> bool {
+        let closed = self.live.close(|live| live.session == session);
+        self.audit_closed(by, &closed, Some(session), None, None);
+        !closed.is_empty()
+    }
+
+    /// Ends all sessions of a client, of an account, or of both at once; how many there were. Without either: none.
+    pub fn close_all(&self, login: Option<&str>, account: Option<&str>, by: &str) -> usize {
+        if login.is_none() && account.is_none() {
+            return 0;
+        }
+        let (wanted, owner) = (login.map(normalise), account.map(normalise));
+        let closed = self.live.close(|live| {
+            wanted.as_ref().is_none_or(|wanted| live.login == *wanted)
+                && owner.as_ref().is_none_or(|owner| normalise(&live.account) == *owner)
+        });
+        self.audit_closed(by, &closed, None, login, account);
+        closed.len()
+    }
+
+    fn audit_closed(&self, by: &str, closed: &[u64], one: Option<u64>, login: Option<&str>, account: Option<&str>) {
+        let text = |text: Option<&str>| text.map(|text| audit::name(text.as_bytes()));
+        self.audit.record_step(&Event::Session {
+            step: "closed",
+            actor: by.to_owned(),
+            session: one,
+            sessions: Some(closed.len()),
+            login: text(login),
+            account: text(account),
+            peer: None,
+            listener: None,
+            trace: None,
+        });
+    }
+
+    /// Begins a trace of the dialogues of whom the filter names, of sessions that begin from now on; its id.
+    ///
+    /// # Errors
+    /// See [`TraceError`].
+    pub fn trace(&self, filter: TraceFilter, time: Duration, by: &str) -> Result<String, TraceError> {
+        let id = self.traces.begin(filter.clone(), time, by)?;
+        self.audit_trace("traced", &id, Some(&filter), by);
+        Ok(id)
+    }
+
+    /// That trace, with its lines behind that number; `None` if there is none.
+    pub fn read_trace(&self, id: &str, after: u64, limit: usize, by: &str) -> Option<TraceView> {
+        let view = self.traces.view(id, after, limit)?;
+        // Once a reader, not once a look.
+        if after == 0 && view.by != by {
+            self.audit_trace("trace-read", id, None, by);
+        }
+        Some(view)
+    }
+
+    /// All traces that run or ran of late, without their lines.
+    pub fn traces(&self) -> Vec<TraceView> {
+        self.traces.all()
+    }
+
+    /// Ends and forgets a trace; whether there was one.
+    pub fn end_trace(&self, id: &str, by: &str) -> bool {
+        let was = self.traces.remove(id);
+        if was {
+            self.audit_trace("trace-ended", id, None, by);
+        }
+        was
+    }
+
+    fn audit_trace(&self, step: &'static str, id: &str, filter: Option<&TraceFilter>, by: &str) {
+        let text = |text: Option<&String>| text.map(|text| audit::name(text.as_bytes()));
+        self.audit.record_step(&Event::Session {
+            step,
+            actor: by.to_owned(),
+            session: None,
+            sessions: None,
+            login: text(filter.and_then(|it| it.login.as_ref())),
+            account: None,
+            peer: filter.and_then(|it| it.peer),
+            listener: text(filter.and_then(|it| it.listener.as_ref())),
+            trace: Some(id.to_owned()),
+        });
     }
 
     /// How many sessions there are, by protocol and state.
@@ -230,6 +320,11 @@ impl Sessions {
         let mut buffer = Zeroizing::new(vec![0; READ_BYTES]);
         let mut accepted = None;
         let mut said_goodbye = false;
+        let tap = self.traces.tap(&guest.origin);
+        if let Some(tap) = &tap {
+            dialogue.be_traced();
+            tap.note(came(&guest.origin));
+        }
         loop {
             // Here, and not only where we wait: a client that always has something more to say must not stay for ever.
             if Instant::now() >= deadline && !said_goodbye && accepted.is_none() {
@@ -238,6 +333,9 @@ impl Sessions {
             }
             let action = dialogue.next_action();
             let state = dialogue.state();
+            if let Some(tap) = &tap {
+                dialogue.remarks().into_iter().for_each(|remark| tap.hear(remark));
+            }
             match action {
                 ServerAction::Wait => tokio::select! {
                     biased;
@@ -266,10 +364,17 @@ impl Sessions {
                 ServerAction::StartTls => {
                     stream = self.accept_tls(stream, listener, guest.hand).await?;
                     (guest.origin.tls, guest.origin.tls_version) = (true, stream.tls_version());
+                    if let Some(tap) = &tap {
+                        tap.note(format!("TLS is on: {}", guest.origin.tls_version.unwrap_or("of no known version")));
+                    }
                     dialogue.tls_started();
                 }
                 ServerAction::Authenticate(attempt) => {
                     let began = Instant::now();
+                    if let Some(tap) = &tap {
+                        tap.login_is(&attempt.authcid);
+                        tap.note(format!("is decided: {}", attempt.method));
+                    }
                     accepted = self
                         .answer(dialogue.as_mut(), listener, self.authenticate(&attempt, &guest.origin, listener))
                         .await;
@@ -282,12 +387,17 @@ impl Sessions {
                     deadline += began.elapsed();
                 }
                 ServerAction::ChangePeer(said) => match self.change_peer(listener, &mut guest, said) {
-                    Ok(plaintext_login) => dialogue.peer_changed(plaintext_login),
+                    Ok(plaintext_login) => {
+                        if let Some(tap) = &tap {
+                            tap.peer_is(guest.origin.peer);
+                        }
+                        dialogue.peer_changed(plaintext_login);
+                    }
                     Err(refusal) => dialogue.refuse(refusal),
                 },
                 ServerAction::Relay { early } => {
                     let login = accepted.ok_or(SessionError::RelayWithoutLogin)?;
-                    return Ok(Some(Established { origin: guest.origin, stream, early, login }));
+                    return Ok(Some(Established { origin: guest.origin, stream, early, login, tap }));
                 }
                 ServerAction::Close => {
                     linger(stream).await;
@@ -322,12 +432,13 @@ impl Sessions {
 
     /// Copies both ways until one side is done.
     async fn relay(&self, established: Established, mut counted: Counted) {
-        let Established { origin, mut stream, early, mut login } = established;
+        let Established { origin, mut stream, early, mut login, tap } = established;
         let began = Instant::now();
         counted.relays();
         tracing::debug!(login = login.login, account = login.account, "logged in");
         let tally = Some(meters::tally(origin.protocol));
-        let options = RelayOptions { idle_timeout: self.manner().options.idle_timeout, tally };
+        let idle_timeout = self.manner().options.idle_timeout;
+        let options = RelayOptions { idle_timeout, tally, traffic: Some(login.alive.traffic()) };
         let early_down = std::mem::take(&mut login.ready.early);
         let (client, upstream, stop) = (&mut stream, &mut login.stream, login.alive.over());
         let mut departure = self.parting.of(origin.session, origin.protocol);
@@ -343,6 +454,12 @@ impl Sessions {
         let (reason, cause) = error::describe(&end, login.alive.withdrawn());
         live::count_end(cause);
         tracing::debug!(reason, up = bytes_up, down = bytes_down, "the relay ended");
+        if let Some(tap) = tap {
+            tap.note(format!(
+                "over: {reason}; {bytes_up} bytes up, {bytes_down} down, {} s",
+                began.elapsed().as_secs()
+            ));
+        }
         self.record_end(&origin, &login, reason, (bytes_up, bytes_down), began);
         drop(login);
         // Without a word it is closed so all the same: what the client was told before must arrive.
@@ -357,6 +474,8 @@ impl Sessions {
         let event = Event::End {
             login: login.login.clone(),
             account: login.account.clone(),
+            client_secret: login.client_secret.clone(),
+            credential: Some(login.credential.clone()),
             reason,
             bytes_up: bytes.0,
             bytes_down: bytes.1,
@@ -423,6 +542,14 @@ impl Sessions {
 /// However few the places are: half of them are for others.
 fn strangers_max(options: &Options) -> usize {
     options.unproven_per_address_max.min(options.sessions_max.div_ceil(2))
+}
+
+/// What a trace begins with.
+fn came(origin: &Origin) -> String {
+    let Origin { peer, listener, protocol, via, .. } = origin;
+    let by = if via.is_empty() { String::new() } else { format!(", by way of {via:?}") };
+    let tls = origin.tls_version.map_or_else(|| "without TLS".to_owned(), |version| format!("with {version}"));
+    format!("{peer} came to {listener} ({protocol}) {tls}{by}")
 }
 
 /// Closes so that our last word arrives: closing a socket that has unread bytes makes TCP throw away what the client

@@ -51,6 +51,13 @@ impl Upstreams {
             // Before the action: a dialogue that fails is over, and what matters is where it stood.
             let state = dialogue.state();
             let action = dialogue.next_action();
+            match &action {
+                ClientAction::Send(_) => attempt.say(|| format!("is sent what belongs to {}", dialogue.state())),
+                ClientAction::StartTls => attempt.say(|| "TLS begins".to_owned()),
+                ClientAction::Ready(_) => attempt.say(|| "has let us in".to_owned()),
+                ClientAction::Wait | ClientAction::Fail(_) => {} // the one is no news, and of the other more is told
+            }
+            let waits = matches!(action, ClientAction::Wait);
             let done = match action {
                 ClientAction::Wait => timeout_at(deadline, receive(dialogue, &mut stream, &mut buffer)).await,
                 ClientAction::Send(bytes) => timeout_at(deadline, send(&mut stream, bytes.as_bytes())).await,
@@ -63,7 +70,11 @@ impl Upstreams {
                 ClientAction::Fail(failure) => return Err(give_up(attempt, state, failure)),
             };
             match done {
-                Ok(Ok(())) => {}
+                Ok(Ok(())) => {
+                    if waits {
+                        attempt.say(|| format!("answers in {state}"));
+                    }
+                }
                 Ok(Err(error)) => return Err(attempt.failed(state, Cause::Unavailable.into(), error.to_string())),
                 Err(_) => return Err(attempt.failed(state, Cause::Unavailable.into(), silence(limit))),
             }
@@ -148,8 +159,14 @@ mod tests {
         let options = ClientOptions { starttls: false, name: "localhost".into(), limits: ClientLimits::default() };
         let mut dialogue = proto::client(Protocol::Pop3, goal, options);
         let kind = CredentialKind::AppPassword;
-        let attempt =
-            Attempt { upstream: "x", protocol: Protocol::Pop3, kind, started: Instant::now(), is_login: true };
+        let attempt = Attempt {
+            upstream: "x",
+            protocol: Protocol::Pop3,
+            kind,
+            started: Instant::now(),
+            is_login: true,
+            tap: None,
+        };
         let name = ServerName::try_from("localhost").unwrap();
         upstreams.converse(&attempt, dialogue.as_mut(), Stream::Plain(socket), &name).await.unwrap_err()
     }

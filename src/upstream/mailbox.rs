@@ -36,7 +36,7 @@ impl Upstreams {
         let attempt = Attempt::of(lease, Instant::now());
         // It submits nothing: the pace of those who do is not its own.
         let LoggedIn { stream, ready, places: _places, pacer: _ } =
-            self.log_in_within(lease, self.means().options.gate_timeout).await?;
+            self.log_in_within(lease, self.means().options.gate_timeout, None).await?;
         let unread = ready.early;
         let mut look = Look { attempt, stream, unread, secret: &lease.credentials().secret, state: "" };
         let until = Instant::now() + self.means().options.login_timeout;

@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 use crate::broker::Lease;
 use crate::model::{CredentialKind, Endpoint, Mechanism, Profile, Protocol, UpstreamTls};
 use crate::net::{Stream, dial};
-use crate::proto::{self, ClientLimits, ClientOptions, Goal, UpstreamReady};
+use crate::proto::{self, ClientLimits, ClientOptions, Goal, Remark, Speaker, Tap, UpstreamReady};
 use breaker::{Breaker, Open};
 use classes::Passages;
 use classify::Verdict;
@@ -55,13 +55,6 @@ pub struct Upstreams {
     offers: DashMap<(String, Protocol), Vec<String>>,
 }
 
-/// How they are reached, as of the last reload.
-#[derive(Debug)]
-struct Means {
-    options: Options,
-    tls: Arc<ClientConfig>,
-}
-
 /// What holds logins up or back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Census {
@@ -79,6 +72,13 @@ pub struct Held {
     pub dead: usize,
     /// Credentials that wait for a while after another refusal.
     pub paused: usize,
+}
+
+/// How they are reached, as of the last reload.
+#[derive(Debug)]
+struct Means {
+    options: Options,
+    tls: Arc<ClientConfig>,
 }
 
 /// An upstream that is logged in to.
@@ -122,21 +122,35 @@ impl Upstreams {
     /// # Errors
     /// The [`UpstreamError`] says in which state, after what time, why, and what to do.
     pub async fn log_in(&self, lease: &Lease) -> Result<LoggedIn, UpstreamError> {
+        self.log_in_heard(lease, None).await
+    }
+
+    /// The same, with somebody who listens to the dialogue.
+    ///
+    /// # Errors
+    /// As for [`Upstreams::log_in`].
+    pub async fn log_in_heard(&self, lease: &Lease, tap: Option<&dyn Tap>) -> Result<LoggedIn, UpstreamError> {
         // Where those within may be waiting for their turns, a place is as long in coming.
-        let patience = self.pacer(lease).map_or(Duration::ZERO, |_| self.means().options.pace_timeout);
-        self.log_in_within(lease, self.means().options.gate_timeout.max(patience)).await
+        let means = self.means();
+        let patience = self.pacer(lease).map_or(Duration::ZERO, |_| means.options.pace_timeout);
+        self.log_in_within(lease, means.options.gate_timeout.max(patience), tap).await
     }
 
     /// The same, for who does not wait longer than that for its places.
-    async fn log_in_within(&self, lease: &Lease, patience: Duration) -> Result<LoggedIn, UpstreamError> {
-        let entered = self.enter(lease, patience).await;
+    async fn log_in_within(
+        &self,
+        lease: &Lease,
+        patience: Duration,
+        tap: Option<&dyn Tap>,
+    ) -> Result<LoggedIn, UpstreamError> {
+        let entered = self.enter(lease, patience, tap).await;
         meters::count_login(lease.upstream(), lease.protocol(), entered.as_ref().err());
         entered
     }
 
-    async fn enter(&self, lease: &Lease, patience: Duration) -> Result<LoggedIn, UpstreamError> {
+    async fn enter(&self, lease: &Lease, patience: Duration, tap: Option<&dyn Tap>) -> Result<LoggedIn, UpstreamError> {
         let (started, means) = (Instant::now(), self.means());
-        let attempt = Attempt::of(lease, started);
+        let attempt = Attempt { tap, ..Attempt::of(lease, started) };
         let endpoint = lease.endpoint();
         let places = self.passages.enter(lease, &attempt, &means.options, started + patience).await;
         attempt.passed("gate", started);
@@ -207,7 +221,8 @@ impl Upstreams {
         let Some(endpoint) = profile.endpoints.get(&protocol) else { return Ok(()) };
         // No credential is shown, so its kind does not matter.
         let kind = CredentialKind::AppPassword;
-        let attempt = Attempt { upstream: &profile.name, protocol, kind, started: Instant::now(), is_login: false };
+        let attempt =
+            Attempt { upstream: &profile.name, protocol, kind, started: Instant::now(), is_login: false, tap: None };
         let (_, ready) = self.reach(&attempt, endpoint, Goal::Probe).await?;
         tracing::debug!(upstream = profile.name, %protocol, offers = ?ready.keywords, "probed");
         self.offers.insert((profile.name.clone(), protocol), ready.keywords);
@@ -272,8 +287,7 @@ impl Upstreams {
         let name = ServerName::try_from(endpoint.host.clone()).map_err(|error| {
             attempt.failed("dial", Cause::Unavailable.into(), format!("{}: {error}", endpoint.host))
         })?;
-        let means = self.means();
-        let began = Instant::now();
+        let (began, means) = (Instant::now(), self.means());
         let dialled = dial(&endpoint.host, endpoint.port, means.options.dial_timeout).await;
         attempt.passed("dial", began);
         let socket = dialled.map_err(|error| attempt.failed("dial", Cause::Unavailable.into(), error.to_string()))?;
@@ -302,16 +316,19 @@ struct Attempt<'a> {
     started: Instant,
     /// Whether a login is tried, and not only a look taken at what is offered.
     is_login: bool,
+    /// Who listens.
+    tap: Option<&'a dyn Tap>,
 }
 
 impl<'a> Attempt<'a> {
     fn of(lease: &'a Lease, started: Instant) -> Self {
         let (upstream, protocol, kind) = (lease.upstream(), lease.protocol(), lease.credential_kind());
-        Self { upstream, protocol, kind, started, is_login: true }
+        Self { upstream, protocol, kind, started, is_login: true, tap: None }
     }
 
     /// A part of it is over that began then.
     fn passed(&self, phase: &'static str, began: Instant) {
+        self.say(|| format!("{phase}: over after {} ms", began.elapsed().as_millis()));
         if self.is_login {
             meters::count_phase(self.protocol, phase, began);
         }
@@ -329,7 +346,15 @@ impl<'a> Attempt<'a> {
         }
     }
 
+    /// Tells whoever listens what happens, in words of ours.
+    fn say(&self, text: impl FnOnce() -> String) {
+        if let Some(tap) = self.tap {
+            tap.hear(Remark { speaker: Speaker::Upstream, text: text().into() });
+        }
+    }
+
     fn failed(&self, state: &'static str, verdict: Verdict, detail: String) -> UpstreamError {
+        self.say(|| format!("failed in state {state}: {}; the audit has the provider's words", verdict.cause.name()));
         let after: Duration = self.started.elapsed();
         UpstreamError::new(self.upstream, self.protocol, state, after, verdict, detail)
     }

@@ -22,7 +22,7 @@ async fn lab() -> Lab {
 /// The answer to one request: its head and its body.
 async fn request(lab: &Lab, method: &str, path: &str) -> (String, String) {
     let mut socket = TcpStream::connect(lab.address("admin")).await.unwrap();
-    let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     socket.write_all(head.as_bytes()).await.unwrap();
     let mut answer = String::new();
     socket.read_to_string(&mut answer).await.unwrap();

@@ -103,6 +103,11 @@ fn too_large(bytes_max: usize) -> Problem {
 
 /// What was meant by that text.
 fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
+    // A list would be taken for the fields of an object, one after the other.
+    if text.trim_ascii_start().first().is_some_and(|first| *first == b'[') {
+        let detail = "the body must be an object, not a list";
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "this cannot be used", detail));
+    }
     let mut json = serde_json::Deserializer::from_slice(text);
     let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();

@@ -2,20 +2,28 @@
 //! for the OpenAPI document; the document is made of these, never by hand.
 //!
 //! - [`Json`], [`Created`], [`Path`], [`Query`], [`PageQuery`]: what handlers take and answer, with problem documents for all
-//!   that does not fit. `limits`: the bounds. `document`: what is said of all operations in one place.
+//!   that does not fit. `limits`: the bounds.
+//! - `document`: what is said of all operations in one place. `strict`: queries that nothing reads. `idempotency`: POSTs that are
+//!   sent again.
 
+mod audit;
 mod document;
+mod idempotency;
 mod json;
 mod limits;
+mod node;
+mod operators;
 mod page;
 mod parts;
+mod sessions;
+mod strict;
 
 use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Extension, Router};
 use utoipa_axum::router::OpenApiRouter;
@@ -25,7 +33,7 @@ use super::problem::Problem;
 use super::{Office, auth};
 
 pub(super) use json::{Created, Json};
-pub(super) use limits::IMPORT_BYTES_MAX;
+pub(super) use limits::{IMPORT_BYTES_MAX, REQUEST_TIMEOUT};
 pub(super) use page::PageQuery;
 pub(super) use parts::{Path, Query, location};
 
@@ -34,17 +42,26 @@ pub(super) type Routes = OpenApiRouter<Arc<Office>>;
 
 /// One line for each noun.
 fn nouns() -> Routes {
-    Routes::with_openapi(document::frame()).routes(routes!(document::openapi))
+    Routes::with_openapi(document::frame())
+        .routes(routes!(document::openapi))
+        .merge(audit::routes())
+        .merge(node::routes())
+        .merge(operators::routes())
+        .merge(sessions::routes())
 }
 
 /// All of them, behind the sign-in, and the document that describes them.
 pub(super) fn routes(office: &Arc<Office>) -> Router<Arc<Office>> {
     let (router, document) = nouns().split_for_parts();
+    let known = strict::Known::of(&document);
     router
         .method_not_allowed_fallback(|| async { Problem::wrong_method() })
         .route("/v1", any(|| async { Problem::nothing_here() }))
         .route("/v1/{*rest}", any(|| async { Problem::nothing_here() }))
         .layer(Extension(document::text(document)))
+        .layer(middleware::from_fn_with_state(idempotency::Kept::default(), idempotency::once))
+        .layer(middleware::from_fn_with_state(known, strict::check))
+        .layer(middleware::from_fn_with_state(Arc::clone(office), auth::audited))
         .layer(middleware::from_fn_with_state(Arc::clone(office), auth::sign_in))
         .layer(middleware::from_fn(guarded))
 }
@@ -57,7 +74,9 @@ async fn guarded(request: Request, next: Next) -> Response {
         // Whoever opens an answer in a browser sees text that loads nothing.
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     ];
-    let mut response = next.run(request).await;
+    let late = || Problem::unavailable(format!("this took longer than {} s", REQUEST_TIMEOUT.as_secs()));
+    let answered = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
+    let mut response = answered.unwrap_or_else(|_| late().into_response());
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }

@@ -177,6 +177,12 @@ pub fn issue(label: &str, expires: Option<Timestamp>, now: Timestamp) -> Result<
     Ok((ClientSecret { id, label, verifier, created: now, expires, source }, secret))
 }
 
+/// As many random characters as a secret of [`issue`] has, behind what stands in clear.
+pub(super) fn random_behind(clear: &str) -> Result<Secret, NoRandomness> {
+    let random = random_text(Alphabet::Default, RANDOM_CHARS)?;
+    Ok(Secret::new(format!("{clear}{}", *random)))
+}
+
 /// A new secret of that form, beside those that the client has.
 ///
 /// # Errors

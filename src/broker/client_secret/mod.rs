@@ -102,6 +102,29 @@ pub fn random_id() -> Result<String, NoRandomness> {
     Ok(BASE32_NOPAD.encode(&random_bytes::<ID_BYTES>()?).to_ascii_lowercase())
 }
 
+/// A new secret with at least [`BITS_ENOUGH`] random bits behind what stands in clear, and its stored form.
+///
+/// # Errors
+/// If there is no randomness to be had.
+pub fn random_behind(clear: &str) -> Result<(Secret, Verifier), NoRandomness> {
+    let secret = issue::random_behind(clear)?;
+    let verifier = fast_verifier_of(&secret)?;
+    Ok((secret, verifier))
+}
+
+/// Whether that is the secret of [`random_behind`] with that stored form. It takes the same time without one, and says no.
+pub fn proves_random(verifier: Option<&Verifier>, proof: &Secret) -> bool {
+    /// In the form of one, of a digest that nothing has.
+    const NONE: (&str, &str) = ("AAAAAAAAAAAAAAAAAAAAAA==", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    match verifier {
+        Some(Verifier::SaltedSha256 { salt, digest }) => proves_fast(salt, digest, proof),
+        Some(Verifier::Chosen { .. }) | None => {
+            let _ = proves_fast(NONE.0, NONE.1, proof);
+            false
+        }
+    }
+}
+
 /// Whether that may prove anything at all. A control character, of C1 too, is in no secret that somebody typed.
 pub(super) fn is_fit(proof: &Secret) -> bool {
     let bytes = proof.expose();

@@ -2,16 +2,16 @@
 //! cannot: there is nothing in it that reads the variable.
 
 #[cfg(not(debug_assertions))]
-use crate::rotation::Rotation;
+use crate::rotation::{Unwatched, Witness};
 
-/// The same rotation, which a debug build ends where the environment says.
+/// Who is told of each point: in a debug build one that ends the process where the environment says.
 #[cfg(not(debug_assertions))]
-pub(in crate::cli) fn watched(rotation: Rotation) -> Rotation {
-    rotation
+pub(in crate::cli) fn witness() -> std::sync::Arc<dyn Witness> {
+    std::sync::Arc::new(Unwatched)
 }
 
 #[cfg(debug_assertions)]
-pub(in crate::cli) use self::debug::watched;
+pub(in crate::cli) use self::debug::witness;
 
 #[cfg(debug_assertions)]
 mod debug {
@@ -20,7 +20,7 @@ mod debug {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use crate::cli::output;
-    use crate::rotation::{Point, Rotation, Witness};
+    use crate::rotation::{Point, Unwatched, Witness};
 
     /// `point` or `point:n`, for the n-th time that it is passed.
     const VARIABLE: &str = "LOCUM_CRASH_AT";
@@ -46,14 +46,14 @@ mod debug {
         }
     }
 
-    /// The same rotation, ended where the environment says.
-    pub(in crate::cli) fn watched(rotation: Rotation) -> Rotation {
-        let Ok(text) = env::var(VARIABLE) else { return rotation };
+    /// Ends the process where the environment says.
+    pub(in crate::cli) fn witness() -> Arc<dyn Witness> {
+        let Ok(text) = env::var(VARIABLE) else { return Arc::new(Unwatched) };
         match parse(&text) {
-            Some(at) => rotation.watched_by(Arc::new(Crash { at, passed: AtomicU32::new(0) })),
+            Some(at) => Arc::new(Crash { at, passed: AtomicU32::new(0) }),
             None => {
                 output::note(format!("locum: {VARIABLE} names no point of a rotation: nothing is ended"));
-                rotation
+                Arc::new(Unwatched)
             }
         }
     }

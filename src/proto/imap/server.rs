@@ -12,7 +12,8 @@ use super::command::{self, Command, LoginArguments};
 use super::literal::{Mark, split_mark};
 use crate::model::{Attempt, Mechanism, Refusal, Secret};
 use crate::proto::input::{Input, decode_base64, encode_base64};
-use crate::proto::{Goodbye, Outgoing, ServerAction, ServerOptions, ServerTls, UpstreamReady};
+use crate::proto::transcript::{self, Transcript};
+use crate::proto::{Goodbye, Outgoing, Remark, ServerAction, ServerOptions, ServerTls, UpstreamReady};
 use crate::sasl::{ServerExchange, ServerStep};
 
 /// What an upstream offers after login and a client must not see: it concerns logging in, which is over, or the
@@ -59,6 +60,7 @@ pub struct Server {
     consumed_bytes: usize,
     refusals: u32,
     bad_commands: u32,
+    transcript: Transcript,
 }
 
 #[derive(Debug)]
@@ -111,6 +113,7 @@ impl Server {
             consumed_bytes: 0,
             refusals: 0,
             bad_commands: 0,
+            transcript: Transcript::default(),
         }
     }
 
@@ -196,6 +199,7 @@ impl Server {
     fn command(&mut self, line: &[u8]) {
         let (text, mark) = split_mark(line);
         let (tag, command) = command::parse(text);
+        self.transcript.client(told(&command));
         // An answer to what has no tag is untagged (RFC 3501 section 7.1.3).
         let tag = tag.unwrap_or("*").to_owned();
         let open = match command {
@@ -243,6 +247,7 @@ impl Server {
 
     fn literal(&mut self, literal: Zeroizing<Vec<u8>>) {
         let State::Literal { tag, mut open, .. } = self.take_state() else { return };
+        self.transcript.client("a literal (withheld)");
         if literal.contains(&0) {
             open = Open::Refused(HAS_NUL);
         }
@@ -253,6 +258,7 @@ impl Server {
     }
 
     fn remainder(&mut self, tag: String, mut open: Open, line: &[u8]) {
+        self.transcript.client("the rest of the command (withheld)");
         let (text, mark) = split_mark(line);
         if line.contains(&0) {
             open = Open::Refused(HAS_NUL);
@@ -317,8 +323,10 @@ impl Server {
 
     fn response(&mut self, tag: String, mechanism: Mechanism, exchange: ServerExchange, line: &[u8]) {
         if line.trim_ascii_end() == b"*" {
+            self.transcript.client("* (cancels the login)");
             return self.answer(&tag, CANCELLED);
         }
+        self.transcript.client("a response (withheld)");
         match decode_base64(line) {
             None => self.answer(&tag, NOT_BASE64),
             response => self.exchange(tag, mechanism, exchange, response),
@@ -361,7 +369,9 @@ impl Server {
     }
 
     fn send(&mut self, text: impl Into<String>) {
-        self.actions.push_back(ServerAction::Send(Outgoing::new(text.into())));
+        let text = text.into();
+        self.transcript.locum_tagged(&text);
+        self.actions.push_back(ServerAction::Send(Outgoing::new(text)));
     }
 
     fn bye(&mut self, text: &str) {
@@ -408,7 +418,9 @@ impl crate::proto::Server for Server {
             [] => String::new(),
             keywords => format!("[CAPABILITY {}] ", keywords.join(" ")),
         };
-        self.send(format!("{tag} OK {code}Logged in\r\n"));
+        // Its capabilities are the upstream's words, which has the credential by now.
+        self.transcript.locum("OK Logged in");
+        self.actions.push_back(ServerAction::Send(Outgoing::new(format!("{tag} OK {code}Logged in\r\n"))));
         self.state = State::Accepted;
     }
 
@@ -445,6 +457,14 @@ impl crate::proto::Server for Server {
         });
     }
 
+    fn be_traced(&mut self) {
+        self.transcript.begin();
+    }
+
+    fn remarks(&mut self) -> Vec<Remark> {
+        self.transcript.take()
+    }
+
     fn state(&self) -> &'static str {
         match &self.state {
             State::Greeting => "greeting",
@@ -458,6 +478,24 @@ impl crate::proto::Server for Server {
             State::Deciding { .. } => "deciding",
             State::Accepted | State::Over => "over",
         }
+    }
+}
+
+/// What is told of a command.
+fn told(command: &Command<'_>) -> &'static str {
+    match command {
+        Command::Capability => "CAPABILITY",
+        Command::Noop => "NOOP",
+        Command::Logout => "LOGOUT",
+        Command::Id => "ID (arguments withheld)",
+        Command::StartTls => "STARTTLS",
+        Command::Login(_) => "LOGIN (arguments withheld)",
+        Command::Authenticate(arguments) => match command::authenticate_arguments(arguments) {
+            Some((name, response)) => transcript::mechanism(name, response.is_some()),
+            None => "AUTHENTICATE (arguments withheld, and not of its form)",
+        },
+        Command::AfterLogin => "a command that needs a login first",
+        Command::Unknown => "a line that is no command (withheld)",
     }
 }
 

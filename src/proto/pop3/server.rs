@@ -6,7 +6,8 @@ use std::mem;
 
 use crate::model::{Attempt, Mechanism, Refusal, Secret};
 use crate::proto::input::{Input, LineTooLong, decode_base64, encode_base64};
-use crate::proto::{self, Goodbye, Outgoing, ServerAction, ServerOptions, ServerTls, UpstreamReady, auth_by};
+use crate::proto::transcript::{self, Transcript};
+use crate::proto::{self, Goodbye, Outgoing, Remark, ServerAction, ServerOptions, ServerTls, UpstreamReady, auth_by};
 use crate::sasl::{PART_BYTES_MAX, ServerExchange, ServerStep};
 
 /// The side of POP3 that faces the mail client.
@@ -19,6 +20,7 @@ pub struct Server {
     bytes_read: usize,
     refusals: u32,
     bad_commands: u32,
+    transcript: Transcript,
 }
 
 #[derive(Debug)]
@@ -60,6 +62,7 @@ impl Server {
             bytes_read: 0,
             refusals: 0,
             bad_commands: 0,
+            transcript: Transcript::default(),
         }
     }
 
@@ -93,10 +96,13 @@ impl Server {
     /// `name` is the one that USER gave in the line before, and is forgotten but for PASS (RFC 1939 section 7).
     fn command(&mut self, line: &[u8], name: Option<Vec<u8>>) {
         if line.contains(&0) {
+            self.transcript.client("a line with a NUL in it (withheld)");
             return self.reject("-ERR NUL is not allowed");
         }
         let (word, rest) = split_word(line);
-        match Command::from_word(word) {
+        let command = Command::from_word(word);
+        self.transcript.client(told(command, rest));
+        match command {
             Some(Command::Capa) => self.list_capabilities(),
             Some(Command::Quit) => self.close_with("+OK Bye"),
             // Not of this state, but keeps some clients content.
@@ -181,6 +187,8 @@ impl Server {
     }
 
     fn respond(&mut self, mechanism: Mechanism, exchange: ServerExchange, line: &[u8]) {
+        let is_cancelled = line.trim_ascii_end() == b"*";
+        self.transcript.client(if is_cancelled { "* (cancels the login)" } else { "a response (withheld)" });
         match line.trim_ascii_end() {
             b"*" => self.reject("-ERR Authentication cancelled"),
             response => self.step(mechanism, exchange, Some(response)),
@@ -221,6 +229,7 @@ impl Server {
 
     fn say(&mut self, line: impl Into<String>) {
         let line = line.into() + "\r\n";
+        self.transcript.locum(&line);
         self.queue.push_back(ServerAction::Send(Outgoing::new(line)));
     }
 
@@ -301,6 +310,14 @@ impl proto::Server for Server {
         }
     }
 
+    fn be_traced(&mut self) {
+        self.transcript.begin();
+    }
+
+    fn remarks(&mut self) -> Vec<Remark> {
+        self.transcript.take()
+    }
+
     fn state(&self) -> &'static str {
         match &self.state {
             State::Greeting => "greeting",
@@ -336,6 +353,26 @@ impl Command {
             (b"XTND", Command::Mail),
         ];
         WORDS.iter().find(|(name, _)| word.eq_ignore_ascii_case(name)).map(|&(_, command)| command)
+    }
+}
+
+/// What is told of a command.
+fn told(command: Option<Command>, rest: &[u8]) -> &'static str {
+    match command {
+        Some(Command::Capa) => "CAPA",
+        Some(Command::User) => "USER (name withheld)",
+        Some(Command::Pass) => "PASS (password withheld)",
+        Some(Command::Auth) if rest.trim_ascii().is_empty() => "AUTH",
+        Some(Command::Auth) => {
+            let (name, response) = split_word(rest.trim_ascii());
+            transcript::mechanism(name, !response.trim_ascii().is_empty())
+        }
+        Some(Command::Stls) => "STLS",
+        Some(Command::Noop) => "NOOP",
+        Some(Command::Quit) => "QUIT",
+        Some(Command::Apop) => "APOP (arguments withheld)",
+        Some(Command::Mail) => "a command that needs a login first",
+        None => "a line that is no command (withheld)",
     }
 }
 

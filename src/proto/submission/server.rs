@@ -7,7 +7,8 @@ use std::mem;
 use super::{BASE64_BYTES_MAX, xclient};
 use crate::model::{Mechanism, Refusal};
 use crate::proto::input::{Input, LineTooLong, decode_base64, encode_base64};
-use crate::proto::{self, Goodbye, Outgoing, ServerAction, ServerOptions, ServerTls, UpstreamReady, auth_by};
+use crate::proto::transcript::{self, Transcript};
+use crate::proto::{self, Goodbye, Outgoing, Remark, ServerAction, ServerOptions, ServerTls, UpstreamReady, auth_by};
 use crate::sasl::{ServerExchange, ServerStep};
 
 /// The side of submission that faces the mail client.
@@ -22,6 +23,7 @@ pub struct Server {
     bytes_read: usize,
     refusals: u32,
     bad_commands: u32,
+    transcript: Transcript,
 }
 
 #[derive(Debug)]
@@ -70,6 +72,7 @@ impl Server {
             bytes_read: 0,
             refusals: 0,
             bad_commands: 0,
+            transcript: Transcript::default(),
         }
     }
 
@@ -104,10 +107,13 @@ impl Server {
 
     fn command(&mut self, line: &[u8]) {
         if line.contains(&0) {
+            self.transcript.client("a line with a NUL in it (withheld)");
             return self.reject("500 5.5.2 NUL is not allowed");
         }
         let (word, rest) = split_word(line);
-        match Command::from_word(word) {
+        let command = Command::from_word(word);
+        self.transcript.client(told(command, rest));
+        match command {
             Some(Command::Ehlo) => self.greet_extended(),
             Some(Command::Helo) => {
                 self.greeted = true;
@@ -156,7 +162,9 @@ impl Server {
             let separator = if at == last { ' ' } else { '-' };
             format!("250{separator}{line}\r\n")
         });
-        self.queue.push_back(ServerAction::Send(Outgoing::new(reply.collect::<String>())));
+        let reply: String = reply.collect();
+        self.transcript.locum(&reply);
+        self.queue.push_back(ServerAction::Send(Outgoing::new(reply)));
     }
 
     fn start_tls(&mut self, parameters: &[u8]) {
@@ -224,6 +232,8 @@ impl Server {
     }
 
     fn respond(&mut self, mechanism: Mechanism, exchange: ServerExchange, line: &[u8]) {
+        let is_cancelled = line.trim_ascii_end() == b"*";
+        self.transcript.client(if is_cancelled { "* (cancels the login)" } else { "a response (withheld)" });
         match line.trim_ascii_end() {
             b"*" => self.reject("501 5.7.0 Authentication cancelled"),
             response => self.step(mechanism, exchange, Some(response)),
@@ -267,6 +277,7 @@ impl Server {
 
     fn say(&mut self, line: impl Into<String>) {
         let line = line.into() + "\r\n";
+        self.transcript.locum(&line);
         self.queue.push_back(ServerAction::Send(Outgoing::new(line)));
     }
 
@@ -368,6 +379,14 @@ impl proto::Server for Server {
         }
     }
 
+    fn be_traced(&mut self) {
+        self.transcript.begin();
+    }
+
+    fn remarks(&mut self) -> Vec<Remark> {
+        self.transcript.take()
+    }
+
     fn state(&self) -> &'static str {
         match &self.state {
             State::Greeting => "greeting",
@@ -402,6 +421,31 @@ impl Command {
             (b"EXPN", Command::Expn),
         ];
         WORDS.iter().find(|(name, _)| word.eq_ignore_ascii_case(name)).map(|&(_, command)| command)
+    }
+}
+
+/// What is told of a command.
+fn told(command: Option<Command>, rest: &[u8]) -> &'static str {
+    match command {
+        Some(Command::Ehlo) => "EHLO (name withheld)",
+        Some(Command::Helo) => "HELO (name withheld)",
+        Some(Command::StartTls) => "STARTTLS",
+        Some(Command::Auth) => {
+            let (name, response) = split_word(rest);
+            transcript::mechanism(name, !response.is_empty())
+        }
+        Some(Command::Xclient) => "XCLIENT (attributes withheld)",
+        Some(Command::Mail) => "MAIL (sender withheld)",
+        Some(Command::Rcpt) => "RCPT (recipient withheld)",
+        Some(Command::Data) => "DATA",
+        Some(Command::Bdat) => "BDAT",
+        Some(Command::Noop) => "NOOP",
+        Some(Command::Rset) => "RSET",
+        Some(Command::Quit) => "QUIT",
+        Some(Command::Help) => "HELP",
+        Some(Command::Vrfy) => "VRFY (argument withheld)",
+        Some(Command::Expn) => "EXPN (argument withheld)",
+        None => "a line that is no command (withheld)",
     }
 }
 
