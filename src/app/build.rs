@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::capacity::Capacity;
 use super::doors::Doors;
-use super::face::{self, AdminDoors, Face};
+use super::face::{self, Face};
 use super::listeners::{Prepared, warn};
 use super::operating::operations;
 use super::reload::{Holding, Source};
@@ -80,10 +80,10 @@ impl App {
         let passes = opened.as_ref().is_err_and(OpenError::is_transient);
         let served = note(&mut problems, opened);
         let audit = note(&mut problems, Audit::open(&config.audit));
-        let Prepared { client_tls, listeners, files } = Prepared::of(&config, &mut problems);
+        let Prepared { client_tls, admin_tls, listeners, files } = Prepared::of(&config, &mut problems);
         let https = client_tls.as_ref().and_then(|tls| note(&mut problems, Https::new(tls, HttpOptions::default())));
         let doors = Doors::bind(listeners, &mut inherited, &mut problems);
-        let admin_doors = AdminDoors::bind(&config, &mut inherited, &mut problems);
+        let admin_doors = face::Doors::bind(&config.admin, admin_tls, &mut inherited, &mut problems);
         inherited.leftovers(&mut problems);
         let node = note(&mut problems, client_secret::random_id());
         limits::check_descriptors(config.session.sessions_max, &mut problems);
@@ -185,7 +185,7 @@ fn watched_store(options: &store::Options, health: Option<Arc<Health>>) -> Optio
 
 /// `None` if it listens nowhere: nothing is counted then.
 fn face(
-    doors: AdminDoors,
+    doors: face::Doors,
     options: &admin::Options,
     watched: Watched,
     (desk, node): (&Arc<ArcSwap<Desk>>, &Arc<ArcSwap<Node>>),

@@ -14,10 +14,15 @@ use crate::net::tls::Shown;
 use crate::net::{LegacyTls, tls};
 use crate::session::{Listener, ListenerOptions, ListenerTls};
 
+/// The registered ALPN name (RFC 7301 registry).
+const HTTP: &str = "http/1.1";
+
 /// All of it; `None` for what left a problem.
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) client_tls: Option<Arc<ClientConfig>>,
+    /// What operators are shown; `None` also where there is no certificate.
+    pub(super) admin_tls: Option<Arc<ServerConfig>>,
     pub(super) listeners: Vec<Arc<Listener>>,
     pub(super) files: Files,
 }
@@ -33,9 +38,11 @@ impl Prepared {
     /// Reads the files that `config` names, and notes all that is wrong with them.
     pub(super) fn of(config: &Config, problems: &mut Vec<String>) -> Self {
         let client_tls = note_all(problems, tls::client_config(&config.tls));
-        let listeners = listeners(config, problems);
+        let server_tls = note_all(problems, tls::server_config(&config.tls, Timestamp::now())).flatten();
+        let listeners = listeners(config, server_tls.as_ref(), problems);
+        let admin_tls = server_tls.map(|shown| tls::with_application_protocol(&shown, HTTP));
         let files = Files { shown: tls::shown(&config.tls), authorities: tls::authorities(&config.tls) };
-        Self { client_tls, listeners, files }
+        Self { client_tls, admin_tls, listeners, files }
     }
 }
 
@@ -63,14 +70,17 @@ pub(super) fn warn(config: &Config) {
     }
 }
 
-fn listeners(config: &Config, problems: &mut Vec<String>) -> Vec<Arc<Listener>> {
-    let server_tls = note_all(problems, tls::server_config(&config.tls, Timestamp::now())).flatten();
+fn listeners(
+    config: &Config,
+    server_tls: Option<&Arc<ServerConfig>>,
+    problems: &mut Vec<String>,
+) -> Vec<Arc<Listener>> {
     let mut listeners = Vec::new();
     for options in &config.listeners {
         let tls = match options.tls {
             ListenerTls::None => None,
             ListenerTls::Implicit | ListenerTls::StartTls => {
-                server_tls.as_ref().and_then(|config| note(problems, listener_tls(config, options)))
+                server_tls.and_then(|config| note(problems, listener_tls(config, options)))
             }
         };
         let legacy_tls = (!options.legacy_tls_networks.is_empty())

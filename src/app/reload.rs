@@ -9,9 +9,10 @@ use rustls::ServerConfig;
 use tokio::sync::watch;
 
 use super::doors::{Doors, Hall, Plan};
+use super::face;
 use super::listeners::{Files, Prepared, warn};
 use super::windows::ends_of_windows;
-use super::{ADMIN, certificates, face, limits, note, note_all};
+use super::{certificates, limits, note};
 use crate::admin::{CertificateEnd, Node, Reloaded, count_reload};
 use crate::audit::{Audit, Event, Reopened};
 use crate::config::{Config, Settings};
@@ -44,9 +45,9 @@ pub(super) struct Holding {
     pub(super) certificates: Arc<ArcSwap<Vec<CertificateEnd>>>,
     /// What operators work with; all that it is made of is what the process itself works with.
     pub(super) desk: Arc<ArcSwap<Desk>>,
-    /// What this process says that it is.
+    /// What is told of this process.
     pub(super) node: Arc<ArcSwap<Node>>,
-    /// What the admin listener shows, where it has TLS.
+    /// What operators are shown at the admin listener, where it speaks TLS.
     pub(super) admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
     pub(super) sessions_max: watch::Sender<usize>,
     pub(super) doors: Doors,
@@ -57,7 +58,6 @@ struct Fresh {
     config: Config,
     settings: Settings,
     prepared: Prepared,
-    admin_tls: Option<Arc<ServerConfig>>,
     audit: Reopened,
     plan: Plan,
     reloaded: Reloaded,
@@ -121,13 +121,11 @@ impl Holding {
             let mut problems = Vec::new();
             let prepared = Prepared::of(&config, &mut problems);
             let audit = note(&mut problems, Audit::reopen(&config.audit));
-            let admin_tls =
-                config.admin.tls.then(|| note_all(&mut problems, face::server_tls(&config)).flatten()).flatten();
             limits::check_descriptors(config.session.sessions_max, &mut problems);
-            Ok::<_, Vec<String>>((config, settings, prepared, (audit, admin_tls), problems))
+            Ok::<_, Vec<String>>((config, settings, prepared, audit, problems))
         });
         let read = reading.await.map_err(|error| vec![error.to_string()])?;
-        let (config, settings, prepared, (audit, admin_tls), mut problems) = read?;
+        let (config, settings, prepared, audit, mut problems) = read?;
         if config.listeners.is_empty() && !config.admin.is_for_operators() {
             problems.push(format!("{}: no [[listener]], so there is nothing to serve", source.path.display()));
         }
@@ -137,7 +135,7 @@ impl Holding {
         let plan = self.doors.plan(prepared.listeners.clone(), &mut problems);
         let Some(audit) = audit.filter(|_| problems.is_empty()) else { return Err(problems) };
         let reloaded = self.compare(source, &settings, &prepared);
-        Ok(Fresh { config, settings, prepared, admin_tls, audit, plan, reloaded })
+        Ok(Fresh { config, settings, prepared, audit, plan, reloaded })
     }
 
     /// What is other, one line each.
@@ -164,7 +162,7 @@ impl Holding {
 
     /// From now on it holds. Nothing here can fail, and nothing waits.
     fn hold(&mut self, fresh: Fresh, hall: &Hall) -> Anew {
-        let Fresh { config, settings, prepared, admin_tls, audit, plan, .. } = fresh;
+        let Fresh { config, settings, prepared, audit, plan, .. } = fresh;
         let desk = self.desk.load_full();
         let Some(client_tls) = prepared.client_tls else { return Anew::default() }; // it would have left a problem
         let anew = Anew {
@@ -195,15 +193,12 @@ impl Holding {
             ..Desk::clone(&desk)
         }));
         self.doors.change(plan, hall);
-        hall.sessions.hold_to(self.doors.listeners());
-        if let Some((shown, fresh)) = self.admin_tls.as_ref().zip(admin_tls) {
-            shown.store(fresh);
+        self.node.store(Arc::new(face::node_anew(&self.node.load(), &self.doors)));
+        if let (Some(slot), Some(shown)) = (&self.admin_tls, prepared.admin_tls) {
+            slot.store(shown);
         }
+        hall.sessions.hold_to(self.doors.listeners());
         self.certificates.store(Arc::new(certificates::ends(&config)));
-        let mut node = Node::clone(&self.node.load());
-        node.listeners.retain(|listener| listener.name == ADMIN);
-        node.listeners.splice(0..0, face::listeners(&config, &self.doors));
-        self.node.store(Arc::new(node));
         warn(&config);
         self.files = prepared.files;
         if let Some(source) = &mut self.source {

@@ -48,22 +48,22 @@ impl UnixDoor {
     /// # Errors
     /// See [`UnixBindError`].
     pub fn bind(path: &Path) -> Result<Self, UnixBindError> {
-        Self::bind_over(path, false)
+        Self::listen(path, false)
     }
 
-    /// The same in the place of the process that listens there now, which answers nobody new from then on.
+    /// The same in place of a process that listens there still, and is to be reached there no more.
     ///
     /// # Errors
     /// See [`UnixBindError`].
     pub fn take_over(path: &Path) -> Result<Self, UnixBindError> {
-        Self::bind_over(path, true)
+        Self::listen(path, true)
     }
 
-    fn bind_over(path: &Path, succeeds: bool) -> Result<Self, UnixBindError> {
+    fn listen(path: &Path, takes_over: bool) -> Result<Self, UnixBindError> {
         let other = |source| UnixBindError::Other { path: path.to_owned(), source };
         match fs::symlink_metadata(path) {
             Ok(found) if !found.file_type().is_socket() => return Err(UnixBindError::NotASocket(path.to_owned())),
-            Ok(_) if !succeeds && is_answered(path).map_err(other)? => {
+            Ok(_) if !takes_over && is_answered(path).map_err(other)? => {
                 return Err(UnixBindError::InUse(path.to_owned()));
             }
             Ok(_) => fs::remove_file(path).map_err(other)?,

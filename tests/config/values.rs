@@ -64,6 +64,7 @@ fn every_setting_arrives_in_its_place() {
         write_timeout: seconds(4),
         idle_timeout: seconds(5 * 3600),
         drain_timeout: seconds(0),
+        handover_timeout: seconds(7200),
     };
     assert_eq!(config.session, expected);
     let migration = upstream::ClassOptions {

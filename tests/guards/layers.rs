@@ -84,6 +84,7 @@ const ROOMS: &[Room] = &[
                     "Entrance",
                     "Profile",
                     "Protocol",
+                    "Recognition",
                     "Refusal",
                     "SecretSource",
                     "SeenKey",
@@ -237,7 +238,7 @@ const ROOMS: &[Room] = &[
             ("session", ALL),
             ("rotation", ALL),
             ("usage", &["Ledger", "Visitors"]),
-            ("telemetry", &["Carrier", "Metrics", "TraceOptions", "Traces", "metrics"]),
+            ("telemetry", &["Carrier", "Metrics", "TraceOptions", "Traces", "change", "metrics"]),
             ("admin", ALL),
             ("config", ALL),
         ],
@@ -401,8 +402,13 @@ const RESERVED: &[Reserved] = &[
     },
     Reserved {
         paths: &["tokio::process", "std::process::Command"],
-        rooms: &["rotation::hook"],
-        why: "one place starts programs, in bounds",
+        rooms: &["rotation::hook", "app::successor"],
+        why: "one place starts programs, in bounds, and one starts this one again",
+    },
+    Reserved {
+        paths: &["listenfd", "sd_notify", "command_fds"],
+        rooms: &["app"],
+        why: "only the process as a whole is handed sockets, hands them on, and speaks to the service manager",
     },
     Reserved { paths: &["std::time::SystemTime"], rooms: &[], why: "a time of day is a `jiff::Timestamp`" },
 ];
