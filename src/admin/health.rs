@@ -92,13 +92,17 @@ fn describe() {
 /// What is true now may not be true when it is asked again.
 const NOT_STORED: (HeaderName, &str) = (header::CACHE_CONTROL, "no-store");
 
-async fn ready(State(office): State<Arc<Office>>) -> Response {
-    let watched = &office.watched;
+/// Whether new clients should be sent here.
+pub(super) fn readiness(watched: &Watched) -> Readiness {
     let store = watched.store.as_ref().map(|WatchedStore { health, max_stale }| {
         let status = health.status();
         StoreNow { condition: status.condition, lasting: status.lasting, max_stale: *max_stale }
     });
-    let readiness = Readiness::of(*watched.stage.borrow(), store, Timestamp::now());
+    Readiness::of(*watched.stage.borrow(), store, Timestamp::now())
+}
+
+async fn ready(State(office): State<Arc<Office>>) -> Response {
+    let readiness = readiness(&office.watched);
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     match serde_json::to_string(&readiness) {
         Ok(json) => (status, [(header::CONTENT_TYPE, "application/json"), NOT_STORED], json + "\n").into_response(),

@@ -19,6 +19,7 @@ use crate::audit::Audit;
 use crate::broker::{self, Broker, Directory, client_secret};
 use crate::config::Config;
 use crate::enrolment::Enrolment;
+use crate::management::overview::Overview;
 use crate::management::{Desk, Operations};
 use crate::model::Recognition;
 use crate::net::{HttpOptions, Https, tls};
@@ -109,11 +110,11 @@ impl App {
             drain.clone(),
             kill.clone(),
         );
-        let sessions = Arc::new(sessions.counted_in(ledger).seen_by(visitors).enrolling(enrolment));
+        let sessions = Arc::new(sessions.counted_in(ledger.clone()).seen_by(visitors).enrolling(enrolment));
         let watched = watched(stage_watched, watched_store(&config.store, served.health), &live);
         let at_work = TaskTracker::new();
         let operations = operations(&at_work, &kill);
-        let admin = face(doors, &config.admin, watched, (desk, node_facts, operations), &sessions);
+        let admin = face(doors, &config.admin, watched, (desk, node_facts, operations), &sessions, ledger);
         let (news, upkeep) = (served.news, served.upkeep);
         Ok(Self {
             listeners,
@@ -162,23 +163,26 @@ fn face(
     watched: Watched,
     (desk, node, operations): (Desk, Node, Operations),
     sessions: &Arc<Sessions>,
+    ledger: Ledger,
 ) -> Option<Face> {
     if !doors.are_open() {
         return None;
     }
     let (metrics, (reload, _requests)) = (telemetry::metrics(), Reload::channel());
     let desk = Arc::new(ArcSwap::from_pointee(desk));
+    let overview = Arc::new(Overview::new(Arc::clone(&desk), ledger));
     let office = Office {
         auth: Auth::new(Arc::clone(&desk)),
         desk,
         operations,
         node: Arc::new(ArcSwap::from_pointee(node)),
+        overview: Arc::clone(&overview),
         sessions: Arc::clone(sessions),
         reload,
         watched,
         metrics: metrics.clone(),
     };
-    Some(Face { doors, admin: Arc::new(Admin::new(office, options)), metrics })
+    Some(Face { doors, admin: Arc::new(Admin::new(office, options)), overview, metrics })
 }
 
 /// What is looked at to say how the process is.

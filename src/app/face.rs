@@ -17,6 +17,7 @@ use super::sockets::bind_each;
 use super::{host_name, note_all};
 use crate::admin::{self, Admin, Node, NodeListener, Peer};
 use crate::config::Config;
+use crate::management::overview::Overview;
 use crate::model::Protocol;
 use crate::net::{Stream, UnixDoor, accept_here, accept_loop, tls};
 use crate::session::{ListenerOptions, ListenerTls};
@@ -34,6 +35,8 @@ const HTTP: &str = "http/1.1";
 pub(super) struct Face {
     pub(super) doors: Doors,
     pub(super) admin: Arc<Admin>,
+    /// Read in the background while somebody looks.
+    pub(super) overview: Arc<Overview>,
     pub(super) metrics: Metrics,
 }
 
@@ -75,7 +78,9 @@ pub(super) fn server_tls(config: &Config) -> Result<Option<Arc<ServerConfig>>, V
 impl Face {
     /// Begins to answer.
     pub(super) fn spawn(self, background: &TaskTracker, kill: &CancellationToken) {
-        let Self { doors: Doors { sockets, unix, tls }, admin, metrics } = self;
+        let Self { doors: Doors { sockets, unix, tls }, admin, overview, metrics } = self;
+        let stop = kill.clone();
+        background.spawn(async move { stop.run_until_cancelled(overview.run()).await });
         let stop = kill.clone();
         background.spawn(async move { metrics.keep_small(stop).await });
         let permits = Arc::new(Semaphore::new(admin::CONNECTIONS_MAX));

@@ -2,13 +2,12 @@
 //! takes what was asked for as a type and returns what came of it as a type; the command line, the HTTP API and the console
 //! say it in their own words and decide nothing themselves. It must never print, prompt, or know of HTTP.
 //!
-//! - [`clients`]: login names and what proves them. [`reports`]: how things stand, over all records. [`overview`]: the same in
-//!   one look.
 //! - [`accounts`], [`tenants`]: mailboxes and domains, and the credentials for them. [`credentials`]: what is shown of these.
+//! - [`clients`]: login names and what proves them. [`operators`]: who may sign in over HTTP, and to what.
 //! - [`rotation`]: how one credential takes the place of another. [`probe`]: whether mailboxes open.
 //! - [`Desk`]: what an operator works with. [`ManagementError`]: why something was not done, with whose [`Fault`] that is.
-//! - [`Operations`]: long work that nobody waits for. [`Paging`], [`Page`]: lists in parts. [`operators`]: who may sign in over
-//!   HTTP, and to what.
+//! - [`reports`]: how things stand, over all records. [`overview`]: the same in one look.
+//! - [`Operations`]: long work that nobody waits for. [`import`]: many records at once. [`Paging`], [`Page`]: lists in parts.
 
 pub mod accounts;
 pub mod clients;

@@ -7,6 +7,7 @@
 //!   sent again.
 
 mod accounts;
+mod clients;
 mod condition;
 mod document;
 mod idempotency;
@@ -15,9 +16,11 @@ mod limits;
 mod node;
 mod operations;
 mod operators;
+mod overview;
 mod page;
 mod parts;
 mod probe;
+mod reports;
 mod rotation;
 mod strict;
 mod tenants;
@@ -49,10 +52,13 @@ fn nouns() -> Routes {
     Routes::with_openapi(document::frame())
         .routes(routes!(document::openapi))
         .merge(accounts::routes())
+        .merge(clients::routes())
         .merge(node::routes())
         .merge(operations::routes())
         .merge(operators::routes())
+        .merge(overview::routes())
         .merge(probe::routes())
+        .merge(reports::routes())
         .merge(rotation::routes())
         .merge(tenants::routes())
 }
