@@ -18,12 +18,12 @@ pub struct Office {
     pub desk: Arc<ArcSwap<Desk>>,
     /// Knows who is an operator.
     pub auth: Auth,
+    /// Long work that operators asked for.
+    pub operations: Operations,
     /// What this process is, as of its last reload.
     pub node: Arc<ArcSwap<Node>>,
     /// How things stand, over all records.
     pub overview: Arc<Overview>,
-    /// Long work that operators asked for.
-    pub operations: Operations,
     /// The sessions that are open.
     pub sessions: Arc<Sessions>,
     /// Has the configuration read again.

@@ -37,6 +37,12 @@ impl Reload {
         (Self { requests }, receiver)
     }
 
+    /// Has it read, without waiting for what comes of it. Where enough wait already, that will do.
+    pub fn order(&self, author: &str) {
+        let (answer, _) = oneshot::channel();
+        let _ = self.requests.try_send(ReloadRequest { author: author.to_owned(), answer });
+    }
+
     /// Has it read, and says what changed.
     ///
     /// # Errors

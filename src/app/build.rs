@@ -4,71 +4,103 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::face::{self, Doors, Face};
-use super::keeping::Keeping;
-use super::listeners::bind_all;
-use super::windows::{ends_of_windows, windows};
-use super::{App, Problems, host_name, limits, note, note_all};
-use crate::admin::{self, Admin, Auth, Node, Office, Phase, Reload, Stage, Watched, WatchedStore};
+use super::capacity::Capacity;
+use super::doors::Doors;
+use super::face::{self, Face};
+use super::listeners::{Prepared, warn};
+use super::operating::operations;
+use super::reload::{Holding, Source};
+use super::sockets::Inherited;
+use super::successor::Succession;
+use super::windows::ends_of_windows;
+use super::{App, Orders, Problems, certificates, host_name, limits, note};
+use crate::admin::{
+    self, Admin, AuditNow, Auth, CertificateEnd, Node, Office, Phase, Reload, Stage, Watched, WatchedStore,
+};
 use crate::audit::Audit;
 use crate::broker::{self, Broker, Directory, client_secret};
 use crate::config::Config;
 use crate::enrolment::Enrolment;
 use crate::management::overview::Overview;
-use crate::management::{Desk, Operations, Spawner};
-use crate::model::Recognition;
-use crate::net::{HttpOptions, Https, tls};
-use crate::rotation::{Rotation, SeenWriter, Unwatched, UsageWriter};
+use crate::management::{Desk, Operations};
+use crate::net::{HttpOptions, Https};
+use crate::rotation::{SeenWriter, Unwatched, UsageWriter};
 use crate::session::Sessions;
 use crate::store::{self, Health, OpenError};
 use crate::telemetry;
 use crate::upstream::Upstreams;
 use crate::usage::{Ledger, Visitors};
 
+/// What a process begins with.
+#[derive(Debug)]
+pub struct Start {
+    /// How it is set up.
+    pub config: Config,
+    /// Where that was read from; without, it is never read again.
+    pub source: Option<Source>,
+    /// How the program is begun again; without, there is no upgrade.
+    pub succession: Option<Succession>,
+    /// Sockets that were handed to it.
+    pub inherited: Inherited,
+}
+
+impl Start {
+    /// With that and nothing else.
+    pub fn of(config: Config) -> Self {
+        Self { config, source: None, succession: None, inherited: Inherited::default() }
+    }
+}
+
 /// What a node is called in what it changes.
 const NODE: &str = "locum";
 
 impl App {
-    /// Opens the store, reads certificates, binds every address.
+    /// The same without what only the program has: a file, sockets that were handed to it, and the way to begin again.
     ///
     /// # Errors
     /// All [`Problems`] found.
     pub async fn build(config: Config) -> Result<Self, Problems> {
+        Self::start(Start::of(config)).await
+    }
+
+    /// Opens the store, reads certificates, binds every address.
+    ///
+    /// # Errors
+    /// All [`Problems`] found.
+    pub async fn start(start: Start) -> Result<Self, Problems> {
+        let Start { config, source, succession, mut inherited } = start;
+        // Before anything that counts: what is described before anybody collects is lost.
+        let _counting = config.admin.listens().then(telemetry::metrics);
         let mut problems = Vec::new();
         let opened = store::serve(&config.store).await;
         let passes = opened.as_ref().is_err_and(OpenError::is_transient);
         let served = note(&mut problems, opened);
         let audit = note(&mut problems, Audit::open(&config.audit));
-        let client_tls = note_all(&mut problems, tls::client_config(&config.tls));
+        let Prepared { client_tls, admin_tls, listeners, files } = Prepared::of(&config, &mut problems);
         let https = client_tls.as_ref().and_then(|tls| note(&mut problems, Https::new(tls, HttpOptions::default())));
-        let listeners = bind_all(&config, &mut problems);
-        let doors = Doors::bind(&config, &mut problems);
+        let doors = Doors::bind(listeners, &mut inherited, &mut problems);
+        let admin_doors = face::Doors::bind(&config.admin, admin_tls, &mut inherited, &mut problems);
+        inherited.leftovers(&mut problems);
         let node = note(&mut problems, client_secret::random_id());
         limits::check_descriptors(config.session.sessions_max, &mut problems);
         Problems::none_in(problems, passes)?;
-        if let Some(warning) = tls::name_warning(&config.tls, &config.name) {
-            tracing::warn!("{warning}");
-        }
-        for window in windows(&config, Timestamp::now()) {
-            tracing::warn!("{window}");
-        }
-        warn_of_recognitions(&config);
+        warn(&config);
         let ready = served.zip(audit).zip(client_tls.zip(https)).zip(node);
         let (((served, audit), (client_tls, https)), node) = ready.expect("what is missing left a problem");
 
-        let of_clients = listeners.iter().map(|(listener, sockets)| (&listener.options, sockets.as_slice()));
-        let node_facts = face::node(&config, Timestamp::now(), of_clients, &doors);
+        let node_facts = face::node(&config, Timestamp::now(), &doors, &admin_doors);
+        let certificates = Arc::new(ArcSwap::from_pointee(certificates::ends(&config)));
         let live = TaskTracker::new();
         let (stage, stage_watched) = watch::channel(Stage::from(Phase::Starting));
         let (drain, kill) = (CancellationToken::new(), CancellationToken::new());
         let classes = config.upstream.classes.keys().cloned().collect();
-        let upstreams = Arc::new(Upstreams::new(client_tls, config.upstream));
+        let upstreams = Arc::new(Upstreams::new(client_tls, config.upstream.clone()));
         let directory = Directory::new(Arc::clone(&served.store));
-        let tokens = Arc::new(broker::tokens(directory.clone(), https.clone(), config.tokens));
+        let tokens = Arc::new(broker::tokens(directory.clone(), https.clone(), config.tokens.clone()));
         let ledger = Ledger::default();
         let usage =
             UsageWriter::new(directory.clone(), ledger.clone(), node, &host_name(), config.rotation.usage.clone());
@@ -77,12 +109,12 @@ impl App {
         // What is to be changed is read as of the last write.
         let latest = Directory::of_operator(served.store, NODE);
         let enrolment = Enrolment::new(latest.clone(), audit.clone());
-        let profiles = Arc::new(config.upstreams.clone());
-        let broker = Broker::new(directory, Arc::clone(&tokens), config.upstreams, audit.clone(), config.broker);
+        let profiles = config.upstreams.clone();
+        let broker = Broker::new(directory, Arc::clone(&tokens), profiles, audit.clone(), config.broker.clone());
         let broker = Arc::new(broker);
         let desk = Desk {
-            directory: latest.clone(),
-            profiles,
+            directory: latest,
+            profiles: Arc::new(config.upstreams.clone()),
             listeners: config.listeners.iter().map(|listener| listener.name.clone()).collect(),
             classes,
             windows: ends_of_windows(&config.listeners),
@@ -95,51 +127,61 @@ impl App {
             witness: Arc::new(Unwatched),
             author: NODE.into(),
         };
-        let webhook = config.rotation.webhook.clone().map(|options| (https, options));
-        let rotation =
-            Rotation::new(latest, Arc::clone(&broker), Arc::clone(&upstreams), audit.clone(), NODE, config.rotation);
-        let keeping = Keeping::new(rotation, ledger.clone(), audit.clone(), webhook, &config.name);
-        let (sessions_max, drain_timeout) = (config.session.sessions_max, config.session.drain_timeout);
-        let sessions = Sessions::new(
-            config.name,
-            config.session,
-            broker,
-            Arc::clone(&upstreams),
-            audit,
-            drain.clone(),
-            kill.clone(),
-        );
+        let audit_status = audit.clone();
+        let desk = Arc::new(ArcSwap::from_pointee(desk));
+        let (name, options) = (config.name.clone(), config.session.clone());
+        let sessions = Sessions::new(name, options, broker, upstreams, audit, drain.clone(), kill.clone());
         let sessions = Arc::new(sessions.counted_in(ledger.clone()).seen_by(visitors).enrolling(enrolment));
-        let watched = watched(stage_watched, watched_store(&config.store, served.health), &live);
-        let admin = face(doors, &config.admin, watched, (desk, node_facts), &sessions, ledger, &kill);
+        let store = watched_store(&config.store, served.health);
+        let watched = watched(stage_watched, store.clone(), Arc::clone(&certificates), &audit_status);
+        let (reload, reloads) = Reload::channel();
+        let node = Arc::new(ArcSwap::from_pointee(node_facts));
+        let admin_tls = admin_doors.tls.clone();
+        let at_work = TaskTracker::new();
+        let operations = operations(&at_work, &kill);
+        let overview = Arc::new(Overview::new(Arc::clone(&desk), ledger.clone()));
+        let works = (operations, overview, reload.clone());
+        let admin = face(admin_doors, &config.admin, watched, (&desk, &node), &sessions, works);
+        let (capacity, sessions_max) = Capacity::new(config.session.sessions_max);
         let (news, upkeep) = (served.news, served.upkeep);
+        let at_start = source.as_ref().map(|source| source.settings.clone()).unwrap_or_default();
+        let (upgrade, upgrades) = mpsc::channel(1); // a second one wishes the same
         Ok(Self {
-            listeners,
+            holding: Holding {
+                source,
+                at_start,
+                config,
+                files,
+                certificates,
+                desk,
+                node,
+                admin_tls,
+                sessions_max,
+                doors,
+            },
+            capacity,
             sessions,
             live,
-            upstreams,
+            at_work,
+            ledger,
             news,
             upkeep,
             tokens,
             usage,
             seen,
-            keeping,
+            store,
             admin,
+            https,
+            traces: None,
             stage,
-            sessions_max,
-            drain_timeout,
+            orders: Orders { reload, upgrade },
+            reloads,
+            upgrades,
+            succession,
+            predecessor: inherited.predecessor,
             drain,
             kill,
         })
-    }
-}
-
-/// Whoever stands in those places needs no password: nobody shall be able to say that they did not know.
-fn warn_of_recognitions(config: &Config) {
-    for options in &config.listeners {
-        for Recognition { client, mark } in &options.entrance.recognitions {
-            tracing::warn!(listener = options.name, client, by = %mark, "this device is let in without a password");
-        }
     }
 }
 
@@ -154,42 +196,48 @@ fn watched_store(options: &store::Options, health: Option<Arc<Health>>) -> Optio
 
 /// `None` if it listens nowhere: nothing is counted then.
 fn face(
-    doors: Doors,
+    doors: face::Doors,
     options: &admin::Options,
     watched: Watched,
-    (desk, node): (Desk, Node),
+    (desk, node): (&Arc<ArcSwap<Desk>>, &Arc<ArcSwap<Node>>),
     sessions: &Arc<Sessions>,
-    ledger: Ledger,
-    kill: &CancellationToken,
+    (operations, overview, reload): (Operations, Arc<Overview>, Reload),
 ) -> Option<Face> {
     if !doors.are_open() {
         return None;
     }
-    let (metrics, (reload, _requests)) = (telemetry::metrics(), Reload::channel());
-    let desk = Arc::new(ArcSwap::from_pointee(desk));
-    let overview = Arc::new(Overview::new(Arc::clone(&desk), ledger));
-    let (asked, stop) = (TaskTracker::new(), kill.clone());
-    let work = asked.clone();
-    let operations = Operations::new(Spawner::new(move |task| {
-        let stop = stop.clone();
-        work.spawn(async move { stop.run_until_cancelled(task).await });
-    }));
+    let metrics = telemetry::metrics();
     let office = Office {
-        auth: Auth::new(Arc::clone(&desk)),
-        desk,
-        node: Arc::new(ArcSwap::from_pointee(node)),
-        overview: Arc::clone(&overview),
+        auth: Auth::new(Arc::clone(desk)),
+        desk: Arc::clone(desk),
         operations,
+        overview: Arc::clone(&overview),
+        node: Arc::clone(node),
         sessions: Arc::clone(sessions),
         reload,
         watched,
         metrics: metrics.clone(),
     };
-    Some(Face { doors, admin: Arc::new(Admin::new(office, options)), overview, asked, metrics })
+    Some(Face { doors, admin: Arc::new(Admin::new(office, options)), overview, metrics })
 }
 
 /// What is looked at to say how the process is.
-fn watched(stage: watch::Receiver<Stage>, store: Option<WatchedStore>, live: &TaskTracker) -> Watched {
-    let live = live.clone();
-    Watched { stage, store, sessions: Box::new(move || live.len()) }
+fn watched(
+    stage: watch::Receiver<Stage>,
+    store: Option<WatchedStore>,
+    certificates: Arc<ArcSwap<Vec<CertificateEnd>>>,
+    audit: &Audit,
+) -> Watched {
+    let (audit, descriptors) = (audit.clone(), Box::new(limits::descriptors));
+    let audit = Box::new(move || {
+        let status = audit.status();
+        AuditNow {
+            waiting: status.queued,
+            lag: status.lag,
+            failing_for: status.failing_for,
+            failures: status.failures,
+            fail_closed: audit.options().fail_closed,
+        }
+    });
+    Watched { stage, store, certificates, audit, descriptors }
 }

@@ -8,43 +8,40 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use rustls::ServerConfig;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::sockets::bind_each;
-use super::{host_name, note_all};
+use super::doors;
+use super::host_name;
+use super::sockets::{ADMIN, Bound, Inherited, bind_each};
 use crate::admin::{self, Admin, Node, NodeListener, Peer};
 use crate::config::Config;
 use crate::management::overview::Overview;
 use crate::model::Protocol;
-use crate::net::{Stream, UnixDoor, accept_here, accept_loop, tls};
-use crate::session::{ListenerOptions, ListenerTls};
+use crate::net::{Stream, UnixDoor, accept_here, accept_loop};
+use crate::session::ListenerTls;
 use crate::store;
 use crate::telemetry::Metrics;
 
 /// Time for a TLS handshake: browsers and programs are fast, and who says nothing must not keep a place.
 const TLS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The registered ALPN name (RFC 7301 registry).
-const HTTP: &str = "http/1.1";
-
 /// Where the process says how it is, and is told what to do.
 #[derive(Debug)]
 pub(super) struct Face {
     pub(super) doors: Doors,
     pub(super) admin: Arc<Admin>,
+    /// Read in the background while somebody looks.
     pub(super) overview: Arc<Overview>,
-    /// What operators asked for and do not wait for.
-    pub(super) asked: TaskTracker,
     pub(super) metrics: Metrics,
 }
 
 /// What it listens on.
 #[derive(Debug, Default)]
 pub(super) struct Doors {
-    pub(super) sockets: Vec<TcpListener>,
+    pub(super) sockets: Vec<Bound>,
     /// For this machine alone.
     unix: Option<UnixDoor>,
     /// What is shown at the sockets; as of the last reload.
@@ -53,14 +50,22 @@ pub(super) struct Doors {
 
 impl Doors {
     /// Binds what the configuration names, and prepares its TLS.
-    pub(super) fn bind(config: &Config, problems: &mut Vec<String>) -> Self {
-        let options = &config.admin;
-        let sockets = bind_each("admin", &options.bind, problems);
+    pub(super) fn bind(
+        options: &admin::Options,
+        shown: Option<Arc<ServerConfig>>,
+        inherited: &mut Inherited,
+        problems: &mut Vec<String>,
+    ) -> Self {
+        let sockets = bind_each(ADMIN, &options.bind, inherited, problems);
         let unix = options.socket.as_ref().and_then(|path| {
-            let bound = UnixDoor::bind(path).map_err(|error| format!("admin: {error}"));
+            let bound = match inherited.predecessor {
+                Some(_) => UnixDoor::take_over(path),
+                None => UnixDoor::bind(path),
+            };
+            let bound = bound.map_err(|error| format!("admin: {error}"));
             bound.map_err(|problem| problems.push(problem)).ok()
         });
-        let tls = options.tls.then(|| note_all(problems, server_tls(config)).flatten()).flatten();
+        let tls = shown.filter(|_| options.tls);
         Self { sockets, unix, tls: tls.map(|tls| Arc::new(ArcSwap::new(tls))) }
     }
 
@@ -70,28 +75,16 @@ impl Doors {
     }
 }
 
-/// What is shown at the addresses.
-pub(super) fn server_tls(config: &Config) -> Result<Option<Arc<ServerConfig>>, Vec<tls::TlsError>> {
-    let shown = tls::server_config(&config.tls, Timestamp::now())?;
-    Ok(shown.map(|shown| tls::with_application_protocol(&shown, HTTP)))
-}
-
 impl Face {
-    /// Begins to answer.
-    pub(super) fn spawn(self, background: &TaskTracker, kill: &CancellationToken) {
-        let Self { doors: Doors { sockets, unix, tls }, admin, overview, asked, metrics } = self;
+    /// Begins to answer: whoever asks before `asked` is cancelled, until `kill` is.
+    pub(super) fn spawn(self, background: &TaskTracker, asked: &CancellationToken, kill: &CancellationToken) {
+        let Self { doors: Doors { sockets, unix, tls }, admin, overview, metrics } = self;
         let stop = kill.clone();
         background.spawn(async move { stop.run_until_cancelled(overview.run()).await });
         let stop = kill.clone();
-        background.spawn(async move {
-            stop.cancelled().await;
-            asked.close();
-            asked.wait().await;
-        });
-        let stop = kill.clone();
         background.spawn(async move { metrics.keep_small(stop).await });
         let permits = Arc::new(Semaphore::new(admin::CONNECTIONS_MAX));
-        for socket in sockets {
+        for Bound { socket, .. } in sockets {
             let (admin, tls, answers, stop) = (Arc::clone(&admin), tls.clone(), background.clone(), kill.clone());
             let serve = move |stream, peer, permit| {
                 let (admin, tls, stop) = (Arc::clone(&admin), tls.clone(), stop.clone());
@@ -101,7 +94,7 @@ impl Face {
                 });
                 std::future::ready(())
             };
-            background.spawn(accept_loop(socket, Arc::clone(&permits), kill.clone(), serve));
+            background.spawn(accept_loop(socket, Arc::clone(&permits), asked.clone(), serve));
         }
         if let Some(door) = unix {
             let (answers, stop) = (background.clone(), kill.clone());
@@ -123,7 +116,7 @@ impl Face {
                 std::future::ready(())
             };
             let permits = Arc::new(Semaphore::new(admin::CONNECTIONS_MAX));
-            background.spawn(accept_here(door, permits, kill.clone(), serve));
+            background.spawn(accept_here(door, permits, asked.clone(), serve));
         }
     }
 }
@@ -153,42 +146,48 @@ fn peer_name(user: u32) -> String {
 }
 
 /// What this process is.
-pub(super) fn node<'l>(
-    config: &Config,
-    started: Timestamp,
-    listeners: impl IntoIterator<Item = (&'l ListenerOptions, &'l [TcpListener])>,
-    doors: &Doors,
-) -> Node {
-    let bound = |sockets: &[TcpListener]| sockets.iter().filter_map(|it| it.local_addr().ok()).collect();
-    let clients = listeners.into_iter().map(|(options, sockets)| NodeListener {
-        name: options.name.clone(),
-        protocol: match options.protocol {
-            Protocol::Imap => "imap",
-            Protocol::Pop3 => "pop3",
-            Protocol::Submission => "submission",
-        },
-        tls: match options.tls {
-            ListenerTls::Implicit => "implicit",
-            ListenerTls::StartTls => "starttls",
-            ListenerTls::None => "none",
-        },
-        addresses: bound(sockets),
-    });
+pub(super) fn node(config: &Config, started: Timestamp, clients: &doors::Doors, doors: &Doors) -> Node {
     let admin = NodeListener {
-        name: "admin".into(),
+        name: ADMIN.into(),
         protocol: "http",
         tls: if doors.tls.is_some() { "implicit" } else { "none" },
-        addresses: bound(&doors.sockets),
+        addresses: doors.sockets.iter().filter_map(|it| it.socket.local_addr().ok()).collect(),
     };
     Node {
         host: host_name(),
         config: config.file.clone(),
         started,
-        listeners: clients.chain([admin]).collect(),
+        listeners: where_clients_come_in(clients).chain([admin]).collect(),
         store: match config.store {
             store::Options::Memory => "memory",
             store::Options::Sqlite(_) => "sqlite",
             store::Options::Vault(_) => "vault",
         },
     }
+}
+
+/// The same after a reload.
+pub(super) fn node_anew(before: &Node, clients: &doors::Doors) -> Node {
+    let admin = before.listeners.last().cloned();
+    Node { listeners: where_clients_come_in(clients).chain(admin).collect(), ..before.clone() }
+}
+
+fn where_clients_come_in(doors: &doors::Doors) -> impl Iterator<Item = NodeListener> {
+    doors.listeners().iter().map(|listener| NodeListener {
+        name: listener.options.name.clone(),
+        protocol: match listener.options.protocol {
+            Protocol::Imap => "imap",
+            Protocol::Pop3 => "pop3",
+            Protocol::Submission => "submission",
+        },
+        tls: match listener.options.tls {
+            ListenerTls::Implicit => "implicit",
+            ListenerTls::StartTls => "starttls",
+            ListenerTls::None => "none",
+        },
+        addresses: {
+            let own = doors.sockets().filter(|(name, _)| *name == listener.options.name);
+            own.filter_map(|(_, socket)| socket.local_addr().ok()).collect()
+        },
+    })
 }

@@ -6,43 +6,28 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Webhook;
-use crate::audit::Audit;
-use crate::net::Https;
-use crate::rotation::{Alerts, Keeper, Messenger, Rotation, WebhookOptions};
+use crate::management::Desk;
+use crate::rotation::{Alerts, Keeper};
 use crate::usage::Ledger;
 
-/// Ready to run.
-#[derive(Debug)]
-pub(super) struct Keeping {
-    keeper: Keeper,
-    messenger: Option<Messenger>,
-}
-
-impl Keeping {
-    /// `name` is what this Locum calls itself in messages to the webhook, if there is one.
-    pub(super) fn new(
-        rotation: Rotation,
-        ledger: Ledger,
-        audit: Audit,
-        webhook: Option<(Https, WebhookOptions)>,
-        name: &str,
-    ) -> Self {
-        let (alerts, messenger) = match webhook {
-            Some((https, options)) => {
-                let courier = Arc::new(Webhook::new(https, options));
-                let (alerts, messenger) = Alerts::with_courier(audit, courier, name);
-                (alerts, Some(messenger))
-            }
-            None => (Alerts::new(audit), None),
-        };
-        Self { keeper: Keeper::new(rotation, ledger, alerts), messenger }
-    }
-
-    /// Nothing is begun any more once clients are sent away; what was found until then is told.
-    pub(super) fn spawn(self, tasks: &TaskTracker, drain: &CancellationToken, kill: &CancellationToken) {
-        tasks.spawn(self.keeper.run(drain.clone()));
-        if let Some(messenger) = self.messenger {
+/// Looks after them as `desk` says, until `stop`; nothing is begun any more then, and what was found is told until `kill`.
+/// `name` is what this Locum calls itself in messages to the webhook, if there is one.
+pub(super) fn keep(
+    desk: &Desk,
+    ledger: &Ledger,
+    name: &str,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+    kill: &CancellationToken,
+) {
+    let alerts = match desk.options.webhook.clone() {
+        Some(options) => {
+            let courier = Arc::new(Webhook::new(desk.https.clone(), options));
+            let (alerts, messenger) = Alerts::with_courier(desk.audit.clone(), courier, name);
             tasks.spawn(messenger.run(kill.clone()));
+            alerts
         }
-    }
+        None => Alerts::new(desk.audit.clone()),
+    };
+    tasks.spawn(Keeper::new(desk.rotation(), ledger.clone(), alerts).run(stop.clone()));
 }

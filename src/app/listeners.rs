@@ -1,28 +1,86 @@
-//! Listeners as the configuration has them: what each shows in TLS, and its addresses.
+//! What a configuration and the files that it names come to: the TLS of both sides, and the listeners. Nothing is bound or
+//! changed here, so that all of it can be tried before any of it counts.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustls::ServerConfig;
-use tokio::net::TcpListener;
+use rustls::{ClientConfig, ServerConfig};
 
-use super::sockets::bind_each;
+use super::windows::windows;
 use super::{note, note_all};
 use crate::config::Config;
-use crate::model::{Mark, Protocol};
+use crate::model::{Fingerprint, Mark, Protocol, Recognition};
+use crate::net::tls::Shown;
 use crate::net::{LegacyTls, tls};
 use crate::session::{Listener, ListenerOptions, ListenerTls};
 
-/// Binds the addresses of every listener, and prepares its TLS.
-pub(super) fn bind_all(config: &Config, problems: &mut Vec<String>) -> Vec<(Arc<Listener>, Vec<TcpListener>)> {
-    let server_tls = note_all(problems, tls::server_config(&config.tls, Timestamp::now())).flatten();
+/// The registered ALPN name (RFC 7301 registry).
+const HTTP: &str = "http/1.1";
+
+/// All of it; `None` for what left a problem.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) client_tls: Option<Arc<ClientConfig>>,
+    /// What operators are shown; `None` also where there is no certificate.
+    pub(super) admin_tls: Option<Arc<ServerConfig>>,
+    pub(super) listeners: Vec<Arc<Listener>>,
+    pub(super) files: Files,
+}
+
+/// What stood in files, to tell what has changed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Files {
+    pub(super) shown: Option<Shown>,
+    pub(super) authorities: Vec<Fingerprint>,
+}
+
+impl Prepared {
+    /// Reads the files that `config` names, and notes all that is wrong with them.
+    pub(super) fn of(config: &Config, problems: &mut Vec<String>) -> Self {
+        let client_tls = note_all(problems, tls::client_config(&config.tls));
+        let server_tls = note_all(problems, tls::server_config(&config.tls, Timestamp::now())).flatten();
+        let listeners = listeners(config, server_tls.as_ref(), problems);
+        let admin_tls = server_tls.map(|shown| tls::with_application_protocol(&shown, HTTP));
+        let files = Files { shown: tls::shown(&config.tls), authorities: tls::authorities(&config.tls) };
+        Self { client_tls, admin_tls, listeners, files }
+    }
+}
+
+/// What is not wrong, and should be known all the same.
+pub(super) fn warn(config: &Config) {
+    if let Some(warning) = tls::name_warning(&config.tls, &config.name) {
+        tracing::warn!("{warning}");
+    }
+    for window in windows(config, Timestamp::now()) {
+        tracing::warn!("{window}");
+    }
+    for options in &config.listeners {
+        let (listener, networks) = (&options.name, &options.legacy_tls_networks);
+        if !networks.is_empty() {
+            tracing::warn!(
+                listener,
+                ?networks,
+                "clients from these networks may use TLS 1.0 and 1.1, which are broken"
+            );
+        }
+        // Whoever stands in those places needs no password: nobody shall be able to say that they did not know.
+        for Recognition { client, mark } in &options.entrance.recognitions {
+            tracing::warn!(listener, client, by = %mark, "this device is let in without a password");
+        }
+    }
+}
+
+fn listeners(
+    config: &Config,
+    server_tls: Option<&Arc<ServerConfig>>,
+    problems: &mut Vec<String>,
+) -> Vec<Arc<Listener>> {
     let mut listeners = Vec::new();
     for options in &config.listeners {
-        let sockets = bind_each(&format!("listener {}", options.name), &options.bind, problems);
         let tls = match options.tls {
             ListenerTls::None => None,
             ListenerTls::Implicit | ListenerTls::StartTls => {
-                server_tls.as_ref().and_then(|config| note(problems, listener_tls(config, options)))
+                server_tls.and_then(|config| note(problems, listener_tls(config, options)))
             }
         };
         let legacy_tls = (!options.legacy_tls_networks.is_empty())
@@ -31,17 +89,9 @@ pub(super) fn bind_all(config: &Config, problems: &mut Vec<String>) -> Vec<(Arc<
                 note(problems, LegacyTls::open(&config.tls, protocol, asks))
             })
             .flatten();
-        if legacy_tls.is_some() {
-            let (listener, networks) = (&options.name, &options.legacy_tls_networks);
-            tracing::warn!(
-                listener,
-                ?networks,
-                "clients from these networks may use TLS 1.0 and 1.1, which are broken"
-            );
-        }
         let profiles =
             options.entrance.upstreams.iter().filter_map(|name| config.upstreams.get(name).cloned()).collect();
-        listeners.push((Arc::new(Listener { options: options.clone(), tls, legacy_tls, profiles }), sockets));
+        listeners.push(Arc::new(Listener { options: options.clone(), tls, legacy_tls, profiles }));
     }
     listeners
 }

@@ -1,42 +1,60 @@
 //! Floor 4: the process. Config in, everything built and bound, then running until it is told to stop. Nothing else
 //! spawns tasks.
 //!
-//! - `build`: the configuration becomes an [`App`]. `serve`: it runs. `listeners`, `sockets`: where clients come in.
-//!   `face`: where operators do.
+//! - `build`: the configuration becomes an [`App`]. `serve`: it runs. `drain`: it ends.
+//! - `listeners`, `sockets`, `doors`, `capacity`: where clients come in, by what, and how many. `face`: where operators do.
+//! - `reload`: the configuration is read again. `successor`: an upgrade. `notify`: what the service manager is told.
 
 mod build;
+mod capacity;
+mod certificates;
+mod collector;
+mod doors;
+mod drain;
 mod face;
 mod keeping;
 mod limits;
 mod listeners;
+mod notify;
+mod operating;
 mod problems;
+mod reload;
 mod serve;
 mod sockets;
+mod successor;
 mod watching;
 mod webhook;
 mod windows;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::net::UnixDatagram;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::Stage;
+use crate::admin::{Reload, ReloadRequest, Stage, WatchedStore};
+use crate::audit::Audit;
 use crate::credential::oauth2::Tokens;
+use crate::net::Https;
 use crate::rotation::{SeenWriter, UsageWriter};
-use crate::session::{Listener, Sessions};
+use crate::session::Sessions;
 use crate::store::{News, Upkeep};
-use crate::upstream::Upstreams;
+use crate::telemetry::Traces;
+use crate::usage::Ledger;
 
+pub use build::Start;
+use capacity::Capacity;
 use face::Face;
-use keeping::Keeping;
 pub use limits::forbid_core_dumps;
 pub use problems::Problems;
 pub(crate) use problems::{explain, note, note_all};
+use reload::Holding;
+pub use reload::Source;
+use sockets::ADMIN;
+pub use sockets::Inherited;
+pub use successor::Succession;
 pub use webhook::Webhook;
 pub(crate) use windows::ends_of_windows;
 pub use windows::windows;
@@ -44,34 +62,74 @@ pub use windows::windows;
 /// The process, ready to run.
 #[derive(Debug)]
 pub struct App {
-    listeners: Vec<(Arc<Listener>, Vec<TcpListener>)>,
+    holding: Holding,
+    capacity: Capacity,
     sessions: Arc<Sessions>,
     live: TaskTracker,
-    upstreams: Arc<Upstreams>,
+    at_work: TaskTracker,
+    ledger: Ledger,
     news: News,
     upkeep: Upkeep,
     tokens: Arc<Tokens>,
     usage: UsageWriter,
     seen: SeenWriter,
-    keeping: Keeping,
+    store: Option<WatchedStore>,
     admin: Option<Face>,
+    https: Https,
+    traces: Option<Traces>,
     stage: watch::Sender<Stage>,
-    sessions_max: usize,
-    drain_timeout: Duration,
+    orders: Orders,
+    reloads: mpsc::Receiver<ReloadRequest>,
+    upgrades: mpsc::Receiver<()>,
+    succession: Option<Succession>,
+    predecessor: Option<UnixDatagram>,
     drain: CancellationToken,
     kill: CancellationToken,
 }
 
+/// What a running process can be told. Nothing is waited for: what came of it stands in the log and the audit.
+#[derive(Debug, Clone)]
+pub struct Orders {
+    reload: Reload,
+    upgrade: mpsc::Sender<()>,
+}
+
+impl Orders {
+    /// Has the configuration read again in that name.
+    pub fn reload(&self, author: &str) {
+        self.reload.order(author);
+    }
+
+    /// Has the program begun again, as it is on the disk by now, and take this process's place.
+    pub fn upgrade(&self) {
+        let _ = self.upgrade.try_send(()); // where one waits already, that is the same wish
+    }
+}
+
 impl App {
+    /// Where what happens is put down.
+    pub fn audit(&self) -> Audit {
+        self.sessions.audit().clone()
+    }
+
+    /// How it is told what to do while it runs.
+    pub fn orders(&self) -> Orders {
+        self.orders.clone()
+    }
+
+    /// The same, with spans sent on.
+    #[must_use]
+    pub fn tracing(mut self, traces: Option<Traces>) -> Self {
+        self.traces = traces;
+        self
+    }
+
     /// Each listener's name and the addresses that it is bound to; the admin listener is called "admin".
     pub fn addresses(&self) -> Vec<(String, SocketAddr)> {
-        let listeners = self.listeners.iter().map(|(listener, sockets)| (listener.options.name.as_str(), sockets));
-        let admin = self.admin.iter().map(|face| ("admin", &face.doors.sockets));
-        let bound = |(name, sockets): (&str, &Vec<TcpListener>)| {
-            let addresses = sockets.iter().filter_map(|socket| socket.local_addr().ok());
-            addresses.map(|address| (name.to_owned(), address)).collect::<Vec<_>>()
-        };
-        listeners.chain(admin).flat_map(bound).collect()
+        let admin = self.admin.iter().flat_map(|face| &face.doors.sockets);
+        let admin = admin.map(|bound| (ADMIN.to_owned(), &bound.socket));
+        let all = self.holding.doors.sockets().chain(admin);
+        all.filter_map(|(name, socket)| Some((name, socket.local_addr().ok()?))).collect()
     }
 }
 

@@ -1,112 +1,230 @@
-//! The second half of a process: it runs until it is told to stop, and then drains.
+//! The second half of a process: it runs until it is told to stop, or until another one has taken its place.
 
 use std::collections::BTreeMap;
+use std::future::pending;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{App, Face, watching};
-use crate::admin::Phase;
+use super::collector::Collector;
+use super::doors::Hall;
+use super::drain::{self, Leaving};
+use super::keeping::keep;
+use super::notify::{Notifier, status};
+use super::reload::{Anew, Holding};
+use super::{ADMIN, App, Face, Succession, successor, watching};
+use crate::admin::{Phase, ReloadRequest};
 use crate::credential::oauth2::Tokens;
 use crate::model::{Profile, Protocol};
-use crate::net::accept_loop;
 use crate::rotation::{SeenWriter, UsageWriter};
+use crate::session::Listener;
 use crate::store::Upkeep;
+use crate::upstream::Upstreams;
+use crate::usage::Ledger;
 
 /// Time that the first probes of upstreams may take before clients are served: what is offered to the first client
 /// should be true, but a dead upstream must not hold up the others.
 const FIRST_PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Time that sessions have to notice that they are over.
-const KILL_TIMEOUT: Duration = Duration::from_secs(5);
-
 impl App {
-    /// The upstreams and protocols of which clients are told before login what they offer. IMAP tells it after.
-    fn served(&self) -> Vec<(Arc<Profile>, Protocol)> {
-        let all = self.listeners.iter().flat_map(|(listener, _)| {
-            let protocol = listener.options.protocol;
-            listener.profiles.iter().map(move |profile| (profile.name.clone(), protocol, Arc::clone(profile)))
-        });
-        let once: BTreeMap<(String, Protocol), Arc<Profile>> = all
-            .filter(|(_, protocol, _)| *protocol != Protocol::Imap)
-            .map(|(name, protocol, profile)| ((name, protocol), profile))
-            .collect();
-        once.into_iter().map(|((_, protocol), profile)| (profile, protocol)).collect()
-    }
-
     /// Serves until `stop` is cancelled, then drains: no new clients, a goodbye to those that have not logged in, and
-    /// time for the others to end by themselves.
+    /// time for the others to end by themselves. The same where another process takes its place, with more time.
     pub async fn run(self, stop: CancellationToken) {
-        let served = self.served();
-        let background = spawn_background(self.upkeep, self.tokens, (self.usage, self.seen), self.admin, &self.kill);
+        let notifier = Notifier::default();
+        // Nobody comes in any more, and nothing is begun; and nobody is told how things stand here.
+        let (shut, asked) = (CancellationToken::new(), self.kill.child_token());
+        let admin_sockets =
+            self.admin.iter().flat_map(|face| &face.doors.sockets).map(|it| Arc::clone(&it.socket)).collect();
+        let background =
+            spawn_background(self.upkeep, self.tokens, (self.usage, self.seen), self.admin, &asked, &self.kill);
         background.spawn(watching::watch(Arc::clone(&self.sessions), self.news, self.kill.clone()));
-        self.keeping.spawn(&background, &self.drain, &self.kill);
-        let probing = tokio::time::timeout(FIRST_PROBE_TIMEOUT, self.upstreams.probe_all(&served));
-        let _ = stop.run_until_cancelled(probing).await; // late or not, what is known by then is offered
-
-        let tasks = TaskTracker::new();
-        let (upstreams, drain) = (Arc::clone(&self.upstreams), self.drain.clone());
-        tasks.spawn(async move { upstreams.keep_probing(&served, drain).await });
-        self.sessions.expect(self.listeners.iter().map(|(listener, _)| &listener.options));
-        let permits = Arc::new(Semaphore::new(self.sessions_max));
-        for (listener, sockets) in self.listeners {
-            for socket in sockets {
-                let (listener, sessions, live) = (Arc::clone(&listener), Arc::clone(&self.sessions), self.live.clone());
-                tasks.spawn(accept_loop(
-                    socket,
-                    Arc::clone(&permits),
-                    self.drain.clone(),
-                    move |stream, peer, permit| {
-                        let (listener, sessions) = (Arc::clone(&listener), Arc::clone(&sessions));
-                        live.spawn(async move {
-                            sessions.serve(&listener, stream, peer).await;
-                            drop(permit); // last: a place is free when all that the session held is
-                        });
-                        std::future::ready(())
-                    },
-                ));
-            }
+        if let Some(traces) = self.traces {
+            background.spawn(traces.run(Collector(self.https), self.kill.clone()));
         }
+        let (live, store) = (self.live.clone(), self.store);
+        notifier.keep_telling(&background, &self.kill, move || status(live.len(), store.as_ref()));
+
+        let hall = Hall {
+            sessions: self.sessions,
+            permits: Arc::clone(&self.capacity.permits),
+            live: self.live,
+            at_work: self.at_work,
+            tasks: TaskTracker::new(),
+            shut,
+        };
+        background.spawn(self.capacity.keep());
+        let mut serving = Serving {
+            holding: self.holding,
+            hall,
+            ledger: self.ledger,
+            background,
+            kill: self.kill,
+            notifier,
+            keeping: CancellationToken::new(),
+            probing: CancellationToken::new(),
+            admin_sockets,
+        };
+        serving.keep();
+        let served = served(serving.holding.doors.listeners());
+        let upstreams = serving.upstreams();
+        let probing = tokio::time::timeout(FIRST_PROBE_TIMEOUT, upstreams.probe_all(&served));
+        let _ = stop.run_until_cancelled(probing).await; // late or not, what is known by then is offered
+        serving.probe(false);
+        serving.hall.sessions.expect(serving.holding.config.listeners.iter());
+        upstreams.expect(serving.holding.doors.listeners().iter().flat_map(|it| it.profiles.iter().map(|it| &**it)));
+        serving.holding.doors.open(&serving.hall);
         self.stage.send_replace(Phase::Serving.into());
         tracing::info!("ready");
-
-        stop.cancelled().await;
-        tracing::info!(sessions = self.live.len(), "draining");
-        self.stage.send_replace(Phase::Draining.into());
-        self.drain.cancel();
-        tasks.close();
-        self.live.close();
-        let ended = async {
-            tasks.wait().await; // from here on no session begins
-            self.live.wait().await;
-        };
-        let mut ended = std::pin::pin!(ended);
-        let in_time = tokio::time::timeout(self.drain_timeout, &mut ended).await.is_ok();
-        if !in_time {
-            tracing::info!(sessions = self.live.len(), "time is up: the rest is closed");
+        serving.notifier.ready(self.predecessor.is_some());
+        if let Some(predecessor) = self.predecessor {
+            successor::tell(&predecessor).await;
         }
-        self.kill.cancel();
-        let rest = async {
-            if !in_time {
-                ended.await;
-            }
-            background.wait().await;
-        };
-        let _ = tokio::time::timeout(KILL_TIMEOUT, rest).await;
-        tracing::info!("stopped");
+        drop(self.orders); // whoever else has none can order nothing
+        let is_succeeded = serving.heed(self.reloads, self.upgrades, self.succession, &stop).await;
+        self.stage.send_replace(Phase::Draining.into());
+        if is_succeeded {
+            asked.cancel();
+        }
+        let Serving { holding, hall, background, kill, notifier, .. } = serving;
+        let leaving = Leaving { hall, drain: self.drain, kill, background, notifier };
+        drain::leave(leaving, &holding.config.session, is_succeeded, &stop).await;
     }
 }
 
+/// What serves, and can be changed meanwhile.
+struct Serving {
+    holding: Holding,
+    hall: Hall,
+    ledger: Ledger,
+    background: TaskTracker,
+    kill: CancellationToken,
+    notifier: Notifier,
+    /// Cancelled where credentials are looked after in another way from then on.
+    keeping: CancellationToken,
+    /// Cancelled where others are to be probed.
+    probing: CancellationToken,
+    admin_sockets: Vec<Arc<TcpListener>>,
+}
+
+type Beginning = Pin<Box<dyn Future<Output = Result<u32, String>> + Send>>;
+
+impl Serving {
+    /// Does what it is told until it is to stop (`false`) or has a successor (`true`).
+    async fn heed(
+        &mut self,
+        mut reloads: mpsc::Receiver<ReloadRequest>,
+        mut upgrades: mpsc::Receiver<()>,
+        succession: Option<Succession>,
+        stop: &CancellationToken,
+    ) -> bool {
+        let mut beginning: Option<Beginning> = None;
+        loop {
+            let began = async {
+                match beginning.as_mut() {
+                    Some(beginning) => beginning.await,
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => return false,
+                Some(request) = reloads.recv() => self.reload(request).await,
+                Some(()) = upgrades.recv() => match &succession {
+                    _ if beginning.is_some() => tracing::warn!("a successor is being started already"),
+                    None => tracing::error!("this process does not know how it was started: restart it"),
+                    Some(succession) => {
+                        tracing::info!(program = %succession.program.display(), "starting a successor");
+                        beginning = Some(Box::pin(succession.clone().begin(self.sockets())));
+                    }
+                },
+                began = began => match began {
+                    Ok(pid) => {
+                        tracing::info!(pid, "a successor serves");
+                        return true;
+                    }
+                    Err(why) => {
+                        tracing::error!(why, "no successor serves, and this process goes on");
+                        beginning = None;
+                    }
+                },
+            }
+        }
+    }
+
+    async fn reload(&mut self, ReloadRequest { author, answer }: ReloadRequest) {
+        self.notifier.reloading();
+        let outcome = self.holding.reload(&author, &self.hall).await;
+        if let Ok((_, Anew { keeping, probing })) = &outcome {
+            if *keeping {
+                self.keep();
+            }
+            if *probing {
+                self.probe(true);
+            }
+        }
+        self.notifier.ready(false);
+        let _ = answer.send(outcome.map(|(reloaded, _)| reloaded)); // whoever asked may be gone
+    }
+
+    /// Has credentials looked after as is said now.
+    fn keep(&mut self) {
+        self.keeping.cancel();
+        self.keeping = self.hall.shut.child_token();
+        let (desk, name) = (self.holding.desk.load_full(), &self.holding.config.name);
+        keep(&desk, &self.ledger, name, &self.background, &self.keeping, &self.kill);
+    }
+
+    /// Has those upstreams looked at that are served now: later, or at once, too.
+    fn probe(&mut self, at_once: bool) {
+        self.probing.cancel();
+        self.probing = self.hall.shut.child_token();
+        let (upstreams, stop) = (self.upstreams(), self.probing.clone());
+        let served = served(self.holding.doors.listeners());
+        self.hall.tasks.spawn(async move {
+            if at_once && stop.run_until_cancelled(upstreams.probe_all(&served)).await.is_none() {
+                return;
+            }
+            upstreams.keep_probing(&served, stop).await;
+        });
+    }
+
+    fn upstreams(&self) -> Arc<Upstreams> {
+        Arc::clone(&self.holding.desk.load().upstreams)
+    }
+
+    /// All that it listens on, for a successor.
+    fn sockets(&self) -> Vec<(String, Arc<TcpListener>)> {
+        let doors = self.holding.doors.sockets().map(|(name, socket)| (name, Arc::clone(socket)));
+        let admin = self.admin_sockets.iter().map(|socket| (ADMIN.to_owned(), Arc::clone(socket)));
+        doors.chain(admin).collect()
+    }
+}
+
+/// The upstreams and protocols of which clients are told before login what they offer. IMAP tells it after.
+fn served(listeners: &[Arc<Listener>]) -> Vec<(Arc<Profile>, Protocol)> {
+    let all = listeners.iter().flat_map(|listener| {
+        let protocol = listener.options.protocol;
+        listener.profiles.iter().map(move |profile| (profile.name.clone(), protocol, Arc::clone(profile)))
+    });
+    let once: BTreeMap<(String, Protocol), Arc<Profile>> = all
+        .filter(|(_, protocol, _)| *protocol != Protocol::Imap)
+        .map(|(name, protocol, profile)| ((name, protocol), profile))
+        .collect();
+    once.into_iter().map(|((_, protocol), profile)| (profile, protocol)).collect()
+}
+
 /// Begins what lasts until sessions are gone: sessions that end need the store, those that begin need tokens, and whoever
-/// waits for the end of the drain wants to be told of it.
+/// waits for the end of the drain wants to be told of it. Where another process has taken over, that one is asked.
 fn spawn_background(
     upkeep: Upkeep,
     tokens: Arc<Tokens>,
     (usage, seen): (UsageWriter, SeenWriter),
     admin: Option<Face>,
+    asked: &CancellationToken,
     kill: &CancellationToken,
 ) -> TaskTracker {
     let background = TaskTracker::new();
@@ -116,7 +234,7 @@ fn spawn_background(
     background.spawn(seen.run(kill.clone()));
     background.spawn(upkeep.run(kill.clone()));
     if let Some(face) = admin {
-        face.spawn(&background, kill);
+        face.spawn(&background, asked, kill);
     }
     background.close();
     background

@@ -163,6 +163,28 @@ pub enum Event {
         /// Since when.
         since: Timestamp,
     },
+    /// An operator did something, or tried to.
+    Operator {
+        /// What: `"sign-in"`, `"operator-add"`, or a method and a path of the API.
+        action: String,
+        /// `"done"`, `"failed"` or `"refused"`.
+        outcome: &'static str,
+        /// Why not, in words for the operator.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// Who: the operator's name, or `user@host`. `None` where nobody signed in.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        actor: Option<String>,
+        /// The id of the token that they signed in with.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        token: Option<String>,
+        /// From where, if over the network.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        peer: Option<IpAddr>,
+        /// What it was done to.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        subject: Option<String>,
+    },
     /// An operator did something about sessions: closed them, or had a trace made of what is said before login.
     Session {
         /// `"closed"`, `"traced"`, `"trace-read"` or `"trace-ended"`.
@@ -204,28 +226,6 @@ pub enum Event {
         bytes: u64,
         /// The SHA-256 of it.
         sha256: String,
-    },
-    /// An operator did something, or tried to.
-    Operator {
-        /// What: `"sign-in"`, `"operator-add"`, or a method and a path of the API.
-        action: String,
-        /// `"done"`, `"failed"` or `"refused"`.
-        outcome: &'static str,
-        /// Why not, in words for the operator.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        reason: Option<String>,
-        /// Who: the operator's name, or `user@host`. `None` where nobody signed in.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        actor: Option<String>,
-        /// The id of the token that they signed in with.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        token: Option<String>,
-        /// From where, if over the network.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        peer: Option<IpAddr>,
-        /// What it was done to.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        subject: Option<String>,
     },
     /// A session that was logged in ended.
     End {

@@ -362,6 +362,13 @@ impl Broker {
     }
 }
 
+/// Where an account of that upstream is entered.
+fn door(profile: &Profile, protocol: Protocol) -> Result<Door<'_>, Reason> {
+    let missing = || Reason::ProtocolNotServed { upstream: profile.name.clone(), protocol };
+    let endpoint = profile.endpoints.get(&protocol).ok_or_else(missing)?;
+    Ok(Door { profile, endpoint, protocol })
+}
+
 /// What is audited of a decision.
 fn event(attempt: &Attempt, proven: Option<&Proven>, decision: &Result<Lease, Reason>, began: Instant) -> Event {
     let lease = decision.as_ref().ok();
@@ -390,13 +397,6 @@ fn event(attempt: &Attempt, proven: Option<&Proven>, decision: &Result<Lease, Re
 /// Time since then, for the audit.
 fn millis(began: Instant) -> u64 {
     u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Where an account of that upstream is entered.
-fn door(profile: &Profile, protocol: Protocol) -> Result<Door<'_>, Reason> {
-    let missing = || Reason::ProtocolNotServed { upstream: profile.name.clone(), protocol };
-    let endpoint = profile.endpoints.get(&protocol).ok_or_else(missing)?;
-    Ok(Door { profile, endpoint, protocol })
 }
 
 #[cfg(test)]

@@ -79,14 +79,15 @@ impl Throttle {
 
     /// How many addresses, and logins from one, are held back now.
     pub(super) fn held_back(&self, now: Instant) -> usize {
+        let options = self.options.load();
         let is_over = |key: Key| {
             let max = match key {
-                Key::Address(_) => self.options.load().failures_per_address_max,
-                Key::Login(..) => self.options.load().failures_per_login_max,
+                Key::Address(_) => options.failures_per_address_max,
+                Key::Login(..) => options.failures_per_login_max,
             };
             move |failures: Failures| failures.count >= max
         };
-        let window = self.options.load().failure_window;
+        let window = options.failure_window;
         let lasting = self.failures.iter().filter(|it| now.saturating_duration_since(it.since) < window);
         lasting.filter(|it| is_over(*it.key())(**it)).count()
     }

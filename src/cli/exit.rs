@@ -95,6 +95,7 @@ pub(super) fn code_of(error: &Error) -> ExitCode {
 fn of_management(error: &ManagementError) -> u8 {
     match (error, error.fault()) {
         (ManagementError::Directory(error), _) => of_directory(error),
+        (ManagementError::Rotation(error), _) => of_rotation(error),
         (_, Fault::Invalid) => DATA,
         (_, Fault::Usage) => USAGE,
         (_, Fault::Missing) => NOT_FOUND,

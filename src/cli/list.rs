@@ -148,7 +148,7 @@ fn removal(kind: RecordKind) -> &'static str {
         RecordKind::Account => "account remove",
         RecordKind::Client => "client revoke",
         RecordKind::Tenant => "oauth remove-tenant",
-        RecordKind::Operator => "operator",
+        RecordKind::Operator => "operator revoke",
         RecordKind::Token | RecordKind::Usage | RecordKind::Seen => "store", // no verb lists them
     }
 }

@@ -1,5 +1,6 @@
 //! `locum serve`.
 
+use std::env;
 use std::path::Path;
 
 use anyhow::Result;
@@ -8,31 +9,35 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit::{self, Failure};
 use super::output;
-use crate::app::App;
+use crate::app::{App, Inherited, Source, Start, Succession};
 use crate::config::Config;
 use crate::telemetry;
 
 pub(super) async fn run(path: &Path) -> Result<()> {
-    let config = Config::load(path)?;
+    let inherited = Inherited::take(env::var("LISTEN_FDNAMES").ok().as_deref());
+    let (config, settings) = Config::load_to_compare(path)?;
     if config.listeners.is_empty() && !config.admin.is_for_operators() {
         let message =
             format!("{}: no [[listener]], and no api in [admin], so there is nothing to serve", path.display());
         return Err(Failure::new(exit::CONFIG, message).into());
     }
-    telemetry::start(&config.telemetry, config.audit.path.is_none())?;
-    let app = App::build(config).await?;
+    let traces = telemetry::start(&config.telemetry, config.audit.path.is_none())?;
+    let source = Some(Source { path: path.to_owned(), settings });
+    let app = App::start(Start { config, source, succession: succession(), inherited }).await?.tracing(traces);
+    let orders = app.orders();
     for (listener, address) in app.addresses() {
         tracing::info!(listener, %address, "listening");
     }
 
     let stop = CancellationToken::new();
     let mut stops = stop_signals()?;
-    let mut hangup = signal(SignalKind::hangup())?;
+    let (mut hangup, mut upgrade) = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined2())?);
     let mut running = std::pin::pin!(app.run(stop.clone()));
     loop {
         tokio::select! {
             () = &mut running => return Ok(()),
-            _ = hangup.recv() => tracing::warn!("SIGHUP: the configuration is read at start only; restart to change it"),
+            _ = hangup.recv() => orders.reload("SIGHUP"),
+            _ = upgrade.recv() => orders.upgrade(),
             () = told_to_stop(&mut stops) => {
                 if stop.is_cancelled() {
                     output::note("locum: stopped at once, as asked twice");
@@ -42,6 +47,12 @@ pub(super) async fn run(path: &Path) -> Result<()> {
             }
         }
     }
+}
+
+/// This program and its arguments, as they are now: by the time that it is begun again, there may be a newer file in its place.
+fn succession() -> Option<Succession> {
+    let program = env::current_exe().ok()?;
+    Some(Succession { program, arguments: env::args_os().skip(1).collect() })
 }
 
 /// SIGTERM, by which supervisors stop us, and SIGINT, by which people do.

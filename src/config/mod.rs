@@ -287,7 +287,7 @@ mod tests {
     fn keys_read() -> BTreeSet<String> {
         let asked = samples().into_iter().flat_map(|sample| {
             let reader = Reader::new(&sample, Path::new("locum.toml"));
-            read_root(reader.root()).unwrap();
+            read_root(reader.root(), Path::new("locum.toml")).unwrap();
             reader.asked.take()
         });
         asked.map(|asked| asked.rsplit_once('.').map(|(table, name)| key(table, name)).unwrap()).collect()
@@ -340,7 +340,10 @@ mod tests {
             "rotation.webhook.url",
             "rotation.webhook.token-file",
             "audit.path",
+            "audit.max-size",
+            "audit.keep",
             "rotation.hook.command",
+            "telemetry.otlp-endpoint",
         ];
         for sample in samples() {
             let default = parse(&sample).unwrap();
@@ -394,6 +397,6 @@ mod tests {
             assert!(BASES.iter().any(is_default), "[{table}] {name}");
             checked += 1;
         }
-        assert_eq!(checked, 39);
+        assert_eq!(checked, 44);
     }
 }

@@ -28,6 +28,7 @@ pub enum Outcome {
 
 /// What became of a row, as it is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ImportedRow)]
 pub struct Told {
     /// Whose it is.
     pub name: String,

@@ -12,6 +12,9 @@ pub trait Inspector {
     /// Takes what a side sent.
     fn take(&mut self, from: Side, bytes: &[u8]);
 
+    /// Told of what a side sent where nobody looks: it goes on all the same.
+    fn passes(&mut self, _from: Side, _bytes: &[u8]) {}
+
     /// That side will send no more.
     fn ended(&mut self, from: Side);
 

@@ -1,10 +1,12 @@
 //! Listening sockets and the accept loop. A failure of one connection never reaches the loop.
 
+use std::borrow::Borrow;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -18,6 +20,34 @@ const BACKLOG: i32 = 1024;
 
 /// How long the loop rests when the process has no more file descriptors or memory: accepting again at once would spin.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(250);
+
+/// Connections that could not be taken, for the process had no more file descriptors or memory.
+const EXHAUSTIONS: &str = "locum_accept_exhausted_total";
+
+/// When that was last, in milliseconds since [`since_start`] began to count; 0 if it never was. Descriptors belong to the
+/// process as a whole, and so does this.
+static EXHAUSTED: AtomicU64 = AtomicU64::new(0);
+
+fn since_start() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let elapsed = START.get_or_init(Instant::now).elapsed();
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+/// How long ago a connection could not be taken for want of file descriptors or memory; `None` if that never was.
+pub fn exhausted_ago() -> Option<Duration> {
+    let at = EXHAUSTED.load(Ordering::Relaxed);
+    (at > 0).then(|| Duration::from_millis(since_start().saturating_sub(at)))
+}
+
+/// Has what is counted of listening begin at nothing.
+pub fn describe_listening() {
+    metrics::describe_counter!(
+        EXHAUSTIONS,
+        "Times that no connection could be taken, for the process had no more file descriptors or memory."
+    );
+    metrics::counter!(EXHAUSTIONS).increment(0);
+}
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +94,7 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
 /// at the limit one client for each socket waits here, and the rest in the kernel's queue, where they cost nothing.
 /// `serve` is given the permit and drops it last; it must not block.
 pub async fn accept_loop<F: Future<Output = ()>>(
-    listener: TcpListener,
+    listener: impl Borrow<TcpListener>,
     permits: Arc<Semaphore>,
     drain: CancellationToken,
     mut serve: impl FnMut(TcpStream, SocketAddr, OwnedSemaphorePermit) -> F,
@@ -73,7 +103,7 @@ pub async fn accept_loop<F: Future<Output = ()>>(
         tune(&stream);
         serve(stream, peer, permit)
     };
-    accept(&listener, permits, drain, serve).await;
+    accept(listener.borrow(), permits, drain, serve).await;
 }
 
 /// The same at a Unix socket; `serve` is given the number of the user who connected.
@@ -130,6 +160,8 @@ async fn accept<D: Door, F: Future<Output = ()>>(
                 serve(stream, peer, permit).await;
             }
             Err(error) if is_exhaustion(&error) => {
+                EXHAUSTED.store(since_start(), Ordering::Relaxed);
+                metrics::counter!(EXHAUSTIONS).increment(1);
                 tracing::error!(%error, "cannot accept: raise the limit of open files (LimitNOFILE) or lower sessions-max");
                 tokio::time::sleep(EXHAUSTED_PAUSE).await;
             }

@@ -246,6 +246,8 @@ impl Direction {
         if I::LOOKS {
             inspector.take(from, &spill);
             spill = Zeroizing::default();
+        } else {
+            inspector.passes(from, &spill);
         }
         let unflushed = !spill.is_empty();
         Self { from, spill, spilled: 0, bytes, given: 0, unflushed, read_to_end: false, done: false }
@@ -366,6 +368,7 @@ impl Direction {
                 inspector.take(self.from, read);
                 return Ok(Poll::Ready(()));
             }
+            inspector.passes(self.from, read);
             self.unflushed = true;
             let written = match Pin::new(writer).poll_write(cx, read) {
                 Poll::Pending => 0,

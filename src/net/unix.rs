@@ -48,10 +48,24 @@ impl UnixDoor {
     /// # Errors
     /// See [`UnixBindError`].
     pub fn bind(path: &Path) -> Result<Self, UnixBindError> {
+        Self::listen(path, false)
+    }
+
+    /// The same in place of a process that listens there still, and is to be reached there no more.
+    ///
+    /// # Errors
+    /// See [`UnixBindError`].
+    pub fn take_over(path: &Path) -> Result<Self, UnixBindError> {
+        Self::listen(path, true)
+    }
+
+    fn listen(path: &Path, takes_over: bool) -> Result<Self, UnixBindError> {
         let other = |source| UnixBindError::Other { path: path.to_owned(), source };
         match fs::symlink_metadata(path) {
             Ok(found) if !found.file_type().is_socket() => return Err(UnixBindError::NotASocket(path.to_owned())),
-            Ok(_) if is_answered(path).map_err(other)? => return Err(UnixBindError::InUse(path.to_owned())),
+            Ok(_) if !takes_over && is_answered(path).map_err(other)? => {
+                return Err(UnixBindError::InUse(path.to_owned()));
+            }
             Ok(_) => fs::remove_file(path).map_err(other)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(other(error)),
@@ -151,5 +165,16 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "kept");
         let error = UnixDoor::bind(&dir.path().join("none/admin.sock")).unwrap_err();
         assert!(matches!(error, UnixBindError::NoFolder(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_successor_takes_it_and_the_one_before_leaves_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("admin.sock");
+        let before = UnixDoor::bind(&path).unwrap();
+        let door = UnixDoor::take_over(&path).unwrap();
+        drop(before);
+        let (client, accepted) = tokio::join!(UnixStream::connect(&path), door.accept());
+        assert!(client.is_ok() && accepted.is_ok());
     }
 }

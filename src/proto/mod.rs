@@ -19,6 +19,7 @@
 mod exchange;
 pub mod imap;
 mod input;
+mod lull;
 pub mod pop3;
 pub mod submission;
 mod transcript;
@@ -31,6 +32,8 @@ use zeroize::Zeroizing;
 
 use crate::model::{Attempt, Mechanism, Protocol, Refusal, Secret};
 use crate::sasl::Credentials;
+
+pub use lull::Lull;
 
 /// The dialogue that faces a client.
 pub trait Server: Send + fmt::Debug {

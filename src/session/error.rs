@@ -76,6 +76,7 @@ pub(super) fn describe(end: &End, withdrawn: Option<&Withdrawal>) -> (String, &'
         End::Closed(Side::Downstream) => ("the client closed", "client-closed"),
         End::Closed(Side::Upstream) => ("the upstream closed", "upstream-closed"),
         End::Idle => ("nothing moved for too long", "idle"),
+        End::Cut(reason) if *reason == super::parting::REASON => (*reason, "drained"),
         End::Cut(reason) => (*reason, "cut"),
         End::Stopped => match withdrawn {
             Some(withdrawn) => return (withdrawn.to_string(), withdrawn.name()),

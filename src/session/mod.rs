@@ -13,6 +13,7 @@ mod login;
 mod meters;
 mod options;
 mod overlap;
+mod parting;
 mod sighting;
 mod strangers;
 mod trace;
@@ -38,7 +39,7 @@ use crate::audit::{self, Audit, Event, Origin};
 use crate::broker::Broker;
 use crate::enrolment::Enrolment;
 use crate::model::{Profile, Protocol, normalise};
-use crate::net::{LegacyTls, RelayOptions, Relayed, Stream, relay, relay_inspected};
+use crate::net::{End, LegacyTls, RelayOptions, Relayed, Stream, relay_inspected};
 use crate::proto::{self, Goodbye, Server, ServerAction, ServerLimits, ServerOptions, ServerTls, Tap};
 use crate::upstream::Upstreams;
 use crate::usage::{Ledger, Visitors};
@@ -49,6 +50,7 @@ use live::Live;
 use login::{Established, Login};
 use meters::{Census, Counted, Denied, count_phase};
 use overlap::Overlap;
+use parting::{Parting, WatchedDeparture};
 use strangers::Strangers;
 use trace::Traces;
 
@@ -82,6 +84,7 @@ pub struct Sessions {
     misfits: Misfits,
     overlap: Overlap,
     census: Arc<Census>,
+    parting: Parting,
     drain: CancellationToken,
     kill: CancellationToken,
 }
@@ -136,6 +139,7 @@ impl Sessions {
             misfits: Misfits::new(),
             overlap: Overlap::new(),
             census: Arc::default(),
+            parting: Parting::new(drain.clone()),
             drain,
             kill,
         }
@@ -145,6 +149,11 @@ impl Sessions {
     pub fn change(&self, name: String, options: Options) {
         self.strangers.change(strangers_max(&options));
         self.manner.store(Arc::new(Manner { name, options }));
+    }
+
+    /// All are to leave within that time, once `drain` is cancelled: each when nothing is under way, and one after the other.
+    pub fn part(&self, within: Duration) {
+        self.parting.begin(within);
     }
 
     fn manner(&self) -> Arc<Manner> {
@@ -163,6 +172,11 @@ impl Sessions {
     pub fn seen_by(mut self, visitors: Visitors) -> Self {
         self.visitors = visitors;
         self
+    }
+
+    /// Where what happens is put down.
+    pub fn audit(&self) -> &Audit {
+        &self.audit
     }
 
     /// The sessions that were let in and are not over.
@@ -265,6 +279,11 @@ impl Sessions {
         self.census.all()
     }
 
+    /// How many sessions there are.
+    pub fn count(&self) -> usize {
+        self.census().into_iter().map(|(_, _, count)| count).sum()
+    }
+
     /// How many there may be.
     pub fn max(&self) -> usize {
         self.manner().options.sessions_max
@@ -293,7 +312,9 @@ impl Sessions {
         async {
             // Boxed: what a dialogue needs is given back before the relay begins, which may last for days.
             match Box::pin(self.log_in(listener, Stream::Plain(socket), guest)).await {
-                Ok(Some(established)) => self.relay(established, counted).await,
+                Ok(Some(established)) => {
+                    self.relay(established, counted).instrument(tracing::debug_span!("relay")).await;
+                }
                 Ok(None) => {}
                 // A stranger can cause any of these at will.
                 Err(error) => {
@@ -445,11 +466,16 @@ impl Sessions {
         let options = RelayOptions { idle_timeout, tally, traffic: Some(login.alive.traffic()) };
         let early_down = std::mem::take(&mut login.ready.early);
         let (client, upstream, stop) = (&mut stream, &mut login.stream, login.alive.over());
+        let mut departure = self.parting.of(origin.session, origin.protocol);
         let relayed = match login.watched.as_deref_mut() {
-            None => relay(client, upstream, early, early_down, options, stop).await,
-            Some(watched) => relay_inspected(client, upstream, early, early_down, options, stop, watched).await,
+            None => relay_inspected(client, upstream, early, early_down, options, stop, &mut departure).await,
+            Some(watched) => {
+                let mut both = WatchedDeparture { watched, departure };
+                relay_inspected(client, upstream, early, early_down, options, stop, &mut both).await
+            }
         };
         let Relayed { bytes_up, bytes_down, end, last_words } = relayed;
+        let is_cut = matches!(end, End::Cut(_));
         let (reason, cause) = error::describe(&end, login.alive.withdrawn());
         live::count_end(cause);
         tracing::debug!(reason, up = bytes_up, down = bytes_down, "the relay ended");
@@ -461,7 +487,8 @@ impl Sessions {
         }
         self.record_end(&origin, &login, reason, (bytes_up, bytes_down), began);
         drop(login);
-        if !last_words.is_empty() && self.send(&mut stream, &last_words, "relay").await.is_ok() {
+        // Without a word it is closed so all the same: what the client was told before must arrive.
+        if is_cut && (last_words.is_empty() || self.send(&mut stream, &last_words, "relay").await.is_ok()) {
             linger(stream).await;
         }
     }
@@ -512,6 +539,7 @@ impl Sessions {
             }
         };
         let began = Instant::now();
+        let handshake = handshake.instrument(tracing::debug_span!("tls"));
         let shaken = timeout(self.manner().options.tls_handshake_timeout, handshake).await;
         count_phase(listener.options.protocol, "tls", began);
         match shaken {
@@ -537,17 +565,17 @@ impl Sessions {
     }
 }
 
+/// However few the places are: half of them are for others.
+fn strangers_max(options: &Options) -> usize {
+    options.unproven_per_address_max.min(options.sessions_max.div_ceil(2))
+}
+
 /// What a trace begins with.
 fn came(origin: &Origin) -> String {
     let Origin { peer, listener, protocol, via, .. } = origin;
     let by = if via.is_empty() { String::new() } else { format!(", by way of {via:?}") };
     let tls = origin.tls_version.map_or_else(|| "without TLS".to_owned(), |version| format!("with {version}"));
     format!("{peer} came to {listener} ({protocol}) {tls}{by}")
-}
-
-/// However few the places are: half of them are for others.
-fn strangers_max(options: &Options) -> usize {
-    options.unproven_per_address_max.min(options.sessions_max.div_ceil(2))
 }
 
 /// Closes so that our last word arrives: closing a socket that has unread bytes makes TCP throw away what the client

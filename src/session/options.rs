@@ -69,6 +69,9 @@ pub struct Options {
     pub idle_timeout: Duration,
     /// Time that live sessions have to end by themselves once the process is told to stop.
     pub drain_timeout: Duration,
+    /// Time that sessions go on in a process that another one has taken the place of: idle ones are worth as much as busy
+    /// ones, and cost next to nothing. After a day hardly one is left, and what is revoked ends them in any case.
+    pub handover_timeout: Duration,
 }
 
 impl Default for Options {
@@ -81,6 +84,7 @@ impl Default for Options {
             write_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(35 * 60),
             drain_timeout: Duration::from_secs(30),
+            handover_timeout: Duration::from_secs(24 * 60 * 60),
         }
     }
 }

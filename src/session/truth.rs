@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::{Listener, Sessions};
 use crate::audit::Origin;
 use crate::broker::{Terms, Way};
-use crate::model::{UnknownLogins, normalise};
+use crate::model::{Recognition, UnknownLogins, normalise};
 
 /// Records that are read at once. The store is for logins first; a thousand of these take a second or so from a server.
 const READS_MAX: usize = 8;
@@ -116,7 +116,7 @@ fn may_go_on(listeners: &[Arc<Listener>], login: &str, terms: &Terms, origin: &O
     let listener = listeners.iter().find(|listener| *listener.options.name == *origin.listener);
     let Some(entrance) = listener.map(|listener| &listener.options.entrance) else { return false };
     if let Some(mark) = &terms.recognised {
-        let is_it = |known: &crate::model::Recognition| known.mark == *mark && normalise(&known.client) == login;
+        let is_it = |known: &Recognition| known.mark == *mark && normalise(&known.client) == login;
         return entrance.recognitions.iter().any(is_it);
     }
     match terms.way {

@@ -86,15 +86,28 @@ impl Gates {
     async fn pass(&self, key: Key, places: usize) -> Place {
         let gate = Arc::clone(&*self.gates.entry(key.clone()).or_insert_with(|| Arc::new(Gate::new(places))));
         gate.resize(places);
-        let all = Arc::clone(&gate.places);
+        let free = Arc::clone(&gate.places);
         let mut place = Place { permit: None, gate: Some(gate), key, gates: Arc::clone(&self.gates) };
-        if let Ok(permit) = Arc::clone(&all).try_acquire_owned() {
+        if let Ok(permit) = Arc::clone(&free).try_acquire_owned() {
             place.permit = Some(permit);
             return place;
         }
         let _waiting = Waiting::begin(&self.waiting);
-        place.permit = Some(all.acquire_owned().await.expect("no gate is ever closed"));
+        place.permit = Some(free.acquire_owned().await.expect("no gate is ever closed"));
         place
+    }
+}
+
+impl<'a> Waiting<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -124,19 +137,6 @@ impl Gate {
             size.surplus -= 1;
             permit.forget();
         }
-    }
-}
-
-impl<'a> Waiting<'a> {
-    fn begin(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -28,6 +28,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::broker::Lease;
 use crate::model::{CredentialKind, Endpoint, Mechanism, Profile, Protocol, UpstreamTls};
@@ -55,13 +56,6 @@ pub struct Upstreams {
     offers: DashMap<(String, Protocol), Vec<String>>,
 }
 
-/// How they are reached, as of the last reload.
-#[derive(Debug)]
-struct Means {
-    options: Options,
-    tls: Arc<ClientConfig>,
-}
-
 /// What holds logins up or back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Census {
@@ -79,6 +73,13 @@ pub struct Held {
     pub dead: usize,
     /// Credentials that wait for a while after another refusal.
     pub paused: usize,
+}
+
+/// How they are reached, as of the last reload.
+#[derive(Debug)]
+struct Means {
+    options: Options,
+    tls: Arc<ClientConfig>,
 }
 
 /// An upstream that is logged in to.
@@ -131,8 +132,9 @@ impl Upstreams {
     /// As for [`Upstreams::log_in`].
     pub async fn log_in_heard(&self, lease: &Lease, tap: Option<&dyn Tap>) -> Result<LoggedIn, UpstreamError> {
         // Where those within may be waiting for their turns, a place is as long in coming.
-        let patience = self.pacer(lease).map_or(Duration::ZERO, |_| self.means().options.pace_timeout);
-        self.log_in_within(lease, self.means().options.gate_timeout.max(patience), tap).await
+        let means = self.means();
+        let patience = self.pacer(lease).map_or(Duration::ZERO, |_| means.options.pace_timeout);
+        self.log_in_within(lease, means.options.gate_timeout.max(patience), tap).await
     }
 
     /// The same, for who does not wait longer than that for its places.
@@ -142,7 +144,8 @@ impl Upstreams {
         patience: Duration,
         tap: Option<&dyn Tap>,
     ) -> Result<LoggedIn, UpstreamError> {
-        let entered = self.enter(lease, patience, tap).await;
+        let span = tracing::debug_span!("upstream", upstream = lease.upstream(), protocol = %lease.protocol());
+        let entered = self.enter(lease, patience, tap).instrument(span).await;
         meters::count_login(lease.upstream(), lease.protocol(), entered.as_ref().err());
         entered
     }
@@ -151,7 +154,8 @@ impl Upstreams {
         let (started, means) = (Instant::now(), self.means());
         let attempt = Attempt { tap, ..Attempt::of(lease, started) };
         let endpoint = lease.endpoint();
-        let places = self.passages.enter(lease, &attempt, &means.options, started + patience).await;
+        let places = self.passages.enter(lease, &attempt, &means.options, started + patience);
+        let places = places.instrument(tracing::debug_span!("gate")).await;
         attempt.passed("gate", started);
         let places = places?;
         let trial = match lease.is_on_trial() {
@@ -286,9 +290,9 @@ impl Upstreams {
         let name = ServerName::try_from(endpoint.host.clone()).map_err(|error| {
             attempt.failed("dial", Cause::Unavailable.into(), format!("{}: {error}", endpoint.host))
         })?;
-        let means = self.means();
-        let began = Instant::now();
-        let dialled = dial(&endpoint.host, endpoint.port, means.options.dial_timeout).await;
+        let (began, means) = (Instant::now(), self.means());
+        let dialling = dial(&endpoint.host, endpoint.port, means.options.dial_timeout);
+        let dialled = dialling.instrument(tracing::debug_span!("dial")).await;
         attempt.passed("dial", began);
         let socket = dialled.map_err(|error| attempt.failed("dial", Cause::Unavailable.into(), error.to_string()))?;
         let mut stream = Stream::Plain(socket);
@@ -302,7 +306,8 @@ impl Upstreams {
         };
         let mut dialogue = proto::client(attempt.protocol, goal, options);
         let began = Instant::now();
-        let conversed = self.converse(attempt, dialogue.as_mut(), stream, &name).await;
+        let conversing = self.converse(attempt, dialogue.as_mut(), stream, &name);
+        let conversed = conversing.instrument(tracing::debug_span!("upstream-login")).await;
         attempt.passed("upstream-login", began);
         conversed
     }

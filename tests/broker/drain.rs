@@ -54,16 +54,42 @@ async fn a_session_that_does_not_end_is_closed_when_time_is_up() {
     let plan = Plan::new().tune(|config| config.session.drain_timeout = Duration::from_millis(100));
     let mut lab = plan.start().await;
     let mut sessions = Vec::new();
-    for protocol in Protocol::ALL {
-        sessions.push(lab.log_in(protocol, &lab.alice).await);
+    for (protocol, begun) in [
+        (Protocol::Imap, "x APPEND INBOX {9}\r\n12345"),
+        (Protocol::Submission, "MAIL FROM:<alice.liddell@gmail.test>\r\n"),
+        (Protocol::Pop3, "ST"),
+    ] {
+        let mut session = lab.log_in(protocol, &lab.alice).await;
+        session.write(begun).await;
+        sessions.push(session);
     }
     lab.drain();
     for session in sessions {
-        assert_eq!(session.rest().await, "");
+        let rest = session.rest().await;
+        assert!(!rest.contains("BYE") && !rest.contains("421"), "{rest}");
     }
     lab.stopped().await;
     let audit = lab.audit();
     let ends: Vec<_> = audit.iter().filter(|event| event["event"] == "end").collect();
     assert_eq!(ends.len(), 3);
     assert!(ends.iter().all(|end| end["reason"] == "the process stopped"), "{ends:?}");
+}
+
+#[tokio::test]
+async fn idle_sessions_leave_with_a_word() {
+    let plan = Plan::new().tune(|config| config.session.drain_timeout = Duration::from_secs(4));
+    let mut lab = plan.start().await;
+    let mut idle = lab.log_in(Protocol::Imap, &lab.alice).await;
+    assert!(idle.ask("x IDLE").await.starts_with('+'));
+    let (submission, pop3) =
+        (lab.log_in(Protocol::Submission, &lab.alice).await, lab.log_in(Protocol::Pop3, &lab.alice).await);
+    lab.drain();
+    assert_eq!(idle.rest().await, "* BYE [UNAVAILABLE] Server is being stopped, try again later\r\n");
+    assert_eq!(submission.rest().await, "421 4.3.2 Shutting down, try again shortly\r\n");
+    assert_eq!(pop3.rest().await, "");
+    lab.stopped().await;
+    let audit = lab.audit();
+    let ends: Vec<_> = audit.iter().filter(|event| event["event"] == "end").collect();
+    let reason = "the process is being stopped, and nothing was under way";
+    assert!(ends.len() == 3 && ends.iter().all(|end| end["reason"] == reason), "{ends:?}");
 }

@@ -6,8 +6,10 @@
 //! - [`Plan`] and [`Lab`]: Locum with its configuration, records and two look-alike providers, running until dropped.
 //! - [`Node`] and [`Doors`]: one Locum, of which a lab may have several, and the ways in.
 //! - [`Wire`]: a client of raw lines.
+//! - [`Api`]: a client of the HTTP API.
 //! - [`Fake`]: a provider that follows a script, friendly or hostile, and keeps what it was told.
 
+mod api;
 mod certificates;
 mod doors;
 mod fake;
@@ -16,6 +18,7 @@ mod provider;
 mod rsa;
 mod wire;
 
+pub(crate) use api::{Answer, Api, exchange};
 pub(crate) use certificates::Identity;
 pub(crate) use doors::{Door, Doors, Node, present};
 pub(crate) use fake::{Fake, Step, reveals};

@@ -4,9 +4,12 @@ use axum::Extension;
 use axum::body::Bytes;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ComponentsBuilder, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, ResponseBuilder};
+use utoipa::openapi::{
+    ComponentsBuilder, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, Required, ResponseBuilder,
+};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::admin::caller::Viewing;
@@ -56,12 +59,25 @@ pub(super) fn frame() -> OpenApi {
 
 /// The document with all that holds for every operation, as it is sent.
 pub(super) fn text(mut document: OpenApi) -> Text {
+    document.paths.paths.values_mut().filter_map(|item| item.post.as_mut()).for_each(add_key);
     let items = document.paths.paths.values_mut();
     let operations = items.flat_map(|item| {
         [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
     });
     operations.for_each(add_problems);
     Text(document.to_json().unwrap_or_default().into()) // no map in it has keys that are no strings
+}
+
+/// What may stand in the head of each request that makes or does something.
+fn add_key(operation: &mut Operation) {
+    let key = ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some("By this, a request that is sent again within ten minutes is done once."))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(128))))
+        .build();
+    operation.parameters.get_or_insert_default().push(key.into());
 }
 
 fn add_problems(operation: &mut Operation) {

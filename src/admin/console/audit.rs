@@ -19,7 +19,8 @@ use super::visitor::Visitor;
 use crate::admin::Office;
 use crate::admin::caller::Viewing;
 use crate::admin::problem::Answer;
-use crate::management::{AuditQuery, Fault, ManagementError, Paging, search_audit};
+use crate::management::audit::{AuditQuery, search_audit};
+use crate::management::{Fault, ManagementError, Paging};
 
 /// Lines of one page.
 const ROWS: usize = 50;

@@ -16,7 +16,8 @@ use super::{ROOT, paths};
 use crate::admin::Office;
 use crate::admin::caller::{Operating, Viewing};
 use crate::admin::problem::Answer;
-use crate::management::{Paging, SessionItem, SessionQuery, close_session, list_sessions};
+use crate::management::Paging;
+use crate::management::sessions::{SessionItem, SessionQuery, close_session, list_sessions};
 use crate::model::{Role, normalise};
 
 /// Rows of one page. Whoever wants one of more of them searches.

@@ -14,6 +14,7 @@ use crate::model::{AddressPattern, Binding, Delegation, normalise};
 
 /// The account or the mailboxes that a client may act as: one of the two.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
+#[schema(as = ClientBinding)]
 #[serde(default, deny_unknown_fields)]
 pub struct Bind {
     /// An account.
@@ -41,6 +42,7 @@ pub struct Unbind {
 
 /// What a client was bound to.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = ClientBound)]
 pub struct Bound {
     /// The client as it is now.
     #[serde(flatten)]
@@ -54,6 +56,7 @@ pub struct Bound {
 
 /// What was taken from a client.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = ClientUnbound)]
 pub struct Unbound {
     /// The client as it is now.
     #[serde(flatten)]

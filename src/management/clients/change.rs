@@ -11,6 +11,7 @@ use crate::model::Binding;
 
 /// A client without a secret: one to be imported, or the first that it presents.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[schema(as = NewClient)]
 #[serde(deny_unknown_fields)]
 pub struct Add {
     /// The login name that the client uses.
@@ -25,6 +26,7 @@ pub struct Add {
 
 /// What a client may do from now on.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[schema(as = ClientChange)]
 #[serde(deny_unknown_fields)]
 pub struct Set {
     /// What takes the place of what was.
@@ -37,6 +39,7 @@ pub struct Set {
 
 /// What came of a change.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = ClientChanged)]
 pub struct Changed {
     /// The client as it is now.
     #[serde(flatten)]

@@ -24,6 +24,7 @@ const AT_ONCE: usize = 8;
 
 /// Secrets from another system.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ClientImport)]
 #[serde(deny_unknown_fields)]
 pub struct Import {
     /// Up to 100 of them. The same may be sent again: what is there already is left as it is.
@@ -39,6 +40,7 @@ pub struct Import {
 
 /// One secret of one client: hashed, or as it is.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ClientImportRow)]
 #[serde(deny_unknown_fields)]
 pub struct ImportRow {
     /// The login name.
@@ -62,6 +64,7 @@ pub struct ImportRow {
 
 /// What became of an import.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ClientsImported)]
 pub struct Imported {
     /// Of each row, in order.
     pub rows: Vec<Told>,

@@ -22,6 +22,7 @@ pub const TTL_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// A secret to be made. The client is made, too, if it is new.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[schema(as = NewClientSecret)]
 #[serde(default, deny_unknown_fields)]
 pub struct Issue {
     /// The accounts that the client acts as, beside those that it has.
@@ -92,6 +93,7 @@ pub struct Weakness {
 
 /// What is told of it, once.
 #[derive(Serialize, ToSchema)]
+#[schema(as = IssuedClientSecret)]
 pub struct IssuedOnce<'a> {
     login: &'a str,
     id: &'a str,

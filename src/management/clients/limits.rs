@@ -11,6 +11,7 @@ use crate::model::{AddressPattern, Hours, Policy, Protocol};
 
 /// Parts of a policy. What is empty or absent is not changed.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
+#[schema(as = ClientLimits)]
 #[serde(default, deny_unknown_fields)] // a misspelt limit must not be taken for one
 pub struct Limits {
     /// Protocols that the client may use; all that are named take the place of what was.
@@ -35,6 +36,7 @@ pub struct Limits {
 
 /// A part of a policy that is to bound nothing any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ClientLimit)]
 #[serde(rename_all = "snake_case")]
 pub enum Clear {
     /// All protocols again.

@@ -11,6 +11,7 @@ use crate::model::RecordKind;
 
 /// What was revoked.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = ClientRevoked)]
 pub struct Revoked {
     /// The login name.
     pub login: String,

@@ -9,6 +9,7 @@ use crate::model::{Binding, Client, Delegation, Policy, SecretSource};
 
 /// A client, less what could prove it.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = Client)]
 pub struct ClientView {
     /// The login name.
     pub login: String,
@@ -28,6 +29,7 @@ pub struct ClientView {
 
 /// A secret of a client, less the secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ClientSecret)]
 pub struct SecretView {
     /// Its public id, as the audit names it.
     pub id: String,

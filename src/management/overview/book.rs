@@ -53,6 +53,7 @@ struct Latest {
 
 /// What is seen in one look.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = OverviewLook)]
 pub struct Look {
     /// How all records stand.
     #[serde(flatten)]

@@ -21,6 +21,7 @@ pub const ATTENTION_MAX: usize = 200;
 
 /// How things stand.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = OverviewRecords)]
 pub struct Snapshot {
     /// When all of it had been read.
     pub as_of: Timestamp,
@@ -123,6 +124,7 @@ pub struct ProviderTotals {
 
 /// What a provider's day ends, in numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ProviderDayTotals)]
 pub struct DateTotals {
     /// The upstream profile.
     pub upstream: String,

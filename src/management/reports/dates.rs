@@ -15,6 +15,7 @@ use crate::rotation::{Impact, Instead, impacts, tenant_of};
 
 /// One day of one provider.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = ProviderDay)]
 pub struct Day {
     /// The upstream profile.
     pub upstream: String,
@@ -36,6 +37,7 @@ pub struct Day {
 
 /// An account that is entered with what ends.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = ProviderDayAccount)]
 pub struct Hit {
     /// The account.
     pub account: String,
@@ -54,6 +56,7 @@ pub struct Hit {
 
 /// A client by such an account.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = ProviderDayClient)]
 pub struct Use {
     /// Its login name.
     pub client: String,
@@ -64,6 +67,7 @@ pub struct Use {
 
 /// How a client was seen.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = ProviderDaySeen)]
 pub struct Seen {
     /// What it speaks.
     pub protocol: Protocol,

@@ -7,7 +7,7 @@ mod enrolled;
 mod inventory;
 mod rotation;
 mod stock;
-mod subjects;
+pub(super) mod subjects;
 mod usage;
 
 pub use dates::{Day, Hit, Seen, Use, days};

@@ -33,6 +33,7 @@ pub struct RotationReport {
 
 /// A credential that is being replaced.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = RotationReportRow)]
 pub struct Replaced {
     /// As verbs take it: a domain with an @ before it.
     pub account: String,
@@ -50,6 +51,7 @@ pub struct Replaced {
 
 /// A credential, less its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = RotationReportCredential)]
 pub struct Shown {
     /// Its id.
     pub id: String,
@@ -59,6 +61,7 @@ pub struct Shown {
 
 /// The credential before, and who uses it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = RotationReportPrevious)]
 pub struct Before {
     /// Which.
     #[serde(flatten)]
@@ -77,6 +80,7 @@ pub struct Before {
 
 /// The credential that comes, and who uses it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = RotationReportNext)]
 pub struct Coming {
     /// Which.
     #[serde(flatten)]

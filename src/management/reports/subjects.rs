@@ -12,11 +12,11 @@ const TENANTS: &str = "tenants";
 
 /// Some of them.
 #[derive(Debug, Default)]
-pub(super) struct Subjects {
-    pub(super) accounts: Vec<Account>,
-    pub(super) tenants: Vec<Tenant>,
-    pub(super) damaged: Vec<Damaged>,
-    pub(super) next: Option<String>,
+pub(in crate::management) struct Subjects {
+    pub(in crate::management) accounts: Vec<Account>,
+    pub(in crate::management) tenants: Vec<Tenant>,
+    pub(in crate::management) damaged: Vec<Damaged>,
+    pub(in crate::management) next: Option<String>,
 }
 
 impl Subjects {
@@ -26,10 +26,10 @@ impl Subjects {
 }
 
 /// Which of them are meant.
-pub(super) struct Choice<'c> {
-    pub(super) domain: Option<&'c str>,
-    pub(super) account: &'c dyn Fn(&Account) -> bool,
-    pub(super) tenant: &'c dyn Fn(&Tenant) -> bool,
+pub(in crate::management) struct Choice<'c> {
+    pub(in crate::management) domain: Option<&'c str>,
+    pub(in crate::management) account: &'c (dyn Fn(&Account) -> bool + Sync),
+    pub(in crate::management) tenant: &'c (dyn Fn(&Tenant) -> bool + Sync),
 }
 
 /// As verbs take it: the account, or `@` and a domain.
@@ -41,7 +41,11 @@ pub fn typed(subject: &Subject) -> String {
 }
 
 /// A part of those that are meant.
-pub(super) async fn page(desk: &Desk, choice: Choice<'_>, paging: &Paging) -> Result<Subjects, ManagementError> {
+pub(in crate::management) async fn page(
+    desk: &Desk,
+    choice: Choice<'_>,
+    paging: &Paging,
+) -> Result<Subjects, ManagementError> {
     let domain = choice.domain.map(|domain| normalise(domain.trim().trim_start_matches('@')));
     let is_in =
         |own: Option<&str>| domain.as_deref().is_none_or(|domain| own.map(normalise).as_deref() == Some(domain));

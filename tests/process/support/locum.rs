@@ -245,6 +245,23 @@ impl Served {
         }
     }
 
+    /// Waits until so many lines have this in them; the last of them.
+    #[track_caller]
+    pub(crate) fn wait_for_lines(&self, count: usize, part: &str) -> String {
+        let mut text = self.log.text.lock().unwrap();
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let said = String::from_utf8_lossy(&text.bytes);
+            if let Some(line) = said.lines().filter(|line| line.contains(part)).nth(count - 1) {
+                return line.to_owned();
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!text.ended && !left.is_zero(), "not {count} times: {part}\n{said}");
+            drop(said);
+            text = self.log.grown.wait_timeout(text, left).unwrap().0;
+        }
+    }
+
     /// Waits for a line that begins so; the rest of it.
     #[track_caller]
     pub(crate) fn wait_for_line(&self, beginning: &str) -> String {
