@@ -91,7 +91,7 @@ impl Admin {
             router = router.merge(api::routes(&office));
         }
         if options.console {
-            router = router.merge(console::routes());
+            router = router.merge(console::routes(&office, options.tls));
         }
         Self { router: router.fallback(nothing_here).with_state(office) }
     }

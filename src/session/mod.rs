@@ -7,6 +7,7 @@
 mod enrol;
 mod error;
 mod front;
+mod hour;
 mod live;
 mod login;
 mod meters;
@@ -25,6 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -43,6 +45,7 @@ use crate::upstream::Upstreams;
 use crate::usage::{Ledger, Visitors};
 use error::SessionError;
 use front::{Guest, Misfits};
+use hour::Hour;
 use live::Live;
 use login::{Established, Login};
 use meters::{Census, Counted, Denied, count_phase};
@@ -51,6 +54,7 @@ use parting::{Parting, WatchedDeparture};
 use strangers::Strangers;
 use trace::Traces;
 
+pub use hour::Minute;
 pub use live::{LiveSession, LiveState};
 pub use meters::SessionState;
 pub use options::{FrontEnds, ListenerOptions, ListenerTls, Options};
@@ -75,6 +79,7 @@ pub struct Sessions {
     next: AtomicU64,
     strangers: Strangers,
     live: Arc<Live>,
+    hour: Hour,
     traces: Arc<Traces>,
     misfits: Misfits,
     overlap: Overlap,
@@ -129,6 +134,7 @@ impl Sessions {
             next: AtomicU64::new(1),
             strangers,
             live: Live::new(),
+            hour: Hour::default(),
             traces: Arc::default(),
             misfits: Misfits::new(),
             overlap: Overlap::new(),
@@ -176,6 +182,11 @@ impl Sessions {
     /// The sessions that were let in and are not over.
     pub fn live(&self) -> Vec<LiveSession> {
         self.live.all()
+    }
+
+    /// How logins ended in each of the last sixty minutes, the oldest first.
+    pub fn last_hour(&self) -> Vec<Minute> {
+        self.hour.minutes(Timestamp::now())
     }
 
     /// Ends that session, in the name of an operator; whether there was one.
@@ -429,7 +440,9 @@ impl Sessions {
         let began = Instant::now();
         let decided = self.kill.run_until_cancelled(deciding).await;
         if let Some(decided) = &decided {
-            meters::count_login(&listener.options, decided.as_ref().err().copied(), began.elapsed());
+            let denied = decided.as_ref().err().copied();
+            self.hour.count(denied.map(Denied::cause));
+            meters::count_login(&listener.options, denied, began.elapsed());
         }
         match decided {
             Some(Ok(login)) => {
