@@ -24,28 +24,33 @@ async fn furnish(stage: &Stage) -> Vec<crate::support::Wire> {
         for _ in 0..=number {
             open.push(stage.lab.log_in(Protocol::Imap, &actor).await);
         }
-        stage.lab.place(&actor, CredentialKind::AppPassword, |slots| {
-            slots.current.as_mut().unwrap().label = format!("locum 2026-0{}", number + 3);
-            match number {
-                0 => slots.next = Some(next(credential("qwertyuiopasdfgh"), NextState::Staged)),
-                1 => slots.previous = Some(previous(credential("asdfghjklqwertyu"), SignedDuration::from_hours(20))),
-                2 => {
-                    let (at, cause) = (Timestamp::now(), "imap: the provider refuses it: Invalid credentials".to_owned());
-                    slots.next = Some(next(credential("yuiophjklnmqwert"), NextState::Failed { at, cause }));
+        stage
+            .lab
+            .place(&actor, CredentialKind::AppPassword, |slots| {
+                slots.current.as_mut().unwrap().label = format!("locum 2026-0{}", number + 3);
+                match number {
+                    0 => slots.next = Some(next(credential("qwertyuiopasdfgh"), NextState::Staged)),
+                    1 => {
+                        slots.previous = Some(previous(credential("asdfghjklqwertyu"), SignedDuration::from_hours(20)))
+                    }
+                    2 => {
+                        let (at, cause) =
+                            (Timestamp::now(), "imap: the provider refuses it: Invalid credentials".to_owned());
+                        slots.next = Some(next(credential("yuiophjklnmqwert"), NextState::Failed { at, cause }));
+                    }
+                    3 => slots.leftovers.push(Leftover {
+                        id: "k3v8q2aa".to_owned(),
+                        label: "locum 2025-11".to_owned(),
+                        since: Timestamp::now() - SignedDuration::from_hours(24 * 12),
+                        by: "olga.operator".to_owned(),
+                        why: LeftoverReason::Retired,
+                        until: None,
+                        upstream: None,
+                    }),
+                    _ => {}
                 }
-                3 => slots.leftovers.push(Leftover {
-                    id: "k3v8q2aa".to_owned(),
-                    label: "locum 2025-11".to_owned(),
-                    since: Timestamp::now() - SignedDuration::from_hours(24 * 12),
-                    by: "olga.operator".to_owned(),
-                    why: LeftoverReason::Retired,
-                    until: None,
-                    upstream: None,
-                }),
-                _ => {}
-            }
-        })
-        .await;
+            })
+            .await;
     }
     for _ in 0..3 {
         let _ = stage.lab.present(Protocol::Imap, "scanner-1f", "not-the-secret").await;

@@ -12,7 +12,9 @@ use super::ROOT;
 use super::fields::Asked;
 use super::lists;
 use super::page::{Page, Place};
-use super::parts::{Choice, Field, Mood, Side, Table, badge, choose, empty, input, minute, note, paging as parts_below};
+use super::parts::{
+    Choice, Field, Mood, Side, Table, badge, choose, empty, input, minute, note, paging as parts_below,
+};
 use super::visitor::Visitor;
 use crate::admin::Office;
 use crate::admin::caller::Viewing;
@@ -57,7 +59,8 @@ async fn show(_: Viewing, visitor: Visitor, State(office): State<Arc<Office>>, a
         Ok(found) => found,
         Err(error) => return Ok(page.of(html! { (form) (note(Mood::Bad, html! { p { (error.to_string()) } })) })),
     };
-    let kept = ["login", "account", "event", "outcome", "peer", "since", "until"].map(|name| (name, asked.text(name).to_owned()));
+    let kept = ["login", "account", "event", "outcome", "peer", "since", "until"]
+        .map(|name| (name, asked.text(name).to_owned()));
     Ok(page.of(html! {
         (form)
         @if found.unreadable > 0 { (note(Mood::Warning, html! { p { (found.unreadable) " lines here cannot be read; " code { "locum audit verify" } " says where." } })) }
@@ -95,7 +98,8 @@ fn form(asked: &Asked) -> Markup {
 }
 
 fn table(lines: &[Value], is_more: bool) -> Markup {
-    let columns = [("When", Side::Left), ("Event", Side::Left), ("Who", Side::Left), ("From", Side::Left), ("What", Side::Left)];
+    let columns =
+        [("When", Side::Left), ("Event", Side::Left), ("Who", Side::Left), ("From", Side::Left), ("What", Side::Left)];
     let none = if is_more {
         empty("Nothing here yet", html! { "There is more to look through: go on with the next page." })
     } else {
@@ -128,7 +132,9 @@ fn row(line: &Value) -> Vec<Markup> {
 
 /// What else an event says, in small print.
 fn rest(line: &Value) -> Markup {
-    let is_told = |name: &str| ELSEWHERE.contains(&name) || ["reason", "cause", "remedy", "listener", "actor", "subject"].contains(&name);
+    let is_told = |name: &str| {
+        ELSEWHERE.contains(&name) || ["reason", "cause", "remedy", "listener", "actor", "subject"].contains(&name)
+    };
     let rest: Vec<String> = line
         .as_object()
         .into_iter()

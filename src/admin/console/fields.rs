@@ -91,7 +91,8 @@ impl Fields {
     where
         T::Err: fmt::Display,
     {
-        let read = |value: &String| value.parse().map_err(|error| ManagementError::invalid(format!("{label}: {error}")));
+        let read =
+            |value: &String| value.parse().map_err(|error| ManagementError::invalid(format!("{label}: {error}")));
         values.iter().map(read).collect()
     }
 
@@ -110,7 +111,8 @@ impl<S: Sync> FromRequestParts<S> for Fields {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let missing = || Problem::new(StatusCode::BAD_REQUEST, "usage", "no form was sent", "send the form of the page");
+        let missing =
+            || Problem::new(StatusCode::BAD_REQUEST, "usage", "no form was sent", "send the form of the page");
         parts.extensions.remove().ok_or_else(missing)
     }
 }

@@ -103,11 +103,7 @@ impl From<Problem> for Denied {
 }
 
 /// Who is signed in by that cookie. Whoever was revoked, or has lost the token that they signed in with, is not.
-async fn visitor(
-    office: &Office,
-    browsers: &Arc<Browsers>,
-    headers: &HeaderMap,
-) -> Result<Option<Visitor>, Problem> {
+async fn visitor(office: &Office, browsers: &Arc<Browsers>, headers: &HeaderMap) -> Result<Option<Visitor>, Problem> {
     let Some(key) = sign_in::cookie(headers).map(Key::of) else { return Ok(None) };
     let Some(signed_in) = browsers.find(&key, Instant::now()) else { return Ok(None) };
     match office.auth.still(&signed_in.caller).await {
@@ -166,7 +162,9 @@ async fn read(headers: HeaderMap, body: Body) -> Result<Fields, Problem> {
     }
     match axum::Form::<Vec<(String, String)>>::from_request(request, &()).await {
         Ok(axum::Form(all)) => Ok(Fields::new(all)),
-        Err(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "usage", "this is no form", "use the forms of the console")),
+        Err(_) => {
+            Err(Problem::new(StatusCode::BAD_REQUEST, "usage", "this is no form", "use the forms of the console"))
+        }
     }
 }
 

@@ -61,7 +61,9 @@ async fn reload(_: Administering, visitor: Visitor, State(office): State<Arc<Off
         Ok(reloaded) => {
             let mut lines = match reloaded.changed.len() {
                 0 => vec!["Reloaded: nothing is otherwise than before.".to_owned()],
-                _ => std::iter::once("Reloaded:".to_owned()).chain(reloaded.changed.iter().map(|it| format!("· {it}"))).collect(),
+                _ => std::iter::once("Reloaded:".to_owned())
+                    .chain(reloaded.changed.iter().map(|it| format!("· {it}")))
+                    .collect(),
             };
             if !reloaded.needs_restart.is_empty() {
                 lines.push("Only from the next start on:".to_owned());

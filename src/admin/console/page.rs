@@ -43,7 +43,10 @@ pub(super) enum Place {
 const NAVIGATION: [(&str, &[(Place, &str, &str, Icon)]); 3] = [
     (
         "Now",
-        &[(Place::Overview, "Overview", "", Icon::Overview), (Place::Sessions, "Live sessions", "/sessions", Icon::Sessions)],
+        &[
+            (Place::Overview, "Overview", "", Icon::Overview),
+            (Place::Sessions, "Live sessions", "/sessions", Icon::Sessions),
+        ],
     ),
     (
         "Records",
@@ -98,37 +101,41 @@ impl<'v> Page<'v> {
     pub(super) fn of(self, content: Markup) -> Markup {
         let Self { visitor, place, title, lead, trail, actions, refresh } = self;
         let flash = visitor.said();
-        document(&title, refresh, html! {
-            a.skip href="#content" { "Skip to the content" }
-            div.shell {
-                header.side {
-                    a.brand href=(ROOT) { img src=(assets::path("locum.svg")) alt="" width="24" height="24"; "Locum" }
-                    nav aria-label="Pages" { (navigation(place)) }
-                    (signed_in(visitor))
+        document(
+            &title,
+            refresh,
+            html! {
+                a.skip href="#content" { "Skip to the content" }
+                div.shell {
+                    header.side {
+                        a.brand href=(ROOT) { img src=(assets::path("locum.svg")) alt="" width="24" height="24"; "Locum" }
+                        nav aria-label="Pages" { (navigation(place)) }
+                        (signed_in(visitor))
+                    }
+                    main #content tabindex="-1" data-refresh=[refresh] {
+                        @if !trail.is_empty() {
+                            nav.trail aria-label="Above this page" {
+                                ol { @for (title, path) in &trail { li { a href=(path) { (title) } } } }
+                            }
+                        }
+                        div.head {
+                            div.title {
+                                h1 { (title) }
+                                @if let Some(lead) = lead { div.lead { (lead) } }
+                            }
+                            @if let Some(actions) = actions { div.actions { (actions) } }
+                        }
+                        @if let Some(flash) = flash {
+                            @match flash.tone {
+                                Tone::Good => div.flash.good role="status" { (icon(Icon::Good)) p { (flash.text) } },
+                                Tone::Bad => div.flash.bad role="alert" { (icon(Icon::Bad)) p { (flash.text) } },
+                            }
+                        }
+                        (content)
+                    }
                 }
-                main #content tabindex="-1" data-refresh=[refresh] {
-                    @if !trail.is_empty() {
-                        nav.trail aria-label="Above this page" {
-                            ol { @for (title, path) in &trail { li { a href=(path) { (title) } } } }
-                        }
-                    }
-                    div.head {
-                        div.title {
-                            h1 { (title) }
-                            @if let Some(lead) = lead { div.lead { (lead) } }
-                        }
-                        @if let Some(actions) = actions { div.actions { (actions) } }
-                    }
-                    @if let Some(flash) = flash {
-                        @match flash.tone {
-                            Tone::Good => div.flash.good role="status" { (icon(Icon::Good)) p { (flash.text) } },
-                            Tone::Bad => div.flash.bad role="alert" { (icon(Icon::Bad)) p { (flash.text) } },
-                        }
-                    }
-                    (content)
-                }
-            }
-        })
+            },
+        )
     }
 }
 

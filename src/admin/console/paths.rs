@@ -8,7 +8,9 @@ pub(super) fn encode(name: &str) -> String {
     let mut encoded = String::with_capacity(name.len());
     for byte in name.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' | b'@' | b'.' => encoded.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' | b'@' | b'.' => {
+                encoded.push(char::from(byte))
+            }
             byte => {
                 let _ = write!(encoded, "%{byte:02X}"); // a string takes all
             }
@@ -45,7 +47,9 @@ mod tests {
     #[test]
     fn nobody_is_sent_out_of_the_console() {
         assert_eq!(own("/console/accounts?after=a"), Some("/console/accounts?after=a"));
-        for path in ["https://evil.test", "//evil.test", "/console//evil.test", "/consoles", "/console\r\nx: y", "/console/\\x"] {
+        for path in
+            ["https://evil.test", "//evil.test", "/console//evil.test", "/consoles", "/console\r\nx: y", "/console/\\x"]
+        {
             assert_eq!(own(path), None, "{path:?}");
         }
     }

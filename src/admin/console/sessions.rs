@@ -54,7 +54,9 @@ fn is_wanted(session: &SessionItem, asked: &Asked) -> bool {
     let part = normalise(asked.text("q"));
     let peer = session.peer.to_string();
     let has = |text: &str| normalise(text).contains(&part);
-    is("account", &session.account) && is("login", &session.login) && [&session.login, &session.account, &peer].into_iter().any(|it| has(it))
+    is("account", &session.account)
+        && is("login", &session.login)
+        && [&session.login, &session.account, &peer].into_iter().any(|it| has(it))
 }
 
 fn table(visitor: &Visitor, sessions: &[SessionItem], asked: &Asked) -> Markup {
@@ -76,7 +78,20 @@ fn table(visitor: &Visitor, sessions: &[SessionItem], asked: &Asked) -> Markup {
 }
 
 fn row(visitor: &Visitor, session: &SessionItem) -> Vec<Markup> {
-    let SessionItem { id, login, bytes_up, bytes_down, account, listener, protocol, peer, since, until, client_secret, .. } = session;
+    let SessionItem {
+        id,
+        login,
+        bytes_up,
+        bytes_down,
+        account,
+        listener,
+        protocol,
+        peer,
+        since,
+        until,
+        client_secret,
+        ..
+    } = session;
     vec![
         html! {
             a href=(paths::item("clients", login)) { (login) }
@@ -100,8 +115,8 @@ fn row(visitor: &Visitor, session: &SessionItem) -> Vec<Markup> {
 }
 
 async fn close(_: Operating, visitor: Visitor, State(office): State<Arc<Office>>, fields: Fields) -> Response {
-    let closed = fields.parsed::<u64>("id", "Session").and_then(|id| {
-        close_session(&office.sessions, id.unwrap_or_default(), &visitor.caller.name)
-    });
+    let closed = fields
+        .parsed::<u64>("id", "Session")
+        .and_then(|id| close_session(&office.sessions, id.unwrap_or_default(), &visitor.caller.name));
     visitor.tell(&format!("{ROOT}/sessions"), closed, |_| "Closed the session.".to_owned())
 }

@@ -17,8 +17,8 @@ use super::page::{document, sentence};
 use super::parts::{Icon, icon};
 use super::visitor::Visitor;
 use super::{ROOT, Secured, assets, paths};
-use crate::admin::{Office, Peer};
 use crate::admin::problem::Problem;
+use crate::admin::{Office, Peer};
 
 /// The page to sign in at.
 pub(super) const SIGN_IN: &str = "/console/sign-in";
@@ -97,37 +97,43 @@ fn set_cookie(response: &mut Response, id: &str, is_tls: bool) {
 fn refused(next: &str, problem: &Problem) -> Response {
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let why = match status {
-        StatusCode::UNAUTHORIZED => "This token is good for nothing here: it is mistyped, revoked or expired.".to_owned(),
+        StatusCode::UNAUTHORIZED => {
+            "This token is good for nothing here: it is mistyped, revoked or expired.".to_owned()
+        }
         _ => sentence(problem.detail.as_deref().unwrap_or(problem.title)),
     };
     (status, form(next, Some(&why))).into_response()
 }
 
 fn form(next: &str, why: Option<&str>) -> Markup {
-    document("Sign in", None, html! {
-        main.alone #content {
-            div.sign-in {
-                p.brand { img src=(assets::path("locum.svg")) alt="" width="32" height="32"; "Locum" }
-                h1 { "Sign in" }
-                @if let Some(why) = why {
-                    div.flash.bad role="alert" { (icon(Icon::Bad)) p #why { (why) } }
-                }
-                form method="post" action=(SIGN_IN) {
-                    input type="hidden" name="next" value=(next);
-                    div.field {
-                        label for="token" { "Operator token" }
-                        input #token type="password" name="token" required autofocus autocomplete="off"
-                            spellcheck="false" aria-describedby="token-hint" aria-invalid=[why.map(|_| "true")];
-                        p.hint #token-hint {
-                            "It begins with " code { "locum_" } ". An admin makes one with " code { "locum operator add" } "."
-                        }
+    document(
+        "Sign in",
+        None,
+        html! {
+            main.alone #content {
+                div.sign-in {
+                    p.brand { img src=(assets::path("locum.svg")) alt="" width="32" height="32"; "Locum" }
+                    h1 { "Sign in" }
+                    @if let Some(why) = why {
+                        div.flash.bad role="alert" { (icon(Icon::Bad)) p #why { (why) } }
                     }
-                    button.primary type="submit" { "Sign in" }
+                    form method="post" action=(SIGN_IN) {
+                        input type="hidden" name="next" value=(next);
+                        div.field {
+                            label for="token" { "Operator token" }
+                            input #token type="password" name="token" required autofocus autocomplete="off"
+                                spellcheck="false" aria-describedby="token-hint" aria-invalid=[why.map(|_| "true")];
+                            p.hint #token-hint {
+                                "It begins with " code { "locum_" } ". An admin makes one with " code { "locum operator add" } "."
+                            }
+                        }
+                        button.primary type="submit" { "Sign in" }
+                    }
+                    p.hint.fine { "You are signed out after 30 minutes without a click, and after 8 hours in any case." }
                 }
-                p.hint.fine { "You are signed out after 30 minutes without a click, and after 8 hours in any case." }
             }
-        }
-    })
+        },
+    )
 }
 
 #[cfg(test)]

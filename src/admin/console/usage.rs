@@ -104,7 +104,13 @@ async fn dates(_: Viewing, visitor: Visitor, State(office): State<Arc<Office>>) 
 fn of_day(day: &Day) -> Markup {
     let when = day.day.map_or_else(|| "No day yet".to_owned(), |day| day.to_string());
     let id = format!("{}-{}", day.upstream, day.day.map_or_else(|| "open".to_owned(), |day| day.to_string()));
-    let columns = [("Account", Side::Left), ("By", Side::Left), ("Clients", Side::Left), ("Instead", Side::Left), ("What to do", Side::Left)];
+    let columns = [
+        ("Account", Side::Left),
+        ("By", Side::Left),
+        ("Clients", Side::Left),
+        ("Instead", Side::Left),
+        ("What to do", Side::Left),
+    ];
     html! {
         section.card id=(id) {
             header {

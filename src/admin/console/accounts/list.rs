@@ -32,7 +32,8 @@ pub(super) async fn show(
     };
     let found = lists::find(&asked, PAGE_ROWS, list, has).await?;
     let path = format!("{ROOT}/accounts");
-    let new = visitor.may(Role::Operator).then(|| html! { a.button.primary href={(ROOT) "/new/account"} { "New account" } });
+    let new =
+        visitor.may(Role::Operator).then(|| html! { a.button.primary href={(ROOT) "/new/account"} { "New account" } });
     Ok(Page::new(&visitor, Place::Accounts, "Accounts")
         .lead(html! { "Mailboxes at providers, and the credentials that Locum enters them with." })
         .actions(new)
@@ -53,9 +54,15 @@ fn table(views: &[AccountView], wanted: &str) -> Markup {
         ("Changed", Side::Left),
     ];
     let none = if wanted.is_empty() {
-        empty("No accounts yet", html! { "An account is a mailbox at a provider. " a href={(ROOT) "/new/account"} { "Make the first one" } })
+        empty(
+            "No accounts yet",
+            html! { "An account is a mailbox at a provider. " a href={(ROOT) "/new/account"} { "Make the first one" } },
+        )
     } else {
-        empty("No such account", html! { "No name or upstream has that in it. " a href={(ROOT) "/accounts"} { "Show all" } })
+        empty(
+            "No such account",
+            html! { "No name or upstream has that in it. " a href={(ROOT) "/accounts"} { "Show all" } },
+        )
     };
     Table::new("Accounts", &columns).rows(views.iter().map(row)).or(none)
 }

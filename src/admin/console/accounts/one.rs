@@ -86,9 +86,12 @@ fn credential(view: &RotationView) -> Markup {
 }
 
 fn without(view: &AccountView) -> Markup {
-    note(Mood::Warning, html! {
-        p { "This account has no credential of its own. It is entered by its domain's, if there is one for " (view.upstream) "." }
-    })
+    note(
+        Mood::Warning,
+        html! {
+            p { "This account has no credential of its own. It is entered by its domain's, if there is one for " (view.upstream) "." }
+        },
+    )
 }
 
 /// Who was seen to act as that account, and who never was but may.
@@ -202,7 +205,9 @@ pub(super) async fn remove(
                 lines.push(format!("· {} {called} at {}", left.kind, left.at));
             }
             lines.extend(removed.still_by_domain.map(|domain| {
-                format!("Clients that are bound to it still enter by the credential of {domain}; revoke them to end that.")
+                format!(
+                    "Clients that are bound to it still enter by the credential of {domain}; revoke them to end that."
+                )
             }));
             lines.extend(removed.warning);
             visitor.go(&format!("{ROOT}/accounts"), Tone::Good, lines.join("\n"))

@@ -82,7 +82,12 @@ async fn issue(visitor: &Visitor, office: &Office, login: &str, fields: &Fields)
     clients::issue(&visitor.desk(office), login, wanted).await
 }
 
-fn finish(visitor: &Visitor, login: Option<&str>, fields: &Fields, issued: Result<Issued, ManagementError>) -> Response {
+fn finish(
+    visitor: &Visitor,
+    login: Option<&str>,
+    fields: &Fields,
+    issued: Result<Issued, ManagementError>,
+) -> Response {
     match issued {
         Ok(Issued { login, id, handed: Handed::Plain(secret) | Handed::Wrapped { token: secret, .. }, .. }) => {
             let to = format!("{}/secret", paths::item("clients", &login));
@@ -103,7 +108,12 @@ pub(super) async fn once(_: Operating, visitor: Visitor, Path(login): Path<Strin
     Page::new(&visitor, Place::Clients, format!("A secret for {login}"))
         .below("Clients", format!("{ROOT}/clients"))
         .below(login.clone(), path.clone())
-        .of(once::shown(made.as_ref(), "Enter it at the device or program now, with the login name as above.", &path, "To the client"))
+        .of(once::shown(
+            made.as_ref(),
+            "Enter it at the device or program now, with the login name as above.",
+            &path,
+            "To the client",
+        ))
 }
 
 fn page(visitor: &Visitor, login: Option<&str>, fields: &Fields, why_not: Option<&str>) -> Markup {

@@ -38,7 +38,8 @@ pub(super) async fn show(
     };
     let found = lists::find(&asked, PAGE_ROWS, list, has).await?;
     let path = format!("{ROOT}/clients");
-    let new = visitor.may(Role::Operator).then(|| html! { a.button.primary href={(ROOT) "/new/client"} { "New client" } });
+    let new =
+        visitor.may(Role::Operator).then(|| html! { a.button.primary href={(ROOT) "/new/client"} { "New client" } });
     Ok(Page::new(&visitor, Place::Clients, "Clients")
         .lead(html! { "Login names of devices and programs, and the accounts that they may act as." })
         .actions(new)
@@ -59,9 +60,15 @@ fn table(views: &[ClientView], wanted: &str) -> Markup {
         ("Changed", Side::Left),
     ];
     let none = if wanted.is_empty() {
-        empty("No clients yet", html! { "A client is a login name with a secret. " a href={(ROOT) "/new/client"} { "Make the first one" } })
+        empty(
+            "No clients yet",
+            html! { "A client is a login name with a secret. " a href={(ROOT) "/new/client"} { "Make the first one" } },
+        )
     } else {
-        empty("No such client", html! { "No login or account has that in it. " a href={(ROOT) "/clients"} { "Show all" } })
+        empty(
+            "No such client",
+            html! { "No login or account has that in it. " a href={(ROOT) "/clients"} { "Show all" } },
+        )
     };
     Table::new("Clients", &columns).rows(views.iter().map(row)).or(none)
 }

@@ -192,7 +192,8 @@ pub(super) async fn unbind(
     Path(login): Path<String>,
     fields: Fields,
 ) -> Response {
-    let unbind = fields.parsed("mailboxes", "Mailboxes").map(|mailboxes| Unbind { account: fields.some("account"), mailboxes });
+    let unbind =
+        fields.parsed("mailboxes", "Mailboxes").map(|mailboxes| Unbind { account: fields.some("account"), mailboxes });
     let unbound = match unbind {
         Ok(unbind) => clients::unbind(&visitor.desk(&office), &login, unbind).await,
         Err(error) => Err(error),
@@ -223,7 +224,10 @@ pub(super) async fn revoke(
     match clients::revoke(&visitor.desk(&office), &login).await {
         Ok(revoked) => {
             let windows = revoked.windows.iter().map(|window| {
-                format!("The window of {} is open until {:.0}: this login may enrol there again.", window.listener, window.until)
+                format!(
+                    "The window of {} is open until {:.0}: this login may enrol there again.",
+                    window.listener, window.until
+                )
             });
             let first = format!("Revoked {}; its sessions end on all nodes.", revoked.login);
             let lines: Vec<String> = std::iter::once(first).chain(windows).collect();

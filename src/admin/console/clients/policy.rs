@@ -20,7 +20,8 @@ use crate::model::{Policy, Protocol};
 /// Each limit that there is: its name, and what it says.
 pub(super) fn described(policy: &Policy) -> Vec<(&'static str, Markup)> {
     let Policy { protocols, listeners, networks, hours, expires, sessions_max, senders, class } = policy;
-    let listed = |all: Vec<String>| (!all.is_empty()).then(|| html! { div.chips { @for one in &all { code { (one) } } } });
+    let listed =
+        |all: Vec<String>| (!all.is_empty()).then(|| html! { div.chips { @for one in &all { code { (one) } } } });
     let texts = |all: &[_]| all.iter().map(ToString::to_string).collect::<Vec<String>>();
     [
         ("Protocols", listed(protocols.iter().map(ToString::to_string).collect())),

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
+use crate::admin::Office;
 use crate::admin::console::parts::{Bar, Mood, bars, empty, number, shares, tile};
 use crate::admin::console::{ROOT, paths};
-use crate::admin::Office;
 use crate::management::overview::Look;
 
 /// Minutes that "now" means where logins are counted.
@@ -70,7 +70,9 @@ pub(super) fn refusals(office: &Office) -> Markup {
     }
     let mut all: Vec<(String, u64, String)> = causes
         .into_iter()
-        .map(|(cause, count)| (described(cause).to_owned(), count, format!("{ROOT}/audit?cause={}", paths::encode(cause))))
+        .map(|(cause, count)| {
+            (described(cause).to_owned(), count, format!("{ROOT}/audit?cause={}", paths::encode(cause)))
+        })
         .collect();
     all.sort_by_key(|(_, count, _)| std::cmp::Reverse(*count));
     html! {

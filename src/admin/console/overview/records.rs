@@ -41,7 +41,9 @@ fn todo(item: &Attention) -> Markup {
     let is_bad = ["refused", "ended", "failed", "no-credential"].contains(&item.why);
     let (class, picture) = if is_bad { ("bad", Icon::Bad) } else { ("warning", Icon::Warning) };
     let path = match (&item.account, &item.client) {
-        (Some(account), _) if item.why == "no-credential" && !account.starts_with('@') => paths::item("accounts", account),
+        (Some(account), _) if item.why == "no-credential" && !account.starts_with('@') => {
+            paths::item("accounts", account)
+        }
         (Some(account), _) => {
             let kind = item.kind.map(|kind| format!("?kind={}", kind.name())).unwrap_or_default();
             format!("{}{kind}", paths::item("rotations", account))
@@ -103,12 +105,8 @@ pub(in crate::admin::console) fn anchor(date: &DateTotals) -> String {
 
 /// What exists at providers, against what they allow.
 pub(super) fn inventory(snapshot: &Snapshot) -> Markup {
-    let columns = [
-        ("Provider", Side::Left),
-        ("App passwords", Side::Right),
-        ("Room", Side::Left),
-        ("To delete", Side::Right),
-    ];
+    let columns =
+        [("Provider", Side::Left), ("App passwords", Side::Right), ("Room", Side::Left), ("To delete", Side::Right)];
     let rows = snapshot.inventory.iter().map(|(upstream, totals)| {
         let full = totals.full + totals.nearly_full;
         let accounts = snapshot.accounts.by_upstream.get(upstream).copied().unwrap_or(0);
@@ -141,7 +139,9 @@ pub(super) fn health(office: &Office, snapshot: &Snapshot) -> Markup {
             let lasting = span_of(i64::try_from(status.lasting.as_secs()).unwrap_or(i64::MAX));
             match status.condition {
                 Condition::Up => html! { (dot(Mood::Good, "answers")) span.hint { " for " (lasting) } },
-                Condition::Unreached { reason } => html! { (dot(Mood::Bad, "not reached yet")) @if let Some(reason) = reason { p.hint { (reason) } } },
+                Condition::Unreached { reason } => {
+                    html! { (dot(Mood::Bad, "not reached yet")) @if let Some(reason) = reason { p.hint { (reason) } } }
+                }
                 Condition::Down { reason } => html! {
                     (dot(Mood::Bad, "does not answer")) span.hint { " for " (lasting) }
                     p.hint { (reason) ". Clients that this node knows log in from its memory; see to the store." }
@@ -149,7 +149,8 @@ pub(super) fn health(office: &Office, snapshot: &Snapshot) -> Markup {
             }
         }
     };
-    let count = |number: usize, path: &str| html! { @if number == 0 { "0" } @else { a href={(ROOT) (path)} { (number) } } };
+    let count =
+        |number: usize, path: &str| html! { @if number == 0 { "0" } @else { a href={(ROOT) (path)} { (number) } } };
     let facts = Facts::default()
         .with("Store", store)
         .with("Overlap", html! { (count(snapshot.rotations.overlap, "/rotations?state=overlap")) span.soft { " with the one before still usable" } })

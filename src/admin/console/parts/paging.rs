@@ -20,7 +20,8 @@ pub(in crate::admin::console) struct Part {
 
 impl Part {
     fn to(&self, after: Option<&str>) -> String {
-        let asked = self.asked.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (*name, value.as_str()));
+        let asked =
+            self.asked.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (*name, value.as_str()));
         let pairs = asked.chain(after.map(|after| ("after", after)));
         let query: Vec<String> = pairs.map(|(name, value)| format!("{name}={}", encode(value))).collect();
         if query.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, query.join("&")) }

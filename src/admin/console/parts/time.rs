@@ -58,7 +58,8 @@ mod tests {
     #[test]
     fn the_exact_time_stands_behind_it() {
         let at: Timestamp = "2026-11-05T09:03:07Z".parse().unwrap();
-        let expected = r#"<time datetime="2026-11-05T09:03:07Z" title="2026-11-05T09:03:07Z">5 Nov 2026, 09:03 UTC</time>"#;
+        let expected =
+            r#"<time datetime="2026-11-05T09:03:07Z" title="2026-11-05T09:03:07Z">5 Nov 2026, 09:03 UTC</time>"#;
         assert_eq!(minute(at).into_string(), expected);
     }
 }

@@ -14,9 +14,7 @@ use crate::admin::caller::Viewing;
 use crate::admin::console::accounts::state_badge;
 use crate::admin::console::fields::Asked;
 use crate::admin::console::page::{Page, Place, post};
-use crate::admin::console::parts::{
-    Field, Mood, ago, danger, empty, input, minute, note, primary, quiet,
-};
+use crate::admin::console::parts::{Field, Mood, ago, danger, empty, input, minute, note, primary, quiet};
 use crate::admin::console::portal::Portal;
 use crate::admin::console::visitor::Visitor;
 use crate::admin::console::{ROOT, paths};
@@ -52,7 +50,8 @@ pub(super) async fn show(
         span { (view.places.kind.to_string()) " at " strong { (view.upstream) } }
         @if !view.state.is_empty() { (state_badge(&view.state)) }
     };
-    let page = Page::new(&visitor, Place::Rotations, format!("Rotate {}", view.name)).below("Rotations", format!("{ROOT}/rotations"));
+    let page = Page::new(&visitor, Place::Rotations, format!("Rotate {}", view.name))
+        .below("Rotations", format!("{ROOT}/rotations"));
     let page = if is_running { page.refreshed(REFRESH) } else { page };
     let is_account = !view.name.starts_with('@');
     let account = is_account.then(|| html! { a.button href=(paths::item("accounts", &view.name)) { "Account" } });
@@ -77,10 +76,14 @@ impl Scene<'_> {
     /// A form of a step.
     fn form(&self, step: &str, content: Markup) -> Markup {
         let kind = self.view.places.kind.name();
-        post(self.visitor, &format!("{}/{step}", paths::item("rotations", &self.view.name)), html! {
-            input type="hidden" name="kind" value=(kind);
-            (content)
-        })
+        post(
+            self.visitor,
+            &format!("{}/{step}", paths::item("rotations", &self.view.name)),
+            html! {
+                input type="hidden" name="kind" value=(kind);
+                (content)
+            },
+        )
     }
 
     fn steps(&self, is_running: bool) -> Markup {
@@ -94,7 +97,15 @@ impl Scene<'_> {
             (true, false, _) => 1,
             (true, true, _) => 2,
         };
-        let class = |step: usize| if step < at { "done" } else if step == at { "now" } else { "later" };
+        let class = |step: usize| {
+            if step < at {
+                "done"
+            } else if step == at {
+                "now"
+            } else {
+                "later"
+            }
+        };
         html! {
             ol.steps {
                 li class=(class(0)) { div { h3 { "Make a new one, and paste it" } @if at == 0 { (self.stage()) } @else if let Some(next) = next {
@@ -195,7 +206,10 @@ impl Scene<'_> {
     }
 
     fn retire_now(&self) -> Markup {
-        self.form("retire-now", danger("Retire it now", "After this there is no way back to the one before. Retire it?"))
+        self.form(
+            "retire-now",
+            danger("Retire it now", "After this there is no way back to the one before. Retire it?"),
+        )
     }
 
     fn discard(&self, has_failed: bool) -> Markup {
@@ -206,18 +220,26 @@ impl Scene<'_> {
     /// What to call a new one in the portal: nothing that is called so is in a place, or is to be deleted.
     fn label(&self) -> String {
         let places = &self.view.places;
-        let placed = [places.current.as_ref(), places.next.as_ref().map(|it| &it.stored), places.previous.as_ref().map(|it| &it.stored)];
+        let placed = [
+            places.current.as_ref(),
+            places.next.as_ref().map(|it| &it.stored),
+            places.previous.as_ref().map(|it| &it.stored),
+        ];
         let placed = placed.into_iter().flatten().map(|it| it.label.as_str());
         let taken: Vec<&str> = placed.chain(places.to_delete.iter().map(|left| left.label.as_str())).collect();
         let month = Timestamp::now().to_zoned(TimeZone::UTC).strftime("locum %Y-%m").to_string();
-        let names = std::iter::once(month.clone()).chain((2..=taken.len() + 2).map(|number| format!("{month} {number}")));
+        let names =
+            std::iter::once(month.clone()).chain((2..=taken.len() + 2).map(|number| format!("{month} {number}")));
         names.into_iter().find(|name| !taken.contains(&name.as_str())).unwrap_or(month)
     }
 
     fn check_list(&self) -> Markup {
         let left = &self.view.places.to_delete;
         if left.is_empty() {
-            return empty("Nothing is left over", html! { "What is retired or discarded appears here, to be ticked off once it is deleted in the portal." });
+            return empty(
+                "Nothing is left over",
+                html! { "What is retired or discarded appears here, to be ticked off once it is deleted in the portal." },
+            );
         }
         let boxes = html! {
             ul.todo { @for left in left { li { (self.box_of(left)) label for={"left-" (left.id)} { (leftover(left)) } } } }

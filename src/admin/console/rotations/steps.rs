@@ -13,9 +13,7 @@ use crate::admin::console::fields::Fields;
 use crate::admin::console::paths;
 use crate::admin::console::visitor::Visitor;
 use crate::admin::problem::Problem;
-use crate::management::rotation::{
-    self, DeletedWanted, Logins, NewCredential, Promote, Retire, RollBack, StagedAs,
-};
+use crate::management::rotation::{self, DeletedWanted, Logins, NewCredential, Promote, Retire, RollBack, StagedAs};
 use crate::management::{Desk, GivenSecret, ManagementError, OperationKind, reports};
 use crate::rotation::Subject;
 
