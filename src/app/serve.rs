@@ -35,7 +35,6 @@ impl App {
     /// Serves until `stop` is cancelled, then drains: no new clients, a goodbye to those that have not logged in, and
     /// time for the others to end by themselves. The same where another process takes its place, with more time.
     pub async fn run(self, stop: CancellationToken) {
-        let notifier = Notifier::default();
         // Nobody comes in any more, and nothing is begun; and nobody is told how things stand here.
         let (shut, asked) = (CancellationToken::new(), self.kill.child_token());
         let admin_sockets =
@@ -47,6 +46,7 @@ impl App {
             background.spawn(traces.run(Collector(self.https), self.kill.clone()));
         }
         let (live, store) = (self.live.clone(), self.store);
+        let notifier = Notifier::start(&background, &self.kill);
         notifier.keep_telling(&background, &self.kill, move || status(live.len(), store.as_ref()));
 
         let hall = Hall {
