@@ -66,7 +66,6 @@ pub struct App {
     capacity: Capacity,
     sessions: Arc<Sessions>,
     live: TaskTracker,
-    ledger: Ledger,
     at_work: TaskTracker,
     ledger: Ledger,
     news: News,

@@ -9,7 +9,6 @@
 //! - [`audit`]: what happened. [`sessions`]: who is in, and what is said before login.
 //! - [`reports`]: how things stand, over all records. [`overview`]: the same in one look.
 //! - [`Operations`]: long work that nobody waits for. [`import`]: many records at once. [`Paging`], [`Page`]: lists in parts.
-//! - [`operators`]: who may sign in over HTTP, and to what.
 
 pub mod accounts;
 pub mod audit;
