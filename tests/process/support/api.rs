@@ -21,7 +21,11 @@ pub(crate) fn ask(home: &Home, method: &str, path: &str, body: Option<&Value>) -
     let body = body.map(ToString::to_string).unwrap_or_default();
     let kind = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
     let length = body.len();
-    write!(socket, "{method} {path} HTTP/1.1\r\nhost: x\r\n{kind}content-length: {length}\r\n\r\n{body}").unwrap();
+    write!(
+        socket,
+        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{kind}content-length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
     let mut answer = String::new();
     socket.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
