@@ -39,7 +39,8 @@ fn a_viewer_sees_no_form_and_is_refused_who_forges_one() {
             format!("/console/clients/{client}"),
             format!("/console/rotations/{account}"),
         ];
-        for page in PAGES.iter().map(|page| (*page).to_owned()).chain(own) {
+        let seen = PAGES.iter().filter(|page| **page != "/console/operators").map(|page| (*page).to_owned());
+        for page in seen.chain(own) {
             browser.open(&stage.url(&page)).await;
             assert_eq!(browser.count("form[method=post]").await, 1, "{page}: signing out alone");
             assert_eq!(browser.count("input[type=password]").await, 0, "{page}");
@@ -151,7 +152,7 @@ fn a_name_that_is_a_script_is_text() {
         client.policy = Policy { class: Some(XSS.to_owned()), ..Policy::default() };
         directory.put_client(&Client { ..client }, None).await.unwrap();
         let _ = stage.lab.present(locum::model::Protocol::Imap, "x\\\"><script>document.title=1</script>", "y").await;
-        let token = stage.operator.clone();
+        let token = stage.admin.clone();
         stage.sign_in(browser, &token).await;
         let encoded: String = XSS.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let own = ["accounts", "clients", "rotations"].map(|noun| format!("/console/{noun}/{encoded}"));

@@ -204,7 +204,9 @@ const ROOMS: &[Room] = &[
             ("telemetry", &["Metrics"]),
             // How many clients could not be taken, for the process as a whole.
             ("net", &["describe_listening", "exhausted_ago"]),
-            ("session", &["Sessions"]),
+            // How logins ended lately is drawn; whose credential a step is about is said.
+            ("session", &["Minute", "Sessions"]),
+            ("rotation", &["Subject"]),
             ("management", ALL),
         ],
     },

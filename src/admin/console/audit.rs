@@ -39,7 +39,21 @@ const EVENTS: [Choice<'_>; 9] = [
 ];
 
 /// What is shown elsewhere in its row, or says nothing to people.
-const ELSEWHERE: [&str; 10] = ["time", "event", "outcome", "login", "account", "peer", "seq", "hash", "prev", "step"];
+const ELSEWHERE: [&str; 13] = [
+    "time",
+    "event",
+    "outcome",
+    "login",
+    "account",
+    "peer",
+    "seq",
+    "hash",
+    "prev",
+    "step",
+    "run",
+    "tls",
+    "duration_ms",
+];
 
 pub(super) fn routes() -> Router<Arc<Office>> {
     Router::new().route("/console/audit", get(show))

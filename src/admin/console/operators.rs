@@ -17,7 +17,7 @@ use super::parts::{Choice, Field, Mood, Side, Table, ago, badge, choose, empty, 
 use super::visitor::Visitor;
 use super::{ROOT, paths};
 use crate::admin::Office;
-use crate::admin::caller::{Administering, Viewing};
+use crate::admin::caller::Administering;
 use crate::admin::problem::Answer;
 use crate::management::ManagementError;
 use crate::management::operators::{self, Changes, Issued, New, NewToken, Shown, ShownToken};
@@ -39,7 +39,7 @@ pub(super) fn routes() -> Router<Arc<Office>> {
         .route("/console/operators/{name}/revoke-token", on_post(revoke_token))
 }
 
-async fn list(_: Viewing, visitor: Visitor, State(office): State<Arc<Office>>, asked: Asked) -> Answer<Markup> {
+async fn list(_: Administering, visitor: Visitor, State(office): State<Arc<Office>>, asked: Asked) -> Answer<Markup> {
     let desk = visitor.desk(&office);
     let all = |paging| {
         let desk = desk.clone();
@@ -47,7 +47,6 @@ async fn list(_: Viewing, visitor: Visitor, State(office): State<Arc<Office>>, a
     };
     let found = lists::find(&asked, PAGE_ROWS, all, |_: &Shown| true).await?;
     let path = format!("{ROOT}/operators");
-    let may = visitor.may(Role::Admin);
     Ok(Page::new(&visitor, Place::Operators, "Operators")
         .lead(html! { "Who may sign in here and at the API, and to what." })
         .of(html! {
@@ -55,7 +54,7 @@ async fn list(_: Viewing, visitor: Visitor, State(office): State<Arc<Office>>, a
             @for operator in &found.items { (card(&visitor, operator)) }
             @if found.items.is_empty() { section.card { (empty("No operators", html! { "Make one with " code { "locum operator add" } "." })) } }
             (paging(&lists::part(path.clone(), vec![], &asked, found.next)))
-            @if may { (new(&visitor, &path)) }
+            (new(&visitor, &path))
         }))
 }
 

@@ -11,6 +11,7 @@ use super::sign_in::{SIGN_IN, SIGN_OUT};
 use super::visitor::Visitor;
 use super::{ROOT, assets};
 use crate::admin::problem::Problem;
+use crate::model::Role;
 
 /// A page of somebody who is signed in.
 #[derive(Debug)]
@@ -109,7 +110,7 @@ impl<'v> Page<'v> {
                 div.shell {
                     header.side {
                         a.brand href=(ROOT) { img src=(assets::path("locum.svg")) alt="" width="24" height="24"; "Locum" }
-                        nav aria-label="Pages" { (navigation(place)) }
+                        nav aria-label="Pages" { (navigation(visitor, place)) }
                         (signed_in(visitor))
                     }
                     main #content tabindex="-1" data-refresh=[refresh] {
@@ -139,12 +140,13 @@ impl<'v> Page<'v> {
     }
 }
 
-fn navigation(here: Place) -> Markup {
+fn navigation(visitor: &Visitor, here: Place) -> Markup {
+    let may_see = |place: Place| place != Place::Operators || visitor.may(Role::Admin);
     html! {
         @for (group, items) in NAVIGATION {
             p.group #{"nav-" (group.replace(' ', "-").to_lowercase())} { (group) }
             ul aria-labelledby={"nav-" (group.replace(' ', "-").to_lowercase())} {
-                @for (place, title, path, picture) in items {
+                @for (place, title, path, picture) in items.iter().filter(|item| may_see(item.0)) {
                     li {
                         a href={(ROOT) (path)} aria-current=[(*place == here).then_some("page")] {
                             (icon(*picture)) span { (title) }

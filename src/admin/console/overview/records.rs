@@ -85,7 +85,7 @@ pub(super) fn dates(snapshot: &Snapshot) -> Markup {
             html! { @if date.ends.is_none() { span.soft { "–" } } @else { a href=(list) { (number(date.accounts as u64)) } } },
             html! {
                 @if date.breaking > 0 {
-                    a href=(list) { (badge(Mood::Bad, &format!("{} accounts, {} clients", date.breaking, date.clients))) }
+                    a href=(list) { (badge(Mood::Bad, &format!("{}, {}", counted(date.breaking, "account"), counted(date.clients, "client")))) }
                 } @else if date.ends.is_some() { (badge(Mood::Good, "nobody")) }
             },
         ]
@@ -96,6 +96,11 @@ pub(super) fn dates(snapshot: &Snapshot) -> Markup {
             (Table::new("What providers change, and who breaks", &columns).rows(coming.iter().map(row)).or(empty("No day is known", html! { "No provider of yours has announced a change." })))
         }
     }
+}
+
+/// A number of things, as people say it.
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// Where the accounts of a day are, on the page of all days.
