@@ -5,21 +5,25 @@
 //! - [`Options`]: where it listens. [`Admin`]: answers one connection. [`Office`]: what all of it works with.
 //! - `auth`: signing in. [`Peer`]: who connected. `connection`: what one may cost. [`Node`]: what this process is.
 //! - `health`: `/healthz`, `/readyz`, `/metrics`, which tell no names and ask for none. `readiness`: the judgement behind them.
+//!   `watched`, `gauges`: what is looked at for it.
 //! - `api`: `/v1/…` and its OpenAPI document. `console`: pages. `caller`: who asks, and what they may. `problem`: why not.
-//! - [`Reload`]: has the configuration read again.
+//! - [`Reload`]: has the configuration read again. [`ask`](fn@ask): asks such a process how it is.
 
 #[expect(unused_qualifications, reason = "the macros of utoipa write paths in full")]
 mod api;
+mod ask;
 mod auth;
 mod caller;
 mod connection;
 mod console;
+mod gauges;
 mod health;
 mod node;
 mod office;
 mod problem;
 mod readiness;
 mod reload;
+mod watched;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -31,11 +35,13 @@ use axum::http::StatusCode;
 use axum::middleware;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use ask::{Answer, AskError, Question, ask};
 pub use auth::{Auth, Peer};
-pub use health::{Phase, Stage, Watched, WatchedStore};
+pub use gauges::count_reload;
 pub use node::{Node, NodeListener};
 pub use office::Office;
 pub use reload::{Reload, ReloadRequest, Reloaded};
+pub use watched::{AuditNow, CertificateEnd, CertificateUse, Descriptors, Phase, Stage, Watched, WatchedStore};
 
 /// Connections that are answered at once over the network, and again so many at the Unix socket, so that whoever is on the
 /// machine finds a place. Some browsers, some programs, a scraper and the probes; whoever else comes waits.
@@ -63,6 +69,11 @@ impl Options {
     pub fn is_for_operators(&self) -> bool {
         self.api || self.console
     }
+
+    /// Whether it listens anywhere.
+    pub fn listens(&self) -> bool {
+        !self.bind.is_empty() || self.socket.is_some()
+    }
 }
 
 /// The answers to what is asked over HTTP.
@@ -80,7 +91,7 @@ impl Admin {
             router = router.merge(api::routes(&office));
         }
         if options.console {
-            router = router.merge(console::routes());
+            router = router.merge(console::routes(&office, options.tls));
         }
         Self { router: router.fallback(nothing_here).with_state(office) }
     }

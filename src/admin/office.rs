@@ -7,7 +7,8 @@ use arc_swap::ArcSwap;
 
 use super::caller::Caller;
 use super::{Auth, Node, Reload, Watched};
-use crate::management::Desk;
+use crate::management::overview::Overview;
+use crate::management::{Desk, Operations};
 use crate::session::Sessions;
 use crate::telemetry::Metrics;
 
@@ -17,8 +18,12 @@ pub struct Office {
     pub desk: Arc<ArcSwap<Desk>>,
     /// Knows who is an operator.
     pub auth: Auth,
+    /// Long work that operators asked for.
+    pub operations: Operations,
     /// What this process is, as of its last reload.
     pub node: Arc<ArcSwap<Node>>,
+    /// How things stand, over all records.
+    pub overview: Arc<Overview>,
     /// The sessions that are open.
     pub sessions: Arc<Sessions>,
     /// Has the configuration read again.

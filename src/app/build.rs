@@ -12,16 +12,21 @@ use super::capacity::Capacity;
 use super::doors::Doors;
 use super::face::{self, Face};
 use super::listeners::{Prepared, warn};
+use super::operating::operations;
 use super::reload::{Holding, Source};
 use super::sockets::Inherited;
 use super::successor::Succession;
-use super::{App, Orders, Problems, host_name, limits, note};
-use crate::admin::{self, Admin, Auth, Node, Office, Phase, Reload, Stage, Watched, WatchedStore};
+use super::windows::ends_of_windows;
+use super::{App, Orders, Problems, certificates, host_name, limits, note};
+use crate::admin::{
+    self, Admin, AuditNow, Auth, CertificateEnd, Node, Office, Phase, Reload, Stage, Watched, WatchedStore,
+};
 use crate::audit::Audit;
 use crate::broker::{self, Broker, Directory, client_secret};
 use crate::config::Config;
 use crate::enrolment::Enrolment;
-use crate::management::Desk;
+use crate::management::overview::Overview;
+use crate::management::{Desk, Operations};
 use crate::net::{HttpOptions, Https};
 use crate::rotation::{SeenWriter, Unwatched, UsageWriter};
 use crate::session::Sessions;
@@ -68,6 +73,8 @@ impl App {
     /// All [`Problems`] found.
     pub async fn start(start: Start) -> Result<Self, Problems> {
         let Start { config, source, succession, mut inherited } = start;
+        // Before anything that counts: what is described before anybody collects is lost.
+        let _counting = config.admin.listens().then(telemetry::metrics);
         let mut problems = Vec::new();
         let opened = store::serve(&config.store).await;
         let passes = opened.as_ref().is_err_and(OpenError::is_transient);
@@ -86,10 +93,11 @@ impl App {
         let (((served, audit), (client_tls, https)), node) = ready.expect("what is missing left a problem");
 
         let node_facts = face::node(&config, Timestamp::now(), &doors, &admin_doors);
-        let node_facts = Arc::new(ArcSwap::from_pointee(node_facts));
+        let certificates = Arc::new(ArcSwap::from_pointee(certificates::ends(&config)));
         let live = TaskTracker::new();
         let (stage, stage_watched) = watch::channel(Stage::from(Phase::Starting));
         let (drain, kill) = (CancellationToken::new(), CancellationToken::new());
+        let classes = config.upstream.classes.keys().cloned().collect();
         let upstreams = Arc::new(Upstreams::new(client_tls, config.upstream.clone()));
         let directory = Directory::new(Arc::clone(&served.store));
         let tokens = Arc::new(broker::tokens(directory.clone(), https.clone(), config.tokens.clone()));
@@ -108,24 +116,32 @@ impl App {
             directory: latest,
             profiles: Arc::new(config.upstreams.clone()),
             listeners: config.listeners.iter().map(|listener| listener.name.clone()).collect(),
+            classes,
+            windows: ends_of_windows(&config.listeners),
             broker: Arc::clone(&broker),
             upstreams: Arc::clone(&upstreams),
             tokens: Arc::clone(&tokens),
-            https,
+            https: https.clone(),
             audit: audit.clone(),
             options: config.rotation.clone(),
             witness: Arc::new(Unwatched),
             author: NODE.into(),
         };
+        let audit_status = audit.clone();
         let desk = Arc::new(ArcSwap::from_pointee(desk));
         let (name, options) = (config.name.clone(), config.session.clone());
         let sessions = Sessions::new(name, options, broker, upstreams, audit, drain.clone(), kill.clone());
         let sessions = Arc::new(sessions.counted_in(ledger.clone()).seen_by(visitors).enrolling(enrolment));
         let store = watched_store(&config.store, served.health);
-        let watched = watched(stage_watched, store.clone(), &live);
+        let watched = watched(stage_watched, store.clone(), Arc::clone(&certificates), &audit_status);
         let (reload, reloads) = Reload::channel();
+        let node = Arc::new(ArcSwap::from_pointee(node_facts));
         let admin_tls = admin_doors.tls.clone();
-        let admin = face(admin_doors, &config.admin, watched, (&desk, &node_facts), &sessions, reload.clone());
+        let at_work = TaskTracker::new();
+        let operations = operations(&at_work, &kill);
+        let overview = Arc::new(Overview::new(Arc::clone(&desk), ledger.clone()));
+        let works = (operations, overview, reload.clone());
+        let admin = face(admin_doors, &config.admin, watched, (&desk, &node), &sessions, works);
         let (capacity, sessions_max) = Capacity::new(config.session.sessions_max);
         let (news, upkeep) = (served.news, served.upkeep);
         let at_start = source.as_ref().map(|source| source.settings.clone()).unwrap_or_default();
@@ -136,8 +152,9 @@ impl App {
                 at_start,
                 config,
                 files,
+                certificates,
                 desk,
-                node: node_facts,
+                node,
                 admin_tls,
                 sessions_max,
                 doors,
@@ -145,6 +162,7 @@ impl App {
             capacity,
             sessions,
             live,
+            at_work,
             ledger,
             news,
             upkeep,
@@ -153,6 +171,8 @@ impl App {
             seen,
             store,
             admin,
+            https,
+            traces: None,
             stage,
             orders: Orders { reload, upgrade },
             reloads,
@@ -181,7 +201,7 @@ fn face(
     watched: Watched,
     (desk, node): (&Arc<ArcSwap<Desk>>, &Arc<ArcSwap<Node>>),
     sessions: &Arc<Sessions>,
-    reload: Reload,
+    (operations, overview, reload): (Operations, Arc<Overview>, Reload),
 ) -> Option<Face> {
     if !doors.are_open() {
         return None;
@@ -190,17 +210,34 @@ fn face(
     let office = Office {
         auth: Auth::new(Arc::clone(desk)),
         desk: Arc::clone(desk),
+        operations,
+        overview: Arc::clone(&overview),
         node: Arc::clone(node),
         sessions: Arc::clone(sessions),
         reload,
         watched,
         metrics: metrics.clone(),
     };
-    Some(Face { doors, admin: Arc::new(Admin::new(office, options)), metrics })
+    Some(Face { doors, admin: Arc::new(Admin::new(office, options)), overview, metrics })
 }
 
 /// What is looked at to say how the process is.
-fn watched(stage: watch::Receiver<Stage>, store: Option<WatchedStore>, live: &TaskTracker) -> Watched {
-    let live = live.clone();
-    Watched { stage, store, sessions: Box::new(move || live.len()) }
+fn watched(
+    stage: watch::Receiver<Stage>,
+    store: Option<WatchedStore>,
+    certificates: Arc<ArcSwap<Vec<CertificateEnd>>>,
+    audit: &Audit,
+) -> Watched {
+    let (audit, descriptors) = (audit.clone(), Box::new(limits::descriptors));
+    let audit = Box::new(move || {
+        let status = audit.status();
+        AuditNow {
+            waiting: status.queued,
+            lag: status.lag,
+            failing_for: status.failing_for,
+            failures: status.failures,
+            fail_closed: audit.options().fail_closed,
+        }
+    });
+    Watched { stage, store, certificates, audit, descriptors }
 }

@@ -23,6 +23,8 @@ pub(super) struct Hall {
     pub(super) permits: Arc<Semaphore>,
     /// Where sessions run.
     pub(super) live: TaskTracker,
+    /// Where operations do that operators asked for.
+    pub(super) at_work: TaskTracker,
     /// Where accept loops do.
     pub(super) tasks: TaskTracker,
     /// Cancelled when nobody is let in any more.
@@ -156,7 +158,7 @@ impl Door {
     }
 
     fn serve(&self, hall: &Hall) {
-        let Hall { sessions, permits, live, tasks, shut } = hall.clone();
+        let Hall { sessions, permits, live, tasks, shut, .. } = hall.clone();
         let (socket, listener, own) = (Arc::clone(&self.socket), Arc::clone(&self.listener), self.shut.clone());
         let accepting = accept_loop(socket, permits, shut, move |stream, peer, permit| {
             let (listener, sessions) = (listener.load_full(), Arc::clone(&sessions));

@@ -29,11 +29,13 @@ pub(super) async fn leave(leaving: Leaving, options: &session::Options, is_succe
     let ended = async {
         hall.tasks.wait().await; // from here on no session begins
         hall.live.wait().await;
+        hall.at_work.wait().await;
     };
     let mut ended = std::pin::pin!(ended);
     hall.shut.cancel();
     hall.tasks.close();
     hall.live.close();
+    hall.at_work.close();
     let mut are_gone = false;
     if is_succeeded {
         notifier.hush();

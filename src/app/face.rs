@@ -18,6 +18,7 @@ use super::host_name;
 use super::sockets::{ADMIN, Bound, Inherited, bind_each};
 use crate::admin::{self, Admin, Node, NodeListener, Peer};
 use crate::config::Config;
+use crate::management::overview::Overview;
 use crate::model::Protocol;
 use crate::net::{Stream, UnixDoor, accept_here, accept_loop};
 use crate::session::ListenerTls;
@@ -32,6 +33,8 @@ const TLS_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Face {
     pub(super) doors: Doors,
     pub(super) admin: Arc<Admin>,
+    /// Read in the background while somebody looks.
+    pub(super) overview: Arc<Overview>,
     pub(super) metrics: Metrics,
 }
 
@@ -75,7 +78,9 @@ impl Doors {
 impl Face {
     /// Begins to answer: whoever asks before `asked` is cancelled, until `kill` is.
     pub(super) fn spawn(self, background: &TaskTracker, asked: &CancellationToken, kill: &CancellationToken) {
-        let Self { doors: Doors { sockets, unix, tls }, admin, metrics } = self;
+        let Self { doors: Doors { sockets, unix, tls }, admin, overview, metrics } = self;
+        let stop = kill.clone();
+        background.spawn(async move { stop.run_until_cancelled(overview.run()).await });
         let stop = kill.clone();
         background.spawn(async move { metrics.keep_small(stop).await });
         let permits = Arc::new(Semaphore::new(admin::CONNECTIONS_MAX));

@@ -2,6 +2,8 @@
 
 use std::io::ErrorKind;
 
+use crate::admin::Descriptors;
+
 /// Two descriptors a session, and some for everything else: better said now than at the thousandth client.
 pub(super) fn check_descriptors(sessions_max: usize, problems: &mut Vec<String>) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -21,6 +23,14 @@ pub(super) fn check_descriptors(sessions_max: usize, problems: &mut Vec<String>)
         "sessions-max = {sessions_max} needs {needed} open files, and this process may have {have}; raise LimitNOFILE \
          (systemd) or `ulimit -n`, or lower sessions-max in [limits]"
     ));
+}
+
+/// Files that this process has open, and how many it may have; `None` where the system does not tell, or sets no limit.
+pub(super) fn descriptors() -> Option<Descriptors> {
+    use rustix::process::{Resource, getrlimit};
+    let max = getrlimit(Resource::Nofile).current?;
+    let open = std::fs::read_dir("/proc/self/fd").ok()?.count() as u64;
+    Some(Descriptors { open, max })
 }
 
 /// Keeps secrets in memory off the disk: no core dump of this process, by its own limit and by the kernel's flag.

@@ -7,6 +7,8 @@
 
 mod build;
 mod capacity;
+mod certificates;
+mod collector;
 mod doors;
 mod drain;
 mod face;
@@ -14,6 +16,7 @@ mod keeping;
 mod limits;
 mod listeners;
 mod notify;
+mod operating;
 mod problems;
 mod reload;
 mod serve;
@@ -32,10 +35,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{Reload, ReloadRequest, Stage, WatchedStore};
+use crate::audit::Audit;
 use crate::credential::oauth2::Tokens;
+use crate::net::Https;
 use crate::rotation::{SeenWriter, UsageWriter};
 use crate::session::Sessions;
 use crate::store::{News, Upkeep};
+use crate::telemetry::Traces;
 use crate::usage::Ledger;
 
 pub use build::Start;
@@ -50,6 +56,7 @@ use sockets::ADMIN;
 pub use sockets::Inherited;
 pub use successor::Succession;
 pub use webhook::Webhook;
+pub(crate) use windows::ends_of_windows;
 pub use windows::windows;
 
 /// The process, ready to run.
@@ -59,6 +66,7 @@ pub struct App {
     capacity: Capacity,
     sessions: Arc<Sessions>,
     live: TaskTracker,
+    at_work: TaskTracker,
     ledger: Ledger,
     news: News,
     upkeep: Upkeep,
@@ -67,6 +75,8 @@ pub struct App {
     seen: SeenWriter,
     store: Option<WatchedStore>,
     admin: Option<Face>,
+    https: Https,
+    traces: Option<Traces>,
     stage: watch::Sender<Stage>,
     orders: Orders,
     reloads: mpsc::Receiver<ReloadRequest>,
@@ -97,9 +107,21 @@ impl Orders {
 }
 
 impl App {
+    /// Where what happens is put down.
+    pub fn audit(&self) -> Audit {
+        self.sessions.audit().clone()
+    }
+
     /// How it is told what to do while it runs.
     pub fn orders(&self) -> Orders {
         self.orders.clone()
+    }
+
+    /// The same, with spans sent on.
+    #[must_use]
+    pub fn tracing(mut self, traces: Option<Traces>) -> Self {
+        self.traces = traces;
+        self
     }
 
     /// Each listener's name and the addresses that it is bound to; the admin listener is called "admin".

@@ -11,8 +11,9 @@ use tokio::sync::watch;
 use super::doors::{Doors, Hall, Plan};
 use super::face;
 use super::listeners::{Files, Prepared, warn};
-use super::{limits, note};
-use crate::admin::{Node, Reloaded};
+use super::windows::ends_of_windows;
+use super::{certificates, limits, note};
+use crate::admin::{CertificateEnd, Node, Reloaded, count_reload};
 use crate::audit::{Audit, Event, Reopened};
 use crate::config::{Config, Settings};
 use crate::management::Desk;
@@ -40,6 +41,8 @@ pub(super) struct Holding {
     pub(super) at_start: Settings,
     pub(super) config: Config,
     pub(super) files: Files,
+    /// When those in use end.
+    pub(super) certificates: Arc<ArcSwap<Vec<CertificateEnd>>>,
     /// What operators work with; all that it is made of is what the process itself works with.
     pub(super) desk: Arc<ArcSwap<Desk>>,
     /// What is told of this process.
@@ -99,6 +102,10 @@ impl Holding {
             }
         };
         let (word, changed, needs_restart, problems) = event;
+        match &outcome {
+            Ok((reloaded, _)) => count_reload(&Ok(reloaded.clone())),
+            Err(problems) => count_reload(&Err(problems.clone())),
+        }
         let actor = author.to_owned();
         audit.record_step(&Event::Reload { outcome: word, actor, changed, needs_restart, problems });
         outcome
@@ -181,6 +188,8 @@ impl Holding {
             profiles: Arc::new(config.upstreams.clone()),
             listeners: config.listeners.iter().map(|listener| listener.name.clone()).collect(),
             options: config.rotation.clone(),
+            classes: config.upstream.classes.keys().cloned().collect(),
+            windows: ends_of_windows(&config.listeners),
             ..Desk::clone(&desk)
         }));
         self.doors.change(plan, hall);
@@ -189,6 +198,7 @@ impl Holding {
             slot.store(shown);
         }
         hall.sessions.hold_to(self.doors.listeners());
+        self.certificates.store(Arc::new(certificates::ends(&config)));
         warn(&config);
         self.files = prepared.files;
         if let Some(source) = &mut self.source {

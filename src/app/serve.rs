@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::collector::Collector;
 use super::doors::Hall;
 use super::drain::{self, Leaving};
 use super::keeping::keep;
@@ -41,6 +42,9 @@ impl App {
         let background =
             spawn_background(self.upkeep, self.tokens, (self.usage, self.seen), self.admin, &asked, &self.kill);
         background.spawn(watching::watch(Arc::clone(&self.sessions), self.news, self.kill.clone()));
+        if let Some(traces) = self.traces {
+            background.spawn(traces.run(Collector(self.https), self.kill.clone()));
+        }
         let (live, store) = (self.live.clone(), self.store);
         let notifier = Notifier::start(&background, &self.kill);
         notifier.keep_telling(&background, &self.kill, move || status(live.len(), store.as_ref()));
@@ -49,6 +53,7 @@ impl App {
             sessions: self.sessions,
             permits: Arc::clone(&self.capacity.permits),
             live: self.live,
+            at_work: self.at_work,
             tasks: TaskTracker::new(),
             shut,
         };
@@ -71,6 +76,7 @@ impl App {
         let _ = stop.run_until_cancelled(probing).await; // late or not, what is known by then is offered
         serving.probe(false);
         serving.hall.sessions.expect(serving.holding.config.listeners.iter());
+        upstreams.expect(serving.holding.doors.listeners().iter().flat_map(|it| it.profiles.iter().map(|it| &**it)));
         serving.holding.doors.open(&serving.hall);
         self.stage.send_replace(Phase::Serving.into());
         tracing::info!("ready");

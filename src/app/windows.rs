@@ -1,10 +1,13 @@
 //! What a listener lets in beside its clients, in words for whoever starts or checks Locum: it is to be closed again one day, and
 //! nobody remembers it by then.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::config::Config;
 use crate::model::{Enrolment, EnrolmentMode, UnknownLogins};
+use crate::session::ListenerOptions;
 
 /// One line for each window of enrolment and for each listener that passes unknown logins through.
 pub fn windows(config: &Config, now: Timestamp) -> Vec<String> {
@@ -23,6 +26,15 @@ pub fn windows(config: &Config, now: Timestamp) -> Vec<String> {
         }
     }
     lines
+}
+
+/// Listeners with a window of enrolment, each with its end.
+pub(crate) fn ends_of_windows(listeners: &[ListenerOptions]) -> Arc<[(String, Timestamp)]> {
+    let end = |listener: &ListenerOptions| {
+        let enrolment = listener.entrance.enrolment.as_ref()?;
+        Some((listener.name.clone(), enrolment.until))
+    };
+    listeners.iter().filter_map(end).collect()
 }
 
 fn window(name: &str, enrolment: &Enrolment, now: Timestamp) -> String {

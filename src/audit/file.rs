@@ -38,6 +38,8 @@ pub(super) struct Journal {
     open: Option<Open>,
     /// The last line that this process knows of.
     last: Link,
+    /// Whether the file could not be closed when it was to be.
+    is_stuck: bool,
 }
 
 #[derive(Debug)]
@@ -73,7 +75,7 @@ pub(super) struct Closed {
 
 impl Journal {
     pub(super) fn new(options: &Options, path: PathBuf, run: String) -> Self {
-        Self { options: options.clone(), path, run, open: None, last: Link::origin() }
+        Self { options: options.clone(), path, run, open: None, last: Link::origin(), is_stuck: false }
     }
 
     /// Opens the file, made if it is not there, readable by its owner and group only.
@@ -107,8 +109,10 @@ impl Journal {
             }
             let done = self.look().and_then(|()| {
                 if closed.is_none() && self.is_over(Timestamp::now()) {
-                    closed = Some(self.rotate()?);
-                    return Ok(false);
+                    closed = self.rotate();
+                    if closed.is_some() {
+                        return Ok(false);
+                    }
                 }
                 self.write(events).map(|()| true)
             });
@@ -185,19 +189,30 @@ impl Journal {
             || open.began.is_some_and(|began| period(self.options.rotate, began) != period(self.options.rotate, now))
     }
 
-    /// Closes the file under its other name, and removes what is too old.
-    fn rotate(&mut self) -> io::Result<Closed> {
+    /// Closes the file under its other name, and removes what is too old. Where that is not possible, it is said once, and
+    /// written on: better one file that is too large than none.
+    fn rotate(&mut self) -> Option<Closed> {
         let file = files::closed_name(&self.path, Timestamp::now(), self.last.seq);
-        fs::rename(&self.path, &file)?;
-        let mut removed = Vec::new();
-        if let Some(keep) = self.options.keep {
-            let closed = files::closed(&self.path)?;
-            for path in closed.iter().take(closed.len().saturating_sub(keep)) {
-                fs::remove_file(path)?;
-                removed.push(path.clone());
+        if let Err(error) = fs::rename(&self.path, &file) {
+            if !std::mem::replace(&mut self.is_stuck, true) {
+                tracing::error!(%error, to = %file.display(), "the audit file cannot be closed; it is written on");
             }
+            return None;
         }
-        Ok(Closed { file, last: self.last.clone(), removed })
+        self.is_stuck = false;
+        let removed = self.remove_old().unwrap_or_else(|error| {
+            tracing::error!(%error, "old audit files cannot be removed");
+            Vec::new()
+        });
+        Some(Closed { file, last: self.last.clone(), removed })
+    }
+
+    fn remove_old(&self) -> io::Result<Vec<PathBuf>> {
+        let Some(keep) = self.options.keep else { return Ok(Vec::new()) };
+        let mut closed = files::closed(&self.path)?;
+        closed.truncate(closed.len().saturating_sub(keep));
+        closed.iter().try_for_each(fs::remove_file)?;
+        Ok(closed)
     }
 
     fn write(&mut self, events: &[&str]) -> io::Result<()> {

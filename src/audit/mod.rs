@@ -36,6 +36,9 @@ use writer::{Entry, Message, Writer};
 /// For how long whoever may not go on before an event is on file waits for that.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// An event in the file: a line less what the chain adds.
+const EVENT_BYTES_MAX: usize = chain::LINE_BYTES_MAX - 256;
+
 /// Where the audit goes, and how it is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
@@ -217,6 +220,11 @@ impl Audit {
     fn append(&self, origin: Option<&Origin>, event: &Event, told: Option<oneshot::Sender<bool>>) {
         let text = line_of(origin, event);
         tracing::info!(target: "locum::audit", "{text}");
+        let too_long = || {
+            let reason = format!("an event has {} bytes, too many for a line", text.len());
+            line_of(origin, &Event::Lost { count: 1, reason })
+        };
+        let text = if text.len() > EVENT_BYTES_MAX { too_long() } else { text };
         if let Some(writer) = &self.place.load().writer {
             writer.send(Message::Event(Entry { text, at: Instant::now(), told }));
         }

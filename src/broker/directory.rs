@@ -9,7 +9,6 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::model::{Account, Client, KeptToken, Operator, RecordId, RecordKind, Secret, Sighting, Tenant, UsageReport};
 use crate::store::{Expected, Record, Store, StoreError, Version};
@@ -85,7 +84,7 @@ fn describe_change(what: &str, change: Option<&Change>) -> String {
 }
 
 /// Who wrote a record last, and when. It stands in the record, beside what the record is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Change {
     /// `user@host`, or `locum` for a node.
     pub by: String,

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::rotate::crash;
 use super::{author, oauth, open_directory};
-use crate::app::{Problems, note, note_all};
+use crate::app::{self, Problems, note, note_all};
 use crate::audit::Audit;
 use crate::broker::{self, Broker};
 use crate::management::Desk;
@@ -17,10 +17,23 @@ use crate::upstream::Upstreams;
 
 /// A desk for whoever runs this, by that configuration. What is done here is put down in the audit.
 pub(super) async fn open(path: &Path) -> Result<Desk> {
+    furnished(path, true).await
+}
+
+/// The same for verbs that log in nowhere: they need neither certificates nor the audit, as records say by themselves who
+/// changed them.
+pub(super) async fn look(path: &Path) -> Result<Desk> {
+    furnished(path, false).await
+}
+
+async fn furnished(path: &Path, logs_in: bool) -> Result<Desk> {
     let (config, directory) = open_directory(path).await?;
     let mut problems = Vec::new();
-    let client_tls = note_all(&mut problems, tls::client_config(&config.tls));
-    let audit = note(&mut problems, Audit::open(&config.audit));
+    let (client_tls, audit) = if logs_in {
+        (note_all(&mut problems, tls::client_config(&config.tls)), note(&mut problems, Audit::open(&config.audit)))
+    } else {
+        (Some(tls::trusting_nobody()), Some(Audit::default()))
+    };
     Problems::none_in(problems, false)?;
     let (client_tls, audit) = client_tls.zip(audit).expect("what is missing left a problem");
     let https = Https::new(&client_tls, HttpOptions::default())?;
@@ -29,11 +42,14 @@ pub(super) async fn open(path: &Path) -> Result<Desk> {
     // A look into a mailbox is no login of a client.
     let of_clients = Audit::default();
     let broker = Broker::new(directory.clone(), Arc::clone(&tokens), profiles.clone(), of_clients, config.broker);
+    let classes = config.upstream.classes.keys().cloned().collect();
     let upstreams = Arc::new(Upstreams::new(client_tls, config.upstream));
     Ok(Desk {
         directory,
         profiles: Arc::new(profiles),
         listeners: config.listeners.iter().map(|listener| listener.name.clone()).collect(),
+        classes,
+        windows: app::ends_of_windows(&config.listeners),
         broker: Arc::new(broker),
         upstreams,
         tokens,

@@ -9,6 +9,7 @@ use crate::app::Problems;
 use crate::broker::DirectoryError;
 use crate::config::ConfigErrors;
 use crate::credential::CredentialError;
+use crate::management::{Fault, ManagementError};
 use crate::rotation::machine::StepError;
 use crate::rotation::{HookError, RotationError};
 use crate::store::{KeyError, OpenError, StoreError, migrate};
@@ -83,10 +84,26 @@ pub(super) fn code_of(error: &Error) -> ExitCode {
         CANNOT_CREATE // one that is read is an `OpenError`
     } else if let Some(error) = error.downcast_ref::<RotationError>() {
         of_rotation(error)
+    } else if let Some(error) = error.downcast_ref::<ManagementError>() {
+        of_management(error)
     } else {
         error.downcast_ref::<DirectoryError>().map_or(SOFTWARE, of_directory)
     };
     ExitCode::from(code)
+}
+
+fn of_management(error: &ManagementError) -> u8 {
+    match (error, error.fault()) {
+        (ManagementError::Directory(error), _) => of_directory(error),
+        (ManagementError::Rotation(error), _) => of_rotation(error),
+        (_, Fault::Invalid) => DATA,
+        (_, Fault::Usage) => USAGE,
+        (_, Fault::Missing) => NOT_FOUND,
+        (_, Fault::Exists) => CANNOT_CREATE,
+        (_, Fault::Conflict | Fault::Temporary) => TEMPORARY,
+        (_, Fault::Denied) => DENIED,
+        (_, Fault::Broken) => CONFIG,
+    }
 }
 
 fn of_directory(error: &DirectoryError) -> u8 {

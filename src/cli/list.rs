@@ -5,10 +5,11 @@ use anyhow::Result;
 use super::exit::{self, Failure};
 use super::output;
 use crate::broker::{Damage, Directory, DirectoryError, Page, Versioned};
+use crate::management::{self, ManagementError, Paging};
 use crate::model::{RecordId, RecordKind};
 
 /// Records asked for in one go. A server that has no pages of its own makes the whole list each time.
-const PAGE: usize = 5_000;
+pub(super) const PAGE: usize = 5_000;
 
 /// What to list, and how.
 #[derive(Debug, clap::Args)]
@@ -31,7 +32,7 @@ pub(super) struct Listing {
 #[derive(Debug)]
 pub(super) struct Found<T> {
     /// What can be shown, in no order that means anything.
-    pub(super) records: Vec<Versioned<T>>,
+    pub(super) records: Vec<T>,
     /// What is to be said of the others.
     pub(super) rest: Rest,
 }
@@ -42,8 +43,8 @@ pub(super) struct Found<T> {
 pub(super) struct Rest {
     kind: RecordKind,
     shown: usize,
-    damaged: Vec<DirectoryError>,
-    next: Option<RecordId>,
+    damaged: Vec<String>,
+    next: Option<String>,
 }
 
 impl Listing {
@@ -52,21 +53,47 @@ impl Listing {
         &self,
         kind: RecordKind,
         page: impl AsyncFn(Option<&RecordId>, usize) -> Result<Page<T>, DirectoryError>,
-    ) -> Result<Found<T>> {
-        let limit = if self.all || self.limit == 0 { usize::MAX } else { self.limit };
-        let mut next = self.after.as_deref().map(|cursor| parse_cursor(kind, cursor)).transpose()?;
+    ) -> Result<Found<Versioned<T>>> {
+        let limit = self.limit();
+        let mut next = parse_cursor_of(kind, self.after.as_deref())?;
         let (mut records, mut damaged) = (Vec::new(), Vec::new());
         loop {
             let wanted = limit.saturating_sub(records.len()).min(PAGE);
             let found = page(next.as_ref(), wanted).await?;
             records.extend(found.records);
-            damaged.extend(found.damaged.into_iter().map(|(_, error)| error));
+            damaged.extend(found.damaged.into_iter().map(|(_, error)| error.to_string()));
             next = found.next;
             if next.is_none() || records.len() >= limit {
-                let shown = records.len();
+                let (shown, next) = (records.len(), next.map(|id| id.hash().to_owned()));
                 return Ok(Found { records, rest: Rest { kind, shown, damaged, next } });
             }
         }
+    }
+
+    /// The same of a list of a use case.
+    pub(super) async fn gather<T>(
+        &self,
+        kind: RecordKind,
+        page: impl AsyncFn(&Paging) -> Result<management::Page<T>, ManagementError>,
+    ) -> Result<Found<T>> {
+        parse_cursor_of(kind, self.after.as_deref())?;
+        let (limit, mut after) = (self.limit(), self.after.clone());
+        let (mut records, mut damaged) = (Vec::new(), Vec::new());
+        loop {
+            let wanted = limit.saturating_sub(records.len()).min(PAGE);
+            let found = page(&Paging { limit: wanted, after }).await?;
+            records.extend(found.items);
+            damaged.extend(found.damaged.into_iter().map(|it| it.detail));
+            if found.next.is_none() || records.len() >= limit {
+                let (shown, next) = (records.len(), found.next);
+                return Ok(Found { records, rest: Rest { kind, shown, damaged, next } });
+            }
+            after = found.next;
+        }
+    }
+
+    fn limit(&self) -> usize {
+        if self.all || self.limit == 0 { usize::MAX } else { self.limit }
     }
 
     /// A list of everything, for lists that stand before one that is asked for in parts.
@@ -86,6 +113,11 @@ impl Listing {
 }
 
 impl Rest {
+    /// Those that cannot be read, and nothing else.
+    pub(super) fn of_damaged(kind: RecordKind, damaged: Vec<String>) -> Self {
+        Self { kind, shown: 0, damaged, next: None }
+    }
+
     /// Says what is not shown.
     pub(super) fn tell(self) -> Result<()> {
         for error in &self.damaged {
@@ -95,7 +127,7 @@ impl Rest {
             output::note(format!("what no backup has can be removed: locum {} --damaged ID", removal(self.kind)));
         }
         if let Some(next) = self.next {
-            output::note(format!("{} shown; more: --after {}, or --all", self.shown, next.hash()));
+            output::note(format!("{} shown; more: --after {next}, or --all", self.shown));
         }
         match self.damaged.len() {
             0 => Ok(()),
@@ -105,9 +137,9 @@ impl Rest {
     }
 }
 
-fn parse_cursor(kind: RecordKind, cursor: &str) -> Result<RecordId> {
+fn parse_cursor_of(kind: RecordKind, cursor: Option<&str>) -> Result<Option<RecordId>> {
     let wrong = || Failure::new(exit::USAGE, "--after takes what an earlier list said behind `more: --after`");
-    Ok(RecordId::from_hash(kind, cursor).ok_or_else(wrong)?)
+    Ok(cursor.map(|cursor| RecordId::from_hash(kind, cursor).ok_or_else(wrong)).transpose()?)
 }
 
 /// The verb that removes records of a kind.
@@ -116,7 +148,7 @@ fn removal(kind: RecordKind) -> &'static str {
         RecordKind::Account => "account remove",
         RecordKind::Client => "client revoke",
         RecordKind::Tenant => "oauth remove-tenant",
-        RecordKind::Operator => "operator",
+        RecordKind::Operator => "operator revoke",
         RecordKind::Token | RecordKind::Usage | RecordKind::Seen => "store", // no verb lists them
     }
 }

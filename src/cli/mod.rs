@@ -4,6 +4,7 @@
 //! Results go to standard output, everything else to standard error; exit codes are those of `sysexits.h`.
 
 mod account;
+mod audit;
 mod check;
 mod client;
 mod csv_file;
@@ -11,11 +12,14 @@ mod csv_out;
 mod demo;
 mod desk;
 mod exit;
+mod health;
 mod import;
 mod init;
 mod kinds;
 mod list;
+mod manual;
 mod oauth;
+mod operator;
 mod output;
 mod places;
 mod probe;
@@ -24,6 +28,7 @@ mod report;
 mod rotate;
 mod secret_input;
 mod serve;
+mod session;
 mod store;
 
 use std::env;
@@ -32,11 +37,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::app::{self, Problems};
 use crate::broker::{Directory, DirectoryError};
 use crate::config::{Config, ConfigErrors};
+use crate::management::ManagementError;
 use crate::store::StoreError;
 
 /// A credential broker for mail clients that cannot change.
@@ -46,8 +52,9 @@ use crate::store::StoreError;
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 struct Arguments {
-    /// The configuration.
-    #[arg(long, global = true, value_name = "FILE", default_value = "locum.toml", env = "LOCUM_CONFIG")]
+    /// The configuration. Without it: locum.toml in this folder, or else /etc/locum/locum.toml, where packages put it.
+    #[arg(long, global = true, value_name = "FILE", env = "LOCUM_CONFIG", hide_env_values = true)]
+    #[arg(default_value_os_t = usual_config(), hide_default_value = true)]
     config: PathBuf,
 
     #[command(subcommand)]
@@ -81,9 +88,35 @@ enum Command {
     /// OAuth2: what access tokens are got with, for accounts and for whole domains.
     #[command(subcommand)]
     Oauth(oauth::Command),
+    /// Operators: who may sign in to the API and the console, and what they may do there.
+    #[command(subcommand)]
+    Operator(operator::Command),
+    /// Sessions on a running node: who is in, and what is said before login.
+    #[command(subcommand)]
+    Session(session::Command),
+    /// The audit: what happened, and whether all of it is still there.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// The store as a whole: move it, back it up, change its key.
     #[command(subcommand)]
     Store(store::Command),
+    /// Ask the process that runs with this configuration on this machine whether it is ready: for a container's or a
+    /// balancer's own look. The exit code is 0 if it is.
+    Health(health::Arguments),
+    /// Print what makes a shell complete the words of this command line.
+    Completions(manual::Completions),
+    /// Print the manual, or write the pages of all commands.
+    Man(manual::Pages),
+}
+
+/// Where packages put the configuration.
+const PACKAGED_CONFIG: &str = "/etc/locum/locum.toml";
+
+/// Who works in a folder with a configuration means that one.
+fn usual_config() -> PathBuf {
+    let here = PathBuf::from("locum.toml");
+    let packaged = PathBuf::from(PACKAGED_CONFIG);
+    if !here.exists() && packaged.exists() { packaged } else { here }
 }
 
 /// Runs the program and returns its exit code.
@@ -129,7 +162,11 @@ fn report(error: &anyhow::Error) {
     if let Some(problems) = error.downcast_ref::<Problems>() {
         return problems.iter().for_each(|problem| output::note(format!("locum: {problem}")));
     }
-    if let Some(DirectoryError::Store(StoreError::Conflict { .. })) = error.downcast_ref() {
+    let directory = match error.downcast_ref() {
+        Some(ManagementError::Directory(error)) => Some(error),
+        _ => error.downcast_ref(),
+    };
+    if let Some(DirectoryError::Store(StoreError::Conflict { .. })) = directory {
         return output::note("locum: somebody else changed it meanwhile, so nothing was changed here; run it again");
     }
     output::note(format!("locum: {}", app::explain(error.as_ref())));
@@ -148,7 +185,13 @@ async fn run(arguments: Arguments) -> Result<()> {
         Command::Rotate(command) => rotate::run(config, command).await,
         Command::Report(command) => report::run(config, command).await,
         Command::Oauth(command) => oauth::run(config, command).await,
+        Command::Operator(command) => operator::run(config, command).await,
+        Command::Session(command) => session::run(config, command).await,
+        Command::Audit(command) => audit::run(config, command),
         Command::Store(command) => store::run(config, command).await,
+        Command::Health(arguments) => health::run(config, &arguments).await,
+        Command::Completions(arguments) => manual::completions(Arguments::command(), &arguments),
+        Command::Man(arguments) => manual::pages(Arguments::command(), &arguments),
     }
 }
 

@@ -21,9 +21,9 @@ pub(super) async fn run(path: &Path) -> Result<()> {
             format!("{}: no [[listener]], and no api in [admin], so there is nothing to serve", path.display());
         return Err(Failure::new(exit::CONFIG, message).into());
     }
-    telemetry::start(&config.telemetry, config.audit.path.is_none())?;
+    let traces = telemetry::start(&config.telemetry, config.audit.path.is_none())?;
     let source = Some(Source { path: path.to_owned(), settings });
-    let app = App::start(Start { config, source, succession: succession(), inherited }).await?;
+    let app = App::start(Start { config, source, succession: succession(), inherited }).await?.tracing(traces);
     let orders = app.orders();
     for (listener, address) in app.addresses() {
         tracing::info!(listener, %address, "listening");

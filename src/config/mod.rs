@@ -340,7 +340,10 @@ mod tests {
             "rotation.webhook.url",
             "rotation.webhook.token-file",
             "audit.path",
+            "audit.max-size",
+            "audit.keep",
             "rotation.hook.command",
+            "telemetry.otlp-endpoint",
         ];
         for sample in samples() {
             let default = parse(&sample).unwrap();
@@ -394,6 +397,6 @@ mod tests {
             assert!(BASES.iter().any(is_default), "[{table}] {name}");
             checked += 1;
         }
-        assert_eq!(checked, 39);
+        assert_eq!(checked, 44);
     }
 }

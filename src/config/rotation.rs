@@ -80,7 +80,7 @@ fn webhook(mut table: Table<'_, '_>) -> Option<WebhookOptions> {
 }
 
 /// What is posted there names mailboxes, and the token opens something.
-fn url_of(value: &Value<'_, '_>) -> Option<String> {
+pub(super) fn url_of(value: &Value<'_, '_>) -> Option<String> {
     /// Longer than any that a service has.
     const LENGTH_MAX: usize = 1000;
 

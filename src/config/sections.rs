@@ -9,6 +9,7 @@ use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use super::class;
 use super::listener::{self, Bound};
 use super::reader::Table;
+use super::rotation::url_of;
 use super::value::Value;
 use crate::telemetry::LogFormat;
 use crate::{admin, audit, broker, net, session, telemetry, upstream};
@@ -234,7 +235,7 @@ pub(super) fn audit(mut table: Table<'_, '_>) -> audit::Options {
 
 /// `[telemetry]`.
 pub(super) fn telemetry(mut table: Table<'_, '_>) -> telemetry::Options {
-    let mut options = telemetry::Options { log: "info".to_owned(), format: LogFormat::Text };
+    let mut options = telemetry::Options::default();
     set(&mut options.log, table.take("log"), |value| {
         let log = value.text()?;
         if is_log_filter(log) {
@@ -248,8 +249,22 @@ pub(super) fn telemetry(mut table: Table<'_, '_>) -> telemetry::Options {
     set(&mut options.format, table.take("log-format"), |value| {
         value.one_of(&[("text", LogFormat::Text), ("json", LogFormat::Json)])
     });
+    options.traces = traces(&mut table);
     table.finish();
     options
+}
+
+/// Where spans go: all of it is for nothing without `otlp-endpoint`.
+fn traces(table: &mut Table<'_, '_>) -> Option<telemetry::TraceOptions> {
+    let url = table.take("otlp-endpoint").and_then(|value| url_of(&value));
+    let headers_file = table.take("otlp-headers-file").and_then(|value| value.path());
+    let (mut service_name, mut sample_percent, mut names) = ("locum".to_owned(), 100, false);
+    set(&mut service_name, table.take("otlp-service-name"), |value| value.text().map(str::to_owned));
+    set(&mut sample_percent, table.take("otlp-sample-percent"), |value| {
+        value.integer(0..=100, "of a hundred sessions")
+    });
+    set(&mut names, table.take("otlp-names"), Value::boolean);
+    Some(telemetry::TraceOptions { url: url?, headers_file, service_name, sample_percent, names })
 }
 
 /// Whether `tracing` takes it, and takes it as it was meant: a bare word that is no level would be a target with

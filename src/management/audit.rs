@@ -1,17 +1,17 @@
-//! The audit, as operators look at it: what happened, the latest first, and whether all of it is there.
+//! The audit, as operators look at it: what happened, the latest first.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::{Desk, Fault, ManagementError, Paging};
-use crate::audit::{self, Anchor, Found, Report, SearchError, Wanted};
+use crate::audit::{self, Found, SearchError, Wanted};
 
 /// Which events are looked for. All that is named must be so.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, IntoParams)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, utoipa::IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub struct AuditQuery {
@@ -51,7 +51,8 @@ pub struct AuditPage {
     pub unreadable: u64,
 }
 
-/// Looks for events. It blocks for as long as reading 32 MiB takes: call it where that is allowed.
+/// Looks for events. It blocks for as long as reading 32 MiB takes: call it where that is allowed. Whether all of them are there
+/// needs no desk: [`audit::verify()`].
 ///
 /// # Errors
 /// [`Fault::Missing`] if the audit has no file, [`Fault::Usage`] if `after` is no cursor of it, [`Fault::Broken`] if a file
@@ -69,16 +70,6 @@ pub fn search_audit(desk: &Desk, query: AuditQuery, paging: &Paging) -> Result<A
         ManagementError::new(fault, error.to_string())
     })?;
     Ok(AuditPage { items: lines, next, unreadable })
-}
-
-/// Looks whether all lines are there as they were written: in these files, or in all of the audit's if none is named. It
-/// blocks.
-///
-/// # Errors
-/// [`Fault::Missing`] if the audit has no file and none is named, [`Fault::Broken`] if a file cannot be read.
-pub fn verify_audit(desk: &Desk, files: &[PathBuf], anchors: &[Anchor]) -> Result<Report, ManagementError> {
-    let path = if files.is_empty() { path(desk)? } else { PathBuf::new() };
-    audit::verify(&path, files, anchors).map_err(|error| ManagementError::new(Fault::Broken, error.to_string()))
 }
 
 fn path(desk: &Desk) -> Result<PathBuf, ManagementError> {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::audit::Audit;
 use crate::broker::{Broker, Directory};
 use crate::credential::oauth2::Tokens;
@@ -23,6 +25,10 @@ pub struct Desk {
     pub profiles: Arc<BTreeMap<String, Arc<Profile>>>,
     /// The names of the listeners of the configuration.
     pub listeners: Arc<[String]>,
+    /// The names of the classes of quota of the configuration.
+    pub classes: Arc<[String]>,
+    /// Listeners with a window of enrolment, each with its end.
+    pub windows: Arc<[(String, Timestamp)]>,
     /// What decides about logins, for those that operators have done to try a credential.
     pub broker: Arc<Broker>,
     /// What logs in to providers.

@@ -4,34 +4,39 @@
 //!
 //! - [`Desk`]: what an operator works with. [`ManagementError`]: why something was not done, with whose [`Fault`] that is.
 //! - [`accounts`], [`tenants`]: mailboxes and domains, and the credentials for them. [`credentials`]: what is shown of these.
+//! - [`clients`]: login names and what proves them. [`operators`]: who may sign in over HTTP, and to what.
 //! - [`rotation`]: how one credential takes the place of another. [`probe`]: whether mailboxes open.
-//! - [`Operations`]: long work that nobody waits for. [`Paging`], [`Page`]: lists in parts. [`operators`]: who may sign in over
-//!   HTTP, and to what.
+//! - [`audit`]: what happened. [`sessions`]: who is in, and what is said before login.
+//! - [`reports`]: how things stand, over all records. [`overview`]: the same in one look.
+//! - [`Operations`]: long work that nobody waits for. [`import`]: many records at once. [`Paging`], [`Page`]: lists in parts.
 
 pub mod accounts;
-mod audit;
+pub mod audit;
+pub mod clients;
 pub mod credentials;
+mod damaged;
 mod desk;
 mod error;
 mod given;
+pub mod import;
+mod names;
 mod operations;
 mod operator_token;
 pub mod operators;
+pub mod overview;
 mod page;
 pub mod probe;
+pub mod reports;
 pub mod rotation;
-mod sessions;
+pub mod sessions;
 pub mod tenants;
 
-pub use audit::{AuditPage, AuditQuery, search_audit, verify_audit};
+pub use damaged::{remove_damaged, was_damaged};
 pub use desk::Desk;
 pub use error::{Fault, ManagementError};
 pub use given::{GivenSecret, check_domain, check_label, check_name};
+pub use names::check_new_name;
 pub use operations::{
     Operation, OperationKind, OperationProblem, OperationProgress, OperationState, Operations, Spawner,
 };
 pub use page::{Damaged, Page, Paging};
-pub use sessions::{
-    Closed, Line, NewTrace, SessionItem, SessionQuery, Trace, begin_trace, close_session, close_sessions, end_trace,
-    list_sessions, list_traces, read_trace,
-};

@@ -10,8 +10,10 @@ use utoipa::ToSchema;
 use super::operator_token::{self, TokenName, is_valid};
 use super::{Desk, Fault, ManagementError, Page, Paging};
 use crate::audit::Event;
+use crate::broker::client_secret::NoRandomness;
 use crate::broker::{Change, Versioned};
-use crate::model::{Operator, OperatorToken, RecordKind, Role, Secret, secret};
+use crate::model::{Operator, OperatorToken, RecordId, RecordKind, Role, Secret, secret};
+use crate::store::Version;
 
 /// Tokens of one operator: one for each place that it signs in from, and some to change over.
 const TOKENS_MAX: usize = 16;
@@ -162,6 +164,12 @@ pub struct Deed {
     pub subject: Option<String>,
 }
 
+impl From<Versioned<Operator>> for Shown {
+    fn from(found: Versioned<Operator>) -> Self {
+        Self::of(found, Timestamp::now())
+    }
+}
+
 impl Shown {
     fn of(found: Versioned<Operator>, now: Timestamp) -> Self {
         let Versioned { record: Operator { name, role, tokens }, changed, .. } = found;
@@ -292,7 +300,7 @@ pub async fn sign_in(desk: &Desk, token: &Secret) -> Result<Option<SignedIn>, Ma
 /// # Errors
 /// If the store does not answer.
 pub async fn still(desk: &Desk, name: &str, token: &str) -> Result<Option<SignedIn>, ManagementError> {
-    let id = crate::model::RecordId::new(RecordKind::Operator, name);
+    let id = RecordId::new(RecordKind::Operator, name);
     let Some(found) = desk.directory.known_operator(&id).await? else { return Ok(None) };
     let now = Timestamp::now();
     let held = found.record.tokens.iter().find(|it| it.id == token && is_valid(it, now));
@@ -335,7 +343,7 @@ async fn find(desk: &Desk, name: &str) -> Result<Versioned<Operator>, Management
 async fn issue(
     desk: &Desk,
     mut operator: Operator,
-    found: Option<crate::store::Version>,
+    found: Option<Version>,
     new: &NewToken,
 ) -> Result<Issued, ManagementError> {
     let now = Timestamp::now();
@@ -347,8 +355,7 @@ async fn issue(
     if new.expires.is_some_and(|expires| expires <= now) {
         return Err(ManagementError::invalid("a token that expires in the past would be good for nothing"));
     }
-    let none =
-        |error: crate::broker::client_secret::NoRandomness| ManagementError::new(Fault::Temporary, error.to_string());
+    let none = |error: NoRandomness| ManagementError::new(Fault::Temporary, error.to_string());
     let (record, token) = operator_token::issue(&operator.name, label, new.expires, now).map_err(none)?;
     let id = record.id.clone();
     operator.tokens.push(record);
@@ -356,28 +363,22 @@ async fn issue(
     Ok(Issued { operator: operator.name, role: operator.role, id, expires: new.expires, token })
 }
 
+/// Whether there is an operator with the role admin and a token that is good for something.
+///
+/// # Errors
+/// If the store does not answer.
+pub async fn is_there_an_admin(desk: &Desk) -> Result<bool, ManagementError> {
+    let now = Timestamp::now();
+    is_there(desk, |operator| is_admin(operator, None, now)).await
+}
+
 /// Whether somebody is left who can make operators over HTTP, when that token, or all of them, is good for nothing.
 async fn check_not_last(desk: &Desk, operator: &Operator, token: Option<&str>) -> Result<(), ManagementError> {
     let now = Timestamp::now();
-    let is_admin = |operator: &Operator, but: Option<&str>| {
-        let mut left = operator.tokens.iter().filter(|it| is_valid(it, now) && but != Some(it.id.as_str()));
-        operator.role == Role::Admin && left.next().is_some()
-    };
     // Who is none is missed by nobody; and with one token of several there are the others.
-    if !is_admin(operator, None) || (token.is_some() && is_admin(operator, token)) {
+    let is_one_less = is_admin(operator, None, now) && (token.is_none() || !is_admin(operator, token, now));
+    if !is_one_less || is_there(desk, |other| other.name != operator.name && is_admin(other, None, now)).await? {
         return Ok(());
-    }
-    let mut after = None;
-    for _ in 0..LOOKS_MAX {
-        let page = desk.directory.operators_page(after.as_ref(), LOOK_AT_ONCE).await?;
-        let others = page.records.iter().map(|found| &found.record);
-        if others.filter(|other| other.name != operator.name).any(|other| is_admin(other, None)) {
-            return Ok(());
-        }
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
     }
     let message = format!(
         "{} is the last who can make operators over HTTP; make another admin first, or say that it is meant \
@@ -385,6 +386,27 @@ async fn check_not_last(desk: &Desk, operator: &Operator, token: Option<&str>) -
         operator.name
     );
     Err(ManagementError::new(Fault::Conflict, message))
+}
+
+/// Whether it can make operators, by any token but that.
+fn is_admin(operator: &Operator, but: Option<&str>, now: Timestamp) -> bool {
+    let mut left = operator.tokens.iter().filter(|it| is_valid(it, now) && but != Some(it.id.as_str()));
+    operator.role == Role::Admin && left.next().is_some()
+}
+
+async fn is_there(desk: &Desk, is_it: impl Fn(&Operator) -> bool) -> Result<bool, ManagementError> {
+    let mut after = None;
+    for _ in 0..LOOKS_MAX {
+        let page = desk.directory.operators_page(after.as_ref(), LOOK_AT_ONCE).await?;
+        if page.records.iter().any(|found| is_it(&found.record)) {
+            return Ok(true);
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok(false)
 }
 
 /// What can stand in an audit, in a path and in a table, and is nobody else's.

@@ -41,7 +41,7 @@ pub struct Damaged {
 }
 
 impl Damaged {
-    /// Those of a page of the directory.
+    /// Those of a page of records.
     pub fn all(damaged: Vec<(RecordId, DirectoryError)>) -> Vec<Self> {
         let told = |(id, error): (RecordId, DirectoryError)| Self { id: id.to_string(), detail: error.to_string() };
         damaged.into_iter().map(told).collect()

@@ -139,37 +139,32 @@ pub async fn probe(
         return Err(ManagementError::new(Fault::Usage, message));
     }
     let (targets, damaged) = targets(desk, wanted).await?;
-    let probe_one = async |target: Target| probe_one(desk, target, wanted.kind).await;
+    let kind = wanted.kind;
+    let probe_one = |target| {
+        let desk = desk.clone();
+        async move { probe_one(&desk, target, kind).await }
+    };
     let logins = probe_all(targets, usize::from(at_once), show, probe_one).await;
     Ok(Probed { logins, damaged })
 }
 
 /// What is meant, in order, and the records that could not be read.
 async fn targets(desk: &Desk, wanted: &ProbeWanted) -> Result<(Vec<Target>, Vec<Damaged>), ManagementError> {
-    let Desk { directory, profiles, .. } = desk;
     let named = [!wanted.accounts.is_empty(), wanted.all, wanted.domain.is_some()];
     if named.into_iter().filter(|named| *named).count() != 1 {
         return Err(ManagementError::new(Fault::Usage, "name accounts, or a domain, or say that all are meant"));
     }
     let (mut targets, mut damaged) = (Vec::new(), Vec::new());
-    let mut add = |account: &Account| {
-        let profile = profiles.get(&account.upstream);
-        let is_meant = |protocol: &Protocol| {
-            // Of an upstream that is not configured nothing is known: why, the broker says.
-            (wanted.protocols.is_empty() || wanted.protocols.contains(protocol))
-                && profile.is_none_or(|profile| profile.endpoints.contains_key(protocol))
-        };
-        let protocols = Protocol::ALL.into_iter().filter(is_meant);
-        targets.extend(protocols.map(|protocol| Target { account: account.name.clone(), protocol }));
-    };
     for name in &wanted.accounts {
-        add(&account_or_address(directory, name).await?);
+        let account = account_or_address(&desk.directory, name).await?;
+        targets.extend(of_account(desk, wanted, &account));
     }
     let mut after = None;
     while wanted.accounts.is_empty() {
-        let page = directory.accounts_page(after.as_ref(), PAGE).await?;
+        let page = desk.directory.accounts_page(after.as_ref(), PAGE).await?;
         let accounts = page.records.iter().map(|found| &found.record);
-        accounts.filter(|account| is_of(account, wanted.domain.as_deref())).for_each(&mut add);
+        let meant = accounts.filter(|account| is_of(account, wanted.domain.as_deref()));
+        targets.extend(meant.flat_map(|account| of_account(desk, wanted, account)));
         damaged.extend(Damaged::all(page.damaged));
         after = page.next;
         if after.is_none() {
@@ -183,6 +178,18 @@ async fn targets(desk: &Desk, wanted: &ProbeWanted) -> Result<(Vec<Target>, Vec<
         return Err(ManagementError::missing(message));
     }
     Ok((targets, damaged))
+}
+
+/// The protocols of an account that are meant.
+fn of_account(desk: &Desk, wanted: &ProbeWanted, account: &Account) -> Vec<Target> {
+    let profile = desk.profiles.get(&account.upstream);
+    let is_meant = |protocol: &Protocol| {
+        // Of an upstream that is not configured nothing is known: why, the broker says.
+        (wanted.protocols.is_empty() || wanted.protocols.contains(protocol))
+            && profile.is_none_or(|profile| profile.endpoints.contains_key(protocol))
+    };
+    let protocols = Protocol::ALL.into_iter().filter(is_meant);
+    protocols.map(|protocol| Target { account: account.name.clone(), protocol }).collect()
 }
 
 /// The account of that name, or the address as an account where its domain has a credential.
@@ -204,14 +211,14 @@ fn is_of(account: &Account, domain: Option<&str>) -> bool {
 }
 
 /// Probes all of them, so many at once; in the order in which they were named.
-async fn probe_all(
+async fn probe_all<F: Future<Output = ProbedLogin>>(
     targets: Vec<Target>,
     at_once: usize,
     mut show: impl FnMut(usize, usize),
-    probe_one: impl AsyncFn(Target) -> ProbedLogin,
+    probe_one: impl FnMut(Target) -> F,
 ) -> Vec<ProbedLogin> {
     let total = targets.len();
-    let mut probing = stream::iter(targets.into_iter().map(|target| probe_one(target))).buffer_unordered(at_once);
+    let mut probing = stream::iter(targets.into_iter().map(probe_one)).buffer_unordered(at_once);
     let mut probed = Vec::with_capacity(total);
     show(0, total);
     while let Some(done) = probing.next().await {
@@ -326,7 +333,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn so_many_at_once_and_told_in_order() {
         let (open, most, shown) = (Cell::new(0), Cell::new(0), Cell::new((0, 0)));
-        let probe_one = async |Target { account, protocol }: Target| {
+        let (open, most) = (&open, &most);
+        let probe_one = |Target { account, protocol }: Target| async move {
             open.set(open.get() + 1);
             most.set(most.get().max(open.get()));
             // The first take longest.

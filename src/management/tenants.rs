@@ -97,7 +97,8 @@ pub struct TenantRemoved {
 /// See [`ManagementError`]; a record that is damaged is none.
 pub async fn list(desk: &Desk, paging: &Paging) -> Result<Page<TenantView>, ManagementError> {
     let after = paging.record(RecordKind::Tenant)?;
-    let mut page = Page::of(desk.directory.tenants_page(after.as_ref(), paging.limit).await?, TenantView::of);
+    let page = desk.directory.tenants_page(after.as_ref(), paging.limit).await?;
+    let mut page = Page::of(page, TenantView::of);
     page.items.sort_by(|a, b| a.domain.cmp(&b.domain));
     Ok(page)
 }

@@ -144,6 +144,29 @@ impl Https {
         self.send(request).await
     }
 
+    /// Posts bytes of that type, with headers that may be secret. A URL of this machine may do without TLS.
+    ///
+    /// # Errors
+    /// If there is no answer. A refusal is one.
+    pub async fn post_bytes(
+        &self,
+        url: &str,
+        content_type: &'static str,
+        headers: &[(String, Secret)],
+        body: Vec<u8>,
+    ) -> Result<Reply, HttpsError> {
+        let clients = self.clients.load_full();
+        let client = if is_loopback(url) { &clients.plain } else { &clients.client };
+        let mut request = client.post(url).header(CONTENT_TYPE, content_type).body(body);
+        let unfit = |_| HttpsError::Unreachable("what is to be a header fits into none".into());
+        for (name, value) in headers {
+            let mut value = HeaderValue::from_bytes(value.expose()).map_err(|_| unfit(()))?;
+            value.set_sensitive(true);
+            request = request.header(HeaderName::from_bytes(name.as_bytes()).map_err(|_| unfit(()))?, value);
+        }
+        self.send(request).await
+    }
+
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Reply, HttpsError> {
         let mut response = request.send().await.map_err(|error| self.failed(&error))?;
         let header = |name: HeaderName| {

@@ -4,8 +4,9 @@ use std::borrow::Borrow;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -19,6 +20,34 @@ const BACKLOG: i32 = 1024;
 
 /// How long the loop rests when the process has no more file descriptors or memory: accepting again at once would spin.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(250);
+
+/// Connections that could not be taken, for the process had no more file descriptors or memory.
+const EXHAUSTIONS: &str = "locum_accept_exhausted_total";
+
+/// When that was last, in milliseconds since [`since_start`] began to count; 0 if it never was. Descriptors belong to the
+/// process as a whole, and so does this.
+static EXHAUSTED: AtomicU64 = AtomicU64::new(0);
+
+fn since_start() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let elapsed = START.get_or_init(Instant::now).elapsed();
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+/// How long ago a connection could not be taken for want of file descriptors or memory; `None` if that never was.
+pub fn exhausted_ago() -> Option<Duration> {
+    let at = EXHAUSTED.load(Ordering::Relaxed);
+    (at > 0).then(|| Duration::from_millis(since_start().saturating_sub(at)))
+}
+
+/// Has what is counted of listening begin at nothing.
+pub fn describe_listening() {
+    metrics::describe_counter!(
+        EXHAUSTIONS,
+        "Times that no connection could be taken, for the process had no more file descriptors or memory."
+    );
+    metrics::counter!(EXHAUSTIONS).increment(0);
+}
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -131,6 +160,8 @@ async fn accept<D: Door, F: Future<Output = ()>>(
                 serve(stream, peer, permit).await;
             }
             Err(error) if is_exhaustion(&error) => {
+                EXHAUSTED.store(since_start(), Ordering::Relaxed);
+                metrics::counter!(EXHAUSTIONS).increment(1);
                 tracing::error!(%error, "cannot accept: raise the limit of open files (LimitNOFILE) or lower sessions-max");
                 tokio::time::sleep(EXHAUSTED_PAUSE).await;
             }

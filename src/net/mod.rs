@@ -24,7 +24,7 @@ pub use dial::{DialError, dial};
 pub use http::{HttpOptions, Https, HttpsError, Reply};
 pub use inspector::Inspector;
 pub use legacy_tls::LegacyTls;
-pub use listener::{BindError, accept_here, accept_loop, bind};
+pub use listener::{BindError, accept_here, accept_loop, bind, describe_listening, exhausted_ago};
 pub use options::TlsOptions;
 pub use proxy_protocol::{HeaderError, ProxyHeaderError, read_proxy_header};
 pub use relay::{End, RelayOptions, Relayed, Side, Tally, Traffic, relay, relay_inspected};

@@ -171,6 +171,32 @@ pub fn name_warning(options: &TlsOptions, name: &str) -> Option<String> {
         .then(|| format!("the certificate in {path} is not for {name}: set name to one that it is for, or renew it"))
 }
 
+/// When the first certificate of that file ends: one of a chain that has ended breaks it.
+///
+/// # Errors
+/// If there is none in it that can be read.
+pub fn first_end(path: &Path) -> Result<Timestamp, TlsError> {
+    ends(path).map(|ends| ends.into_iter().min().unwrap_or(Timestamp::MAX))
+}
+
+/// When the last certificate of that file ends: of authorities one that is good will do.
+///
+/// # Errors
+/// If there is none in it that can be read.
+pub fn last_end(path: &Path) -> Result<Timestamp, TlsError> {
+    ends(path).map(|ends| ends.into_iter().max().unwrap_or(Timestamp::MIN))
+}
+
+fn ends(path: &Path) -> Result<Vec<Timestamp>, TlsError> {
+    let end = |certificate: &CertificateDer<'_>| {
+        let parsed = X509Certificate::from_der(certificate);
+        let (_, parsed) =
+            parsed.map_err(|error| TlsError::Unusable { path: path.to_owned(), why: error.to_string() })?;
+        Ok(validity(&parsed).1)
+    };
+    read_certificates(path)?.iter().map(end).collect()
+}
+
 /// What listeners show to clients, from PEM texts made by [`self_signed`].
 ///
 /// # Errors
@@ -202,6 +228,16 @@ fn server_config_from(
 pub fn with_application_protocol(config: &ServerConfig, name: &str) -> Arc<ServerConfig> {
     let mut config = config.clone();
     config.alpn_protocols = vec![name.as_bytes().to_vec()];
+    Arc::new(config)
+}
+
+/// For who dials nobody: it trusts no certificate, and reads none.
+pub fn trusting_nobody() -> Arc<ClientConfig> {
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .expect("ring offers suites for TLS 1.2 and 1.3")
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
     Arc::new(config)
 }
 

@@ -166,4 +166,15 @@ mod tests {
         let error = UnixDoor::bind(&dir.path().join("none/admin.sock")).unwrap_err();
         assert!(matches!(error, UnixBindError::NoFolder(_)), "{error}");
     }
+
+    #[tokio::test]
+    async fn a_successor_takes_it_and_the_one_before_leaves_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("admin.sock");
+        let before = UnixDoor::bind(&path).unwrap();
+        let door = UnixDoor::take_over(&path).unwrap();
+        drop(before);
+        let (client, accepted) = tokio::join!(UnixStream::connect(&path), door.accept());
+        assert!(client.is_ok() && accepted.is_ok());
+    }
 }

@@ -51,6 +51,18 @@ pub enum AlertKind {
 }
 
 impl AlertKind {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Refused,
+        Self::FellBack,
+        Self::Hindered,
+        Self::RolledBack,
+        Self::NotRolledBack,
+        Self::Due,
+        Self::KeeperFailed,
+        Self::Test,
+    ];
+
     /// Its name, in messages and metrics.
     pub fn name(self) -> &'static str {
         match self {
@@ -164,6 +176,9 @@ impl Alerts {
     fn of(audit: Audit, waiting: Option<Sender<Alert>>) -> Self {
         metrics::describe_counter!("locum_alerts_total", "What somebody had to know.");
         metrics::describe_counter!("locum_alert_messages_total", "Alerts that were to be posted to the webhook.");
+        for kind in AlertKind::ALL {
+            metrics::counter!("locum_alerts_total", "kind" => kind.name()).increment(0);
+        }
         Self(Arc::new(Desk { audit, said: Mutex::default(), waiting }))
     }
 

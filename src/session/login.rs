@@ -11,6 +11,7 @@ use crate::proto::{Tap, UpstreamReady};
 use crate::upstream::{Cause, LoggedIn, Places, UpstreamError};
 use crate::usage::{Entered, Stay, Use};
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::live::Alive;
 use super::meters::{Denied, count_phase};
@@ -71,7 +72,8 @@ impl Sessions {
     ) -> Result<Login, Denied> {
         let mut proven: Option<Proven> = None;
         let began = Instant::now();
-        let decided = self.broker.decide_telling(attempt, origin, &listener.options.entrance, &mut proven).await;
+        let deciding = self.broker.decide_telling(attempt, origin, &listener.options.entrance, &mut proven);
+        let decided = deciding.instrument(tracing::debug_span!("decide")).await;
         count_phase(origin.protocol, "decide", began);
         let mut entered = match decided {
             Ok(lease) => self.enter_seen(lease, attempt.method, origin).await,

@@ -125,6 +125,11 @@ pub(super) fn expect(options: &ListenerOptions) {
 }
 
 impl Denied {
+    /// The cause in a word.
+    pub(super) fn cause(self) -> &'static str {
+        self.cause
+    }
+
     fn result(self) -> &'static str {
         if self.is_failure { RESULTS[2] } else { RESULTS[1] }
     }

@@ -7,6 +7,7 @@
 mod enrol;
 mod error;
 mod front;
+mod hour;
 mod live;
 mod login;
 mod meters;
@@ -25,6 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -43,6 +45,7 @@ use crate::upstream::Upstreams;
 use crate::usage::{Ledger, Visitors};
 use error::SessionError;
 use front::{Guest, Misfits};
+use hour::Hour;
 use live::Live;
 use login::{Established, Login};
 use meters::{Census, Counted, Denied, count_phase};
@@ -51,6 +54,7 @@ use parting::{Parting, WatchedDeparture};
 use strangers::Strangers;
 use trace::Traces;
 
+pub use hour::Minute;
 pub use live::{LiveSession, LiveState};
 pub use meters::SessionState;
 pub use options::{FrontEnds, ListenerOptions, ListenerTls, Options};
@@ -75,6 +79,7 @@ pub struct Sessions {
     next: AtomicU64,
     strangers: Strangers,
     live: Arc<Live>,
+    hour: Hour,
     traces: Arc<Traces>,
     misfits: Misfits,
     overlap: Overlap,
@@ -129,6 +134,7 @@ impl Sessions {
             next: AtomicU64::new(1),
             strangers,
             live: Live::new(),
+            hour: Hour::default(),
             traces: Arc::default(),
             misfits: Misfits::new(),
             overlap: Overlap::new(),
@@ -168,9 +174,19 @@ impl Sessions {
         self
     }
 
+    /// Where what happens is put down.
+    pub fn audit(&self) -> &Audit {
+        &self.audit
+    }
+
     /// The sessions that were let in and are not over.
     pub fn live(&self) -> Vec<LiveSession> {
         self.live.all()
+    }
+
+    /// How logins ended in each of the last sixty minutes, the oldest first.
+    pub fn last_hour(&self) -> Vec<Minute> {
+        self.hour.minutes(Timestamp::now())
     }
 
     /// Ends that session, in the name of an operator; whether there was one.
@@ -263,6 +279,11 @@ impl Sessions {
         self.census.all()
     }
 
+    /// How many sessions there are.
+    pub fn count(&self) -> usize {
+        self.census().into_iter().map(|(_, _, count)| count).sum()
+    }
+
     /// How many there may be.
     pub fn max(&self) -> usize {
         self.manner().options.sessions_max
@@ -291,7 +312,9 @@ impl Sessions {
         async {
             // Boxed: what a dialogue needs is given back before the relay begins, which may last for days.
             match Box::pin(self.log_in(listener, Stream::Plain(socket), guest)).await {
-                Ok(Some(established)) => self.relay(established, counted).await,
+                Ok(Some(established)) => {
+                    self.relay(established, counted).instrument(tracing::debug_span!("relay")).await;
+                }
                 Ok(None) => {}
                 // A stranger can cause any of these at will.
                 Err(error) => {
@@ -417,7 +440,9 @@ impl Sessions {
         let began = Instant::now();
         let decided = self.kill.run_until_cancelled(deciding).await;
         if let Some(decided) = &decided {
-            meters::count_login(&listener.options, decided.as_ref().err().copied(), began.elapsed());
+            let denied = decided.as_ref().err().copied();
+            self.hour.count(denied.map(Denied::cause));
+            meters::count_login(&listener.options, denied, began.elapsed());
         }
         match decided {
             Some(Ok(login)) => {
@@ -514,6 +539,7 @@ impl Sessions {
             }
         };
         let began = Instant::now();
+        let handshake = handshake.instrument(tracing::debug_span!("tls"));
         let shaken = timeout(self.manner().options.tls_handshake_timeout, handshake).await;
         count_phase(listener.options.protocol, "tls", began);
         match shaken {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
+use tracing::Instrument;
 
 use super::classify::{Verdict, classify, classify_farewell};
 use super::{Attempt, Cause, UpstreamError, Upstreams};
@@ -27,7 +28,8 @@ impl Upstreams {
         let means = self.means();
         let limit = means.options.tls_handshake_timeout;
         let began = Instant::now();
-        let shaken = timeout(limit, stream.connect_tls(Arc::clone(&means.tls), name.clone())).await;
+        let shaking = stream.connect_tls(Arc::clone(&means.tls), name.clone());
+        let shaken = timeout(limit, shaking.instrument(tracing::debug_span!("upstream-tls"))).await;
         attempt.passed("upstream-tls", began);
         match shaken {
             Ok(Ok(stream)) => Ok(stream),

@@ -28,6 +28,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::broker::Lease;
 use crate::model::{CredentialKind, Endpoint, Mechanism, Profile, Protocol, UpstreamTls};
@@ -143,7 +144,8 @@ impl Upstreams {
         patience: Duration,
         tap: Option<&dyn Tap>,
     ) -> Result<LoggedIn, UpstreamError> {
-        let entered = self.enter(lease, patience, tap).await;
+        let span = tracing::debug_span!("upstream", upstream = lease.upstream(), protocol = %lease.protocol());
+        let entered = self.enter(lease, patience, tap).instrument(span).await;
         meters::count_login(lease.upstream(), lease.protocol(), entered.as_ref().err());
         entered
     }
@@ -152,7 +154,8 @@ impl Upstreams {
         let (started, means) = (Instant::now(), self.means());
         let attempt = Attempt { tap, ..Attempt::of(lease, started) };
         let endpoint = lease.endpoint();
-        let places = self.passages.enter(lease, &attempt, &means.options, started + patience).await;
+        let places = self.passages.enter(lease, &attempt, &means.options, started + patience);
+        let places = places.instrument(tracing::debug_span!("gate")).await;
         attempt.passed("gate", started);
         let places = places?;
         let trial = match lease.is_on_trial() {
@@ -288,7 +291,8 @@ impl Upstreams {
             attempt.failed("dial", Cause::Unavailable.into(), format!("{}: {error}", endpoint.host))
         })?;
         let (began, means) = (Instant::now(), self.means());
-        let dialled = dial(&endpoint.host, endpoint.port, means.options.dial_timeout).await;
+        let dialling = dial(&endpoint.host, endpoint.port, means.options.dial_timeout);
+        let dialled = dialling.instrument(tracing::debug_span!("dial")).await;
         attempt.passed("dial", began);
         let socket = dialled.map_err(|error| attempt.failed("dial", Cause::Unavailable.into(), error.to_string()))?;
         let mut stream = Stream::Plain(socket);
@@ -302,7 +306,8 @@ impl Upstreams {
         };
         let mut dialogue = proto::client(attempt.protocol, goal, options);
         let began = Instant::now();
-        let conversed = self.converse(attempt, dialogue.as_mut(), stream, &name).await;
+        let conversing = self.converse(attempt, dialogue.as_mut(), stream, &name);
+        let conversed = conversing.instrument(tracing::debug_span!("upstream-login")).await;
         attempt.passed("upstream-login", began);
         conversed
     }

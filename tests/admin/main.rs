@@ -7,6 +7,8 @@
 #[expect(dead_code, unused_imports, reason = "it is made for the tests of the broker, and a part of it does here")]
 mod support;
 
+mod lifecycle;
+
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -56,7 +58,10 @@ async fn a_process_is_alive_and_ready() {
     let said: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!((&said["ready"], &said["degraded"]), (&true.into(), &false.into()));
     assert_eq!(said["checks"][0]["state"], "serving");
-    assert_eq!(said["checks"].as_array().unwrap().len(), 1, "a store in a file has no state of its own: {said}");
+    let names: Vec<_> =
+        said["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
+    let expected = ["process", "listeners", "sessions", "descriptors", "certificates", "audit"];
+    assert_eq!(names, expected, "a store in a file has no state of its own: {said}");
 }
 
 #[tokio::test]
@@ -66,7 +71,7 @@ async fn sessions_are_counted_and_nobody_is_named() {
     let (head, body) = request(&lab, "GET", "/metrics").await;
     assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
     assert!(body.lines().any(|line| line == "# TYPE locum_sessions gauge"), "{body}");
-    assert!(body.lines().any(|line| line == "locum_sessions 1"), "{body}");
+    assert!(body.lines().any(|line| line == "locum_sessions{protocol=\"imap\",state=\"relay\"} 1"), "{body}");
     let (_, readiness) = request(&lab, "GET", "/readyz").await;
     for name in [&lab.alice.login, &lab.alice.address, &lab.alice.secret, &lab.alice.app_password] {
         assert!(!body.contains(name.as_str()) && !readiness.contains(name.as_str()), "{name}");

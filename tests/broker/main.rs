@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall say where")]
 
 mod answers;
+mod audit;
 mod bad_clients;
 mod client_secrets;
 mod delegation;
@@ -35,6 +36,7 @@ mod revocation;
 mod rotation_by_token;
 mod seen;
 mod senders;
+mod sessions;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "a part of it is for nodes at a store elsewhere")]
 mod support;

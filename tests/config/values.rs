@@ -89,6 +89,8 @@ fn every_setting_arrives_in_its_place() {
         broker::Options { failures_per_login_max: 11, failures_per_address_max: 12, failure_window: seconds(13) };
     assert_eq!(config.broker, expected);
     assert_eq!(config.admin.bind, ["127.0.0.1:9465".parse().unwrap(), "[::1]:9465".parse().unwrap()]);
+    assert!(config.admin.socket.as_ref().unwrap().ends_with("admin.sock"));
+    assert!(config.admin.tls && config.admin.api && !config.admin.console);
     assert!(config.audit.path.as_ref().is_some_and(|path| path.ends_with("tests/config/valid/audit.jsonl")));
     assert_eq!((config.telemetry.log.as_str(), config.telemetry.format), ("warn,locum=debug", LogFormat::Json));
 

@@ -3,11 +3,12 @@
 //!
 //! - [`script`] reads a transcript; its header says how one is written.
 //! - [`wire`] drives one side as the sessions do, with a choice of how the peer's bytes arrive.
-//! - [`transcripts`], [`properties`], [`pairs`] and [`tokens`] are the tests.
+//! - [`transcripts`], [`properties`], [`pairs`], [`tokens`] and [`traces`] are the tests.
 
 mod pairs;
 mod properties;
 mod script;
 mod tokens;
+mod traces;
 mod transcripts;
 mod wire;

@@ -135,6 +135,7 @@ const ROOMS: &[Room] = &[
                     "DirectoryError",
                     "KeptTokens",
                     "Lease",
+                    "Page",
                     "Reason",
                     "Versioned",
                     "account_of_domain",
@@ -169,12 +170,28 @@ const ROOMS: &[Room] = &[
         grants: &[
             ("model", ALL),
             ("net", &["Https"]),
-            ("store", &["StoreError"]),
+            // A record is put back at the version it was read at.
+            ("store", &["StoreError", "Version"]),
             ("credential", ALL),
             ("audit", ALL),
             ("broker", ALL),
             ("upstream", ALL),
             ("rotation", ALL),
+            (
+                "session",
+                &[
+                    "LiveSession",
+                    "LiveState",
+                    "Sessions",
+                    "TRACE_TIME",
+                    "TraceError",
+                    "TraceFilter",
+                    "TraceLine",
+                    "TraceView",
+                ],
+            ),
+            // What this node has seen refused.
+            ("usage", &["Ledger"]),
         ],
     },
     // 4: surfaces
@@ -185,6 +202,8 @@ const ROOMS: &[Room] = &[
             ("model", ALL),
             ("store", &["Condition", "Health"]),
             ("telemetry", &["Metrics"]),
+            // How many clients could not be taken, for the process as a whole.
+            ("net", &["describe_listening", "exhausted_ago"]),
             ("session", &["Sessions"]),
             ("management", ALL),
         ],
@@ -194,14 +213,14 @@ const ROOMS: &[Room] = &[
         grants: &[
             ("model", ALL),
             ("admin", &["Options"]),
-            ("audit", &["Options"]),
+            ("audit", &["Options", "Rotate"]),
             ("broker", &["Options"]),
             ("credential", &["oauth2::TokenOptions"]),
             ("net", &["LegacyTls", "TlsOptions"]),
             ("session", &["FrontEnds", "ListenerOptions", "ListenerTls", "Options"]),
             ("store", &["KeySource", "Options", "cache::Options", "sqlite::Options", "vault::Login", "vault::Options"]),
             ("rotation", &["Action", "HookOptions", "Options", "WebhookOptions"]),
-            ("telemetry", &["LogFormat", "Options"]),
+            ("telemetry", &["LogFormat", "Options", "TraceOptions"]),
             ("upstream", &["ClassOptions", "Options"]),
         ],
     },
@@ -215,12 +234,12 @@ const ROOMS: &[Room] = &[
             ("audit", ALL),
             ("broker", ALL),
             ("enrolment", &["Enrolment"]),
-            ("management", &["Desk"]),
+            ("management", &["Desk", "Operations", "Spawner", "overview::Overview"]),
             ("upstream", ALL),
             ("session", ALL),
             ("rotation", ALL),
             ("usage", &["Ledger", "Visitors"]),
-            ("telemetry", &["Metrics", "change", "metrics"]),
+            ("telemetry", &["Carrier", "Metrics", "TraceOptions", "Traces", "change", "metrics"]),
             ("admin", ALL),
             ("config", ALL),
         ],
@@ -234,21 +253,21 @@ const ROOMS: &[Room] = &[
             ("credential", ALL),
             ("telemetry", ALL),
             // An operator's look into a mailbox is no login, and no client's; a password that is pasted is a step.
-            ("audit", &["Audit", "Event"]),
+            (
+                "audit",
+                &["Anchor", "Audit", "Breach", "Event", "Found", "Report", "SearchError", "Wanted", "search", "verify"],
+            ),
             (
                 "broker",
                 &[
                     "Authorities",
                     "Broker",
                     "Change",
-                    "Choice",
                     "Damage",
                     "Directory",
                     "DirectoryError",
                     "KeptTokens",
-                    "LEARNT_LABEL",
                     "Page",
-                    "Reason",
                     "Versioned",
                     "client_secret",
                     "tokens",
@@ -256,9 +275,11 @@ const ROOMS: &[Room] = &[
             ),
             ("management", ALL),
             ("rotation", ALL),
-            ("upstream", &["Mailbox", "UpstreamError", "Upstreams"]),
+            ("upstream", &["Upstreams"]),
             ("config", ALL),
             ("app", ALL),
+            // How a process beside it is.
+            ("admin", &["Answer", "Options", "Question", "ask"]),
         ],
     },
     // The demo is a provider and a mail client beside the broker.
@@ -309,7 +330,7 @@ const RESERVED: &[Reserved] = &[
     Reserved { paths: &["imap_proto"], rooms: &["proto::imap"], why: "it is how that dialogue reads replies" },
     Reserved {
         paths: &["axum", "hyper", "hyper_util"],
-        rooms: &["admin", "sandbox"],
+        rooms: &["admin", "sandbox", "cli::session"],
         why: "HTTP is served in one room, and by who plays another program",
     },
     Reserved {
@@ -321,6 +342,18 @@ const RESERVED: &[Reserved] = &[
         paths: &["metrics_exporter_prometheus"],
         rooms: &["telemetry"],
         why: "the others count; who reads it is said once",
+    },
+    Reserved {
+        paths: &[
+            "metrics_process",
+            "opentelemetry",
+            "opentelemetry_proto",
+            "opentelemetry_sdk",
+            "prost",
+            "tracing_opentelemetry",
+        ],
+        rooms: &["telemetry"],
+        why: "what leaves the process of itself is said once",
     },
     Reserved { paths: &["toml"], rooms: &["config"], why: "the others are handed their `Options`" },
     Reserved {
@@ -357,7 +390,7 @@ const RESERVED: &[Reserved] = &[
     },
     Reserved {
         paths: &["std::thread"],
-        rooms: &["store::sqlite::pool"],
+        rooms: &["store::sqlite::pool", "audit::writer", "audit::file"],
         why: "a thread that sleeps or waits holds up every session on it",
     },
     Reserved {

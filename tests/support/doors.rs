@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use locum::app::App;
+use locum::audit::Audit;
 use locum::config::Config;
 use locum::model::Protocol;
 use rustls::ClientConfig;
@@ -20,6 +21,8 @@ pub(super) const NAME: &str = "locum.test";
 
 /// Locum, running until it is dropped.
 pub(crate) struct Node {
+    /// What it records.
+    pub(super) audit: Audit,
     doors: Doors,
     stop: CancellationToken,
     running: JoinHandle<()>,
@@ -56,10 +59,11 @@ impl Door {
 impl Node {
     pub(super) async fn start(config: Config, client_tls: Arc<ClientConfig>) -> Self {
         let app = App::build(config).await.unwrap();
+        let audit = app.audit();
         let addresses = Arc::new(app.addresses().into_iter().collect());
         let stop = CancellationToken::new();
         let running = tokio::spawn(app.run(stop.clone()));
-        Self { doors: Doors { client_tls, addresses }, stop, running }
+        Self { audit, doors: Doors { client_tls, addresses }, stop, running }
     }
 
     /// Tells Locum to stop.

@@ -304,6 +304,7 @@ impl Lab {
 
     /// The audit as it stands.
     pub(crate) fn audit(&self) -> Vec<Value> {
+        self.node.audit.settle();
         let text = fs::read_to_string(self.path("audit.jsonl")).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }

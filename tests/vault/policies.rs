@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::openbao::{Api, Dev};
 
 /// Where records lie. The hash is of no meaning here.
-const FOLDERS: [&str; 6] = ["accounts", "clients", "tenants", "tokens", "usage", "seen"];
+const FOLDERS: [&str; 7] = ["accounts", "clients", "tenants", "tokens", "usage", "seen", "operators"];
 const HASH: &str = "p7retqmrh3aapwznlmu6dmkuf74cvkn3";
 const SECRET: &str = "the-app-password";
 
@@ -96,7 +96,7 @@ async fn a_node_reads_records_and_the_feed_keeps_refresh_tokens_and_tells_of_use
 async fn a_node_writes_no_app_password_and_sees_no_more_than_it_is_asked_for() {
     let (dev, node) = as_holder_of("locum-node").await;
     let mut calls = Vec::new();
-    for folder in ["accounts", "clients", "tenants"] {
+    for folder in ["accounts", "clients", "tenants", "operators"] {
         for hash in [HASH.to_owned(), HASH.replace('7', "2")] {
             for version in [0, 1] {
                 calls.push(("POST", format!("locum/data/{folder}/{hash}"), write(version)));
@@ -147,7 +147,7 @@ async fn a_keeper_lists_and_writes_accounts_and_domains_and_makes_or_forgets_non
     for folder in ["accounts", "tenants", "usage"] {
         calls.push(("POST", format!("locum/data/{folder}/{}", HASH.replace('7', "2")), write(0)));
     }
-    for folder in ["clients", "tokens", "seen"] {
+    for folder in ["clients", "tokens", "seen", "operators"] {
         calls.push(("GET", format!("locum/data/{folder}/{HASH}"), Value::Null));
         calls.push(("POST", format!("locum/data/{folder}/{HASH}"), write(1)));
         calls.push(("LIST", format!("locum/metadata/{folder}"), Value::Null));

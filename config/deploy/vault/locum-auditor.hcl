@@ -13,6 +13,9 @@ path "locum/metadata/tenants" {
 path "locum/metadata/tokens" {
   capabilities = ["list"]
 }
+path "locum/metadata/operators" {
+  capabilities = ["list"]
+}
 path "locum/metadata/usage" {
   capabilities = ["list"]
 }
@@ -30,6 +33,9 @@ path "locum/metadata/tenants/+" {
   capabilities = ["read"]
 }
 path "locum/metadata/tokens/+" {
+  capabilities = ["read"]
+}
+path "locum/metadata/operators/+" {
   capabilities = ["read"]
 }
 path "locum/metadata/usage/+" {

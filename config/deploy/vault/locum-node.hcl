@@ -13,6 +13,11 @@ path "locum/data/tenants/+" {
   capabilities = ["read"]
 }
 
+# Who may sign in to the API and the console of this node (`[admin]`): by whom a token is, never who there is.
+path "locum/data/operators/+" {
+  capabilities = ["read"]
+}
+
 # A provider may hand out a new refresh token at any refresh.
 path "locum/data/tokens/+" {
   capabilities = ["create", "read", "update"]

@@ -14,6 +14,10 @@ path "locum/data/tenants/+" {
 path "locum/data/tokens/+" {
   capabilities = ["create", "read", "update"]
 }
+# Who may sign in to the API and the console. Who has this policy can make an admin; no node can.
+path "locum/data/operators/+" {
+  capabilities = ["create", "read", "update"]
+}
 # What nodes told long ago is written over and forgotten.
 path "locum/data/usage/+" {
   capabilities = ["read", "update"]
@@ -40,6 +44,9 @@ path "locum/metadata/tenants" {
 path "locum/metadata/tokens" {
   capabilities = ["list"]
 }
+path "locum/metadata/operators" {
+  capabilities = ["list"]
+}
 # `locum report rotation`.
 path "locum/metadata/usage" {
   capabilities = ["list"]
@@ -63,6 +70,9 @@ path "locum/metadata/tenants/+" {
 path "locum/metadata/tokens/+" {
   capabilities = ["read", "delete"]
 }
+path "locum/metadata/operators/+" {
+  capabilities = ["read", "delete"]
+}
 path "locum/metadata/usage/+" {
   capabilities = ["read", "delete"]
 }
@@ -81,6 +91,9 @@ path "locum/destroy/tenants/+" {
   capabilities = ["update"]
 }
 path "locum/destroy/tokens/+" {
+  capabilities = ["update"]
+}
+path "locum/destroy/operators/+" {
   capabilities = ["update"]
 }
 path "locum/destroy/usage/+" {

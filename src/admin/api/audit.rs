@@ -12,7 +12,8 @@ use super::{Json, PageQuery, Query, Routes};
 use crate::admin::Office;
 use crate::admin::caller::Viewing;
 use crate::admin::problem::{Answer, Problem};
-use crate::management::{self, AuditPage, AuditQuery, Fault, ManagementError};
+use crate::management::audit::{AuditPage, AuditQuery, search_audit};
+use crate::management::{Fault, ManagementError};
 
 pub(super) fn routes() -> Routes {
     Routes::new().routes(routes!(search))
@@ -31,7 +32,7 @@ struct Asked {
 }
 
 /// Events of the audit file of this node, the latest first.
-#[utoipa::path(get, path = "/v1/audit", tag = "audit", params(PageQuery, AuditQuery),
+#[utoipa::path(get, path = "/v1/audit", operation_id = "search_audit", tag = "audit", params(PageQuery, AuditQuery),
     responses((status = 200, body = AuditPage)), security(("token" = ["viewer"])))]
 async fn search(
     _caller: Viewing,
@@ -43,7 +44,7 @@ async fn search(
     let query = AuditQuery { login, account, event, outcome, peer, since, until };
     let desk = office.desk.load_full();
     // It reads files.
-    let looking = tokio::task::spawn_blocking(move || management::search_audit(&desk, query, &paging));
+    let looking = tokio::task::spawn_blocking(move || search_audit(&desk, query, &paging));
     let found =
         looking.await.map_err(|_| Problem::from(ManagementError::new(Fault::Broken, "the search broke off")))?;
     Ok(Json(found?))

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use zeroize::Zeroizing;
 
-use super::limits::{BODY_BYTES_MAX, BODY_TIMEOUT};
+use super::limits::{BODY_BYTES_MAX, BODY_TIMEOUT, DROPPED_BYTES_MAX};
 use crate::admin::problem::Problem;
 
 /// The most characters of a message about a value: lists of what is expected can be long.
@@ -70,24 +70,28 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
-/// All of a body, if it is no more than that and comes in time.
+/// All of a body, if it is no more than that and comes in time. What is too long is read to its end within reason, and dropped:
+/// who is still sending when the connection is closed does not hear why.
 pub(super) async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let told = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if told.is_some_and(|length| length > bytes_max) {
+    if told.is_some_and(|length| length > DROPPED_BYTES_MAX) {
         return Err(too_large(bytes_max));
     }
     let reading = async {
         // With the room it needs from the start, it is never moved, and leaves no copy that is not wiped.
-        let mut whole = Zeroizing::new(Vec::with_capacity(told.unwrap_or(bytes_max)));
+        let mut whole = Zeroizing::new(Vec::with_capacity(told.unwrap_or(bytes_max).min(bytes_max)));
         let mut chunks = body.into_data_stream();
+        let mut length = 0;
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|_| Problem::usage("the body broke off"))?;
-            if whole.len() + chunk.len() > bytes_max {
-                return Err(too_large(bytes_max));
+            length += chunk.len();
+            if length <= bytes_max {
+                whole.extend_from_slice(&chunk);
+            } else if length > DROPPED_BYTES_MAX {
+                break;
             }
-            whole.extend_from_slice(&chunk);
         }
-        Ok(whole)
+        if length > bytes_max { Err(too_large(bytes_max)) } else { Ok(whole) }
     };
     let late = || {
         let detail = format!("the body did not come within {} s", BODY_TIMEOUT.as_secs());
@@ -209,7 +213,7 @@ mod tests {
         let body = |bytes: usize| Body::from("x".repeat(bytes));
         assert_eq!(read(&HeaderMap::new(), body(10), 10).await.unwrap().len(), 10);
         assert_eq!(read(&HeaderMap::new(), body(11), 10).await.unwrap_err().status, 413);
-        let told = HeaderMap::from_iter([(header::CONTENT_LENGTH, "11".parse().unwrap())]);
+        let told = HeaderMap::from_iter([(header::CONTENT_LENGTH, "999999999".parse().unwrap())]);
         assert_eq!(read(&told, body(0), 10).await.unwrap_err().status, 413);
     }
 

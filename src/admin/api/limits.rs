@@ -8,6 +8,9 @@ pub(super) const BODY_BYTES_MAX: usize = 1 << 20;
 /// Bytes of a body that is a list of thousands: 10,000 accounts of 1 kB each, with room.
 pub(in crate::admin) const IMPORT_BYTES_MAX: usize = 16 << 20;
 
+/// Bytes of a body that are read and dropped, where it is too long: an honest mistake is no longer than this.
+pub(super) const DROPPED_BYTES_MAX: usize = 16 << 20;
+
 /// Time for a body to come: an import by a slow line (16 MiB at 5 Mbit/s), and no longer, as a buffer waits for it.
 pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -6,17 +6,26 @@
 //! - `document`: what is said of all operations in one place. `strict`: queries that nothing reads. `idempotency`: POSTs that are
 //!   sent again.
 
+mod accounts;
 mod audit;
+mod clients;
+mod condition;
 mod document;
 mod idempotency;
 mod json;
 mod limits;
 mod node;
+mod operations;
 mod operators;
+mod overview;
 mod page;
 mod parts;
+mod probe;
+mod reports;
+mod rotation;
 mod sessions;
 mod strict;
+mod tenants;
 
 use std::sync::Arc;
 
@@ -44,10 +53,18 @@ pub(super) type Routes = OpenApiRouter<Arc<Office>>;
 fn nouns() -> Routes {
     Routes::with_openapi(document::frame())
         .routes(routes!(document::openapi))
+        .merge(accounts::routes())
         .merge(audit::routes())
+        .merge(clients::routes())
         .merge(node::routes())
+        .merge(operations::routes())
         .merge(operators::routes())
+        .merge(overview::routes())
+        .merge(probe::routes())
+        .merge(reports::routes())
+        .merge(rotation::routes())
         .merge(sessions::routes())
+        .merge(tenants::routes())
 }
 
 /// All of them, behind the sign-in, and the document that describes them.
@@ -57,6 +74,7 @@ pub(super) fn routes(office: &Arc<Office>) -> Router<Arc<Office>> {
     router
         .method_not_allowed_fallback(|| async { Problem::wrong_method() })
         .route("/v1", any(|| async { Problem::nothing_here() }))
+        .route("/v1/", any(|| async { Problem::nothing_here() }))
         .route("/v1/{*rest}", any(|| async { Problem::nothing_here() }))
         .layer(Extension(document::text(document)))
         .layer(middleware::from_fn_with_state(idempotency::Kept::default(), idempotency::once))

@@ -115,7 +115,7 @@ async fn node(_: Viewing, State(office): State<Arc<Office>>) -> Json<Shown> {
         },
         phase_since: stage.since,
         started: node.started,
-        sessions: (office.watched.sessions)(),
+        sessions: office.sessions.count(),
         listeners: node.listeners.clone(),
         store: StoreShown { kind: node.store, state, lasting_seconds: status.map(|status| status.lasting.as_secs()) },
         config: node.config.display().to_string(),

@@ -2,6 +2,8 @@
 //! audit can name it.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::{
@@ -27,7 +29,8 @@ const LENGTH_MAX: usize = 128;
 const DRAWS_MAX: usize = 64;
 
 /// The characters of a secret. Those that are easily taken for another are in none but where there would be too few.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Alphabet {
     /// `lo_<id>_<random>`, in small letters and the digits 2 to 7.
     #[default]

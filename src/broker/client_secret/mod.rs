@@ -94,6 +94,23 @@ pub fn check_room(secrets: &[ClientSecret]) -> Result<(), ChooseError> {
     if chosen < CHOSEN_MAX { Ok(()) } else { Err(ChooseError::TooMany) }
 }
 
+/// The id of the secret among these that somebody chose and that is this one, if one is. Each is tried: no more of them than a
+/// client may have.
+///
+/// # Errors
+/// If there is no time.
+pub async fn chosen_one(secrets: &[ClientSecret], proof: &Secret) -> Result<Option<String>, Busy> {
+    for secret in secrets {
+        let Verifier::Chosen { hash } = &secret.verifier else { continue };
+        let Ok(hash) = ChosenHash::parse(hash) else { continue };
+        let proof = proof.clone();
+        if pool::run(move || hash.proves(&proof)).await? {
+            return Ok(Some(secret.id.clone()));
+        }
+    }
+    Ok(None)
+}
+
 /// A new public id: random, short, and good to read out.
 ///
 /// # Errors

@@ -12,11 +12,12 @@ use super::{check_label, check_name, empty, profile};
 use crate::broker::{Directory, DirectoryError, client_secret};
 use crate::cli::csv_file::{Record, Table};
 use crate::cli::exit::{self, Failure};
-use crate::cli::import::{self, Outcome, Planned, Row, Source};
+use crate::cli::import::{self, Planned, Row, Source};
 use crate::cli::oauth;
 use crate::cli::output;
 use crate::config::Config;
 use crate::credential;
+use crate::management::import::Outcome;
 use crate::model::{Account, CredentialKind, Identity, Protocol, Secret, Slots, StoredCredential, normalise};
 
 /// What a column of app passwords may be called.

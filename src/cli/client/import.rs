@@ -1,21 +1,20 @@
 //! `locum client import`: clients and their hashed secrets, from another system's list. It must never quote a hash, nor do
 //! anything before all of the file has been read.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use jiff::Timestamp;
 
 use super::parse_time;
-use crate::broker::client_secret::{self, ChosenHash};
-use crate::broker::{Directory, DirectoryError, Versioned};
-use crate::cli::account::{check_label, check_name};
+use crate::broker::DirectoryError;
+use crate::broker::client_secret::ChosenHash;
 use crate::cli::csv_file::{Record, Table};
 use crate::cli::exit::{self, Failure};
-use crate::cli::import::{self, Entry, Outcome, Planned, Source};
+use crate::cli::import::{self, Entry, Planned, Source};
 use crate::cli::output;
-use crate::model::{Binding, Client, ClientSecret, Policy, SecretSource, Verifier, normalise};
+use crate::management::clients::{self, Bindings, Proof};
+use crate::management::{Desk, check_label, check_new_name};
+use crate::model::Client;
 use crate::store::Version;
 
 /// Accounts that one row names: more is a column that is not what it is taken for.
@@ -56,22 +55,10 @@ struct List {
 #[derive(Debug)]
 struct Row {
     line: u64,
-    login: String,
-    accounts: Accounts,
-    hash: ChosenHash,
-    label: String,
-    expires: Option<Timestamp>,
+    wish: clients::Row,
 }
 
-#[derive(Debug)]
-enum Accounts {
-    /// Each of these has to be one.
-    All(Vec<String>),
-    /// Those of these that are.
-    Any(Vec<String>),
-}
-
-pub(super) async fn run(directory: &Directory, arguments: Import) -> Result<()> {
+pub(super) async fn run(desk: &Desk, arguments: Import) -> Result<()> {
     let path = &arguments.file;
     import::check_private(path, "hashes of passwords")?;
     let bytes = import::read(path)?;
@@ -82,126 +69,25 @@ pub(super) async fn run(directory: &Directory, arguments: Import) -> Result<()> 
         output::note(note);
     }
     let rows = import::all_usable(path, rows, &bad)?;
-    let check = async |rows| check(directory, rows, arguments.several).await;
-    let write =
-        async |(client, version): (Client, Option<Version>)| directory.put_client(&client, version).await.map(drop);
-    arguments.source.import(path, "secrets of clients", by_login(rows), check, write).await
-}
-
-/// Rows of one client are written in one go, or each would be in the way of the next.
-fn by_login(rows: Vec<Row>) -> Vec<Vec<Row>> {
-    let (mut groups, mut known) = (Vec::<Vec<Row>>::new(), HashMap::new());
-    for row in rows {
-        let at = *known.entry(normalise(&row.login)).or_insert(groups.len());
-        match groups.get_mut(at) {
-            Some(group) => group.push(row),
-            None => groups.push(vec![row]),
-        }
-    }
-    groups
+    let groups = clients::rows_of_one(rows, |row| &row.wish.login);
+    let check = async |rows| check(desk, rows, arguments.several).await;
+    let write = async |(client, version): (Client, Option<Version>)| {
+        desk.directory.put_client(&client, version).await.map(drop)
+    };
+    arguments.source.import(path, "secrets of clients", groups, check, write).await
 }
 
 /// What becomes of the rows of one client.
 async fn check(
-    directory: &Directory,
+    desk: &Desk,
     rows: Vec<Row>,
     several: bool,
 ) -> Result<Planned<(Client, Option<Version>)>, DirectoryError> {
-    let login = rows.first().map(|row| row.login.clone()).unwrap_or_default();
-    let (mut client, version) = match directory.client(&login).await {
-        Ok(Some(Versioned { record, version, .. })) => (record, Some(version)),
-        Ok(None) => (Client { login, secrets: Vec::new(), bindings: Vec::new(), policy: Policy::default() }, None),
-        // One that cannot be read stops no other.
-        Err(error) if !error.is_transient() => return Ok(refused(rows, &error.to_string())),
-        Err(error) => return Err(error),
-    };
-    let (mut done, mut changes) = (Vec::new(), false);
-    for row in rows {
-        let outcome = match accounts_of(directory, &client, &row.accounts).await? {
-            Ok(accounts) => add(&mut client, &row, accounts, several),
-            Err(why) => Outcome::Refused(why),
-        };
-        changes |= matches!(outcome, Outcome::Added { .. });
-        done.push(import::Row { line: row.line, name: row.login, outcome });
-    }
-    Ok(Planned { rows: done, write: changes.then_some((client, version)) })
-}
-
-fn refused<W>(rows: Vec<Row>, why: &str) -> Planned<W> {
-    let refused = |row: Row| import::Row { line: row.line, name: row.login, outcome: Outcome::Refused(why.to_owned()) };
-    Planned { rows: rows.into_iter().map(refused).collect(), write: None }
-}
-
-/// The accounts that a row gives its client, as they are called; or why it gives none.
-async fn accounts_of(
-    directory: &Directory,
-    client: &Client,
-    wanted: &Accounts,
-) -> Result<Result<Vec<String>, String>, DirectoryError> {
-    let (Accounts::All(names) | Accounts::Any(names)) = wanted;
-    let mut found = Vec::new();
-    for name in names {
-        match directory.account(name).await? {
-            Some(account) => found.push(account.record.name),
-            None if matches!(wanted, Accounts::Any(_)) => {}
-            None => return Ok(Err(missing(name))),
-        }
-    }
-    if found.is_empty() && client.bindings.is_empty() {
-        return Ok(Err(names
-            .first()
-            .map_or_else(|| "it is a new client: say which account it acts as".to_owned(), |name| missing(name))));
-    }
-    Ok(Ok(found))
-}
-
-fn missing(name: &str) -> String {
-    format!("there is no account {name}; add it with `locum account add` or `locum account import`")
-}
-
-/// Adds what a row says to the client, if it can have that.
-fn add(client: &mut Client, row: &Row, mut accounts: Vec<String>, several: bool) -> Outcome {
-    let now = Timestamp::now();
-    accounts.retain(|account| {
-        !client.bindings.iter().filter_map(Binding::account).any(|bound| normalise(bound) == normalise(account))
-    });
-    let is_it =
-        |secret: &&ClientSecret| matches!(&secret.verifier, Verifier::Chosen { hash } if hash == row.hash.as_str());
-    let there = client.secrets.iter().find(is_it).map(|secret| secret.id.clone());
-    if there.is_some() && accounts.is_empty() {
-        return Outcome::Same;
-    }
-    let before = client.bindings.iter().filter_map(Binding::account).count();
-    let bound = before + accounts.len();
-    if bound > before.max(1) && !several {
-        return Outcome::Refused(format!(
-            "it would be bound to {bound} accounts and have to name one at each login, which only SASL PLAIN can; say \
-             --several if that is what you want"
-        ));
-    }
-    let id = match there {
-        Some(id) => id,
-        None if row.expires.is_some_and(|end| end <= now) => {
-            return Outcome::Refused("its secret has expired: it would never work".to_owned());
-        }
-        None => match client_secret::check_room(&client.secrets).map(|()| client_secret::random_id()) {
-            Ok(Ok(id)) => {
-                client.secrets.push(ClientSecret {
-                    id: id.clone(),
-                    label: row.label.clone(),
-                    verifier: Verifier::Chosen { hash: row.hash.as_str().to_owned() },
-                    created: now,
-                    expires: row.expires,
-                    source: SecretSource::Imported,
-                });
-                id
-            }
-            Ok(Err(error)) => return Outcome::Failed { cause: error.to_string(), passes: true },
-            Err(error) => return Outcome::Refused(error.to_string()),
-        },
-    };
-    client.bindings.extend(accounts.into_iter().map(Binding::Account));
-    Outcome::Added { id: Some(id) }
+    let named: Vec<(u64, String)> = rows.iter().map(|row| (row.line, row.wish.login.clone())).collect();
+    let wishes = rows.into_iter().map(|row| row.wish).collect();
+    let clients::Planned { outcomes, write } = clients::plan(desk, wishes, several).await?;
+    let told = |((line, name), outcome)| import::Row { line, name, outcome };
+    Ok(Planned { rows: named.into_iter().zip(outcomes).map(told).collect(), write })
 }
 
 fn of_csv(bytes: &[u8]) -> Result<List, String> {
@@ -257,11 +143,12 @@ impl Columns {
         if names.len() > ACCOUNTS_MAX {
             return Err(in_column("account", format!("it names more than {ACCOUNTS_MAX} accounts")));
         }
-        let accounts = if names.is_empty() { Accounts::Any(vec![login.clone()]) } else { Accounts::All(names) };
+        let bindings = if names.is_empty() { Bindings::Any(vec![login.clone()]) } else { Bindings::All(names) };
         let label = check_label(text(self.label, "label")?).map_err(|why| in_column("label", why))?.to_owned();
         let expires = Some(text(self.expires, "expires")?).filter(|text| !text.is_empty());
         let expires = expires.map(parse_time).transpose().map_err(|why| in_column("expires", why))?;
-        Ok(Some(Row { line: record.line, login, accounts, hash, label, expires }))
+        let wish = clients::Row { login, bindings, proof: Proof::Hash(hash), label, expires };
+        Ok(Some(Row { line: record.line, wish }))
     }
 }
 
@@ -297,15 +184,16 @@ fn of_entry(entry: &Entry, arguments: &Import) -> Result<Vec<Row>, (u64, String)
     }
     let mut rows = Vec::new();
     for (line, hash) in hashes {
-        let hash = hash_of(hash, "userPassword").map_err(|why| (line, why))?;
-        let accounts = Accounts::Any(if names.is_empty() { vec![login.clone()] } else { names.clone() });
-        rows.push(Row { line, login: login.clone(), accounts, hash, label: String::new(), expires: None });
+        let proof = Proof::Hash(hash_of(hash, "userPassword").map_err(|why| (line, why))?);
+        let bindings = Bindings::Any(if names.is_empty() { vec![login.clone()] } else { names.clone() });
+        let wish = clients::Row { login: login.clone(), bindings, proof, label: String::new(), expires: None };
+        rows.push(Row { line, wish });
     }
     Ok(rows)
 }
 
 fn name_of(text: &str, column: &str) -> Result<String, String> {
-    check_name(text).map(str::to_owned).map_err(|why| in_column(column, why))
+    check_new_name(text).map(str::to_owned).map_err(|why| in_column(column, why))
 }
 
 fn hash_of(text: &str, column: &str) -> Result<ChosenHash, String> {
@@ -338,8 +226,8 @@ mod tests {
         );
         let List { rows, bad, .. } = of_csv(text.as_bytes()).unwrap();
         assert_eq!(rows.iter().map(|row| row.line).collect::<Vec<_>>(), [2, 10]);
-        assert!(matches!(&rows[0].accounts, Accounts::All(names) if names.len() == 2));
-        assert!(matches!(&rows[1].accounts, Accounts::Any(names) if *names == ["h"]));
+        assert!(matches!(&rows[0].wish.bindings, Bindings::All(names) if names.len() == 2));
+        assert!(matches!(&rows[1].wish.bindings, Bindings::Any(names) if *names == ["h"]));
         let why: Vec<_> = bad.iter().map(|(line, why)| (*line, why.split([';', '(']).next().unwrap())).collect();
         assert_eq!(
             why,
@@ -373,7 +261,7 @@ mod tests {
             account_attribute: "mail".into(),
         };
         let List { rows, bad, .. } = of_ldif(text.as_bytes(), &arguments).unwrap();
-        assert_eq!(rows.iter().map(|row| (row.line, row.login.as_str())).collect::<Vec<_>>(), [(8, "a")]);
+        assert_eq!(rows.iter().map(|row| (row.line, row.wish.login.as_str())).collect::<Vec<_>>(), [(8, "a")]);
         let why: Vec<_> = bad.iter().map(|(line, why)| (*line, why.split(':').next().unwrap())).collect();
         let lost = "the entry has neither uid nor mail to be its login name";
         assert_eq!(why, [(13, "column userPassword"), (15, lost)]);

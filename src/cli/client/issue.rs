@@ -6,14 +6,12 @@ use anyhow::Result;
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{check_listeners, extend, handout, parse_network, parse_time};
-use crate::broker::client_secret::{Alphabet, BITS_ENOUGH, ChooseError, Form, IssueError};
-use crate::broker::{Directory, Versioned, client_secret};
-use crate::cli::account::{self, check_name};
-use crate::cli::exit::{self, Failure};
+use super::{parse_network, parse_time};
+use crate::broker::client_secret::Alphabet;
 use crate::cli::output;
-use crate::config::Config;
-use crate::model::{Binding, Client, Policy, Protocol, Secret, normalise};
+use crate::management::Desk;
+use crate::management::clients::{self, Handed, Issued, TTL_MAX, TTL_MIN, Weakness};
+use crate::model::Protocol;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Issue {
@@ -56,106 +54,76 @@ pub(in crate::cli) struct Issue {
     json: bool,
 }
 
-pub(super) async fn run(config: &Config, directory: &Directory, issue: Issue) -> Result<()> {
-    let login = check_name(&issue.login)?.to_owned();
-    check_listeners(config, &issue.listeners)?;
-    if issue.expires.is_some_and(|end| end <= Timestamp::now()) {
-        return Err(Failure::new(exit::DATA, "a secret that expires in the past would never work").into());
-    }
-    let mut accounts = Vec::new();
-    for account in &issue.accounts {
-        accounts.push(account::find(directory, account).await?.record.name);
-    }
-    let (mut client, version) = match directory.client(&login).await? {
-        Some(Versioned { record, version, .. }) => (record, Some(version)),
-        None if accounts.is_empty() => {
-            let message = format!(
-                "{login} is a new client: say which account it acts as with --account, or let it act as many with \
-                 `locum client bind`"
-            );
-            return Err(Failure::new(exit::USAGE, message).into());
-        }
-        None => (
-            Client { login: login.clone(), secrets: Vec::new(), bindings: Vec::new(), policy: Policy::default() },
-            None,
-        ),
+pub(super) async fn run(desk: &Desk, issue: Issue) -> Result<()> {
+    let Issue {
+        login,
+        accounts,
+        several,
+        label,
+        expires,
+        length,
+        alphabet,
+        wrap,
+        protocols,
+        listeners,
+        networks,
+        json,
+    } = issue;
+    let wrap_ttl = wrap.map(|ttl| ttl.as_secs());
+    let wish = clients::Issue {
+        accounts,
+        several,
+        label,
+        expires,
+        length,
+        alphabet,
+        wrap_ttl,
+        protocols,
+        listeners,
+        networks,
     };
-    let accounts_of = |client: &Client| client.bindings.iter().filter_map(Binding::account).count();
-    let (bound, policy) = (accounts_of(&client), client.policy.clone());
-    for account in accounts {
-        if !client.bindings.iter().filter_map(Binding::account).any(|bound| normalise(bound) == normalise(&account)) {
-            client.bindings.push(Binding::Account(account));
-        }
+    let issued = clients::issue(desk, &login, wish).await?;
+    if let Some(weakness) = &issued.weakness {
+        warn_of(weakness);
     }
-    extend(&mut client.policy.protocols, issue.protocols);
-    extend(&mut client.policy.listeners, issue.listeners);
-    extend(&mut client.policy.networks, issue.networks);
-    if accounts_of(&client) > bound.max(1) && !issue.several {
-        let message = format!(
-            "{login} would be bound to {} accounts and have to name one at each login, which only SASL PLAIN can; use \
-             another login for another account, or say --several if that is what you want",
-            accounts_of(&client)
-        );
-        return Err(Failure::new(exit::USAGE, message).into());
-    }
-    if version.is_some() && client.policy != policy {
-        let message = format!(
-            "limits hold for all secrets of {login}, and it has others already; use another login for other limits"
-        );
-        return Err(Failure::new(exit::USAGE, message).into());
-    }
-    let form = Form { alphabet: issue.alphabet, length: issue.length };
-    let now = Timestamp::now();
-    let issued = client_secret::issue_as(form, &issue.label, issue.expires, &client.secrets, now).await;
-    let (record, secret) = issued.map_err(failed)?;
-    let id = record.id.clone();
-    client.secrets.push(record);
-    // First, so that nobody has a secret that was lost on its way; a token for one that is never good does no harm.
-    let token = match issue.wrap {
-        Some(ttl) => Some((handout::wrap(directory, &client.login, &id, &secret, ttl).await?, ttl)),
-        None => None,
-    };
-    directory.put_client(&client, version).await?;
-    warn_of_weakness(form);
-    match token {
-        Some((token, ttl)) => handout::tell(&client.login, &id, &token, ttl, issue.json),
-        None => tell(&client.login, &id, &secret, issue.json),
+    if json {
+        output::once(issued.once().expose_text().unwrap_or_default()); // it is text
+    } else {
+        tell(&issued);
     }
     Ok(())
 }
 
-fn tell(login: &str, id: &str, secret: &Secret, json: bool) {
-    let text = secret.expose_text().unwrap_or_default(); // issued secrets are ASCII
-    if json {
-        return output::once(serde_json::json!({ "login": login, "id": id, "secret": text }));
+fn tell(issued: &Issued) {
+    let Issued { login, id, handed, .. } = issued;
+    match handed {
+        Handed::Plain(secret) => {
+            output::note(format!("{login}: secret {id} issued; it is shown this once:"));
+            output::once(secret.expose_text().unwrap_or_default()); // issued secrets are ASCII
+        }
+        Handed::Wrapped { token, ttl } => {
+            let seconds = ttl.as_secs();
+            output::note(format!(
+                "{login}: secret {id} issued; this token takes it out, once, within {}, with `bao unwrap TOKEN` or `vault \
+                 unwrap TOKEN`. Whoever is told that the token is not valid revokes it: `locum client revoke {login} --secret {id}`",
+                if seconds % 3600 == 0 { format!("{} h", seconds / 3600) } else { format!("{} minutes", seconds / 60) }
+            ));
+            output::once(token.expose_text().unwrap_or_default());
+        }
     }
-    output::note(format!("{login}: secret {id} issued; it is shown this once:"));
-    output::once(text);
 }
 
-fn failed(error: IssueError) -> Failure {
-    let code = match error {
-        IssueError::TooShort { .. } | IssueError::TooLong => exit::USAGE,
-        IssueError::NoIdLeft | IssueError::Chosen(ChooseError::TooMany) => exit::CANNOT_CREATE,
-        IssueError::Chosen(_) | IssueError::NoRandomness(_) | IssueError::Busy(_) => exit::TEMPORARY,
-    };
-    Failure::new(code, error.to_string())
-}
-
-fn warn_of_weakness(form: Form) {
-    let bits = form.random_bits();
-    if bits < BITS_ENOUGH {
-        let (length, enough) = (form.length(), form.length_enough());
-        output::note(format!(
-            "note: its {length} characters have {bits} random bits in them, where {BITS_ENOUGH} are good; let the network or \
-             the protocol of this client be limited, too, or take {enough} characters if the device can"
-        ));
-    }
+fn warn_of(weakness: &Weakness) {
+    let Weakness { length, random_bits, bits_enough, length_enough } = weakness;
+    output::note(format!(
+        "note: its {length} characters have {random_bits} random bits in them, where {bits_enough} are good; let the network \
+         or the protocol of this client be limited, too, or take {length_enough} characters if the device can"
+    ));
 }
 
 /// As 8h, or 90m.
 fn parse_ttl(text: &str) -> Result<Duration, String> {
     let ttl = text.parse::<SignedDuration>().ok().and_then(|ttl| Duration::try_from(ttl).ok());
-    let bounds = handout::TTL_MIN..=handout::TTL_MAX;
-    ttl.filter(|ttl| bounds.contains(ttl)).ok_or_else(|| "expected a time from 1m to 168h, such as 8h".to_owned())
+    ttl.filter(|ttl| (TTL_MIN..=TTL_MAX).contains(ttl))
+        .ok_or_else(|| "expected a time from 1m to 168h, such as 8h".to_owned())
 }

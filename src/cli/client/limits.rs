@@ -1,13 +1,11 @@
 //! The policy of a client on the command line: what `locum client add` and `locum client set` take.
 
-use anyhow::Result;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
-use super::{check_listeners, parse_network, parse_time};
-use crate::cli::exit::{self, Failure};
-use crate::config::Config;
-use crate::model::{AddressPattern, Hours, Policy, Protocol};
+use super::{parse_network, parse_time};
+use crate::management::clients::{self, Clear};
+use crate::model::{AddressPattern, Hours, Protocol};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Limits {
@@ -58,69 +56,24 @@ pub(super) enum Part {
     Class,
 }
 
-impl Limits {
-    /// Whether nothing was named.
-    pub(super) fn is_empty(&self) -> bool {
-        let Self { protocols, listeners, networks, hours, expires, sessions_max, senders, class } = self;
-        protocols.is_empty()
-            && listeners.is_empty()
-            && networks.is_empty()
-            && hours.is_empty()
-            && expires.is_none()
-            && sessions_max.is_none()
-            && senders.is_empty()
-            && class.is_none()
+impl From<Limits> for clients::Limits {
+    fn from(limits: Limits) -> Self {
+        let Limits { protocols, listeners, networks, hours, expires, sessions_max, senders, class } = limits;
+        Self { protocols, listeners, networks, hours, expires, sessions_max, senders, class }
     }
+}
 
-    /// Puts what was named over what was. Nothing is changed if a part of it could not hold.
-    pub(super) fn put_into(self, policy: &mut Policy, config: &Config) -> Result<()> {
-        check_listeners(config, &self.listeners)?;
-        if let Some(class) = &self.class {
-            check_class(config, class)?;
+impl From<Part> for Clear {
+    fn from(part: Part) -> Self {
+        match part {
+            Part::Protocols => Self::Protocols,
+            Part::Listeners => Self::Listeners,
+            Part::Networks => Self::Networks,
+            Part::Hours => Self::Hours,
+            Part::Expires => Self::Expires,
+            Part::SessionsMax => Self::SessionsMax,
+            Part::Senders => Self::Senders,
+            Part::Class => Self::Class,
         }
-        replace(&mut policy.protocols, self.protocols);
-        replace(&mut policy.listeners, self.listeners);
-        replace(&mut policy.networks, self.networks);
-        replace(&mut policy.hours, self.hours);
-        replace(&mut policy.senders, self.senders);
-        policy.expires = self.expires.or(policy.expires);
-        policy.sessions_max = self.sessions_max.or(policy.sessions_max);
-        policy.class = self.class.or(policy.class.take());
-        Ok(())
-    }
-}
-
-impl Part {
-    pub(super) fn clear(self, policy: &mut Policy) {
-        match self {
-            Self::Protocols => policy.protocols.clear(),
-            Self::Listeners => policy.listeners.clear(),
-            Self::Networks => policy.networks.clear(),
-            Self::Hours => policy.hours.clear(),
-            Self::Expires => policy.expires = None,
-            Self::SessionsMax => policy.sessions_max = None,
-            Self::Senders => policy.senders.clear(),
-            Self::Class => policy.class = None,
-        }
-    }
-}
-
-/// A class that is not there bounds nothing.
-pub(super) fn check_class(config: &Config, name: &str) -> Result<()> {
-    let known: Vec<&str> = config.upstream.classes.keys().map(String::as_str).collect();
-    if known.contains(&name) {
-        return Ok(());
-    }
-    let mut message = format!("the configuration has no class {name}; add [limits.class.{name}]");
-    if !known.is_empty() {
-        message += &format!(", or name one that it has: {}", known.join(", "));
-    }
-    Err(Failure::new(exit::NOT_FOUND, message).into())
-}
-
-fn replace<T: PartialEq>(list: &mut Vec<T>, named: Vec<T>) {
-    if !named.is_empty() {
-        list.clear();
-        super::extend(list, named);
     }
 }

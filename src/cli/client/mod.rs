@@ -2,7 +2,6 @@
 
 mod add;
 mod bind;
-mod handout;
 mod import;
 mod issue;
 mod limits;
@@ -17,13 +16,12 @@ use anyhow::Result;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
-use super::account::{Format, check_name};
-use super::exit::{self, Failure};
-use super::list::{self, Listing};
-use super::open_directory;
-use crate::broker::{Directory, Versioned};
-use crate::config::Config;
-use crate::model::{Client, RecordKind};
+use super::account::Format;
+use super::list::Listing;
+use super::{desk, output};
+use crate::management::clients;
+use crate::management::remove_damaged;
+use crate::model::RecordKind;
 use add::Add;
 use bind::{Bind, Bound};
 use import::Import;
@@ -70,48 +68,21 @@ pub(super) enum Command {
 }
 
 pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
-    let (config, directory) = open_directory(path).await?;
+    let desk = desk::look(path).await?;
     match command {
-        Command::Issue(issue) => issue::run(&config, &directory, issue).await,
-        Command::Import(import) => import::run(&directory, import).await,
-        Command::Bind(bind) => bind::bind(&config, &directory, bind).await,
-        Command::Unbind { login, what } => bind::unbind(&directory, &login, what).await,
-        Command::Add(add) => add::run(&config, &directory, add).await,
-        Command::Set(set) => set::run(&config, &directory, set).await,
-        Command::List(listing) => show::list(&directory, &listing).await,
-        Command::Show { login, format } => show::one(&directory, &login, &format).await,
+        Command::Issue(issue) => issue::run(&desk, issue).await,
+        Command::Import(import) => import::run(&desk, import).await,
+        Command::Bind(bind) => bind::bind(&desk, bind).await,
+        Command::Unbind { login, what } => bind::unbind(&desk, &login, what).await,
+        Command::Add(add) => add::run(&desk, add).await,
+        Command::Set(set) => set::run(&desk, set).await,
+        Command::List(listing) => show::list(&desk, &listing).await,
+        Command::Show { login, format } => show::one(&clients::show(&desk, &login).await?, &format),
         Command::Revoke { what: Revoked { damaged: Some(id), .. }, .. } => {
-            list::remove_damaged(&directory, RecordKind::Client, &id).await
+            output::note(format!("{}: removed", remove_damaged(&desk, RecordKind::Client, &id).await?));
+            Ok(())
         }
-        Command::Revoke { login, what } => {
-            revoke::run(&config, &directory, &login.unwrap_or_default(), what.secret.as_deref()).await
-        }
-    }
-}
-
-async fn find(directory: &Directory, login: &str) -> Result<Versioned<Client>> {
-    let login = check_name(login)?;
-    let missing = || Failure::new(exit::NOT_FOUND, format!("there is no client {login}; see `locum client list`"));
-    Ok(directory.client(login).await?.ok_or_else(missing)?)
-}
-
-/// A listener that is not there lets nobody in.
-fn check_listeners(config: &Config, named: &[String]) -> Result<()> {
-    let known: Vec<&str> = config.listeners.iter().map(|listener| listener.name.as_str()).collect();
-    match named.iter().find(|name| !known.contains(&name.as_str())) {
-        None => Ok(()),
-        Some(name) => {
-            let message = format!("the configuration has no listener {name}; it has: {}", known.join(", "));
-            Err(Failure::new(exit::USAGE, message).into())
-        }
-    }
-}
-
-fn extend<T: PartialEq>(list: &mut Vec<T>, more: Vec<T>) {
-    for one in more {
-        if !list.contains(&one) {
-            list.push(one);
-        }
+        Command::Revoke { login, what } => revoke::run(&desk, &login.unwrap_or_default(), what.secret.as_deref()).await,
     }
 }
 

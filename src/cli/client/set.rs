@@ -1,14 +1,10 @@
 //! `locum client set`: what a client may do. Its secrets and what it is bound to are for other verbs.
 
 use anyhow::Result;
-use jiff::Timestamp;
 
-use super::find;
 use super::limits::{Limits, Part};
-use crate::broker::{Directory, Versioned};
-use crate::cli::exit::{self, Failure};
 use crate::cli::output;
-use crate::config::Config;
+use crate::management::{Desk, clients};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Set {
@@ -21,26 +17,19 @@ pub(in crate::cli) struct Set {
     clear: Vec<Part>,
 }
 
-pub(super) async fn run(config: &Config, directory: &Directory, set: Set) -> Result<()> {
-    if set.limits.is_empty() && set.clear.is_empty() {
-        let message = "say what to change, such as --network or --expires, or what to take away with --clear";
-        return Err(Failure::new(exit::USAGE, message).into());
-    }
-    let Versioned { record: mut client, version, .. } = find(directory, &set.login).await?;
-    let before = client.policy.clone();
-    // First: what is named takes the place of what is cleared.
-    set.clear.iter().for_each(|part| part.clear(&mut client.policy));
-    set.limits.put_into(&mut client.policy, config)?;
-    if client.policy == before {
-        output::note(format!("{}: it is so already", client.login));
+pub(super) async fn run(desk: &Desk, set: Set) -> Result<()> {
+    let Set { login, limits, clear } = set;
+    let set = clients::Set { policy: limits.into(), clear: clear.into_iter().map(Into::into).collect() };
+    let changed = clients::set(desk, &login, set).await?;
+    let login = &changed.client.login;
+    if !changed.is_changed {
+        output::note(format!("{login}: it is so already"));
         return Ok(());
     }
-    directory.put_client(&client, Some(version)).await?;
-    output::note(format!("{}: changed; its sessions that this does not let go on end within 2 s", client.login));
-    if client.policy.expires.is_some_and(|end| end <= Timestamp::now()) {
+    output::note(format!("{login}: changed; its sessions that this does not let go on end within 2 s"));
+    if changed.has_ended {
         output::note(format!(
-            "{0}: its end has passed: it cannot log in; `locum client set {0} --clear expires` undoes it",
-            client.login
+            "{login}: its end has passed: it cannot log in; `locum client set {login} --clear expires` undoes it"
         ));
     }
     Ok(())

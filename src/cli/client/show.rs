@@ -2,46 +2,22 @@
 
 use anyhow::Result;
 use jiff::Timestamp;
-use serde::Serialize;
 
 use super::bind::describe_delegation;
-use super::find;
-use crate::broker::{Change, Directory, Versioned};
+use crate::broker::Change;
 use crate::cli::account::Format;
 use crate::cli::list::{Found, Listing};
 use crate::cli::output;
-use crate::model::{Binding, Client, Delegation, Policy, RecordId, RecordKind};
+use crate::management::clients::{self, ClientView, SecretView};
+use crate::management::{Desk, Paging};
+use crate::model::{Delegation, Policy, RecordKind, SecretSource};
 
 /// Accounts of a client that the list names: with more of them no line would fit a terminal.
 const ACCOUNTS_NAMED_MAX: usize = 2;
 
-/// What is shown of a client: never a secret, and no verifier either.
-#[derive(Debug, Serialize)]
-struct View {
-    login: String,
-    accounts: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    delegations: Vec<Delegation>,
-    secrets: Vec<SecretView>,
-    policy: Policy,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    changed: Option<Change>,
-}
-
-#[derive(Debug, Serialize)]
-struct SecretView {
-    id: String,
-    label: String,
-    created: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expires: Option<Timestamp>,
-    source: &'static str,
-}
-
-pub(super) async fn list(directory: &Directory, listing: &Listing) -> Result<()> {
-    let page = async |after: Option<&RecordId>, limit| directory.clients_page(after, limit).await;
-    let Found { records, rest } = listing.read(RecordKind::Client, page).await?;
-    let mut views: Vec<View> = records.into_iter().map(view).collect();
+pub(super) async fn list(desk: &Desk, listing: &Listing) -> Result<()> {
+    let page = async |paging: &Paging| clients::list(desk, paging).await;
+    let Found { records: mut views, rest } = listing.gather(RecordKind::Client, page).await?;
     views.sort_by(|a, b| a.login.cmp(&b.login));
     if listing.json {
         output::json(&views)?;
@@ -53,7 +29,7 @@ pub(super) async fn list(directory: &Directory, listing: &Listing) -> Result<()>
     rest.tell()
 }
 
-fn row(view: View) -> [String; 5] {
+fn row(view: ClientView) -> [String; 5] {
     let accounts: Vec<String> = view.accounts.into_iter().chain(view.delegations.iter().map(describe_end)).collect();
     let ends = view.policy.expires.map(output::day).unwrap_or_default();
     let class = view.policy.class.unwrap_or_default();
@@ -67,10 +43,9 @@ fn shorten(accounts: &[String]) -> String {
     named.join(", ") + &more
 }
 
-pub(super) async fn one(directory: &Directory, login: &str, format: &Format) -> Result<()> {
-    let view = view(find(directory, login).await?);
+pub(super) fn one(view: &ClientView, format: &Format) -> Result<()> {
     if format.json {
-        return Ok(output::json(&view)?);
+        return Ok(output::json(view)?);
     }
     output::line(format!("login       {}", view.login));
     for account in &view.accounts {
@@ -81,7 +56,7 @@ pub(super) async fn one(directory: &Directory, login: &str, format: &Format) -> 
     }
     show_policy(&view.policy);
     for SecretView { id, label, created, expires, source } in &view.secrets {
-        let source = if *source == "issued" { String::new() } else { format!(", {source}") };
+        let source = if *source == SecretSource::Issued { String::new() } else { format!(", {}", source.name()) };
         let label = if label.is_empty() { String::new() } else { format!(" {label:?}") };
         let expires = expires.map_or_else(String::new, |end| format!(", until {}", output::minute(end)));
         output::line(format!("secret      {id}{label}{source}, since {}{expires}", output::minute(*created)));
@@ -125,26 +100,4 @@ fn show_limits<T: ToString>(what: &str, allowed: impl Iterator<Item = T>) {
     if !allowed.is_empty() {
         output::line(format!("{what:<11} only {}", allowed.join(", ")));
     }
-}
-
-fn view(Versioned { record: client, changed, .. }: Versioned<Client>) -> View {
-    let (mut accounts, mut delegations) = (Vec::new(), Vec::new());
-    for binding in client.bindings {
-        match binding {
-            Binding::Account(name) => accounts.push(name),
-            Binding::Delegation(delegation) => delegations.push(delegation),
-        }
-    }
-    let secrets = client
-        .secrets
-        .into_iter()
-        .map(|secret| SecretView {
-            id: secret.id,
-            label: secret.label,
-            created: secret.created,
-            expires: secret.expires,
-            source: secret.source.name(),
-        })
-        .collect();
-    View { login: client.login, accounts, delegations, secrets, policy: client.policy, changed }
 }

@@ -21,6 +21,7 @@ use super::output;
 use super::progress::Progress;
 use super::serve::{stop_signals, told_to_stop};
 use crate::broker::DirectoryError;
+use crate::management::import::Outcome;
 use crate::store;
 
 pub(super) use self::ldif::{Entry, entries, is_ldif};
@@ -55,29 +56,6 @@ pub(super) struct Source {
     /// Write down here what became of each row. Without it: the file's name with `.result.csv` behind it.
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     result: Option<PathBuf>,
-}
-
-/// What is to be done, or was, with one row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// It is, or would be, in the store.
-    Added {
-        /// The id of the secret that it brought, if it did.
-        id: Option<String>,
-    },
-    /// It was there already.
-    Same,
-    /// It does not fit what is there.
-    Refused(String),
-    /// It could not be written; whether it may be later.
-    Failed {
-        /// In words.
-        cause: String,
-        /// Whether running it again may help.
-        passes: bool,
-    },
-    /// It was not come to.
-    NotTried,
 }
 
 /// A row and what becomes of it.
@@ -289,24 +267,5 @@ impl Row {
         let id = if let Outcome::Added { id: Some(id) } = &self.outcome { id.clone() } else { String::new() };
         let outcome = self.outcome.name().to_owned();
         [self.line.to_string(), self.name.clone(), outcome, self.outcome.cause().to_owned(), id]
-    }
-}
-
-impl Outcome {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Added { .. } => "added",
-            Self::Same => "there already",
-            Self::Refused(_) => "refused",
-            Self::Failed { .. } => "failed",
-            Self::NotTried => "not tried",
-        }
-    }
-
-    fn cause(&self) -> &str {
-        match self {
-            Self::Refused(cause) | Self::Failed { cause, .. } => cause,
-            Self::Added { .. } | Self::Same | Self::NotTried => "",
-        }
     }
 }

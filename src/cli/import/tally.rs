@@ -5,9 +5,10 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{NAMED_MAX, Outcome, Row};
+use super::{NAMED_MAX, Row};
 use crate::cli::exit::{self, Failure};
 use crate::cli::output;
+use crate::management::import::Outcome;
 
 /// What became of all rows.
 #[derive(Debug)]

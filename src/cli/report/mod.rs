@@ -4,7 +4,6 @@ mod dates;
 mod enrolled;
 mod inventory;
 mod rotation;
-mod stock;
 mod usage;
 
 use std::path::Path;

@@ -8,12 +8,11 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::Format;
-use crate::broker::{Directory, DirectoryError};
 use crate::cli::exit::{self, Failure};
-use crate::cli::{csv_out, open_directory, output};
-use crate::model::{Sighting, normalise};
+use crate::cli::{csv_out, desk, output};
+use crate::management::reports::{self, UsageFilter};
+use crate::model::{SecretSource, Sighting};
 use crate::rotation::Sightings;
-use crate::store::StoreError;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Arguments {
@@ -34,14 +33,14 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<()> {
-    let (_, directory) = open_directory(path).await?;
+    let desk = desk::look(path).await?;
     if let Some(before) = arguments.forget_before {
-        let removed = Sightings::forget(&directory, before, Timestamp::now()).await.map_err(explained)?;
-        output::note(format!("{removed} forgotten"));
+        output::note(format!("{} forgotten", reports::forget(&desk, before).await?));
         return Ok(());
     }
-    let Sightings { mut seen, unread } = Sightings::read(&directory).await.map_err(explained)?;
-    seen.retain(|it| is_meant(it, arguments));
+    let Arguments { since, client, account, .. } = arguments;
+    let filter = UsageFilter { since: *since, client: client.clone(), account: account.clone(), weak_tls: false };
+    let Sightings { seen, unread } = reports::all_usage(&desk, &filter).await?;
     if arguments.format.csv {
         csv_out::print(HEADER, seen.iter().map(cells))?;
     } else if arguments.format.json {
@@ -58,38 +57,6 @@ pub(super) fn told_all(unread: usize) -> Result<()> {
         0 => Ok(()),
         unread => Err(Failure::new(exit::DATA, format!("{unread} records cannot be read")).into()),
     }
-}
-
-/// Where the list is kept away, with what would give it.
-fn explained(error: DirectoryError) -> anyhow::Error {
-    match error {
-        DirectoryError::Store(StoreError::Config(why)) => {
-            let message =
-                format!("which clients come in may not be read: {why} (config/deploy/vault/locum-operator.hcl)");
-            Failure::new(exit::DENIED, message).into()
-        }
-        error => error.into(),
-    }
-}
-
-/// What all nodes put down, and why it is not known where a policy keeps it away.
-pub(super) async fn read_if_allowed(directory: &Directory) -> Result<(Sightings, Option<String>)> {
-    match Sightings::read(directory).await {
-        Ok(sightings) => Ok((sightings, None)),
-        Err(DirectoryError::Store(error @ StoreError::Config(_))) => {
-            Ok((Sightings::default(), Some(error.to_string())))
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn is_meant(seen: &Sighting, arguments: &Arguments) -> bool {
-    let is = |asked: &Option<String>, own: Option<&str>| {
-        asked.as_deref().is_none_or(|asked| own.map(normalise).as_deref() == Some(&normalise(asked)))
-    };
-    arguments.since.is_none_or(|since| since <= seen.last_seen)
-        && is(&arguments.client, Some(&seen.key.login))
-        && is(&arguments.account, seen.key.account.as_deref())
 }
 
 /// A day is the beginning of it.
@@ -163,7 +130,7 @@ fn tell(seen: &[Sighting]) {
             if refused > 0 { format!("{} (+{refused} refused)", seen.logins) } else { seen.logins.to_string() };
         let secret = key.secret.clone().unwrap_or_else(|| "-".to_owned());
         let secret = match seen.source {
-            Some(crate::model::SecretSource::Issued) | None => secret,
+            Some(SecretSource::Issued) | None => secret,
             Some(source) => format!("{secret} ({})", source.name()),
         };
         let upstream =

@@ -15,7 +15,8 @@ use crate::model::{Account, Profile, RecordKind};
 /// See [`ManagementError`]; a record that is damaged is none.
 pub async fn list(desk: &Desk, paging: &Paging) -> Result<Page<AccountView>, ManagementError> {
     let after = paging.record(RecordKind::Account)?;
-    let mut page = Page::of(desk.directory.accounts_page(after.as_ref(), paging.limit).await?, AccountView::of);
+    let page = desk.directory.accounts_page(after.as_ref(), paging.limit).await?;
+    let mut page = Page::of(page, AccountView::of);
     page.items.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(page)
 }

@@ -21,7 +21,7 @@ const WITHIN_DAYS_MAX: u64 = 3_650;
 
 /// Which of it.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct DueWanted {
     /// Only the accounts of this domain, and its own credential.

@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::view::RotationView;
+use super::view::{RotationView, places_state};
 use crate::broker::Directory;
 use crate::management::given::{check_domain, check_name};
-use crate::management::{Damaged, Desk, ManagementError, accounts};
+use crate::management::reports::subjects::{self, Choice};
+use crate::management::{Damaged, Desk, ManagementError, Page, Paging, accounts};
 use crate::model::{Account, CredentialKind, Slots, Tenant, normalise};
 use crate::rotation::Subject;
 
@@ -27,7 +28,7 @@ pub struct Held {
 
 /// Which rotations.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 #[into_params(parameter_in = Query)]
 pub struct RotationsWanted {
     /// Of this domain only.
@@ -36,10 +37,21 @@ pub struct RotationsWanted {
     pub state: Option<String>,
     /// Of this kind only.
     pub kind: Option<CredentialKind>,
-    /// So many at the most, 50 if it is not said.
-    pub limit: Option<u16>,
-    /// Behind the place that an earlier part told as its `next`.
-    pub after: Option<String>,
+}
+
+impl RotationsWanted {
+    fn has_kind(&self, held: &Held) -> bool {
+        self.kind.is_none_or(|kind| kind == held.subject.kind())
+    }
+
+    fn has_state(&self, slots: &Slots, now: Timestamp) -> bool {
+        match self.state.as_deref() {
+            None | Some("") => true,
+            Some("open") => !places_state(slots, now).is_empty(),
+            Some("to delete") => !slots.leftovers.is_empty(),
+            Some(state) => places_state(slots, now) == state,
+        }
+    }
 }
 
 /// Rotations of many, by name.
@@ -84,23 +96,38 @@ pub async fn of_subject(desk: &Desk, subject: &Subject) -> Result<RotationView, 
     Ok(RotationView::of(desk, &held, Timestamp::now()))
 }
 
-/// The places of all records that are wanted, in order. A part of a list is taken by [`RotationsWanted::limit`] by who asks:
-/// states are known only once a record is read.
+/// The places of all records that are wanted, in order.
 ///
 /// # Errors
 /// See [`ManagementError`]; a record that is damaged is none.
 pub async fn of_all(desk: &Desk, wanted: &RotationsWanted) -> Result<Rotations, ManagementError> {
     let now = Timestamp::now();
     let (accounts, tenants, damaged) = records_of_all(&desk.directory, wanted.domain.as_deref()).await?;
-    let is_kind = |held: &Held| wanted.kind.is_none_or(|kind| kind == held.subject.kind());
-    let views = held(accounts, tenants).into_iter().filter(is_kind).map(|held| RotationView::of(desk, &held, now));
-    let is_wanted = |view: &RotationView| match wanted.state.as_deref() {
-        None | Some("") => true,
-        Some("open") => !view.state.is_empty(),
-        Some("to delete") => !view.places.to_delete.is_empty(),
-        Some(state) => view.state == state,
-    };
-    Ok(Rotations { items: views.filter(is_wanted).collect(), damaged })
+    Ok(Rotations { items: wanted_of(desk, held(accounts, tenants), wanted, now), damaged })
+}
+
+/// A part of them. One that is not the last may hold fewer than were asked for, or more: an account has two kinds.
+///
+/// # Errors
+/// As for [`of_all`].
+pub async fn page(
+    desk: &Desk,
+    wanted: &RotationsWanted,
+    paging: &Paging,
+) -> Result<Page<RotationView>, ManagementError> {
+    let now = Timestamp::now();
+    let is_wanted = |slots: &Slots| wanted.has_state(slots, now);
+    let account = |account: &Account| account.credentials.values().any(is_wanted);
+    let tenant = |tenant: &Tenant| is_wanted(&tenant.oauth2);
+    let choice = Choice { domain: wanted.domain.as_deref(), account: &account, tenant: &tenant };
+    let found = subjects::page(desk, choice, paging).await?;
+    let items = wanted_of(desk, held(found.accounts, found.tenants), wanted, now);
+    Ok(Page { items, next: found.next, damaged: found.damaged })
+}
+
+fn wanted_of(desk: &Desk, held: Vec<Held>, wanted: &RotationsWanted, now: Timestamp) -> Vec<RotationView> {
+    let is_wanted = |held: &Held| wanted.has_kind(held) && wanted.has_state(&held.slots, now);
+    held.into_iter().filter(is_wanted).map(|held| RotationView::of(desk, &held, now)).collect()
 }
 
 async fn held_of_one(directory: &Directory, name: &str) -> Result<Vec<Held>, ManagementError> {

@@ -10,6 +10,7 @@
 
 mod fall;
 mod look;
+mod tally;
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -26,6 +27,7 @@ use super::{Alert, AlertKind, Alerts, Rotation, Subject};
 use crate::broker::DirectoryError;
 use crate::model::{Account, CredentialKind, Holder, Slots, Tenant};
 use crate::usage::Ledger;
+use tally::Tally;
 
 /// Records that are read at a time.
 const PAGE: usize = 200;
@@ -56,11 +58,13 @@ pub struct Keeper {
 #[derive(Debug, Default)]
 struct Found {
     due: Vec<Due>,
+    tally: Tally,
 }
 
 impl Keeper {
     /// One that rotates by `rotation`, in whose options it is said what it may do, and that knows of clients from `ledger`.
     pub fn new(rotation: Rotation, ledger: Ledger, alerts: Alerts) -> Self {
+        tally::describe();
         metrics::describe_gauge!("locum_rotation_due", "Credentials that somebody has to do something about.");
         metrics::describe_counter!(
             "locum_keeper_logins_total",
@@ -103,6 +107,7 @@ impl Keeper {
             match self.round(&mut from).await {
                 Ok(found) => {
                     self.tell(&found.due, &mut told);
+                    found.tally.say();
                     let now = Timestamp::now().as_millisecond() as f64 / 1000.0;
                     metrics::gauge!("locum_keeper_round_timestamp_seconds").set(now);
                 }
@@ -156,6 +161,7 @@ impl Keeper {
         for (kind, slots) in &account.credentials {
             let subject = Subject::Account { name: account.name.clone(), kind: *kind };
             self.retire(&subject, slots).await;
+            found.tally.count(*kind, slots, Timestamp::now());
         }
         let profile = self.rotation.broker.upstream(&account.upstream);
         found.due.extend(schedule::of_account(account, profile.as_deref(), self.terms()));
@@ -163,6 +169,7 @@ impl Keeper {
 
     async fn see_tenant(&self, tenant: &Tenant, found: &mut Found) {
         self.retire(&Subject::Tenant { domain: tenant.domain.clone() }, &tenant.oauth2).await;
+        found.tally.count(CredentialKind::OAuth2, &tenant.oauth2, Timestamp::now());
         found.due.extend(schedule::of_tenant(tenant, self.terms()));
     }
 

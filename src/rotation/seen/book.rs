@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::broker::{Directory, DirectoryError};
-use crate::model::{RecordId, Sighting, normalise};
+use crate::broker::{Directory, DirectoryError, Page};
+use crate::model::{RecordId, Sighting};
 
 /// Records read in one go.
 const PAGE: usize = 1_000;
@@ -31,9 +31,9 @@ impl Sightings {
         let (mut seen, mut unread) = (Vec::new(), 0);
         let mut after: Option<RecordId> = None;
         loop {
-            let page = directory.seen_page(after.as_ref(), PAGE).await?;
+            let page = Self::page(directory, after.as_ref(), PAGE).await?;
             unread += page.damaged.len();
-            seen.extend(page.records.into_iter().map(|found| clean(found.record)));
+            seen.extend(page.records.into_iter().map(|found| found.record));
             after = page.next;
             if after.is_none() {
                 break;
@@ -43,10 +43,20 @@ impl Sightings {
         Ok(Self { seen, unread })
     }
 
-    /// Those of an account.
-    pub fn of_account(&self, account: &str) -> impl Iterator<Item = &Sighting> {
-        let account = normalise(account);
-        self.seen.iter().filter(move |it| it.key.account.as_deref().is_some_and(|own| normalise(own) == account))
+    /// Up to `limit` of what all nodes put down, beginning behind `after`, without control characters in any name.
+    ///
+    /// # Errors
+    /// As for [`Sightings::read`].
+    pub async fn page(
+        directory: &Directory,
+        after: Option<&RecordId>,
+        limit: usize,
+    ) -> Result<Page<Sighting>, DirectoryError> {
+        let mut page = directory.seen_page(after, limit).await?;
+        for found in &mut page.records {
+            clean(&mut found.record);
+        }
+        Ok(page)
     }
 
     /// Removes those that were last there before a time. How many were; one that is seen meanwhile stays.
@@ -75,7 +85,7 @@ impl Sightings {
 
 /// Whoever may write to the store by other means could put anything there, and it goes onto terminals; and a login name is what
 /// somebody typed.
-fn clean(mut seen: Sighting) -> Sighting {
+fn clean(seen: &mut Sighting) {
     let clean = |text: &mut String| text.retain(|c| !c.is_control());
     let key = &mut seen.key;
     [&mut key.login, &mut key.listener, &mut key.method].into_iter().for_each(clean);
@@ -85,5 +95,4 @@ fn clean(mut seen: Sighting) -> Sighting {
     }
     let refused = std::mem::take(&mut seen.refused);
     seen.refused = refused.into_iter().map(|(cause, count)| (cause.replace(char::is_control, ""), count)).collect();
-    seen
 }

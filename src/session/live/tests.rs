@@ -22,8 +22,8 @@ fn enter(live: &Arc<Live>, session: u64, login: &str, terms: Terms) -> Alive {
     let over = Over { token: CancellationToken::new(), why: Arc::default() };
     let (login, account, terms) = (login.to_owned(), "box@x.test".to_owned(), Arc::new(terms));
     let until = terms.end();
-    live.insert(Entry { login, account, origin, terms, since: NOW, until, over: over.clone() });
-    Alive { session, over, live: Arc::clone(live), _seat: None }
+    live.insert(Entry { login, account, origin, terms, since: NOW, until, over: over.clone(), course: Arc::default() });
+    Alive { session, over, course: Arc::default(), live: Arc::clone(live), _seat: None }
 }
 
 fn of_client(until: Option<Timestamp>) -> Terms {

@@ -1,6 +1,7 @@
 //! What the tests share: the program in a folder of its own ([`Home`], [`Served`]), a provider for it ([`Provider`]), a
 //! mail client ([`Wire`]) and the search for secrets ([`Canaries`]).
 
+mod api;
 mod canaries;
 mod locum;
 mod provider;
@@ -8,6 +9,7 @@ mod wire;
 
 use std::time::Duration;
 
+pub(crate) use api::{ask, escaped};
 pub(crate) use canaries::Canaries;
 pub(crate) use locum::{Home, Run, Served, finish};
 pub(crate) use provider::{Provider, Quoting, trusted};

@@ -1,19 +1,22 @@
 //! The log and the metrics. One place decides where they go, and what of other crates may be in the log. It must never let
 //! a library log what it carries.
 
+mod metrics;
+mod traces;
+
 use std::io::IsTerminal;
 use std::sync::OnceLock;
-use std::time::Duration;
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tokio_util::sync::CancellationToken;
-use tracing::{Dispatch, Metadata};
+use tracing::{Dispatch, Level, Metadata};
 use tracing_subscriber::filter::{LevelFilter, ParseError, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::reload::{self, Handle};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
-use tracing_subscriber::{EnvFilter, Registry};
+use tracing_subscriber::{EnvFilter, Layer, reload};
+
+pub use metrics::{Metrics, metrics};
+pub use traces::{Carrier, TraceOptions, Traces};
 
 /// How the log is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,11 +25,13 @@ pub struct Options {
     pub log: String,
     /// Its form.
     pub format: LogFormat,
+    /// Where spans go, if anywhere.
+    pub traces: Option<TraceOptions>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { log: "info".to_owned(), format: LogFormat::Text }
+        Self { log: "info".to_owned(), format: LogFormat::Text, traces: None }
     }
 }
 
@@ -65,21 +70,24 @@ const CAPPED: [(&str, LevelFilter); 6] = [
     ("h2", LevelFilter::INFO),
 ];
 
-/// Starts the log of this process, on standard error. With `keep_audit`, for where no file has the audit, its events are
+/// Starts the log of this process, on standard error, and hands out what sends spans on, if the options name a collector. With `keep_audit`, for where no file has the audit, its events are
 /// in the log whatever the level: a log of warnings alone must not lose who logged in.
 ///
 /// # Errors
 /// See [`StartError`].
-pub fn start(options: &Options, keep_audit: bool) -> Result<(), StartError> {
+pub fn start(options: &Options, keep_audit: bool) -> Result<Option<Traces>, StartError> {
     let has_colours = std::io::stderr().is_terminal();
-    let (log, handle) = log(options, keep_audit, has_colours, std::io::stderr)?;
+    let (log, traces, change) = log(options, keep_audit, has_colours, std::io::stderr)?;
     log.try_init()?;
-    let _ = FILTER.set(handle); // there is none yet: a second log was refused
-    Ok(())
+    let _ = CHANGE.set(change); // there is none yet: a second log was refused
+    Ok(traces)
 }
 
-/// What the log of this process is filtered by.
-static FILTER: OnceLock<Handle<EnvFilter, Registry>> = OnceLock::new();
+/// Has the log filtered by other directives.
+type Change = Box<dyn Fn(EnvFilter) + Send + Sync>;
+
+/// That of the log of this process.
+static CHANGE: OnceLock<Change> = OnceLock::new();
 
 /// Logs by other directives from now on. The form of the log stays.
 ///
@@ -87,8 +95,8 @@ static FILTER: OnceLock<Handle<EnvFilter, Registry>> = OnceLock::new();
 /// If `tracing` does not take them; then nothing has changed.
 pub fn change(options: &Options, keep_audit: bool) -> Result<(), StartError> {
     let filter = filter(options, keep_audit)?;
-    if let Some(handle) = FILTER.get() {
-        let _ = handle.reload(filter); // refused only where the log is gone, as at the end of the process
+    if let Some(change) = CHANGE.get() {
+        change(filter);
     }
     Ok(())
 }
@@ -101,68 +109,52 @@ fn filter(options: &Options, keep_audit: bool) -> Result<EnvFilter, ParseError> 
     Ok(filter)
 }
 
+/// What makes spans for the collector of those options, and what sends them on.
+fn spans<S>(options: &TraceOptions) -> (impl Layer<S> + use<S>, Traces)
+where
+    S: tracing::Subscriber + for<'s> LookupSpan<'s>,
+{
+    let (tracer, traces) = Traces::new(options);
+    let names = options.names;
+    // Whose spans say what: only ours. Events name logins and mailboxes.
+    let may_go_out = move |metadata: &Metadata<'_>| {
+        let is_ours = metadata.target().split("::").next() == Some("locum");
+        is_ours && *metadata.level() <= Level::DEBUG && (names || metadata.is_span())
+    };
+    let layer = tracing_opentelemetry::layer()
+        .with_tracer(tracer)
+        .with_location(false)
+        .with_threads(false)
+        .with_tracked_inactivity(false);
+    (layer.with_filter(filter_fn(may_go_out)), traces)
+}
+
 fn log(
     options: &Options,
     keep_audit: bool,
     has_colours: bool,
     writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static,
-) -> Result<(Dispatch, Handle<EnvFilter, Registry>), ParseError> {
+) -> Result<(Dispatch, Option<Traces>, Change), ParseError> {
     let (filter, handle) = reload::Layer::new(filter(options, keep_audit)?);
-    let registry = tracing_subscriber::registry().with(filter).with(filter_fn(may_be_logged));
+    // Refused only where the log is gone, as at the end of the process.
+    let change = Box::new(move |filter| drop(handle.reload(filter)));
+    // Of each layer alone: what is too much for the log may be a span, and the other way round.
+    let (spans, traces) = options.traces.as_ref().map(spans).unzip();
+    let registry = tracing_subscriber::registry().with(spans);
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let log = match options.format {
-        LogFormat::Text => registry.with(lines.with_ansi(has_colours)).into(),
-        LogFormat::Json => registry.with(lines.json()).into(),
+        LogFormat::Text => {
+            registry.with(lines.with_ansi(has_colours).with_filter(filter_fn(may_be_logged)).with_filter(filter)).into()
+        }
+        LogFormat::Json => registry.with(lines.json().with_filter(filter_fn(may_be_logged)).with_filter(filter)).into(),
     };
-    Ok((log, handle))
+    Ok((log, traces, change))
 }
 
 /// Whether [`CAPPED`] lets it pass. Directives are no place for this: a later one of the operator's would override it.
 fn may_be_logged(metadata: &Metadata<'_>) -> bool {
     let library = metadata.target().split("::").next().unwrap_or_default();
     CAPPED.iter().all(|(capped, most)| library != *capped || metadata.level() <= most)
-}
-
-/// Upper bounds of what is counted in seconds: from a read that a server has at hand to a request that times out.
-const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
-
-/// How often single observations are put into their buckets. They take memory until then, whether anybody asks or not.
-const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
-
-/// What this process counted, from when it was first asked for: a process that nobody asks counts nothing.
-#[derive(Debug, Clone)]
-pub struct Metrics(PrometheusHandle);
-
-/// What this process counted. The same for all who ask.
-pub fn metrics() -> Metrics {
-    static METRICS: OnceLock<Metrics> = OnceLock::new();
-    let metrics = METRICS.get_or_init(|| {
-        let builder = PrometheusBuilder::new().set_buckets(&SECONDS).expect("there are buckets");
-        let recorder = builder.build_recorder();
-        let handle = recorder.handle();
-        // Refused if there is another one. That one counts then; nothing here installs any.
-        let _ = metrics::set_global_recorder(recorder);
-        Metrics(handle)
-    });
-    metrics.clone()
-}
-
-impl Metrics {
-    /// In the text format of Prometheus.
-    pub fn render(&self) -> String {
-        self.0.render()
-    }
-
-    /// Keeps what was counted small, until `stop`.
-    pub async fn keep_small(&self, stop: CancellationToken) {
-        let upkeep = async {
-            loop {
-                tokio::time::sleep(UPKEEP_INTERVAL).await;
-                self.0.run_upkeep();
-            }
-        };
-        let _: Option<()> = stop.run_until_cancelled(upkeep).await;
-    }
 }
 
 #[cfg(test)]
@@ -189,8 +181,8 @@ mod tests {
     fn logged(directives: &str, format: LogFormat) -> String {
         let lines = Lines::default();
         let writer = lines.clone();
-        let options = Options { log: directives.to_owned(), format };
-        let (log, _) = log(&options, true, false, move || writer.clone()).unwrap();
+        let options = Options { log: directives.to_owned(), format, traces: None };
+        let (log, ..) = log(&options, true, false, move || writer.clone()).unwrap();
         tracing::dispatcher::with_default(&log, || {
             tracing::error!(target: "vaultrs", "canary");
             tracing::error!(target: "vaultrs::client", "canary");
@@ -231,14 +223,5 @@ mod tests {
     fn the_audit_is_logged_at_any_level() {
         let said = logged("off", LogFormat::Text);
         assert!(said.contains("who") && said.lines().count() == 1, "{said}");
-    }
-
-    #[test]
-    fn all_who_ask_see_the_same_numbers() {
-        let (first, second) = (metrics(), metrics());
-        metrics::counter!("telemetry_test_total").increment(2);
-        metrics::histogram!("telemetry_test_seconds").record(0.002);
-        assert!(first.render().contains("telemetry_test_total 2"));
-        assert!(second.render().contains("telemetry_test_seconds_bucket{le=\"0.0025\"} 1"), "{}", second.render());
     }
 }
