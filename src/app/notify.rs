@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -18,32 +19,53 @@ const STATUS_INTERVAL: Duration = Duration::from_secs(10);
 /// The least time between two signs of life: a manager that wants more of them wants too many.
 const WATCHDOG_INTERVAL_MIN: Duration = Duration::from_millis(50);
 
+/// What waits to be said. Beyond so many, the manager does not listen, and hears the rest never.
+const WAITING_MAX: usize = 16;
+
 /// Tells it. Without a manager (`NOTIFY_SOCKET`) it tells nobody. Clones are one.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Notifier {
+    words: mpsc::Sender<Word>,
     hushed: Arc<AtomicBool>,
 }
 
+/// What is said.
+#[derive(Debug)]
+enum Word {
+    Ready { takes_over: bool },
+    Reloading,
+    Stopping { grace: Duration },
+    Status(String),
+    Alive,
+}
+
 impl Notifier {
+    /// One that speaks until `stop`. A manager that does not listen holds up a thread of its own, and no session.
+    pub(super) fn start(tasks: &TaskTracker, stop: &CancellationToken) -> Self {
+        let (words, mut waiting) = mpsc::channel::<Word>(WAITING_MAX);
+        let speaking = async move {
+            while let Some(word) = waiting.recv().await {
+                let _ = tokio::task::spawn_blocking(move || word.say()).await; // it does not panic
+            }
+        };
+        let ending = stop.clone();
+        tasks.spawn(async move { ending.run_until_cancelled(speaking).await });
+        Self { words, hushed: Arc::default() }
+    }
+
     /// We serve. Whoever takes another process's place is the main one from now on.
     pub(super) fn ready(&self, takes_over: bool) {
-        let pid = NotifyState::MainPid(std::process::id());
-        let both = [pid, NotifyState::Ready];
-        self.say(if takes_over { &both } else { &both[1..] });
+        self.say(Word::Ready { takes_over });
     }
 
     /// The configuration is being read again; [`Notifier::ready`] ends that.
     pub(super) fn reloading(&self) {
-        let now = NotifyState::monotonic_usec_now();
-        if let Ok(now) = now {
-            self.say(&[NotifyState::Reloading, now]);
-        }
+        self.say(Word::Reloading);
     }
 
     /// We stop. That may take so long.
     pub(super) fn stopping(&self, grace: Duration) {
-        let micros = u32::try_from(grace.as_micros()).unwrap_or(u32::MAX);
-        self.say(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(micros)]);
+        self.say(Word::Stopping { grace });
     }
 
     /// Says nothing more.
@@ -51,12 +73,9 @@ impl Notifier {
         self.hushed.store(true, Ordering::Relaxed);
     }
 
-    fn say(&self, states: &[NotifyState<'_>]) {
-        if self.hushed.load(Ordering::Relaxed) {
-            return;
-        }
-        if let Err(error) = sd_notify::notify(states) {
-            tracing::debug!(%error, "the service manager is not told");
+    fn say(&self, word: Word) {
+        if !self.hushed.load(Ordering::Relaxed) {
+            let _ = self.words.try_send(word); // nobody listens, or we stop
         }
     }
 
@@ -71,7 +90,7 @@ impl Notifier {
         let (notifier, runs) = (self.clone(), tasks.clone());
         let telling = async move {
             loop {
-                notifier.say(&[NotifyState::Status(&status())]);
+                notifier.say(Word::Status(status()));
                 tokio::time::sleep(STATUS_INTERVAL).await;
             }
         };
@@ -82,13 +101,36 @@ impl Notifier {
         let living = async move {
             loop {
                 if runs.spawn(async {}).await.is_ok() {
-                    notifier.say(&[NotifyState::Watchdog]);
+                    notifier.say(Word::Alive);
                 }
                 tokio::time::sleep(interval).await;
             }
         };
         let ending = stop.clone();
         tasks.spawn(async move { ending.run_until_cancelled(living).await });
+    }
+}
+
+impl Word {
+    /// Blocks where the manager does not listen.
+    fn say(self) {
+        let pid = NotifyState::MainPid(std::process::id());
+        let said = match &self {
+            Self::Ready { takes_over: true } => sd_notify::notify(&[pid, NotifyState::Ready]),
+            Self::Ready { takes_over: false } => sd_notify::notify(&[NotifyState::Ready]),
+            Self::Reloading => {
+                NotifyState::monotonic_usec_now().and_then(|now| sd_notify::notify(&[NotifyState::Reloading, now]))
+            }
+            Self::Stopping { grace } => {
+                let micros = u32::try_from(grace.as_micros()).unwrap_or(u32::MAX);
+                sd_notify::notify(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(micros)])
+            }
+            Self::Status(line) => sd_notify::notify(&[NotifyState::Status(line)]),
+            Self::Alive => sd_notify::notify(&[NotifyState::Watchdog]),
+        };
+        if let Err(error) = said {
+            tracing::debug!(%error, "the service manager is not told");
+        }
     }
 }
 

@@ -35,7 +35,6 @@ impl App {
     /// Serves until `stop` is cancelled, then drains: no new clients, a goodbye to those that have not logged in, and
     /// time for the others to end by themselves. The same where another process takes its place, with more time.
     pub async fn run(self, stop: CancellationToken) {
-        let notifier = Notifier::default();
         // Nobody comes in any more, and nothing is begun; and nobody is told how things stand here.
         let (shut, asked) = (CancellationToken::new(), self.kill.child_token());
         let admin_sockets =
@@ -47,6 +46,7 @@ impl App {
             background.spawn(traces.run(Collector(self.https), self.kill.clone()));
         }
         let (live, store) = (self.live.clone(), self.store);
+        let notifier = Notifier::start(&background, &self.kill);
         notifier.keep_telling(&background, &self.kill, move || status(live.len(), store.as_ref()));
 
         let hall = Hall {
@@ -90,9 +90,11 @@ impl App {
         if is_succeeded {
             asked.cancel();
         }
-        let Serving { holding, hall, background, kill, notifier, .. } = serving;
+        // With the sockets, which accept loops held, too: who comes now is refused, and does not wait for nothing.
+        let Serving { holding: Holding { config, doors, .. }, hall, background, kill, notifier, .. } = serving;
+        drop(doors);
         let leaving = Leaving { hall, drain: self.drain, kill, background, notifier };
-        drain::leave(leaving, &holding.config.session, is_succeeded, &stop).await;
+        drain::leave(leaving, &config.session, is_succeeded, &stop).await;
     }
 }
 

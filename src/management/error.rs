@@ -119,7 +119,9 @@ fn of_rotation(error: &RotationError) -> Fault {
             _ => Fault::Conflict, // somebody has to do something else before, or wait
         },
         error if error.is_transient() => Fault::Temporary,
-        RotationError::Hook { error: HookError::NotConfigured | HookError::CannotStart { .. }, .. } => Fault::Broken,
+        // Whoever has a hook says so in the configuration: nothing is wrong where there is none.
+        RotationError::Hook { error: HookError::NotConfigured, .. } => Fault::Conflict,
+        RotationError::Hook { error: HookError::CannotStart { .. }, .. } => Fault::Broken,
         _ => Fault::Invalid, // the provider refuses it, or does not take it
     }
 }

@@ -169,10 +169,10 @@ fn move_bytes(doors: &Doors, goes_on: &mut dyn FnMut() -> bool) {
     session.wire.ask("s SELECT INBOX", "s OK");
     while goes_on() {
         let message = vec![b'x'; 20_000];
-        session.wire.ask(&format!("m APPEND INBOX {{{}}}", message.len() + 2), "+ ");
+        session.wire.ask(&format!("m APPEND INBOX {{{}}}", message.len()), "+ ");
         session.wire.write(&message);
-        session.wire.ask("", ""); // the end of the literal, and of the command
-        session.wire.ask("\r\nn NOOP", "n OK");
+        session.wire.ask("", "m OK");
+        session.echo();
     }
 }
 

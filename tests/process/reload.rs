@@ -70,7 +70,11 @@ fn a_bad_reload_is_refused_whole_with_all_reasons() {
         (format!("{config}\n[limits\n"), key.as_str(), "not TOML"),
         (config.replace("upstream.crt", "gone.crt"), &key, "gone.crt"),
         (config.clone(), other.key.as_str(), "is not the key of the certificate"),
-        (config.replace("tls = \"none\"", "upstream = \"nowhere\"\ntls = \"none\""), &key, "nowhere"),
+        (
+            config.replace("tls = \"none\"", "upstream = \"nowhere\"\ntls = \"none\""),
+            &key,
+            "there is no upstream of this name",
+        ),
         (config.replacen("127.0.0.1:0", "192.0.2.1:993", 1), &key, "192.0.2.1:993 is not an address of this machine"),
         (config.replace("audit.jsonl", "no/such/folder/audit.jsonl"), &key, "no/such/folder"),
     ];
@@ -86,7 +90,14 @@ fn a_bad_reload_is_refused_whole_with_all_reasons() {
     }
     stage.home.write(
         "locum.toml",
-        format!("{}\n", config.replace("upstream.crt", "gone.crt").replace("127.0.0.1:0", "192.0.2.1:1")),
+        format!(
+            "{}\n",
+            config.replace("upstream.crt", "gone.crt").replacen("127.0.0.1:0", "192.0.2.1:1", 1).replacen(
+                "127.0.0.1:0",
+                "192.0.2.1:2",
+                1
+            )
+        ),
     );
     served.signal(Signal::HUP);
     served.wait_for_lines(bad.len() + 3, "not reloaded, all is as it was");
@@ -96,13 +107,13 @@ fn a_bad_reload_is_refused_whole_with_all_reasons() {
     served.signal(Signal::HUP);
     served.wait_for_lines(1, "reloaded: nothing is other than before");
     session.ask("c NOOP", "c OK");
+    drop(session);
+    served.stop().succeeded();
     let reloads = stage.reloads();
     let outcomes: Vec<_> = reloads.iter().map(|it| it["outcome"].as_str().unwrap()).collect();
     assert_eq!(outcomes, [vec!["refused"; bad.len() + 1], vec!["done"]].concat());
     assert!(reloads.iter().all(|it| it["actor"] == "SIGHUP"));
     assert_eq!(reloads[bad.len()]["problems"].as_array().unwrap().len(), 3, "{reloads:?}");
-    drop(session);
-    served.stop().succeeded();
 }
 
 #[test]
@@ -155,9 +166,9 @@ fn who_was_recognised_is_out_when_the_recognition_is() {
     assert!(device.drain().is_empty());
     client.ask("b NOOP", "b OK");
     drop((client, device));
+    served.stop().succeeded();
     let audit = stage.home.read("audit.jsonl");
     assert!(audit.contains("its listener does not let it in without a secret any more"), "{audit}");
-    served.stop().succeeded();
 }
 
 #[test]

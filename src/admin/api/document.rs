@@ -4,6 +4,7 @@ use axum::Extension;
 use axum::body::Bytes;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -65,7 +66,29 @@ pub(super) fn text(mut document: OpenApi) -> Text {
         [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
     });
     operations.for_each(add_problems);
-    Text(document.to_json().unwrap_or_default().into()) // no map in it has keys that are no strings
+    // No map in it has keys that are no strings.
+    let mut document = serde_json::to_value(document).unwrap_or_default();
+    mend_flattened(&mut document);
+    Text(document.to_string().into())
+}
+
+/// What is flattened into an object and may be missing (`#[serde(flatten)] Option<_>`) is described as that or null, of which
+/// an object is neither where it is missing. It is that, or any object.
+fn mend_flattened(value: &mut Value) {
+    let parts = value.get_mut("allOf").and_then(Value::as_array_mut);
+    for part in parts.into_iter().flatten() {
+        let Some(choices) = part.get("oneOf").and_then(Value::as_array) else { continue };
+        let is_null = |choice: &Value| choice["type"] == "null";
+        if choices.iter().any(is_null) {
+            let others = choices.iter().filter(|choice| !is_null(choice)).cloned();
+            *part = json!({ "anyOf": others.chain([json!({ "type": "object" })]).collect::<Vec<_>>() });
+        }
+    }
+    match value {
+        Value::Object(fields) => fields.values_mut().for_each(mend_flattened),
+        Value::Array(items) => items.iter_mut().for_each(mend_flattened),
+        _ => {}
+    }
 }
 
 /// What may stand in the head of each request that makes or does something.
@@ -100,4 +123,23 @@ fn add_problems(operation: &mut Operation) {
 )]
 pub(super) async fn openapi(_: Viewing, Extension(Text(text)): Extension<Text>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_missing_from_an_object_is_no_null() {
+        let known = json!({ "$ref": "#/components/schemas/Known" });
+        let own = json!({ "type": "object", "properties": {} });
+        let nothing = json!({ "type": "null" });
+        let mut schema = json!({ "a": { "allOf": [{ "oneOf": [known, nothing], "description": "" }, own] } });
+        mend_flattened(&mut schema);
+        assert_eq!(schema, json!({ "a": { "allOf": [{ "anyOf": [known, { "type": "object" }] }, own] } }));
+        let mut other = json!({ "properties": { "a": { "oneOf": [known, nothing] } } });
+        let before = other.clone();
+        mend_flattened(&mut other);
+        assert_eq!(other, before);
+    }
 }
