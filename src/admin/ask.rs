@@ -59,8 +59,8 @@ pub async fn ask(
 ) -> Result<Answer, AskError> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(connection)).await?;
     let mut request = Request::new(Body::empty());
-    *request.uri_mut() = axum::http::Uri::from_static(question.path());
-    request.headers_mut().insert(header::HOST, axum::http::HeaderValue::from_static("localhost"));
+    *request.uri_mut() = http::Uri::from_static(question.path());
+    request.headers_mut().insert(header::HOST, http::HeaderValue::from_static("localhost"));
     let asked = async {
         let response = sender.send_request(request).await?;
         let good = response.status() == StatusCode::OK;
