@@ -21,7 +21,7 @@ impl Capacity {
         (Self { permits: Arc::new(Semaphore::new(places)), places, wanted }, sender)
     }
 
-    /// Sees to it that there are as many as are wanted, until nobody can want others any more.
+    /// Sees to it that there are as many as are wanted, until it is dropped, or nobody can want others any more.
     pub(super) async fn keep(mut self) {
         let mut places = self.places;
         loop {
