@@ -90,9 +90,11 @@ impl App {
         if is_succeeded {
             asked.cancel();
         }
-        let Serving { holding, hall, background, kill, notifier, .. } = serving;
+        // With the sockets, which accept loops held, too: who comes now is refused, and does not wait for nothing.
+        let Serving { holding: Holding { config, doors, .. }, hall, background, kill, notifier, .. } = serving;
+        drop(doors);
         let leaving = Leaving { hall, drain: self.drain, kill, background, notifier };
-        drain::leave(leaving, &holding.config.session, is_succeeded, &stop).await;
+        drain::leave(leaving, &config.session, is_succeeded, &stop).await;
     }
 }
 

@@ -145,7 +145,7 @@ pub fn list_sessions(
         .into_iter()
         .filter(|live| after.is_none_or(|after| live.session > after))
         .filter(|live| is(&query.login, &live.login) && is(&query.account, &live.account))
-        .take(paging.limit + 1)
+        .take(paging.limit.saturating_add(1))
         .map(SessionItem::from)
         .collect();
     let has_more = items.len() > paging.limit;

@@ -37,7 +37,7 @@ const BYTES: &str = "locum_relay_bytes_total";
 const RESULTS: [&str; 3] = ["accepted", "refused", "failed"];
 
 /// Why a client is not let in, beside what a provider may say ([`Cause`]).
-const CAUSES: [&str; 13] = [
+const CAUSES: [&str; 14] = [
     "wrong-credentials",
     "not-permitted",
     "unavailable",
@@ -51,6 +51,7 @@ const CAUSES: [&str; 13] = [
     "credential",
     "store",
     "listener",
+    "audit",
 ];
 
 /// Why a client is not let in: what it is told, and what is counted.

@@ -39,6 +39,7 @@ pub(crate) fn with(test: impl AsyncFnOnce(&Browser)) {
     RUNTIME.block_on(async {
         browser.client.delete_all_cookies().await.unwrap();
         browser.scripts(true).await;
+        browser.dark(false).await;
         browser.size(1280, 860).await;
         test(&browser).await;
     });
@@ -205,7 +206,11 @@ impl Browser {
     /// Whether it is night.
     pub(crate) async fn dark(&self, is_dark: bool) {
         let value = if is_dark { "dark" } else { "light" };
-        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": value }] });
+        let features = json!({ "features": [
+            { "name": "prefers-color-scheme", "value": value },
+            // A picture shows no half of a change.
+            { "name": "prefers-reduced-motion", "value": "reduce" },
+        ] });
         self.devtools("Emulation.setEmulatedMedia", features).await;
     }
 

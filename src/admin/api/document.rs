@@ -133,11 +133,11 @@ mod tests {
     fn what_may_be_missing_from_an_object_is_no_null() {
         let known = json!({ "$ref": "#/components/schemas/Known" });
         let own = json!({ "type": "object", "properties": {} });
-        let null = json!({ "type": "null" });
-        let mut schema = json!({ "a": { "allOf": [{ "oneOf": [known, null], "description": "" }, own] } });
+        let nothing = json!({ "type": "null" });
+        let mut schema = json!({ "a": { "allOf": [{ "oneOf": [known, nothing], "description": "" }, own] } });
         mend_flattened(&mut schema);
         assert_eq!(schema, json!({ "a": { "allOf": [{ "anyOf": [known, { "type": "object" }] }, own] } }));
-        let mut other = json!({ "properties": { "a": { "oneOf": [known, null] } } });
+        let mut other = json!({ "properties": { "a": { "oneOf": [known, nothing] } } });
         let before = other.clone();
         mend_flattened(&mut other);
         assert_eq!(other, before);

@@ -19,6 +19,7 @@ use crate::management::rotation::{
 };
 use crate::management::{Desk, ManagementError, Operation, OperationKind, Page};
 use crate::model::CredentialKind;
+use crate::rotation::Subject;
 
 pub(super) fn routes() -> Routes {
     Routes::new()
@@ -65,7 +66,7 @@ struct Counted {
 /// Whose credential, and the desk of who asks.
 struct Asked {
     desk: Desk,
-    subject: rotation::Subject,
+    subject: Subject,
     caller: String,
 }
 
@@ -85,7 +86,7 @@ impl Asked {
         self,
         office: &Office,
         kind: OperationKind,
-        work: impl FnOnce(Desk, rotation::Subject) -> W,
+        work: impl FnOnce(Desk, Subject) -> W,
     ) -> Answer<Accepted>
     where
         W: Future<Output = Result<T, ManagementError>> + Send + 'static,

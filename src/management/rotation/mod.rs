@@ -23,5 +23,3 @@ pub use steps::{
     Verified, count, deleted, discard, label, promote, retire, retry, roll_back, run, verify,
 };
 pub use view::{NextView, Places, PreviousView, RotationView, StoredView, places_state};
-
-pub use crate::rotation::Subject;
