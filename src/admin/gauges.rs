@@ -40,6 +40,7 @@ pub(super) fn describe() {
     describe_gauge!("locum_degraded", "1 if /readyz says that something is wrong all the same, else 0.");
     describe_of_store();
     describe_of_audit();
+    describe_counter!("locum_admin_sign_ins_total", "Tokens that were shown, by result: accepted, refused, held-back.");
     describe_counter!(RELOADS, "Times that the configuration was read again, by result: applied, refused.");
     describe_gauge!(RELOADED_AT, Unit::Seconds, "When the configuration in use was read.");
     for result in ["applied", "refused"] {

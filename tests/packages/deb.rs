@@ -1,6 +1,6 @@
 //! The Debian package, made as cargo-deb makes it: from `[package.metadata.deb]` of `Cargo.toml`, with the files that
 //! `config/deploy/deb/prepare` makes, and with the program that the tests were built with. cargo-deb itself takes two minutes
-//! to compile; that both put the same files at the same places was seen by hand (docs/decisions/0033-a-package.md).
+//! to compile; that both put the same files at the same places was seen by hand (docs/decisions/0031-a-package.md).
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
