@@ -9,6 +9,8 @@ use tokio::sync::{Semaphore, watch};
 #[derive(Debug)]
 pub(super) struct Capacity {
     pub(super) permits: Arc<Semaphore>,
+    /// How many there are.
+    places: usize,
     wanted: watch::Receiver<usize>,
 }
 
@@ -16,12 +18,12 @@ impl Capacity {
     /// So many, and the way to say how many from then on.
     pub(super) fn new(places: usize) -> (Self, watch::Sender<usize>) {
         let (sender, wanted) = watch::channel(places);
-        (Self { permits: Arc::new(Semaphore::new(places)), wanted }, sender)
+        (Self { permits: Arc::new(Semaphore::new(places)), places, wanted }, sender)
     }
 
-    /// Sees to it that there are as many as are wanted, until nobody can want others any more.
+    /// Sees to it that there are as many as are wanted, until it is dropped, or nobody can want others any more.
     pub(super) async fn keep(mut self) {
-        let mut places = *self.wanted.borrow_and_update();
+        let mut places = self.places;
         loop {
             let wanted = *self.wanted.borrow_and_update();
             if wanted >= places {

@@ -57,7 +57,8 @@ impl App {
             tasks: TaskTracker::new(),
             shut,
         };
-        background.spawn(self.capacity.keep());
+        let (capacity, ending) = (self.capacity, self.kill.clone());
+        background.spawn(async move { ending.run_until_cancelled(capacity.keep()).await });
         let mut serving = Serving {
             holding: self.holding,
             hall,

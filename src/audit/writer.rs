@@ -254,11 +254,12 @@ impl Work {
             tracing::error!(%error, "the audit file cannot be written; until it can, events are in the log alone");
         }
         self.broken = Some((Instant::now(), error.to_string()));
+        let mut in_vain = Vec::new();
         for entry in batch.into_iter().rev() {
             match entry.told {
                 Some(told) => {
                     self.lost += 1;
-                    let _ = told.send(false);
+                    in_vain.push(told);
                 }
                 None => self.waiting.push_front(entry),
             }
@@ -269,6 +270,11 @@ impl Work {
         state.failing.get_or_insert_with(Instant::now);
         state.status.error = Some(error.to_string());
         state.oldest = self.waiting.front().map(|entry| entry.at);
+        drop(state);
+        // Last: whoever hears of it finds it so.
+        for told in in_vain {
+            let _ = told.send(false);
+        }
     }
 
     fn anchor(&mut self) {

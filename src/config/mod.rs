@@ -333,6 +333,7 @@ mod tests {
             "limits.class.migration.sessions-per-mailbox-max",
             "limits.class.migration.messages-per-minute",
             "admin.bind",
+            "admin.socket",
             "rotation.max-age.app-password",
             "rotation.max-age.oauth2",
             "rotation.class.printers.app-password",
@@ -397,6 +398,6 @@ mod tests {
             assert!(BASES.iter().any(is_default), "[{table}] {name}");
             checked += 1;
         }
-        assert_eq!(checked, 44);
+        assert_eq!(checked, 47);
     }
 }

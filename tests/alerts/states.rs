@@ -121,8 +121,8 @@ async fn a_certificate_ends() {
     let folder = tempfile::tempdir().unwrap();
     let [certificate, key] = ["ends.crt", "ends.key"].map(|name| folder.path().join(name));
     let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
-    let ends = (Timestamp::now() + SignedDuration::from_hours(3 * 24)).as_second().unsigned_abs();
-    params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(ends);
+    let until = (Timestamp::now() + SignedDuration::from_hours(3 * 24)).as_second().unsigned_abs();
+    params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(until);
     let pair = KeyPair::generate().unwrap();
     fs::write(&certificate, params.self_signed(&pair).unwrap().pem()).unwrap();
     fs::write(&key, pair.serialize_pem()).unwrap();

@@ -47,7 +47,7 @@ fn told(protocol: Protocol, sent: &[u8], cut: usize, lets_in: bool) -> Vec<(Spea
 fn dialogues(protocol: Protocol) -> Vec<Vec<u8>> {
     let plain = BASE64.encode(format!("\0{CANARY}\0{CANARY}").as_bytes());
     let word = BASE64.encode(CANARY.as_bytes());
-    let bearer = BASE64.encode(format!("user={CANARY}\x01auth=Bearer {CANARY}\x01\x01").as_bytes());
+    let bearer = BASE64.encode(format!("{CANARY}\x01{CANARY}\x01").as_bytes());
     let length = CANARY.len();
     let texts: Vec<String> = match protocol {
         Protocol::Imap => vec![
@@ -114,7 +114,7 @@ fn leaks(told: &str) -> bool {
         CANARY.to_owned(),
         BASE64.encode(CANARY.as_bytes()),
         BASE64.encode(format!("\0{CANARY}\0{CANARY}").as_bytes()),
-        BASE64.encode(format!("user={CANARY}\x01auth=Bearer {CANARY}\x01\x01").as_bytes()),
+        BASE64.encode(format!("{CANARY}\x01{CANARY}\x01").as_bytes()),
     ];
     forms.iter().any(|form| form.as_bytes().windows(4).any(|part| told.as_bytes().windows(4).any(|it| it == part)))
 }

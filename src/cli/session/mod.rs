@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -65,7 +65,7 @@ pub(super) struct CloseArguments {
 }
 
 #[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
+#[command(group(ArgGroup::new("whose").required(true).multiple(true).args(["login", "peer", "listener"])))]
 pub(super) struct TraceArguments {
     /// Of whoever names this login.
     #[arg(long)]
