@@ -211,7 +211,7 @@ mod tests {
     use axum::Extension;
 
     use super::*;
-    use crate::management::clients::IssuedOnce;
+    use crate::management::clients::{self, Handed};
     use crate::management::operators::Issued;
     use crate::model::{Role, Secret};
 
@@ -261,12 +261,15 @@ mod tests {
     #[tokio::test]
     async fn no_answer_that_hands_out_a_secret_is_kept() {
         let (kept, now) = (Kept::default(), Instant::now());
-        let id = "a";
-        let plain = IssuedOnce { login: id, id, secret: Some("canary"), wrapping_token: None, ttl: None };
-        let wrapped = IssuedOnce { secret: None, wrapping_token: Some("canary"), ttl: Some(60), ..plain };
-        let (name, token) = (id.to_owned(), Secret::new("canary"));
-        let operator = Issued { operator: name.clone(), role: Role::Viewer, id: name, expires: None, token };
-        let bodies = [&plain, &wrapped].map(|once| serde_json::to_string(once).unwrap());
+        let id = "a".to_owned();
+        let secret = || Secret::new("canary");
+        let token = Handed::Wrapped { token: secret(), ttl: Duration::from_secs(60) };
+        let bodies = [Handed::Plain(secret()), token].map(|handed| {
+            let issued = clients::Issued { login: id.clone(), id: id.clone(), is_new: true, handed, weakness: None };
+            issued.once().expose_text().unwrap().to_owned()
+        });
+        assert!(bodies.iter().all(|body| body.contains("canary")));
+        let operator = Issued { operator: id.clone(), role: Role::Viewer, id, expires: None, token: secret() };
         let named = bodies.into_iter().chain([serde_json::to_string(&operator).unwrap()]).map(|body| made(&body));
         let marked = made("{\"word\":\"canary\"}");
         let marked = (Extension(HoldsSecret), marked).into_response();

@@ -1,6 +1,7 @@
 //! What operators do over HTTP, for the audit: each request that may change something, and each that is not permitted.
 //! Looking is not put down, or nobody would find the rest.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -20,6 +21,26 @@ const PATH_CHARS_MAX: usize = 256;
 /// Characters of a reason that stand in the audit: a line with a long one would not fit, and be lost.
 const REASON_CHARS_MAX: usize = 512;
 
+/// What a request asks for, as the audit says it.
+#[derive(Debug, Clone)]
+pub(in crate::admin) struct Asked {
+    action: String,
+    subject: String,
+    peer: Option<IpAddr>,
+}
+
+impl Asked {
+    /// By its head.
+    pub(in crate::admin) fn of(request: &Request) -> Self {
+        let matched = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+        Self {
+            action: format!("{} {matched}", request.method()),
+            subject: bounded(request.uri().path(), PATH_CHARS_MAX),
+            peer: request.extensions().get::<Peer>().and_then(Peer::address),
+        }
+    }
+}
+
 /// Something that was begun. Dropped before its end, it is put down all the same: whoever hangs up after asking must not be
 /// able to do things that nobody finds.
 struct Begun {
@@ -36,19 +57,12 @@ impl Drop for Begun {
     }
 }
 
-/// Puts down that somebody was not let do something, before it came to who does it.
-pub(in crate::admin) fn note_refused(office: &Office, caller: &Caller, peer: Option<&Peer>, asked: String, why: &str) {
-    let (action, subject) = asked.split_once(' ').unwrap_or((&asked, ""));
-    let deed = Deed {
-        action: action.to_owned(),
-        reason: Some(bounded(why, REASON_CHARS_MAX)),
-        refused: true,
-        actor: Some(caller.name.clone()),
-        token: caller.token.clone(),
-        peer: peer.and_then(Peer::address),
-        subject: Some(bounded(subject, PATH_CHARS_MAX)),
-    };
-    office.desk.load().note(deed);
+/// Puts down that a request was refused before it came to who would have done it. What it was is read from its head.
+pub(in crate::admin) fn note_refused(office: &Office, asked: &Asked, caller: &Caller, why: &str) {
+    let Asked { action, subject, peer } = asked.clone();
+    let (actor, token, reason) =
+        (Some(caller.name.clone()), caller.token.clone(), Some(bounded(why, REASON_CHARS_MAX)));
+    office.desk.load().note(Deed { action, reason, refused: true, actor, token, peer, subject: Some(subject) });
 }
 
 fn bounded(text: &str, chars_max: usize) -> String {
@@ -58,11 +72,8 @@ fn bounded(text: &str, chars_max: usize) -> String {
 /// Puts down what comes of a request. It stands behind the sign-in.
 pub(in crate::admin) async fn audited(State(office): State<Arc<Office>>, request: Request, next: Next) -> Response {
     let is_look = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let matched = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let action = format!("{} {matched}", request.method());
-    let subject = bounded(request.uri().path(), PATH_CHARS_MAX);
+    let Asked { action, subject, peer } = Asked::of(&request);
     let caller = request.extensions().get::<Caller>().cloned();
-    let peer = request.extensions().get::<Peer>().and_then(Peer::address);
     let (actor, token) = caller.map(|caller| (caller.name, caller.token)).unzip();
     let deed = Deed { action, actor, token: token.flatten(), peer, subject: Some(subject), ..Deed::default() };
 

@@ -21,10 +21,10 @@ use super::page;
 use super::paths;
 use super::sign_in::{self, SIGN_IN, SIGN_OUT};
 use super::visitor::Visitor;
+use crate::admin::Office;
 use crate::admin::api::REQUEST_TIMEOUT;
-use crate::admin::auth::note_refused;
+use crate::admin::auth::{Asked, note_refused};
 use crate::admin::problem::Problem;
-use crate::admin::{Office, Peer};
 use crate::model::Role;
 
 /// The bytes of a form. The longest is a list of networks and senders of a client.
@@ -72,7 +72,7 @@ pub(super) async fn harden(mut response: Response) -> Response {
 /// Lets a request in, or says why not.
 pub(super) async fn pass(State((office, browsers)): State<Gate>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
-    let (asked, peer) = (format!("{} {path}", request.method()), request.extensions().get::<Peer>().cloned());
+    let asked = Asked::of(&request);
     let is_tls = request.extensions().get::<Secured>().is_none_or(|Secured(is_tls)| *is_tls);
     let visitor = match visitor(&office, &browsers, request.headers(), is_tls).await {
         Ok(visitor) => visitor,
@@ -84,7 +84,7 @@ pub(super) async fn pass(State((office, browsers)): State<Gate>, request: Reques
         Err(Denied::Problem(problem)) => {
             if let Some(visitor) = visitor.as_ref().filter(|_| problem.status == StatusCode::FORBIDDEN) {
                 let why = problem.detail.as_deref().unwrap_or(problem.title);
-                note_refused(&office, &visitor.caller, peer.as_ref(), asked, why);
+                note_refused(&office, &asked, &visitor.caller, why);
             }
             return page::of_problem(visitor.as_ref(), &problem);
         }
