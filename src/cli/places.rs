@@ -4,10 +4,10 @@ use anyhow::Result;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::account::{self, check_name};
 use super::exit::{self, Failure};
 use super::output;
 use crate::broker::Directory;
+use crate::management::{accounts, check_name};
 use crate::model::{
     Account, CredentialKind, HistoryEntry, Leftover, LeftoverReason, NextState, Refused, Slot, Slots, StoredCredential,
     Tenant, normalise,
@@ -30,7 +30,7 @@ pub(super) struct Held {
 pub(super) async fn of_one(directory: &Directory, name: &str) -> Result<Vec<Held>> {
     let name = check_name(name)?;
     let Some(domain) = name.strip_prefix('@') else {
-        return Ok(of_account(account::find(directory, name).await?.record));
+        return Ok(of_account(accounts::record(directory, name).await?.record));
     };
     let missing = || {
         let message = format!("there is no credential of the domain {domain}; see `locum oauth status --all`");
@@ -179,11 +179,6 @@ impl Places {
         });
         let current = slots.current.as_ref().map(StoredView::of);
         Self { kind, current, next, previous, to_delete: slots.leftovers.clone() }
-    }
-
-    /// Whether there is anything besides the current one.
-    pub(super) fn say_more(&self) -> bool {
-        self.next.is_some() || self.previous.is_some() || !self.to_delete.is_empty()
     }
 }
 

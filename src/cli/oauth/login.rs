@@ -10,12 +10,12 @@ use super::application::{self, Registration};
 use super::loopback::{self, Loopback};
 use super::{authority, https, kept, place, refused, set};
 use crate::broker::{Authorities, Directory, DirectoryError, Versioned};
-use crate::cli::account;
 use crate::cli::exit::{self, Failure};
 use crate::cli::output;
 use crate::cli::progress::Waiting;
 use crate::config::Config;
 use crate::credential::oauth2::{AuthorizationCode, DeviceCode, Grant, OAuth2, TokenEndpoint, TokenFailure, kept_in};
+use crate::management::{accounts, check_name};
 use crate::model::{Account, Authority, CredentialKind, KeptToken, Profile, Protocol, Secret, Slots, StoredCredential};
 
 /// A consent costs a person's time: where others change something else of the account meanwhile, it is read again and
@@ -41,7 +41,7 @@ pub(in crate::cli) struct Login {
 
 pub(super) async fn run(config: &Config, directory: &Directory, login: Login) -> Result<()> {
     let account = account_to_be(directory, &login).await?;
-    let profile = account::profile(config, &account.upstream)?;
+    let profile = accounts::profile_of(&config.upstreams, &account.upstream)?;
     let authority = authority(profile)?;
     let before = current(&account).cloned();
     let credential = credential(&login.registration, before.as_ref(), profile)?;
@@ -101,7 +101,7 @@ struct Written {
 
 /// The account as it is, or as it will be made.
 async fn account_to_be(directory: &Directory, login: &Login) -> Result<Account> {
-    let name = account::check_name(&login.account)?;
+    let name = check_name(&login.account)?;
     match (directory.account(name).await?, &login.upstream) {
         (Some(Versioned { record, .. }), None) => Ok(record),
         (Some(Versioned { record, .. }), Some(upstream)) if record.upstream == *upstream => Ok(record),
@@ -109,7 +109,7 @@ async fn account_to_be(directory: &Directory, login: &Login) -> Result<Account> 
             let message = format!("{name} lives at {}; `locum account set` moves it", record.upstream);
             Err(Failure::new(exit::USAGE, message).into())
         }
-        (None, Some(upstream)) => Ok(account::empty(name.to_owned(), upstream.clone())),
+        (None, Some(upstream)) => Ok(accounts::empty(name.to_owned(), upstream.clone())),
         (None, None) => {
             let message = format!("there is no account {name}; to make it, say with --upstream where it lives");
             Err(Failure::new(exit::NOT_FOUND, message).into())

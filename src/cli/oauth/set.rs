@@ -5,11 +5,11 @@ use anyhow::Result;
 use super::application::{self, Application};
 use super::{kept, place};
 use crate::broker::{Directory, Versioned};
-use crate::cli::account;
 use crate::cli::kinds;
 use crate::cli::output;
 use crate::config::Config;
 use crate::credential::oauth2::kept_in;
+use crate::management::accounts::{self, Used};
 use crate::model::{Account, CredentialKind, Profile};
 
 #[derive(Debug, clap::Args)]
@@ -21,8 +21,8 @@ pub(in crate::cli) struct Set {
 }
 
 pub(super) async fn run(config: &Config, directory: &Directory, set: Set) -> Result<()> {
-    let Versioned { record: mut account, version, .. } = account::find(directory, &set.account).await?;
-    let profile = account::profile(config, &account.upstream)?;
+    let Versioned { record: mut account, version, .. } = accounts::record(directory, &set.account).await?;
+    let profile = accounts::profile_of(&config.upstreams, &account.upstream)?;
     let before = account.credentials.get(&CredentialKind::OAuth2).and_then(|slots| slots.current.as_ref());
     let credential = set.application.read(profile, before)?;
     let stored = application::stored(credential.clone(), &set.application.registration.label)?;
@@ -43,13 +43,14 @@ pub(super) async fn run(config: &Config, directory: &Directory, set: Set) -> Res
 
 /// Says which kind each protocol uses now, and how to have OAuth2 used.
 pub(super) async fn tell_used(directory: &Directory, account: &Account, profile: &Profile) -> Result<()> {
-    let tenant = account::has_tenant(directory, account).await?;
+    let tenant = accounts::tenant_of(directory, account).await?.is_some();
+    let used = accounts::used(account, tenant, profile);
     output::note("used from now on:");
-    kinds::tell_used(account, tenant, profile);
-    let could_use = |(protocol, kind)| {
-        kind != Some(CredentialKind::OAuth2) && kinds::takes(profile, protocol, CredentialKind::OAuth2)
+    kinds::tell_used(&used, &profile.name);
+    let could_use = |Used { protocol, kind }: &Used| {
+        *kind != Some(CredentialKind::OAuth2) && accounts::takes(profile, *protocol, CredentialKind::OAuth2)
     };
-    if kinds::used(account, tenant, profile).into_iter().any(could_use) {
+    if used.iter().any(could_use) {
         output::note("to use OAuth2 wherever the provider takes it:");
         output::note(format!("  locum account set {} --prefer oauth2", account.name));
     }

@@ -5,11 +5,11 @@ use anyhow::Result;
 use super::application::{self, Application};
 use super::place;
 use crate::broker::{Directory, Versioned};
-use crate::cli::account;
 use crate::cli::exit::{self, Failure};
 use crate::cli::list;
 use crate::cli::output;
 use crate::config::Config;
+use crate::management::accounts;
 use crate::model::{RecordKind, Slot, Slots, Tenant};
 
 #[derive(Debug, clap::Args)]
@@ -41,7 +41,7 @@ pub(super) async fn add(config: &Config, directory: &Directory, add: Add) -> Res
         let message = format!("say with --upstream where the accounts of {domain} live");
         return Err(Failure::new(exit::USAGE, message).into());
     };
-    let profile = account::profile(config, &upstream)?;
+    let profile = accounts::profile_of(&config.upstreams, &upstream)?;
     // An application is known to one authority.
     let same_place = before.is_none_or(|before| before.upstream == upstream);
     let current = before.filter(|_| same_place).and_then(|before| before.oauth2.current.as_ref());

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::cli::exit::{self, Failure};
 use crate::cli::{author, output};
+use crate::management::ManagementError;
 use crate::model::{CredentialKind, Next, NextState, Slots};
 use crate::rotation::machine::{self, StepError};
 use crate::rotation::{Options, RotationError, Subject};
@@ -93,6 +94,14 @@ pub(in crate::cli) fn failed(error: RotationError, subject: &Subject) -> anyhow:
         error => format!("{}: {error}\nnext: {help}", subject.name()),
     };
     Failure::new(exit::of_rotation(&error), message).into()
+}
+
+/// The same for an error of a use case.
+pub(in crate::cli) fn failed_to_manage(error: ManagementError, subject: &Subject) -> anyhow::Error {
+    match error {
+        ManagementError::Rotation(error) => failed(error, subject),
+        error => error.into(),
+    }
 }
 
 /// An error, what it means for logins, and the command that helps.

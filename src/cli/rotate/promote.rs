@@ -133,13 +133,13 @@ fn tell_before(slots: &Slots, subject: &Subject) {
     output::note(format!("{name}: logins use {current} already, since {since}; nothing is done"));
     if previous.usable && previous.was_rolled_back() {
         let called = places::called(&previous.credential);
-        output::note(format!("to let them use {called} after all: {}", back_to(&previous.credential, subject)));
+        output::note(format!("to let them use {called} after all: {}", back_to(&previous.credential.id, subject)));
     }
 }
 
 /// The command that makes that one current again.
-pub(in crate::cli) fn back_to(stored: &StoredCredential, subject: &Subject) -> String {
-    hint::command("rollback", subject, &format!("--to {}", hint::quoted(&stored.id)))
+pub(in crate::cli) fn back_to(id: &str, subject: &Subject) -> String {
+    hint::command("rollback", subject, &format!("--to {}", hint::quoted(id)))
 }
 
 pub(super) async fn roll_back(desk: &Desk, arguments: Rollback) -> Result<()> {

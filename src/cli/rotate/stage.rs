@@ -8,13 +8,12 @@ use jiff::Timestamp;
 use super::oauth2::Proof;
 use super::{Target, hint};
 use crate::broker::client_secret;
-use crate::cli::account::{self, check_label};
 use crate::cli::desk;
 use crate::cli::exit::{self, Failure};
 use crate::cli::secret_input::SecretInput;
 use crate::cli::{output, places};
 use crate::credential;
-use crate::management::Desk;
+use crate::management::{Desk, accounts, check_label};
 use crate::model::{CredentialKind, Leftover, Profile, Slots, StoredCredential};
 use crate::rotation::{Inventory, Room, Rotation, Subject};
 
@@ -87,8 +86,8 @@ impl New {
                 "an app password is a secret and nothing else; the rest is for --kind oauth2, or a domain as @DOMAIN";
             return Err(Failure::new(exit::USAGE, message).into());
         }
-        let account = account::find(&desk.directory, subject.name()).await?.record;
-        let profile = account::profile_of(&desk.profiles, &account.upstream)?;
+        let account = accounts::record(&desk.directory, subject.name()).await?.record;
+        let profile = accounts::profile_of(&desk.profiles, &account.upstream)?;
         let credential = self.read(subject, profile)?;
         // Where it is there already, nothing is added.
         if !is_placed(&slots, &credential) {

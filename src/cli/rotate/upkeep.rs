@@ -3,10 +3,9 @@
 use anyhow::Result;
 
 use super::{Target, hint};
-use crate::cli::account::check_label;
 use crate::cli::desk;
 use crate::cli::{output, places};
-use crate::management::Desk;
+use crate::management::{Desk, check_label};
 use crate::model::Slot;
 use crate::rotation::Inventory;
 
