@@ -31,6 +31,11 @@ pub(super) async fn look_audited(path: &Path) -> Result<Desk> {
     furnished(path, false, true).await
 }
 
+/// The same for those of them that ask authorities.
+pub(super) async fn call(path: &Path) -> Result<Desk> {
+    furnished(path, true, false).await
+}
+
 async fn furnished(path: &Path, logs_in: bool, is_audited: bool) -> Result<Desk> {
     let (config, directory) = open_directory(path).await?;
     let mut problems = Vec::new();
