@@ -254,7 +254,7 @@ const ROOMS: &[Room] = &[
             ("store", ALL),
             ("credential", ALL),
             ("telemetry", ALL),
-            // An operator's look into a mailbox is no login, and no client's;.
+            // An operator's look into a mailbox is no login, and no client's.
             ("audit", &["Anchor", "Audit", "Breach", "Found", "Report", "SearchError", "Wanted", "search", "verify"]),
             (
                 "broker",
