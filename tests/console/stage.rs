@@ -93,7 +93,7 @@ impl Stage {
     /// Waits until the audit says that this came out so.
     pub(crate) async fn audited(&self, action: &str, outcome: &str) {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-        let is_it = |event: &serde_json::Value| event["action"] == action && event["outcome"] == outcome;
+        let is_it = |event: &Value| event["action"] == action && event["outcome"] == outcome;
         while !self.lab.audit().iter().any(is_it) {
             assert!(tokio::time::Instant::now() < deadline, "{action} {outcome}: {:?}", self.lab.audit());
             tokio::task::yield_now().await;
