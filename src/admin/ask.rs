@@ -2,7 +2,7 @@
 //! asks is told to anybody who can connect.
 
 use axum::body::{Body, to_bytes};
-use axum::http::{Request, StatusCode, header};
+use axum::http::{HeaderValue, Request, StatusCode, Uri, header};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -59,8 +59,8 @@ pub async fn ask(
 ) -> Result<Answer, AskError> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(connection)).await?;
     let mut request = Request::new(Body::empty());
-    *request.uri_mut() = axum::http::Uri::from_static(question.path());
-    request.headers_mut().insert(header::HOST, axum::http::HeaderValue::from_static("localhost"));
+    *request.uri_mut() = Uri::from_static(question.path());
+    request.headers_mut().insert(header::HOST, HeaderValue::from_static("localhost"));
     let asked = async {
         let response = sender.send_request(request).await?;
         let good = response.status() == StatusCode::OK;

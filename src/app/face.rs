@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::doors;
 use super::host_name;
+use super::shares::Shares;
 use super::sockets::{ADMIN, Bound, Inherited, bind_each};
 use crate::admin::{self, Admin, Node, NodeListener, Peer};
 use crate::config::Config;
@@ -84,19 +85,28 @@ impl Face {
         let stop = kill.clone();
         background.spawn(async move { metrics.keep_small(stop).await });
         let permits = Arc::new(Semaphore::new(admin::CONNECTIONS_MAX));
+        let shares = Shares::default();
         for Bound { socket, .. } in sockets {
             let (admin, tls, answers, stop) = (Arc::clone(&admin), tls.clone(), background.clone(), kill.clone());
-            let serve = move |stream, peer, permit| {
+            let shares = shares.clone();
+            let serve = move |stream, peer: SocketAddr, permit| {
+                let Some(share) = shares.take(peer.ip()) else {
+                    tracing::debug!(%peer, "an address has all the admin connections that it may have");
+                    return std::future::ready(()); // it is closed
+                };
                 let (admin, tls, stop) = (Arc::clone(&admin), tls.clone(), stop.clone());
                 answers.spawn(async move {
                     let _: Option<()> = stop.run_until_cancelled(answer(&admin, tls, stream, peer)).await;
-                    drop(permit);
+                    drop((share, permit));
                 });
                 std::future::ready(())
             };
             background.spawn(accept_loop(socket, Arc::clone(&permits), asked.clone(), serve));
         }
-        if let Some(door) = unix {
+        if let Some(mut door) = unix {
+            if let Err(error) = door.enter() {
+                tracing::error!(%error, "nobody reaches this process at its admin socket");
+            }
             let (answers, stop) = (background.clone(), kill.clone());
             let own = rustix::process::getuid().as_raw();
             let names = [(own, peer_name(own)), (0, peer_name(0))];

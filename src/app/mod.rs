@@ -2,7 +2,7 @@
 //! spawns tasks.
 //!
 //! - `build`: the configuration becomes an [`App`]. `serve`: it runs. `drain`: it ends.
-//! - `listeners`, `sockets`, `doors`, `capacity`: where clients come in, by what, and how many. `face`: where operators do.
+//! - `listeners`, `sockets`, `doors`, `capacity`: where clients come in, by what, and how many. `face`: where operators do; `shares`: how many of one address.
 //! - `reload`: the configuration is read again. `successor`: an upgrade. `notify`: what the service manager is told.
 
 mod build;
@@ -20,6 +20,7 @@ mod operating;
 mod problems;
 mod reload;
 mod serve;
+mod shares;
 mod sockets;
 mod successor;
 mod watching;

@@ -17,22 +17,35 @@ use crate::upstream::Upstreams;
 
 /// A desk for whoever runs this, by that configuration. What is done here is put down in the audit.
 pub(super) async fn open(path: &Path) -> Result<Desk> {
-    furnished(path, true).await
+    furnished(path, true, true).await
 }
 
 /// The same for verbs that log in nowhere: they need neither certificates nor the audit, as records say by themselves who
 /// changed them.
 pub(super) async fn look(path: &Path) -> Result<Desk> {
-    furnished(path, false).await
+    furnished(path, false, false).await
 }
 
-async fn furnished(path: &Path, logs_in: bool) -> Result<Desk> {
+/// The same for those of them that the audit knows, too.
+pub(super) async fn look_audited(path: &Path) -> Result<Desk> {
+    furnished(path, false, true).await
+}
+
+/// The same for those of them that ask authorities.
+pub(super) async fn call(path: &Path) -> Result<Desk> {
+    furnished(path, true, false).await
+}
+
+async fn furnished(path: &Path, logs_in: bool, is_audited: bool) -> Result<Desk> {
     let (config, directory) = open_directory(path).await?;
     let mut problems = Vec::new();
-    let (client_tls, audit) = if logs_in {
-        (note_all(&mut problems, tls::client_config(&config.tls)), note(&mut problems, Audit::open(&config.audit)))
-    } else {
-        (Some(tls::trusting_nobody()), Some(Audit::default()))
+    let client_tls = match logs_in {
+        true => note_all(&mut problems, tls::client_config(&config.tls)),
+        false => Some(tls::trusting_nobody()),
+    };
+    let audit = match is_audited {
+        true => note(&mut problems, Audit::open(&config.audit)),
+        false => Some(Audit::default()),
     };
     Problems::none_in(problems, false)?;
     let (client_tls, audit) = client_tls.zip(audit).expect("what is missing left a problem");

@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::output;
-use crate::model::{Account, CredentialKind, Preference, Profile, Protocol};
+use crate::management::accounts::Used;
+use crate::model::{CredentialKind, Preference, Protocol};
 
 /// Kinds of credential, best first; none to have no preference.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,38 +57,15 @@ pub(super) fn parse_for_protocol(text: &str) -> Result<(Protocol, Kinds), String
     Ok((protocol.parse()?, kinds.parse()?))
 }
 
-/// The kind that a login of the account uses first, by protocol that the upstream serves. `tenant`: whether its domain has
-/// a credential that it may use.
-pub(super) fn used(account: &Account, tenant: bool, profile: &Profile) -> Vec<(Protocol, Option<CredentialKind>)> {
-    let first = |protocol: Protocol| {
-        let preferred = account.preferred(protocol);
-        let kinds = if preferred.is_empty() { &CredentialKind::ALL } else { preferred };
-        kinds.iter().copied().find(|kind| has(account, tenant, *kind) && takes(profile, protocol, *kind))
-    };
-    profile.endpoints.keys().map(|protocol| (*protocol, first(*protocol))).collect()
-}
-
-/// Whether an upstream takes a kind for a protocol that it serves.
-pub(super) fn takes(profile: &Profile, protocol: Protocol, kind: CredentialKind) -> bool {
-    let known = kind != CredentialKind::OAuth2 || profile.authority.is_some();
-    known && profile.endpoints.get(&protocol).is_some_and(|endpoint| endpoint.takes(kind))
-}
-
-/// Says which kind each protocol uses now.
-pub(super) fn tell_used(account: &Account, tenant: bool, profile: &Profile) {
-    for (protocol, kind) in used(account, tenant, profile) {
+/// Says which kind each protocol of an upstream uses now.
+pub(super) fn tell_used(used: &[Used], upstream: &str) {
+    for Used { protocol, kind } in used {
         let protocol = protocol.name();
         output::note(match kind {
             Some(kind) => format!("  {protocol:<10}  {kind}"),
-            None => format!("  {protocol:<10}  nothing that {} takes: logins fail", profile.name),
+            None => format!("  {protocol:<10}  nothing that {upstream} takes: logins fail"),
         });
     }
-}
-
-/// Whether the account has a credential of the kind, be it its domain's.
-pub(super) fn has(account: &Account, tenant: bool, kind: CredentialKind) -> bool {
-    let own = account.credentials.get(&kind).is_some_and(|slots| slots.current.is_some());
-    own || (tenant && kind == CredentialKind::OAuth2)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::exit::{self, Failure};
 use super::output;
-use crate::broker::{Damage, Directory, DirectoryError, Page, Versioned};
+use crate::broker::{DirectoryError, Page, Versioned};
 use crate::management::{self, ManagementError, Paging};
 use crate::model::{RecordId, RecordKind};
 
@@ -151,31 +151,4 @@ fn removal(kind: RecordKind) -> &'static str {
         RecordKind::Operator => "operator revoke",
         RecordKind::Token | RecordKind::Usage | RecordKind::Seen => "store", // no verb lists them
     }
-}
-
-/// Removes the record of that name if it cannot be read; whether that was so.
-pub(super) async fn was_damaged(directory: &Directory, kind: RecordKind, name: &str) -> Result<bool> {
-    let removed = directory.remove_damaged(&RecordId::new(kind, name)).await? == Damage::Removed;
-    if removed {
-        output::note(format!("{name}: removed; its record was damaged"));
-    }
-    Ok(removed)
-}
-
-/// Removes a record that cannot be read, by the id that a list told.
-pub(super) async fn remove_damaged(directory: &Directory, kind: RecordKind, named: &str) -> Result<()> {
-    let hash = named.strip_prefix(kind.folder()).and_then(|rest| rest.strip_prefix('/')).unwrap_or(named);
-    let wrong = || {
-        Failure::new(exit::USAGE, format!("--damaged takes an id such as {}/p7ret…, as a list tells it", kind.folder()))
-    };
-    let id = RecordId::from_hash(kind, hash).ok_or_else(wrong)?;
-    match directory.remove_damaged(&id).await? {
-        Damage::Removed => output::note(format!("{id}: removed")),
-        Damage::None => {
-            let message = format!("{id} is not damaged, so it is left as it is: remove it by its name");
-            return Err(Failure::new(exit::DATA, message).into());
-        }
-        Damage::NoRecord => return Err(Failure::new(exit::NOT_FOUND, format!("there is no record {id}")).into()),
-    }
-    Ok(())
 }

@@ -7,8 +7,9 @@ use anyhow::Result;
 use jiff::Timestamp;
 
 use super::exit::{self, Failure};
-use super::list::{self, Found, Listing};
+use super::list::{Found, Listing};
 use super::{desk, output};
+use crate::management;
 use crate::management::operators::{self, Changes, Issued, New, NewToken, Shown};
 use crate::management::{Desk, Fault};
 use crate::model::{RecordKind, Role};
@@ -70,7 +71,8 @@ pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
         }
         Command::List(listing) => run_list(&desk, &listing).await,
         Command::Revoke { damaged: Some(id), .. } => {
-            list::remove_damaged(&desk.directory, RecordKind::Operator, &id).await
+            output::note(format!("{}: removed", management::remove_damaged(&desk, RecordKind::Operator, &id).await?));
+            Ok(())
         }
         Command::Revoke { name, token, .. } => revoke(&desk, &name.unwrap_or_default(), token.as_deref()).await,
     }
@@ -148,7 +150,8 @@ fn rows(shown: &Shown) -> Vec<[String; 6]> {
 }
 
 async fn revoke(desk: &Desk, name: &str, token: Option<&str>) -> Result<()> {
-    if token.is_none() && list::was_damaged(&desk.directory, RecordKind::Operator, name).await? {
+    if token.is_none() && management::was_damaged(desk, RecordKind::Operator, name).await? {
+        output::note(format!("{name}: removed; its record was damaged"));
         return Ok(());
     }
     match token {

@@ -10,8 +10,8 @@ use super::given::check_domain;
 use super::rotation::{Places, places_state};
 use super::{Desk, Fault, ManagementError, Page, Paging};
 use crate::broker::{Change, Damage, Versioned};
-use crate::credential::oauth2::Grant;
-use crate::model::{CredentialKind, Leftover, RecordId, RecordKind, Slot, Tenant};
+use crate::credential::oauth2::{Grant, OAuth2};
+use crate::model::{CredentialKind, Leftover, Profile, RecordId, RecordKind, Slot, StoredCredential, Tenant};
 
 /// One domain.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -127,30 +127,79 @@ pub async fn set(
     given: TenantGiven,
     expected: Option<&str>,
 ) -> Result<TenantSet, ManagementError> {
-    let domain = check_domain(domain)?;
-    let found = desk.directory.tenant(domain).await?;
-    if let Some(found) = &found {
+    let place = place_of(desk, domain, given.upstream).await?;
+    if let Some(found) = &place.found {
         desk.check_version(found.version, expected)?;
     }
-    let before = found.as_ref().map(|found| &found.record);
-    let Some(upstream) = given.upstream.or(before.map(|before| before.upstream.clone())) else {
+    let label = given.application.label.clone();
+    let credential = given.application.credential(Grant::ClientCredentials, place.profile, place.current())?;
+    put(desk, place, credential, &label).await
+}
+
+/// Where a domain's credential is put: over the one before, or where there was none.
+#[derive(Debug)]
+pub struct TenantPlace<'d> {
+    domain: String,
+    upstream: String,
+    found: Option<Versioned<Tenant>>,
+    /// The upstream that its accounts live at.
+    pub profile: &'d Profile,
+}
+
+impl TenantPlace<'_> {
+    /// The one before.
+    pub fn before(&self) -> Option<&StoredCredential> {
+        self.found.as_ref().and_then(|found| found.record.oauth2.current.as_ref())
+    }
+
+    /// The one before, if it is for the same upstream: an application is known to one authority.
+    pub fn current(&self) -> Option<&StoredCredential> {
+        let is_at = |found: &Versioned<Tenant>| found.record.upstream == self.upstream;
+        self.before().filter(|_| self.found.as_ref().is_some_and(is_at))
+    }
+}
+
+/// Where a domain's credential would be put, for who asks somebody for its secret. `upstream`: if it is not said, that of
+/// before.
+///
+/// # Errors
+/// If it is no domain, or its upstream is not known.
+pub async fn place_of<'d>(
+    desk: &'d Desk,
+    domain: &str,
+    upstream: Option<String>,
+) -> Result<TenantPlace<'d>, ManagementError> {
+    let domain = check_domain(domain)?;
+    let found = desk.directory.tenant(domain).await?;
+    let Some(upstream) = upstream.or(found.as_ref().map(|found| found.record.upstream.clone())) else {
         let message = format!("say with --upstream where the accounts of {domain} live");
         return Err(ManagementError::new(Fault::Usage, message));
     };
     let profile = profile_of(&desk.profiles, &upstream)?;
-    // An application is known to one authority.
+    Ok(TenantPlace { domain: domain.to_owned(), upstream, found, profile })
+}
+
+/// Puts a credential there.
+///
+/// # Errors
+/// If one that is being set at the provider must not be given up now, or somebody else was faster; see [`ManagementError`].
+pub async fn put(
+    desk: &Desk,
+    at: TenantPlace<'_>,
+    credential: OAuth2,
+    label: &str,
+) -> Result<TenantSet, ManagementError> {
+    let TenantPlace { domain, upstream, found, profile: _ } = at;
+    let stored = credentials::stored(credential.clone(), label)?;
+    let before = found.as_ref().map(|found| &found.record);
     let same_place = before.is_none_or(|before| before.upstream == upstream);
-    let current = before.filter(|_| same_place).and_then(|before| before.oauth2.current.as_ref());
-    let label = given.application.label.clone();
-    let credential = given.application.credential(Grant::ClientCredentials, profile, current)?;
-    let stored = credentials::stored(credential.clone(), &label)?;
     let places = before.map(|before| before.oauth2.clone()).unwrap_or_default();
-    let mut tenant = Tenant { domain: domain.to_owned(), upstream, oauth2: places.clone() };
+    let mut tenant = Tenant { domain, upstream, oauth2: places.clone() };
     place(&mut tenant.oauth2, stored, desk, same_place)?;
     desk.directory.put_tenant(&tenant, found.as_ref().map(|found| found.version)).await?;
     let left = before.map(|before| before.upstream.clone()).filter(|left| *left != tenant.upstream);
     Ok(TenantSet {
-        tenant: find(desk, domain).await?,
+        tenant: find(desk, &tenant.domain).await?,
         was_there: before.is_some(),
         grant: credential.grant.to_string(),
         ends: credential.expires(),

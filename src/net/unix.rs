@@ -39,6 +39,8 @@ pub enum UnixBindError {
 pub struct UnixDoor {
     listener: UnixListener,
     path: PathBuf,
+    /// Where it is until it takes the other's place.
+    waits_at: Option<PathBuf>,
     inode: (u64, u64),
 }
 
@@ -48,28 +50,49 @@ impl UnixDoor {
     /// # Errors
     /// See [`UnixBindError`].
     pub fn bind(path: &Path) -> Result<Self, UnixBindError> {
-        Self::listen(path, false)
+        if is_there(path)? {
+            let other = |source| UnixBindError::Other { path: path.to_owned(), source };
+            if is_answered(path).map_err(other)? {
+                return Err(UnixBindError::InUse(path.to_owned()));
+            }
+            fs::remove_file(path).map_err(other)?;
+        }
+        Self::listen(path)
     }
 
-    /// The same in place of a process that listens there still, and is to be reached there no more.
+    /// The same in place of a process that listens there still, and is reached there until [`UnixDoor::enter`]:
+    /// this one may never come to serve.
     ///
     /// # Errors
     /// See [`UnixBindError`].
     pub fn take_over(path: &Path) -> Result<Self, UnixBindError> {
-        Self::listen(path, true)
+        is_there(path)?;
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(format!(".{}", std::process::id()));
+        let beside = PathBuf::from(beside);
+        if is_there(&beside)? {
+            let other = |source| UnixBindError::Other { path: beside.clone(), source };
+            fs::remove_file(&beside).map_err(other)?; // its process had our number, and is no more
+        }
+        let mut door = Self::listen(&beside)?;
+        (door.path, door.waits_at) = (path.to_owned(), Some(beside));
+        Ok(door)
     }
 
-    fn listen(path: &Path, takes_over: bool) -> Result<Self, UnixBindError> {
+    /// Takes the place of who listens there still, if there is one to be taken. At no time does nobody listen.
+    ///
+    /// # Errors
+    /// If the folder does not allow it; all is as it was then.
+    pub fn enter(&mut self) -> Result<(), UnixBindError> {
+        let Some(beside) = self.waits_at.take() else { return Ok(()) };
+        fs::rename(&beside, &self.path).map_err(|source| {
+            self.waits_at = Some(beside);
+            UnixBindError::Other { path: self.path.clone(), source }
+        })
+    }
+
+    fn listen(path: &Path) -> Result<Self, UnixBindError> {
         let other = |source| UnixBindError::Other { path: path.to_owned(), source };
-        match fs::symlink_metadata(path) {
-            Ok(found) if !found.file_type().is_socket() => return Err(UnixBindError::NotASocket(path.to_owned())),
-            Ok(_) if !takes_over && is_answered(path).map_err(other)? => {
-                return Err(UnixBindError::InUse(path.to_owned()));
-            }
-            Ok(_) => fs::remove_file(path).map_err(other)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(other(error)),
-        }
         let listen = || -> io::Result<Self> {
             let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
             socket.set_nonblocking(true)?;
@@ -79,7 +102,7 @@ impl UnixDoor {
             socket.listen(BACKLOG)?;
             let found = fs::symlink_metadata(path)?;
             let listener = UnixListener::from_std(socket.into())?;
-            Ok(Self { listener, path: path.to_owned(), inode: (found.dev(), found.ino()) })
+            Ok(Self { listener, path: path.to_owned(), waits_at: None, inode: (found.dev(), found.ino()) })
         };
         listen().map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => UnixBindError::NoFolder(path.to_owned()),
@@ -106,10 +129,21 @@ impl UnixDoor {
 
 impl Drop for UnixDoor {
     fn drop(&mut self) {
-        let is_ours = fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.inode);
+        let path = self.waits_at.as_ref().unwrap_or(&self.path);
+        let is_ours = fs::symlink_metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == self.inode);
         if is_ours {
-            let _ = fs::remove_file(&self.path); // the next one removes it otherwise
+            let _ = fs::remove_file(path); // the next one removes it otherwise
         }
+    }
+}
+
+/// Whether there is a socket; anything else is left alone.
+fn is_there(path: &Path) -> Result<bool, UnixBindError> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => Ok(true),
+        Ok(_) => Err(UnixBindError::NotASocket(path.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(UnixBindError::Other { path: path.to_owned(), source }),
     }
 }
 
@@ -172,9 +206,26 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("admin.sock");
         let before = UnixDoor::bind(&path).unwrap();
-        let door = UnixDoor::take_over(&path).unwrap();
+        let mut door = UnixDoor::take_over(&path).unwrap();
+        let (client, accepted) = tokio::join!(UnixStream::connect(&path), before.accept());
+        assert!(client.is_ok() && accepted.is_ok(), "until it serves");
+        door.enter().unwrap();
         drop(before);
         let (client, accepted) = tokio::join!(UnixStream::connect(&path), door.accept());
         assert!(client.is_ok() && accepted.is_ok());
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        drop(door);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_successor_that_does_not_come_to_serve_leaves_the_one_before_where_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("admin.sock");
+        let before = UnixDoor::bind(&path).unwrap();
+        drop(UnixDoor::take_over(&path).unwrap());
+        let (client, accepted) = tokio::join!(UnixStream::connect(&path), before.accept());
+        assert!(client.is_ok() && accepted.is_ok());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

@@ -128,14 +128,14 @@ impl Traces {
         loop {
             let mut batch = Vec::new();
             let gathering = async {
-                while batch.len() < BATCH_MAX && self.waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
-                    sleep(GATHER).await;
-                    while batch.len() < BATCH_MAX
-                        && let Ok(span) = self.waiting.try_recv()
-                    {
-                        batch.push(span);
-                    }
-                    break;
+                if self.waiting.recv_many(&mut batch, BATCH_MAX).await == 0 {
+                    return;
+                }
+                sleep(GATHER).await;
+                while batch.len() < BATCH_MAX
+                    && let Ok(span) = self.waiting.try_recv()
+                {
+                    batch.push(span);
                 }
             };
             if stop.run_until_cancelled(gathering).await.is_none() {

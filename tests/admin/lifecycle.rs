@@ -199,12 +199,12 @@ async fn many_are_made_and_probed_as_operations() {
         let rows = operation["result"]["rows"].as_array().unwrap().iter();
         rows.map(|row| row["outcome"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(outcomes(&refused), ["same", "added", "refused"]);
+    assert_eq!(outcomes(&refused), ["there already", "added", "refused"]);
     assert_eq!(refused["result"]["nothing_written"], json!(true));
     office.viewer.get("/v1/accounts/dave@gmail.test").await.is(404);
     let rows = json!({"rows": [row(CAROL, OLD), row("dave@gmail.test", NEW)]});
     let begun = office.post("/v1/accounts:import", rows, 202).await;
-    assert_eq!(outcomes(&office.ended(&begun).await), ["same", "added"]);
+    assert_eq!(outcomes(&office.ended(&begun).await), ["there already", "added"]);
 
     let wanted = json!({"accounts": [CAROL, "dave@gmail.test"], "protocols": ["imap"]});
     let begun = office.post("/v1/probes", wanted, 202).await;

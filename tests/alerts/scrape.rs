@@ -27,7 +27,7 @@ pub(crate) struct Series {
 impl Scrape {
     pub(crate) async fn of(node: &Doors) -> Self {
         let mut socket = TcpStream::connect(node.address("admin")).await.unwrap();
-        socket.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        socket.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
         let mut answer = String::new();
         socket.read_to_string(&mut answer).await.unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();

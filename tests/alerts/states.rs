@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use locum::config::Config;
 use locum::model::{CredentialKind, NextState, Protocol, Secret};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use tokio::net::TcpStream;
 
 use crate::house::House;
 use crate::openbao::{Cluster, eventually};
@@ -43,9 +44,10 @@ async fn well(lab: &Lab) -> Scrape {
 }
 
 /// Ends a node: one that is merely dropped goes on with its rounds, and counts in the same process.
-async fn end(mut lab: Lab) {
+async fn end(lab: Lab) {
     lab.drain();
-    lab.stopped().await;
+    eventually("doors that are shut", async || TcpStream::connect(lab.address("imaps")).await.is_err().then_some(()))
+        .await;
 }
 
 /// The first scrape of which that is so.

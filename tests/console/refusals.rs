@@ -59,6 +59,7 @@ fn a_viewer_sees_no_form_and_is_refused_who_forges_one() {
             assert!(body.contains("role operator"), "{path}: {body}");
         }
         assert!(stage.lab.directory.client(&client).await.unwrap().is_some());
+        stage.audited("POST /console/clients/{login}/revoke", "refused").await;
         browser.open(&stage.url("/console/new/account")).await;
         browser.until("Not permitted").await;
     });
@@ -93,6 +94,11 @@ fn a_form_is_believed_only_with_its_token_and_from_here() {
         let (head, _) = stage.send(&path, &[cookie, ("origin", own.as_str())], &good).await;
         assert!(head.starts_with("HTTP/1.1 303 "), "{head}");
         assert!(stage.lab.directory.client(&client).await.unwrap().is_none());
+        stage.audited("POST /console/clients/{login}/revoke", "done").await;
+        stage.audited("sign-in", "done").await;
+        let (head, _) = stage.send(&path, &[cookie, site], &good).await;
+        assert!(head.starts_with("HTTP/1.1 303 "), "{head}");
+        stage.audited("POST /console/clients/{login}/revoke", "failed").await;
         for header in [
             "content-security-policy: default-src 'none'; style-src 'self'; script-src 'self'",
             "referrer-policy: no-referrer",

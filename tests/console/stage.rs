@@ -90,6 +90,16 @@ impl Stage {
         tokio::time::timeout(Duration::from_secs(20), sending).await.unwrap()
     }
 
+    /// Waits until the audit says that this came out so.
+    pub(crate) async fn audited(&self, action: &str, outcome: &str) {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        let is_it = |event: &serde_json::Value| event["action"] == action && event["outcome"] == outcome;
+        while !self.lab.audit().iter().any(is_it) {
+            assert!(tokio::time::Instant::now() < deadline, "{action} {outcome}: {:?}", self.lab.audit());
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// The cookie by which the browser is signed in.
     pub(crate) async fn cookie(&self, browser: &Browser) -> String {
         let all = browser.client.get_all_cookies().await.unwrap();

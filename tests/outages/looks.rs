@@ -55,7 +55,7 @@ pub(crate) async fn figure(node: &Doors, name: &str) -> f64 {
 
 async fn get(node: &Doors, path: &str) -> (u16, String) {
     let mut socket = TcpStream::connect(node.address("admin")).await.unwrap();
-    let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     socket.write_all(head.as_bytes()).await.unwrap();
     let mut answer = String::new();
     socket.read_to_string(&mut answer).await.unwrap();

@@ -296,7 +296,7 @@ fn a_listener_needs_something_to_listen_to() {
     let home = Home::with_config("[upstream.gmail]\npreset = \"gmail\"\n");
     home.write("upstream.crt", home.read("tls.crt"));
     home.run(&["check"]).succeeded();
-    home.run(&["serve"]).ended(CONFIG).said("no [[listener]], so there is nothing to serve");
+    home.run(&["serve"]).ended(CONFIG).said("no [[listener]], and no api in [admin], so there is nothing to serve");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -10,6 +11,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::routes;
 
+use super::idempotency::HoldsSecret;
 use super::{Created, Json, PageQuery, Path, Query, Routes, location};
 use crate::admin::Office;
 use crate::admin::caller::{Operating, Viewing};
@@ -163,7 +165,7 @@ async fn issue(
     let issued = clients::issue(&office.desk_of(&caller), &login, issue).await?;
     let location = location("clients", &issued.login);
     let headers = [(header::LOCATION, location), (header::CONTENT_TYPE, "application/json".to_owned())];
-    Ok((StatusCode::CREATED, headers, issued.once().expose().to_vec()).into_response())
+    Ok((StatusCode::CREATED, Extension(HoldsSecret), headers, issued.once().expose().to_vec()).into_response())
 }
 
 /// Revoke one secret. The sessions that came by it end within 2 s, on all nodes.

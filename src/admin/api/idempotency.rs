@@ -36,15 +36,19 @@ const ANSWER_BYTES_MAX: usize = 16 << 10;
 /// Characters of a key: a UUID has 36.
 const KEY_CHARS_MAX: usize = 128;
 
-/// Fields by whose names an answer holds a secret.
+/// Fields by whose names an answer holds a secret, where whoever made it forgot to say so.
 const SECRETS: [&str; 4] = ["secret", "token", "password", "wrapping_token"];
+
+/// Borne by an answer in which there is a secret: it is not kept, nor looked into.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HoldsSecret;
 
 /// The requests of late that had a key.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Kept(Arc<Mutex<HashMap<Key, Entry>>>);
 
-/// Whose key, and the key.
-type Key = (String, String);
+/// Whose key, by which token, and the key.
+type Key = (String, Option<String>, String);
 
 #[derive(Debug)]
 struct Entry {
@@ -78,8 +82,10 @@ pub(super) async fn once(State(kept): State<Kept>, request: Request, next: Next)
     if text.is_empty() || text.len() > KEY_CHARS_MAX {
         return Problem::usage(format!("`idempotency-key` has 1 to {KEY_CHARS_MAX} characters")).into_response();
     }
-    let name = request.extensions().get::<Caller>().map(|caller| caller.name.clone()).unwrap_or_default();
-    let key = (name, text.to_owned());
+    // By the token, too: a process of this machine may be called as an operator is.
+    let caller = request.extensions().get::<Caller>().cloned();
+    let (name, token) = caller.map(|caller| (caller.name, caller.token)).unwrap_or_default();
+    let key = (name, token, text.to_owned());
     let (parts, body) = request.into_parts();
     let body = match read(&parts.headers, body, IMPORT_BYTES_MAX).await {
         Ok(body) => body,
@@ -91,7 +97,7 @@ pub(super) async fn once(State(kept): State<Kept>, request: Request, next: Next)
         Ok(turn) => turn,
         Err(answer) => return *answer,
     };
-    let answer = next.run(Request::from_parts(parts, Body::from(body.to_vec()))).await;
+    let answer = next.run(Request::from_parts(parts, Body::from(Bytes::from_owner(body)))).await;
     turn.end(answer).await
 }
 
@@ -158,12 +164,13 @@ impl Turn<'_> {
         if !answer.status().is_success() {
             return answer; // nothing was made, and the next try may
         }
+        let is_secret = answer.extensions().get::<HoldsSecret>().is_some();
         let (parts, body) = answer.into_parts();
         let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else {
             return StatusCode::INTERNAL_SERVER_ERROR.into_response(); // it is in memory, and does not fail
         };
         let location = || parts.headers.get(header::LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let outcome = if body.len() > ANSWER_BYTES_MAX || holds_secret(&body) {
+        let outcome = if is_secret || body.len() > ANSWER_BYTES_MAX || holds_secret(&body) {
             Outcome::Unkept { location: location() }
         } else {
             Outcome::Answered { status: parts.status, headers: parts.headers.clone(), body: body.clone() }
@@ -201,10 +208,15 @@ fn holds_secret(body: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use axum::Extension;
+
     use super::*;
+    use crate::management::clients::{self, Handed};
+    use crate::management::operators::Issued;
+    use crate::model::{Role, Secret};
 
     fn key(text: &str) -> Key {
-        ("alice".into(), text.into())
+        ("alice".into(), Some("t1".into()), text.into())
     }
 
     async fn json(answer: Response) -> (u16, Value) {
@@ -230,7 +242,8 @@ mod tests {
         assert_eq!(json(again).await, (201, serde_json::json!({"name": "a"})));
         let (status, _) = json(*kept.begin(key("1"), [2; 32], now).err().unwrap()).await;
         assert_eq!(status, 422, "another request");
-        assert!(kept.begin(("bob".into(), "1".into()), [1; 32], now).is_ok(), "another operator");
+        assert!(kept.begin(("bob".into(), Some("t1".into()), "1".into()), [1; 32], now).is_ok(), "another operator");
+        assert!(kept.begin(("alice".into(), None, "1".into()), [1; 32], now).is_ok(), "one of this machine");
         assert!(kept.begin(key("1"), [1; 32], now + KEPT_FOR).is_ok(), "a while ago");
     }
 
@@ -243,6 +256,28 @@ mod tests {
         assert!(!format!("{kept:?}").contains("canary"));
         let (status, problem) = json(*kept.begin(key("1"), [1; 32], now).err().unwrap()).await;
         assert!(status == 409 && problem["detail"].as_str().unwrap().contains("/v1/things/a"), "{problem}");
+    }
+
+    #[tokio::test]
+    async fn no_answer_that_hands_out_a_secret_is_kept() {
+        let (kept, now) = (Kept::default(), Instant::now());
+        let id = "a".to_owned();
+        let secret = || Secret::new("canary");
+        let token = Handed::Wrapped { token: secret(), ttl: Duration::from_secs(60) };
+        let bodies = [Handed::Plain(secret()), token].map(|handed| {
+            let issued = clients::Issued { login: id.clone(), id: id.clone(), is_new: true, handed, weakness: None };
+            issued.once().expose_text().unwrap().to_owned()
+        });
+        assert!(bodies.iter().all(|body| body.contains("canary")));
+        let operator = Issued { operator: id.clone(), role: Role::Viewer, id, expires: None, token: secret() };
+        let named = bodies.into_iter().chain([serde_json::to_string(&operator).unwrap()]).map(|body| made(&body));
+        let marked = made("{\"word\":\"canary\"}");
+        let marked = (Extension(HoldsSecret), marked).into_response();
+        for (number, answer) in named.chain([marked]).enumerate() {
+            kept.begin(key(&number.to_string()), [1; 32], now).ok().unwrap().end(answer).await;
+            assert_eq!(kept.begin(key(&number.to_string()), [1; 32], now).err().unwrap().status(), 409, "{number}");
+        }
+        assert!(!format!("{kept:?}").contains("canary"));
     }
 
     #[tokio::test]

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::routes;
 
+use super::idempotency::HoldsSecret;
 use super::{Created, Json, PageQuery, Path, Query, Routes, location};
 use crate::admin::Office;
 use crate::admin::caller::Administering;
@@ -65,9 +67,9 @@ async fn add(
     Administering(caller): Administering,
     State(office): State<Arc<Office>>,
     Json(new): Json<New>,
-) -> Answer<Created<Issued>> {
+) -> Answer<(Extension<HoldsSecret>, Created<Issued>)> {
     let body = operators::add(&office.desk_of(&caller), &new).await?;
-    Ok(Created { location: location("operators", &body.operator), body })
+    Ok((Extension(HoldsSecret), Created { location: location("operators", &body.operator), body }))
 }
 
 /// One operator.
@@ -144,9 +146,9 @@ async fn add_token(
     State(office): State<Arc<Office>>,
     Path(name): Path<String>,
     Json(new): Json<NewToken>,
-) -> Answer<Created<Issued>> {
+) -> Answer<(Extension<HoldsSecret>, Created<Issued>)> {
     let body = operators::add_token(&office.desk_of(&caller), &name, &new).await?;
-    Ok(Created { location: location("operators", &body.operator), body })
+    Ok((Extension(HoldsSecret), Created { location: location("operators", &body.operator), body }))
 }
 
 /// Revoke one token of an operator. It is good for nothing within 2 s, on all nodes.

@@ -109,6 +109,12 @@ impl Failures {
         counted.known.insert(tag, now);
     }
 
+    /// Notes that a token is good for nothing: one that was revoked has no more tries than others.
+    pub(super) fn disproven(&self, token: &Secret) {
+        let Some(tag) = self.tag(token) else { return };
+        self.counted.lock().expect("no holder of this lock panics").known.remove(&tag);
+    }
+
     fn tag(&self, token: &Secret) -> Option<[u8; 32]> {
         hmac::sign(self.key.as_ref()?, token.expose()).as_ref().try_into().ok()
     }
@@ -153,6 +159,8 @@ mod tests {
         }
         assert!(failures.admit(address(1), &good, now).is_ok());
         assert!(failures.admit(address(1), &Secret::new("guess"), now).is_err());
+        failures.disproven(&good);
+        assert!(failures.admit(address(1), &good, now).is_err(), "it was revoked");
     }
 
     #[test]

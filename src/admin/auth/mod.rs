@@ -28,7 +28,7 @@ use crate::model::{Role, Secret};
 
 use failures::Failures;
 
-pub(super) use deeds::audited;
+pub(super) use deeds::{Asked, audited, note_refused};
 
 /// A refusal takes at least this long, so that it does not show whether there was a record to read; and who tries one token
 /// after the other on one connection gets no further than this.
@@ -95,6 +95,7 @@ impl Auth {
             }
             None => {
                 count("refused");
+                self.failures.disproven(token);
                 if let Some(address) = peer.address() {
                     self.failures.failed(address, began);
                 }

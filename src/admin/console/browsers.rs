@@ -92,7 +92,7 @@ impl Browsers {
         let (id, csrf) = (random()?, random()?);
         let browser = Browser { caller, csrf, since: now, seen: now, flash: None, made: None };
         let mut all = self.lock();
-        all.retain(|_, browser| browser.is_there(now));
+        tidy(&mut all, now);
         if all.len() >= BROWSERS_MAX {
             let idle = all.iter().min_by_key(|(_, browser)| browser.seen).map(|(key, _)| key.clone());
             idle.map(|key| all.remove(&key));
@@ -101,15 +101,14 @@ impl Browsers {
         Some(id)
     }
 
-    /// Who that is, if they are signed in still. To be asked for is to be there.
-    pub(super) fn find(&self, key: &Key, now: Instant) -> Option<SignedIn> {
+    /// Who that is, if they are signed in still. To ask is to be there, but for a page that asks by itself.
+    pub(super) fn find(&self, key: &Key, by_itself: bool, now: Instant) -> Option<SignedIn> {
         let mut all = self.lock();
+        tidy(&mut all, now);
         let browser = all.get_mut(key)?;
-        if !browser.is_there(now) {
-            all.remove(key);
-            return None;
+        if !by_itself {
+            browser.seen = now;
         }
-        browser.seen = now;
         Some(SignedIn { caller: browser.caller.clone(), csrf: browser.csrf.clone() })
     }
 
@@ -147,6 +146,14 @@ impl Browsers {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Browser>> {
         self.all.lock().expect("nothing panics while it holds this lock")
+    }
+}
+
+/// Forgets who is gone, and what nobody came for.
+fn tidy(all: &mut HashMap<Key, Browser>, now: Instant) {
+    all.retain(|_, browser| browser.is_there(now));
+    for browser in all.values_mut() {
+        browser.made.take_if(|(_, at)| now.saturating_duration_since(*at) > SHOWN_WITHIN);
     }
 }
 
@@ -199,10 +206,28 @@ mod tests {
     fn who_does_nothing_for_half_an_hour_is_signed_out() {
         let (browsers, start) = (Browsers::default(), Instant::now());
         let key = entered(&browsers, start);
-        assert_eq!(browsers.find(&key, start + 29 * MINUTE).unwrap().caller.name, "ops");
-        assert!(browsers.find(&key, start + 58 * MINUTE).is_some(), "to be asked for is to be there");
-        assert!(browsers.find(&key, start + 88 * MINUTE).is_none());
-        assert!(browsers.find(&key, start + 58 * MINUTE).is_none(), "it is forgotten");
+        assert_eq!(browsers.find(&key, false, start + 29 * MINUTE).unwrap().caller.name, "ops");
+        assert!(browsers.find(&key, false, start + 58 * MINUTE).is_some(), "to be asked for is to be there");
+        assert!(browsers.find(&key, false, start + 88 * MINUTE).is_none());
+        assert!(browsers.find(&key, false, start + 58 * MINUTE).is_none(), "it is forgotten");
+    }
+
+    #[test]
+    fn a_page_that_reads_itself_again_keeps_nobody_signed_in() {
+        let (browsers, start) = (Browsers::default(), Instant::now());
+        let key = entered(&browsers, start);
+        assert!((0..30).all(|minute| browsers.find(&key, true, start + minute * MINUTE).is_some()));
+        assert!(browsers.find(&key, true, start + 30 * MINUTE).is_none());
+    }
+
+    #[test]
+    fn a_secret_that_nobody_comes_for_is_forgotten() {
+        let (browsers, start) = (Browsers::default(), Instant::now());
+        let (key, other) = (entered(&browsers, start), entered(&browsers, start));
+        let made = Made { of: "alice".into(), id: "s1".into(), secret: Secret::new("canary") };
+        browsers.keep(&key, made, start);
+        browsers.find(&other, false, start + 2 * MINUTE);
+        assert!(browsers.lock()[&key].made.is_none());
     }
 
     #[test]
@@ -210,9 +235,9 @@ mod tests {
         let (browsers, start) = (Browsers::default(), Instant::now());
         let key = entered(&browsers, start);
         for minute in (0..480).step_by(20) {
-            assert!(browsers.find(&key, start + minute * MINUTE).is_some(), "{minute}");
+            assert!(browsers.find(&key, false, start + minute * MINUTE).is_some(), "{minute}");
         }
-        assert!(browsers.find(&key, start + 480 * MINUTE).is_none());
+        assert!(browsers.find(&key, false, start + 480 * MINUTE).is_none());
     }
 
     #[test]
@@ -223,11 +248,11 @@ mod tests {
         for _ in 2..BROWSERS_MAX {
             entered(&browsers, start + 3 * MINUTE);
         }
-        assert!(browsers.find(&first, start + 4 * MINUTE).is_some());
+        assert!(browsers.find(&first, false, start + 4 * MINUTE).is_some());
         let last = entered(&browsers, start + 5 * MINUTE);
-        assert!(browsers.find(&second, start + 5 * MINUTE).is_none());
-        assert!(browsers.find(&first, start + 5 * MINUTE).is_some());
-        assert!(browsers.find(&last, start + 5 * MINUTE).is_some());
+        assert!(browsers.find(&second, false, start + 5 * MINUTE).is_none());
+        assert!(browsers.find(&first, false, start + 5 * MINUTE).is_some());
+        assert!(browsers.find(&last, false, start + 5 * MINUTE).is_some());
         assert_eq!(browsers.lock().len(), BROWSERS_MAX);
     }
 
@@ -249,6 +274,6 @@ mod tests {
         browsers.say(&key, flash.clone());
         assert_eq!((browsers.said(&key), browsers.said(&key)), (Some(flash), None));
         browsers.leave(&key);
-        assert!(browsers.find(&key, start).is_none());
+        assert!(browsers.find(&key, false, start).is_none());
     }
 }

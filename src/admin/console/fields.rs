@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use zeroize::Zeroize;
 
 use crate::admin::problem::Problem;
 use crate::management::ManagementError;
@@ -17,12 +18,22 @@ use crate::model::Secret;
 
 /// The fields of a form that was sent and that the guard has looked at.
 #[derive(Clone, Default)]
-pub(super) struct Fields(Arc<Vec<(String, String)>>);
+pub(super) struct Fields(Arc<Values>);
+
+/// Wiped when nobody needs them any more: one of them may be a secret.
+#[derive(Default)]
+struct Values(Vec<(String, String)>);
+
+impl Drop for Values {
+    fn drop(&mut self) {
+        self.0.iter_mut().for_each(|(_, value)| value.zeroize());
+    }
+}
 
 impl Fields {
     /// Of a body as browsers send it.
     pub(super) fn new(all: Vec<(String, String)>) -> Self {
-        Self(Arc::new(all))
+        Self(Arc::new(Values(all)))
     }
 
     /// The value of that field without the blanks around it; empty if there is none.
@@ -37,7 +48,7 @@ impl Fields {
 
     /// All values of that field, without those that are empty: boxes that were ticked.
     pub(super) fn all(&self, name: &str) -> Vec<String> {
-        let own = self.0.iter().filter(|(own, _)| own == name);
+        let own = self.0.0.iter().filter(|(own, _)| own == name);
         own.map(|(_, value)| value.trim().to_owned()).filter(|value| !value.is_empty()).collect()
     }
 
@@ -54,7 +65,7 @@ impl Fields {
 
     /// Whether there is such a field at all.
     pub(super) fn is_named(&self, name: &str) -> bool {
-        self.0.iter().any(|(own, _)| own == name)
+        self.0.0.iter().any(|(own, _)| own == name)
     }
 
     /// A day, as its beginning in UTC; or an instant.
@@ -97,13 +108,13 @@ impl Fields {
     }
 
     fn raw(&self, name: &str) -> &str {
-        self.0.iter().find(|(own, _)| own == name).map_or("", |(_, value)| value)
+        self.0.0.iter().find(|(own, _)| own == name).map_or("", |(_, value)| value)
     }
 }
 
 impl fmt::Debug for Fields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+        f.debug_list().entries(self.0.0.iter().map(|(name, _)| name)).finish()
     }
 }
 

@@ -3,7 +3,7 @@
 //! No handler can forget that: none is reached otherwise.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, Request, State};
@@ -12,7 +12,9 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use subtle::ConstantTimeEq;
+use tokio::time::timeout;
 
+use super::Secured;
 use super::browsers::{Browsers, Key};
 use super::fields::Fields;
 use super::page;
@@ -20,11 +22,19 @@ use super::paths;
 use super::sign_in::{self, SIGN_IN, SIGN_OUT};
 use super::visitor::Visitor;
 use crate::admin::Office;
+use crate::admin::api::REQUEST_TIMEOUT;
+use crate::admin::auth::{Asked, note_refused};
 use crate::admin::problem::Problem;
 use crate::model::Role;
 
 /// The bytes of a form. The longest is a list of networks and senders of a client.
 const FORM_BYTES_MAX: usize = 64 << 10;
+
+/// Time for a form to come: whoever is not signed in may send one, and must not keep a place by doing so slowly.
+const FORM_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a page says that reads itself again: nobody is there for that.
+const BY_ITSELF: HeaderName = HeaderName::from_static("x-by-itself");
 
 /// What the token against forged forms is called in them.
 pub(super) const CSRF: &str = "csrf";
@@ -62,16 +72,27 @@ pub(super) async fn harden(mut response: Response) -> Response {
 /// Lets a request in, or says why not.
 pub(super) async fn pass(State((office, browsers)): State<Gate>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
-    let visitor = match visitor(&office, &browsers, request.headers()).await {
+    let asked = Asked::of(&request);
+    let is_tls = request.extensions().get::<Secured>().is_none_or(|Secured(is_tls)| *is_tls);
+    let visitor = match visitor(&office, &browsers, request.headers(), is_tls).await {
         Ok(visitor) => visitor,
         Err(problem) => return page::of_problem(None, &problem),
     };
     let admitted = match admit(request, visitor.as_ref(), &path).await {
         Ok(admitted) => admitted,
         Err(Denied::SignInFirst(to)) => return Redirect::to(&to).into_response(),
-        Err(Denied::Problem(problem)) => return page::of_problem(visitor.as_ref(), &problem),
+        Err(Denied::Problem(problem)) => {
+            if let Some(visitor) = visitor.as_ref().filter(|_| problem.status == StatusCode::FORBIDDEN) {
+                let why = problem.detail.as_deref().unwrap_or(problem.title);
+                note_refused(&office, &asked, &visitor.caller, why);
+            }
+            return page::of_problem(visitor.as_ref(), &problem);
+        }
     };
-    let response = next.run(admitted).await;
+    let Ok(response) = timeout(REQUEST_TIMEOUT, next.run(admitted)).await else {
+        let late = Problem::unavailable(format!("this took longer than {} s", REQUEST_TIMEOUT.as_secs()));
+        return page::of_problem(visitor.as_ref(), &late);
+    };
     if let Some(problem) = response.extensions().get::<Problem>() {
         return page::of_problem(visitor.as_ref(), problem);
     }
@@ -103,9 +124,15 @@ impl From<Problem> for Denied {
 }
 
 /// Who is signed in by that cookie. Whoever was revoked, or has lost the token that they signed in with, is not.
-async fn visitor(office: &Office, browsers: &Arc<Browsers>, headers: &HeaderMap) -> Result<Option<Visitor>, Problem> {
-    let Some(key) = sign_in::cookie(headers).map(Key::of) else { return Ok(None) };
-    let Some(signed_in) = browsers.find(&key, Instant::now()) else { return Ok(None) };
+async fn visitor(
+    office: &Office,
+    browsers: &Arc<Browsers>,
+    headers: &HeaderMap,
+    is_tls: bool,
+) -> Result<Option<Visitor>, Problem> {
+    let Some(key) = sign_in::cookie(headers, is_tls).map(Key::of) else { return Ok(None) };
+    let by_itself = headers.contains_key(BY_ITSELF);
+    let Some(signed_in) = browsers.find(&key, by_itself, Instant::now()) else { return Ok(None) };
     match office.auth.still(&signed_in.caller).await {
         Ok(caller) => Ok(Some(Visitor::new(caller, signed_in.csrf, key, Arc::clone(browsers)))),
         Err(problem) if problem.status == StatusCode::UNAUTHORIZED => {
@@ -155,7 +182,8 @@ async fn admit(mut request: Request, visitor: Option<&Visitor>, path: &str) -> R
 async fn read(headers: HeaderMap, body: Body) -> Result<Fields, Problem> {
     let too_long =
         |_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-long", "the form is too long", "send less than 64 KiB");
-    let bytes = to_bytes(body, FORM_BYTES_MAX).await.map_err(too_long)?;
+    let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", "too slow", "the form did not come in time");
+    let bytes = timeout(FORM_TIMEOUT, to_bytes(body, FORM_BYTES_MAX)).await.map_err(late)?.map_err(too_long)?;
     let mut request = Request::builder().method(Method::POST).body(Body::from(bytes)).unwrap_or_default();
     if let Some(kind) = headers.get(header::CONTENT_TYPE) {
         request.headers_mut().insert(header::CONTENT_TYPE, kind.clone());
@@ -195,6 +223,13 @@ mod tests {
     fn headers(all: &[(&'static str, &str)]) -> HeaderMap {
         let pair = |(name, value): &(&'static str, &str)| (HeaderName::from_static(name), value.parse().unwrap());
         all.iter().map(pair).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_sends_a_form_byte_by_byte_loses_the_place() {
+        let never = futures_util::stream::pending::<Result<axum::body::Bytes, std::io::Error>>();
+        let refused = read(HeaderMap::new(), Body::from_stream(never)).await.err().unwrap();
+        assert_eq!(refused.status, 408);
     }
 
     #[test]

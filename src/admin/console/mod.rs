@@ -34,8 +34,8 @@ use axum::response::Redirect;
 use axum::routing::{any, get};
 use axum::{Extension, Router, middleware};
 
-use super::Office;
 use super::problem::Problem;
+use super::{Office, auth};
 use browsers::Browsers;
 
 /// Where the console begins; all of it is below.
@@ -49,8 +49,10 @@ struct Secured(bool);
 pub(super) fn routes(office: &Arc<Office>, is_tls: bool) -> Router<Arc<Office>> {
     let browsers = Arc::new(Browsers::default());
     let guarded = middleware::from_fn_with_state((Arc::clone(office), Arc::clone(&browsers)), guard::pass);
+    let audited = middleware::from_fn_with_state(Arc::clone(office), auth::audited);
     Router::new()
-        .merge(pages())
+        .merge(pages().layer(audited))
+        .merge(sign_in::routes())
         .layer(guarded)
         .layer(Extension(browsers))
         .layer(Extension(Secured(is_tls)))
@@ -59,10 +61,9 @@ pub(super) fn routes(office: &Arc<Office>, is_tls: bool) -> Router<Arc<Office>> 
         .layer(middleware::map_response(guard::harden))
 }
 
-/// Those that only somebody sees who is signed in.
+/// Those that only somebody sees who is signed in. What is done there stands in the audit, as what is done at the API does.
 fn pages() -> Router<Arc<Office>> {
     Router::new()
-        .merge(sign_in::routes())
         .merge(overview::routes())
         .merge(sessions::routes())
         .merge(accounts::routes())

@@ -41,6 +41,7 @@ pub(super) enum Place {
     Elsewhere,
 }
 
+#[expect(clippy::type_complexity, reason = "a table that is read once, below")]
 const NAVIGATION: [(&str, &[(Place, &str, &str, Icon)]); 3] = [
     (
         "Now",

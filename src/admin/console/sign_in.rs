@@ -19,6 +19,7 @@ use super::visitor::Visitor;
 use super::{ROOT, Secured, assets, paths};
 use crate::admin::problem::Problem;
 use crate::admin::{Office, Peer};
+use crate::management::operators::Deed;
 
 /// The page to sign in at.
 pub(super) const SIGN_IN: &str = "/console/sign-in";
@@ -36,11 +37,13 @@ pub(super) fn routes() -> Router<Arc<Office>> {
     Router::new().route(SIGN_IN, get(show).post(enter)).route(SIGN_OUT, post(leave))
 }
 
-/// What the browser says who it is.
-pub(super) fn cookie(headers: &HeaderMap) -> Option<&str> {
+/// What the browser says who it is. Where there is TLS, a cookie of the other name is nothing: a page without TLS, or of a
+/// host beside this one, could have set it.
+pub(super) fn cookie(headers: &HeaderMap, is_tls: bool) -> Option<&str> {
+    let own = if is_tls { COOKIE } else { PLAIN_COOKIE };
     let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| [COOKIE, PLAIN_COOKIE].contains(name)).map(|(_, value)| value)
+    pairs.find(|(name, _)| *name == own).map(|(_, value)| value)
 }
 
 async fn show(visitor: Option<Extension<Visitor>>, asked: super::fields::Asked) -> Response {
@@ -64,14 +67,23 @@ async fn enter(
         Ok(caller) => caller,
         Err(problem) => return refused(next, &problem),
     };
+    let deed = Deed {
+        action: "sign-in".to_owned(),
+        actor: Some(caller.name.clone()),
+        token: caller.token.clone(),
+        peer: peer.address(),
+        subject: Some(ROOT.to_owned()),
+        ..Deed::default()
+    };
     let Some(id) = browsers.enter(caller, Instant::now()) else {
         let detail = "the machine has no random bytes; try again";
         return refused(next, &Problem::new(StatusCode::SERVICE_UNAVAILABLE, "temporary", "try again later", detail));
     };
     // Whoever was signed in by this browser is not any more.
-    if let Some(before) = cookie(&headers) {
+    if let Some(before) = cookie(&headers, is_tls) {
         browsers.leave(&super::browsers::Key::of(before));
     }
+    office.desk.load().note(deed);
     let mut response = Redirect::to(next).into_response();
     set_cookie(&mut response, &id, is_tls);
     response
@@ -142,14 +154,16 @@ mod tests {
 
     #[test]
     fn the_cookie_is_found_among_others() {
-        let of = |text: &str| {
+        let of = |text: &str, is_tls| {
             let mut headers = HeaderMap::new();
             headers.insert(header::COOKIE, text.parse().unwrap());
-            cookie(&headers).map(str::to_owned)
+            cookie(&headers, is_tls).map(str::to_owned)
         };
-        assert_eq!(of("a=b; __Host-locum=xyz; c=d").as_deref(), Some("xyz"));
-        assert_eq!(of("locum=xyz").as_deref(), Some("xyz"));
-        assert_eq!(of("locum2=xyz; alocum=1"), None);
+        assert_eq!(of("a=b; __Host-locum=xyz; c=d", true).as_deref(), Some("xyz"));
+        assert_eq!(of("locum=xyz", false).as_deref(), Some("xyz"));
+        assert_eq!(of("locum2=xyz; alocum=1", false), None);
+        assert_eq!(of("locum=planted; __Host-locum=own", true).as_deref(), Some("own"));
+        assert_eq!(of("locum=planted", true), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use super::browsers::{Browsers, Flash, Key, Made, Tone};
 use crate::admin::Office;
 use crate::admin::caller::Caller;
-use crate::admin::problem::Problem;
+use crate::admin::problem::{Problem, Reason};
 use crate::management::{Desk, ManagementError};
 use crate::model::Role;
 
@@ -63,8 +63,12 @@ impl Visitor {
 
     /// Leads to another page, which says that.
     pub(super) fn go(&self, to: &str, tone: Tone, text: impl Into<String>) -> Response {
-        self.browsers.say(&self.key, Flash { tone, text: text.into() });
-        Redirect::to(to).into_response()
+        let (text, mut response) = (text.into(), Redirect::to(to).into_response());
+        if tone == Tone::Bad {
+            response.extensions_mut().insert(Reason(text.clone())); // the audit says that it was not done
+        }
+        self.browsers.say(&self.key, Flash { tone, text });
+        response
     }
 
     /// Leads to another page, which says what came of it.

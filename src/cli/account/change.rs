@@ -1,28 +1,18 @@
 //! `locum account add` and `locum account set`.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-
 use anyhow::Result;
-use jiff::Timestamp;
 
+use super::done_but;
 use super::many::{self, Many, Whose};
-use super::prefer::{self, Prefer};
-use super::{check_label, check_name, find, profile};
-use crate::audit::{Audit, Event};
-use crate::broker::{Directory, Versioned, client_secret};
+use super::prefer::Prefer;
 use crate::cli::exit::{self, Failure};
-use crate::cli::oauth::{self, kept};
 use crate::cli::rotate::{hint, promote};
 use crate::cli::secret_input::SecretInput;
-use crate::cli::{author, kinds, output, places};
-use crate::config::Config;
-use crate::credential;
-use crate::credential::oauth2::kept_in;
-use crate::model::{Account, CredentialKind, Identity, Preference, Profile, Protocol, Slots, StoredCredential};
+use crate::cli::{kinds, output, places};
+use crate::management::accounts::{self, AccountChanged, AccountChanges, NewAccount, PastedAs};
+use crate::management::{Desk, GivenSecret, check_label};
+use crate::model::{CredentialKind, Profile, Protocol};
 use crate::rotation::Subject;
-use crate::rotation::machine::Actor;
-use crate::rotation::upkeep::{self, Pasted};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Add {
@@ -77,54 +67,52 @@ impl Details {
     fn names_any(&self) -> bool {
         self.identity.is_some() || !self.identity_for.is_empty() || self.label.is_some()
     }
+    /// Reads the app password. What is wrong with its label is said before.
+    fn read(&self, account: &str) -> Result<GivenSecret> {
+        self.label.as_deref().map(check_label).transpose()?;
+        Ok(self.secret.read(&format!("app password of {account}"))?.into())
+    }
 }
 
-pub(super) async fn add(config: &Config, directory: &Directory, add: Add) -> Result<()> {
-    let profile = profile(config, &add.upstream)?;
-    let name = check_name(&add.name)?.to_owned();
-    if directory.account(&name).await?.is_some() {
-        let message = format!("there is an account {name} already; change it with `locum account set`");
-        return Err(Failure::new(exit::CANNOT_CREATE, message).into());
+impl Set {
+    fn names_any(&self) -> bool {
+        self.upstream.is_some() || self.class.is_some() || self.details.names_any() || self.prefer.names_any()
     }
-    let mut account = empty(name, add.upstream);
-    if add.oauth2_only {
-        oauth::authority(profile)?;
-    } else {
-        store_password(&mut account, profile, &add.details)?;
+
+    /// Whether an app password may be replaced: the audit knows of each.
+    pub(super) fn may_replace(&self) -> bool {
+        !self.many.is_given() && (self.details.secret.is_given() || self.upstream.is_some() || !self.names_any())
     }
-    set_identity(&mut account, &add.details)?;
-    directory.put_account(&account, None).await?;
-    output::note(format!("{}: added", account.name));
-    let tenant = prefer::has_tenant(directory, &account).await?;
-    if tenant {
+}
+
+pub(super) async fn add(desk: &Desk, add: Add) -> Result<()> {
+    let Add { name, upstream, oauth2_only, details } = add;
+    let profile = accounts::check_new(desk, &name, &upstream).await?;
+    let app_password = if oauth2_only { None } else { Some(details.read(name.trim())?) };
+    let Details { identity, identity_for, label, secret: _ } = details;
+    let identity_for = identity_for.into_iter().collect();
+    let new = NewAccount { name, upstream, identity, identity_for, app_password, label, class: None };
+    let added = accounts::add(desk, new).await?;
+    let name = &added.account.name;
+    output::note(format!("{name}: added"));
+    if added.domain_has_credential {
         output::note("used from now on:");
-        kinds::tell_used(&account, tenant, profile);
-    } else if !add.oauth2_only {
+        kinds::tell_used(&added.used, &profile.name);
+    } else if !oauth2_only {
         warn_of_protocols_without_passwords(profile);
     } else {
         output::note(format!(
-            "note: it has no credential yet: give it one with `locum oauth login {0}` or `locum oauth set {0}`, or its \
-             domain with `locum oauth add-tenant`",
-            account.name
+            "note: it has no credential yet: give it one with `locum oauth login {name}` or `locum oauth set {name}`, or its \
+             domain with `locum oauth add-tenant`"
         ));
     }
     Ok(())
 }
 
-/// An account that has nothing yet.
-pub(in crate::cli) fn empty(name: String, upstream: String) -> Account {
-    Account {
-        name,
-        upstream,
-        identity: Identity::default(),
-        credentials: BTreeMap::new(),
-        preference: Preference::default(),
-        class: None,
-    }
-}
-
-pub(super) async fn set(config: &Config, directory: &Directory, set: Set) -> Result<()> {
+pub(super) async fn set(desk: &Desk, set: Set) -> Result<()> {
+    let names_any = set.names_any();
     let Set { name, upstream, class, prefer, many, details } = set;
+    let prefer = prefer.wanted();
     let name = match many.whose(name) {
         Whose::One(name) => name,
         Whose::Csv(_) | Whose::Domain(_) if details.names_any() || details.secret.is_given() => {
@@ -132,202 +120,71 @@ pub(super) async fn set(config: &Config, directory: &Directory, set: Set) -> Res
                 "--csv and --domain change what is preferred, with --prefer and --prefer-for, and nothing else";
             return Err(Failure::new(exit::USAGE, message).into());
         }
-        Whose::Csv(file) => return many::of_file(directory, &file, &prefer).await,
-        Whose::Domain(domain) => return many::of_domain(directory, &domain, &prefer).await,
+        Whose::Csv(file) => return many::of_file(&desk.directory, &file, &prefer).await,
+        Whose::Domain(domain) => return many::of_domain(&desk.directory, &domain, &prefer).await,
     };
-    let Versioned { record: mut account, version, .. } = find(directory, &name).await?;
+    let found = accounts::record(&desk.directory, &name).await?;
+    let account = &found.record;
     let moves = upstream.as_ref().is_some_and(|upstream| *upstream != account.upstream);
+    let profile = accounts::profile_of(&desk.profiles, upstream.as_ref().unwrap_or(&account.upstream))?;
     // A password is for one provider and must not be shown to another. Nothing named: it is the password that changes.
-    let names_any = upstream.is_some() || class.is_some() || details.names_any() || prefer.names_any();
     let takes_secret = details.secret.is_given() || moves || !names_any;
-    let mut left_behind = None;
-    let by = author();
-    let actor = Actor { by: &by, at: Timestamp::now() };
-    if let Some(upstream) = upstream.filter(|_| moves) {
-        left_behind = Some(move_away(&mut account, upstream, actor));
-    }
-    let profile = profile(config, &account.upstream)?;
-    let mut pasted = None;
-    if takes_secret {
-        let audit = Audit::open(&config.audit)?;
-        pasted = Some((paste_password(&mut account, profile, &details, config.rotation.grace, actor)?, audit));
-    } else if let Some(label) = &details.label {
-        relabel(&mut account, label)?;
-    }
-    set_identity(&mut account, &details)?;
-    if let Some(class) = class {
-        account.class = if class.is_empty() { None } else { Some(known_class(config, class)?) };
-    }
-    let tenant = prefer::has_tenant(directory, &account).await?;
-    if prefer.names_any() {
-        prefer.check(&account, tenant).map_err(|why| Failure::new(exit::DATA, why))?;
-        prefer.apply(&mut account.preference);
-    }
-    directory.put_account(&account, Some(version)).await?;
-    match &pasted {
-        Some((pasted, audit)) => {
-            audit.record_step(&replaced(&account, &by));
-            output::note(format!("{}: {}", account.name, described(*pasted)));
-            tell_pasted(&account, *pasted);
+    let app_password = takes_secret.then(|| details.read(&account.name)).transpose()?;
+    let subject = Subject::app_password(&account.name);
+    let Details { identity, identity_for, label, secret: _ } = details;
+    let (identity_for, prefers) = (identity_for.into_iter().collect(), prefer.names_any());
+    let changes = AccountChanges { upstream, class, identity, identity_for, app_password, label, prefer };
+    let changed =
+        accounts::change(desk, found, changes).await.map_err(|error| hint::failed_to_manage(error, &subject))?;
+    let name = &changed.account.name;
+    match changed.pasted {
+        Some(pasted) => {
+            output::note(format!("{name}: {}", described(pasted)));
+            tell_pasted(&changed, pasted, &subject);
         }
-        None if kinds::has(&account, false, CredentialKind::AppPassword) => {
-            output::note(format!("{}: changed; the app password stays", account.name));
+        None if changed.account.has(CredentialKind::AppPassword) => {
+            output::note(format!("{name}: changed; the app password stays"));
         }
-        None => output::note(format!("{}: changed", account.name)),
+        None => output::note(format!("{name}: changed")),
     }
-    if prefer.names_any() {
-        kinds::tell_used(&account, tenant, profile);
+    if prefers {
+        kinds::tell_used(&changed.used, &profile.name);
     }
     if moves {
         warn_of_protocols_without_passwords(profile);
     }
-    match left_behind {
-        Some(left) => left.tell(directory, &account).await,
-        None => Ok(()),
+    if changed.lost_oauth2 {
+        output::note("note: its OAuth2 credential was for the other provider and is removed");
     }
-}
-
-/// What an account had at the provider that it left.
-struct LeftBehind {
-    from: String,
-    /// Whether it had OAuth2 there.
-    had_oauth2: bool,
-    /// The ids that its refresh tokens are kept under.
-    tokens: BTreeSet<String>,
-}
-
-/// The account lives at that upstream from now on. No secret of the one before must be shown there, and none is forgotten:
-/// what is to be deleted at the other one stays in the record.
-fn move_away(account: &mut Account, upstream: String, actor: Actor<'_>) -> LeftBehind {
-    let from = std::mem::replace(&mut account.upstream, upstream);
-    account.identity = Identity::default(); // those were its names at the other provider
-    account.preference = Preference::default();
-    let oauth2 = account.credentials.get(&CredentialKind::OAuth2);
-    let (mut had_oauth2, tokens) = (false, oauth2.map(kept_in).unwrap_or_default());
-    for (kind, slots) in &mut account.credentials {
-        let left = upkeep::move_away(slots, &from, &account.upstream, actor);
-        had_oauth2 |= *kind == CredentialKind::OAuth2 && !left.is_empty();
-    }
-    LeftBehind { from, had_oauth2, tokens }
-}
-
-impl LeftBehind {
-    async fn tell(&self, directory: &Directory, account: &Account) -> Result<()> {
-        if self.had_oauth2 {
-            output::note("note: its OAuth2 credential was for the other provider and is removed");
+    for (kind, left) in &changed.left_behind {
+        for left in left {
+            output::note(format!("note: to be deleted: its {kind} {}", places::described(left)));
         }
-        for (kind, slots) in &account.credentials {
-            for left in slots.leftovers.iter().filter(|left| left.upstream.as_ref() == Some(&self.from)) {
-                output::note(format!("note: to be deleted: its {kind} {}", places::described(left)));
-            }
-        }
-        kept::forget(directory, &self.tokens, &BTreeSet::new()).await
     }
+    done_but(changed.warning)
 }
 
-/// The audit event for an app password that was pasted.
-fn replaced(account: &Account, by: &str) -> Event {
-    let kind = CredentialKind::AppPassword;
-    let current = account.credentials.get(&kind).and_then(|slots| slots.current.as_ref());
-    Event::Rotation {
-        step: "replaced",
-        outcome: "done",
-        reason: None,
-        actor: by.to_owned(),
-        subject: account.name.clone(),
-        kind: kind.name(),
-        credential: current.map(|current| current.id.clone()),
-    }
-}
-
-fn described(pasted: Pasted) -> &'static str {
+fn described(pasted: PastedAs) -> &'static str {
     match pasted {
-        Pasted::Anew => "changed, the app password with it",
-        Pasted::Same => "this is its app password already; nodes try it again, whatever the provider said before",
-        Pasted::RolledBack => "this is the app password that it had before; it is the current one again",
+        PastedAs::Anew => "changed, the app password with it",
+        PastedAs::Same => "this is its app password already; nodes try it again, whatever the provider said before",
+        PastedAs::RolledBack => "this is the app password that it had before; it is the current one again",
     }
 }
 
 /// What there is to go back to, and how the new one is tried.
-fn tell_pasted(account: &Account, pasted: Pasted) {
-    let subject = Subject::app_password(&account.name);
-    let Some(slots) = account.credentials.get(&CredentialKind::AppPassword) else { return };
-    if let (Some(previous), Pasted::Anew | Pasted::RolledBack) = (&slots.previous, pasted) {
-        let (called, until) = (places::called(&previous.credential), output::minute(previous.retire_at));
-        let back = match previous.was_rolled_back() {
-            true => promote::back_to(&previous.credential, &subject),
-            false => hint::command("rollback", &subject, ""),
+fn tell_pasted(changed: &AccountChanged, pasted: PastedAs, subject: &Subject) {
+    if let (Some(previous), PastedAs::Anew | PastedAs::RolledBack) = (changed.previous(), pasted) {
+        let (stored, until) = (&previous.stored, output::minute(previous.usable_until));
+        let back = match previous.rolled_back {
+            true => promote::back_to(&stored.id, subject),
+            false => hint::command("rollback", subject, ""),
         };
+        let called = places::named(&stored.label, &stored.id);
         output::note(format!("{called} is kept, and may be used until {until} where the new one is refused"));
         output::note(format!("to go back to it: {back}"));
     }
-    hint::next(&format!("locum probe {}", hint::quoted(&account.name)));
-}
-
-fn store_password(account: &mut Account, profile: &Profile, details: &Details) -> Result<()> {
-    let stored = read_password(account, profile, details)?;
-    account.credentials.insert(CredentialKind::AppPassword, Slots::of(stored));
-    Ok(())
-}
-
-fn read_password(account: &Account, profile: &Profile, details: &Details) -> Result<StoredCredential> {
-    let label = details.label.as_deref().map(check_label).transpose()?.unwrap_or_default();
-    let pasted = details.secret.read(&format!("app password of {}", account.name))?;
-    let id = client_secret::random_id()?;
-    Ok(credential::new_app_password(&pasted, profile.app_password, id, label, Timestamp::now())?)
-}
-
-/// Puts a new password in the place of the current one, which stays as the previous one: a wrong paste is survived. What
-/// somebody staged is not pasted over. Whoever types this at night has one account to mend and may not know of the other
-/// one's work; giving that up is one more command, and a secret that is lost cannot be had again.
-fn paste_password(
-    account: &mut Account,
-    profile: &Profile,
-    details: &Details,
-    grace: Duration,
-    actor: Actor<'_>,
-) -> Result<Pasted> {
-    let stored = read_password(account, profile, details)?;
-    let slots = account.credentials.entry(CredentialKind::AppPassword).or_default();
-    let subject = Subject::app_password(&account.name);
-    upkeep::paste(slots, stored, grace, actor).map_err(|error| hint::failed(error.into(), &subject))
-}
-
-/// The secret stays; only what it is called in the portal was put down wrongly, or not at all.
-fn relabel(account: &mut Account, label: &str) -> Result<()> {
-    let current = account.credentials.get_mut(&CredentialKind::AppPassword).and_then(|slots| slots.current.as_mut());
-    let Some(current) = current else {
-        let message = format!("{} has no app password that could bear a label; give it one, too", account.name);
-        return Err(Failure::new(exit::DATA, message).into());
-    };
-    check_label(label)?.clone_into(&mut current.label);
-    Ok(())
-}
-
-fn set_identity(account: &mut Account, details: &Details) -> Result<()> {
-    if let Some(name) = &details.identity {
-        account.identity.all = if name.is_empty() { None } else { Some(check_name(name)?.to_owned()) };
-    }
-    for (protocol, name) in &details.identity_for {
-        if name.is_empty() {
-            account.identity.by_protocol.remove(protocol);
-        } else {
-            account.identity.by_protocol.insert(*protocol, check_name(name)?.to_owned());
-        }
-    }
-    Ok(())
-}
-
-/// A class that the configuration does not have would mean nothing.
-fn known_class(config: &Config, class: String) -> Result<String> {
-    let classes = &config.rotation.max_ages.classes;
-    if classes.contains_key(&class) {
-        return Ok(class);
-    }
-    let known: Vec<&str> = classes.keys().map(String::as_str).collect();
-    let known = if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
-    let message = format!("the configuration has no [rotation.class.{class}]; {known}");
-    Err(Failure::new(exit::NOT_FOUND, message).into())
+    hint::next(&format!("locum probe {}", hint::quoted(subject.name())));
 }
 
 fn warn_of_protocols_without_passwords(profile: &Profile) {

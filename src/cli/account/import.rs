@@ -8,17 +8,17 @@ use std::path::PathBuf;
 use anyhow::Result;
 use jiff::Timestamp;
 
-use super::{check_label, check_name, empty, profile};
 use crate::broker::{Directory, DirectoryError, client_secret};
 use crate::cli::csv_file::{Record, Table};
 use crate::cli::exit::{self, Failure};
 use crate::cli::import::{self, Planned, Row, Source};
-use crate::cli::oauth;
 use crate::cli::output;
-use crate::config::Config;
 use crate::credential;
+use crate::management::accounts::{empty, is_same, password_of, profile_of};
+use crate::management::credentials::authority;
 use crate::management::import::Outcome;
-use crate::model::{Account, CredentialKind, Identity, Protocol, Secret, Slots, StoredCredential, normalise};
+use crate::management::{Desk, check_label, check_new_name};
+use crate::model::{Account, CredentialKind, Identity, Protocol, Secret, Slots, normalise};
 
 /// What a column of app passwords may be called.
 const SECRET: &[&str] = &["secret", "app-password", "password"];
@@ -51,10 +51,11 @@ struct List {
     passed_over: Option<String>,
 }
 
-pub(super) async fn run(config: &Config, directory: &Directory, arguments: Import) -> Result<()> {
+pub(super) async fn run(desk: &Desk, arguments: Import) -> Result<()> {
+    let directory = &desk.directory;
     let path = &arguments.file;
     let bytes = import::read(path)?;
-    let list = parse(&bytes, config, arguments.upstream.as_deref());
+    let list = parse(&bytes, desk, arguments.upstream.as_deref());
     let list = list.map_err(|why| Failure::new(exit::DATA, format!("{}: {why}", path.display())))?;
     let List { accounts, bad, has_secrets, passed_over } = list;
     if let Some(note) = passed_over {
@@ -87,21 +88,7 @@ async fn check(directory: &Directory, line: u64, account: Account) -> Result<Pla
     Ok(Planned { rows: vec![Row { line, name: account.name, outcome }], write })
 }
 
-/// Whether the file says nothing that is not there.
-fn is_same(found: &Account, wanted: &Account) -> bool {
-    let password = match (password_of(found), password_of(wanted)) {
-        (Some(found), Some(wanted)) => found.material == wanted.material,
-        (_, None) => true,
-        (None, Some(_)) => false,
-    };
-    password && (&found.upstream, &found.identity) == (&wanted.upstream, &wanted.identity)
-}
-
-fn password_of(account: &Account) -> Option<&StoredCredential> {
-    account.credentials.get(&CredentialKind::AppPassword)?.current.as_ref()
-}
-
-fn parse(bytes: &[u8], config: &Config, upstream: Option<&str>) -> Result<List, String> {
+fn parse(bytes: &[u8], desk: &Desk, upstream: Option<&str>) -> Result<List, String> {
     let table = Table::of(bytes)?;
     let columns = Columns::of(&table)?;
     let one_line: Vec<usize> = [Some(columns.account), columns.secret].into_iter().flatten().collect();
@@ -110,7 +97,7 @@ fn parse(bytes: &[u8], config: &Config, upstream: Option<&str>) -> Result<List, 
     let mut seen = HashMap::new();
     for record in table.records(&one_line) {
         let line = record.line;
-        let account = match columns.account(&record, config, upstream) {
+        let account = match columns.account(&record, desk, upstream) {
             Ok(None) => continue,
             Ok(Some(account)) => account,
             Err(why) => {
@@ -166,7 +153,7 @@ impl Columns {
     }
 
     /// What a record says; `None` if nothing.
-    fn account(&self, record: &Record, config: &Config, upstream: Option<&str>) -> Result<Option<Account>, String> {
+    fn account(&self, record: &Record, desk: &Desk, upstream: Option<&str>) -> Result<Option<Account>, String> {
         if record.is_blank()? {
             return Ok(None);
         }
@@ -175,15 +162,15 @@ impl Columns {
             Ok::<_, String>(text.filter(|text| !text.is_empty()))
         };
         let name = |column, what: &str| {
-            let name = text(column, what)?.map(check_name).transpose().map_err(|why| in_column(what, why))?;
+            let name = text(column, what)?.map(check_new_name).transpose().map_err(|why| in_column(what, why))?;
             Ok::<_, String>(name.map(str::to_owned))
         };
         let account = name(Some(self.account), "account")?.ok_or("it names no account")?;
         let upstream = text(self.upstream, "upstream")?.or(upstream);
         let upstream = upstream.ok_or("it names no upstream, and no --upstream is given")?;
         // What stands there is not quoted, in whichever column it should have been.
-        let profile = profile(config, upstream).map_err(|_| {
-            let known: Vec<&str> = config.upstreams.keys().map(String::as_str).collect();
+        let profile = profile_of(&desk.profiles, upstream).map_err(|_| {
+            let known: Vec<&str> = desk.profiles.keys().map(String::as_str).collect();
             in_column("upstream", format!("the configuration has no such upstream; it has: {}", known.join(", ")))
         })?;
         let mut account = empty(account, upstream.to_owned());
@@ -204,8 +191,7 @@ impl Columns {
                 account.credentials.insert(CredentialKind::AppPassword, Slots::of(stored));
             }
             None => {
-                oauth::authority(profile)
-                    .map_err(|why| format!("it has no app password, so it has to use OAuth2: {why}"))?;
+                authority(profile).map_err(|why| format!("it has no app password, so it has to use OAuth2: {why}"))?;
             }
         }
         Ok(Some(account))

@@ -5,10 +5,10 @@ use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::path::Path;
 
-use crate::cli::account::check_name;
 use crate::cli::csv_file::{self, Record, Table};
 use crate::cli::exit::{self, Failure};
 use crate::cli::kinds::Kinds;
+use crate::management::check_name;
 use crate::model::normalise;
 
 /// What a file says.

@@ -1,19 +1,19 @@
 //! The preference of many accounts at once. What is wrong with one of them stops no other, and a run that was
 //! interrupted is simply run again.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 use anyhow::Result;
 use futures_util::{StreamExt, stream};
 
 use super::list_file::{self, Row};
-use super::prefer::{self, Prefer};
 use crate::broker::{Directory, DirectoryError, Versioned};
 use crate::cli::exit::{self, Failure};
+use crate::cli::kinds::Kinds;
 use crate::cli::output;
 use crate::cli::progress::Progress;
+use crate::management::ManagementError;
+use crate::management::accounts::{self, Prefer, Preferred, Tenants};
 use crate::model::{Account, RecordId, normalise};
 
 /// Accounts that are worked on at a time: a server is waited for once per so many, and has time for others.
@@ -44,6 +44,11 @@ pub(super) enum Whose {
 }
 
 impl Many {
+    /// Whether many are named.
+    pub(super) fn is_given(&self) -> bool {
+        self.csv.is_some() || self.domain.is_some()
+    }
+
     pub(super) fn whose(self, name: Option<String>) -> Whose {
         match (self.csv, self.domain) {
             (Some(file), _) => Whose::Csv(file),
@@ -136,36 +141,6 @@ impl Tally {
     }
 }
 
-/// Domains that were asked for, and the upstream of those that have a credential.
-struct Tenants<'d> {
-    directory: &'d Directory,
-    known: Mutex<HashMap<String, Option<String>>>,
-}
-
-impl Tenants<'_> {
-    fn of(directory: &Directory) -> Tenants<'_> {
-        Tenants { directory, known: Mutex::default() }
-    }
-
-    /// Whether the account's domain has a credential that it may use.
-    async fn serve(&self, account: &Account) -> Result<bool, DirectoryError> {
-        let Some(domain) = prefer::domain_of(&account.name) else { return Ok(false) };
-        let known = self.known.lock().ok().and_then(|known| known.get(&normalise(domain)).cloned());
-        let upstream = match known {
-            Some(upstream) => upstream,
-            None => {
-                let found = self.directory.tenant(domain).await?.map(|found| found.record);
-                let upstream = found.filter(|it| it.oauth2.current.is_some()).map(|it| it.upstream);
-                if let Ok(mut known) = self.known.lock() {
-                    known.insert(normalise(domain), upstream.clone());
-                }
-                upstream
-            }
-        };
-        Ok(upstream.as_ref() == Some(&account.upstream))
-    }
-}
-
 /// The accounts of a CSV file.
 pub(super) async fn of_file(directory: &Directory, file: &Path, wanted: &Prefer) -> Result<()> {
     let list = list_file::read(file)?;
@@ -193,7 +168,8 @@ pub(super) async fn of_file(directory: &Directory, file: &Path, wanted: &Prefer)
 }
 
 async fn row_done(tenants: &Tenants<'_>, row: Row, wanted: &Prefer) -> Done {
-    let wanted = Prefer { prefer: row.prefer.or_else(|| wanted.prefer.clone()), ..wanted.clone() };
+    let all = row.prefer.map(|Kinds(kinds)| kinds).or_else(|| wanted.all.clone());
+    let wanted = Prefer { all, ..wanted.clone() };
     if !wanted.names_any() {
         let why = format!("it does not say what is preferred for {}, and no --prefer is given", row.account);
         return Done::Refused(why);
@@ -221,7 +197,7 @@ pub(super) async fn of_domain(directory: &Directory, domain: &str, wanted: &Pref
             tally.count(Done::Refused(error.to_string()), None);
         }
         let is_of_it = |found: &Versioned<Account>| {
-            prefer::domain_of(&found.record.name).is_some_and(|it| normalise(it) == domain)
+            accounts::domain_of(&found.record.name).is_some_and(|it| normalise(it) == domain)
         };
         let found: Vec<_> = page.records.into_iter().filter(is_of_it).collect();
         total += found.len();
@@ -246,22 +222,11 @@ pub(super) async fn of_domain(directory: &Directory, domain: &str, wanted: &Pref
 
 /// Changes one account, unless it is as wanted.
 async fn account_done(tenants: &Tenants<'_>, found: Versioned<Account>, wanted: &Prefer) -> Done {
-    let Versioned { record: mut account, version, .. } = found;
-    let before = account.preference.clone();
-    let tenant = match tenants.serve(&account).await {
-        Ok(tenant) => tenant,
-        Err(error) => return Done::Failed(error),
-    };
-    if let Err(why) = wanted.check(&account, tenant) {
-        return Done::Refused(why);
-    }
-    wanted.apply(&mut account.preference);
-    if account.preference == before {
-        return Done::Same;
-    }
-    match tenants.directory.put_account(&account, Some(version)).await {
-        Ok(_) => Done::Changed,
-        Err(error) => Done::Failed(error),
+    match accounts::prefer(tenants, found, wanted).await {
+        Ok(Preferred::Changed) => Done::Changed,
+        Ok(Preferred::Same) => Done::Same,
+        Err(ManagementError::Directory(error)) => Done::Failed(error),
+        Err(why) => Done::Refused(why.to_string()),
     }
 }
 
@@ -270,14 +235,13 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::cli::account::empty;
-    use crate::cli::kinds::Kinds;
+    use crate::management::accounts::empty;
     use crate::model::{CredentialKind, Material, Secret, Slots, StoredCredential};
     use crate::store::StoreError;
     use crate::store::memory::Memory;
 
     fn wanted() -> Prefer {
-        Prefer { prefer: Some(Kinds(vec![CredentialKind::AppPassword])), prefer_for: Vec::new() }
+        Prefer { all: Some(vec![CredentialKind::AppPassword]), ..Prefer::default() }
     }
 
     async fn put(directory: &Directory, name: &str) -> Versioned<Account> {

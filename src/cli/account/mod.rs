@@ -7,26 +7,17 @@ mod many;
 mod prefer;
 mod view;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::Result;
 
-use self::view::View;
 use super::exit::{self, Failure};
-use super::kinds;
-use super::list::{self, Found, Listing};
-use super::oauth::kept;
-use super::open_directory;
-use super::output;
-use super::places;
-use crate::broker::{Directory, Versioned};
-use crate::config::Config;
-use crate::model::{Account, CredentialKind, Profile, RecordId, RecordKind, normalise};
-
-pub(super) use self::change::empty;
-pub(super) use self::prefer::has_tenant;
+use super::list::{Found, Listing};
+use super::{desk, kinds, output, places};
+use crate::management::accounts::{self, AccountRemoved, AccountView, ToDelete};
+use crate::management::{Desk, Paging, remove_damaged, tenants};
+use crate::model::{CredentialKind, RecordKind, normalise};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -67,39 +58,44 @@ pub(super) struct Format {
 }
 
 pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
-    let (config, directory) = open_directory(path).await?;
+    let desk = match &command {
+        Command::Set(set) if set.may_replace() => desk::look_audited(path).await?,
+        _ => desk::look(path).await?,
+    };
     match command {
-        Command::Add(add) => change::add(&config, &directory, add).await,
-        Command::Set(set) => change::set(&config, &directory, set).await,
-        Command::Import(import) => import::run(&config, &directory, import).await,
-        Command::List(listing) => list(&directory, &listing).await,
-        Command::Show { name, format } => show(&directory, &name, &format).await,
-        Command::Remove { damaged: Some(id), .. } => list::remove_damaged(&directory, RecordKind::Account, &id).await,
-        Command::Remove { name, damaged: None } => remove(&directory, &name.unwrap_or_default()).await,
+        Command::Add(add) => change::add(&desk, add).await,
+        Command::Set(set) => change::set(&desk, set).await,
+        Command::Import(import) => import::run(&desk, import).await,
+        Command::List(listing) => list(&desk, &listing).await,
+        Command::Show { name, format } => show(&desk, &name, &format).await,
+        Command::Remove { damaged: Some(id), .. } => {
+            output::note(format!("{}: removed", remove_damaged(&desk, RecordKind::Account, &id).await?));
+            Ok(())
+        }
+        Command::Remove { name, damaged: None } => remove(&desk, &name.unwrap_or_default()).await,
     }
 }
 
-async fn list(directory: &Directory, listing: &Listing) -> Result<()> {
-    let page = async |after: Option<&RecordId>, limit| directory.accounts_page(after, limit).await;
-    let Found { records, rest } = listing.read(RecordKind::Account, page).await?;
-    let mut views: Vec<View> = records.into_iter().map(View::of).collect();
+async fn list(desk: &Desk, listing: &Listing) -> Result<()> {
+    let page = async |paging: &Paging| accounts::list(desk, paging).await;
+    let Found { records: mut views, rest } = listing.gather(RecordKind::Account, page).await?;
     views.sort_by(|a, b| a.name.cmp(&b.name));
     if listing.json {
         output::json(&views)?;
         return rest.tell();
     }
-    let page = async |after: Option<&RecordId>, limit| directory.tenants_page(after, limit).await;
-    let tenants = Listing::of_all().read(RecordKind::Tenant, page).await?;
+    let page = async |paging: &Paging| tenants::list(desk, paging).await;
+    let tenants = Listing::of_all().gather(RecordKind::Tenant, page).await?;
     let of_domain: HashMap<String, String> =
-        tenants.records.into_iter().map(|found| (normalise(&found.record.domain), found.record.upstream)).collect();
+        tenants.records.into_iter().map(|tenant| (normalise(&tenant.domain), tenant.upstream)).collect();
     let rows = views
         .into_iter()
         .map(|view| {
             let mut kinds: Vec<String> =
                 view.credentials.iter().map(|credential| credential.kind.to_string()).collect();
-            let own = view.credentials.iter().any(|credential| credential.kind == CredentialKind::OAuth2);
-            let domain = prefer::domain_of(&view.name).map(normalise);
-            if !own && domain.is_some_and(|domain| of_domain.get(&domain) == Some(&view.upstream)) {
+            let domain = accounts::domain_of(&view.name).map(normalise);
+            let serves = domain.is_some_and(|domain| of_domain.get(&domain) == Some(&view.upstream));
+            if serves && !view.has(CredentialKind::OAuth2) {
                 kinds.push("OAuth2 of its domain".to_owned());
             }
             let newest = view.credentials.iter().map(|credential| credential.created).max();
@@ -116,91 +112,45 @@ async fn list(directory: &Directory, listing: &Listing) -> Result<()> {
     tenants.rest.tell().and(rest.tell())
 }
 
-async fn remove(directory: &Directory, name: &str) -> Result<()> {
-    if list::was_damaged(directory, RecordKind::Account, check_name(name)?).await? {
+async fn remove(desk: &Desk, name: &str) -> Result<()> {
+    let AccountRemoved { name, was_damaged, had, to_delete, still_by_domain, warning } =
+        accounts::remove(desk, name, None).await?;
+    if was_damaged {
+        output::note(format!("{name}: removed; its record was damaged"));
         return Ok(());
     }
-    let Versioned { record: account, version, .. } = find(directory, name).await?;
-    directory.remove_account(name, version).await?;
-    let has = |kind| account.credentials.get(&kind).is_some_and(|slots| slots.current.is_some());
-    let left = match (has(CredentialKind::AppPassword), has(CredentialKind::OAuth2)) {
-        (true, false) => "delete its app password in the provider's portal, too",
-        (false, true) => "revoke the application's right to it in the provider's portal, too",
+    let left = match had[..] {
+        [CredentialKind::AppPassword] => "delete its app password in the provider's portal, too",
+        [CredentialKind::OAuth2] => "revoke the application's right to it in the provider's portal, too",
         _ => "delete its app password in the provider's portal, too, and revoke the application's right to it",
     };
-    let kept = kept::forget_all(directory, account.credentials.get(&CredentialKind::OAuth2)).await;
-    output::note(format!("{}: removed; {left}", account.name));
-    tell_to_delete(&account);
-    if let Some(domain) = prefer::tenant_of(directory, &account).await? {
+    output::note(format!("{name}: removed; {left}"));
+    // All that may exist at providers and is known here: after this nobody else knows.
+    for ToDelete { kind, id, label, at } in &to_delete {
+        output::note(format!("  {kind} {} at {at}", places::named(label, id)));
+    }
+    if let Some(domain) = still_by_domain {
         output::note(format!(
-            "note: clients that are bound to {} still enter by the credential of {domain}; `locum client revoke` ends that",
-            account.name
+            "note: clients that are bound to {name} still enter by the credential of {domain}; `locum client revoke` ends \
+             that",
         ));
     }
-    kept
+    done_but(warning)
 }
 
-/// All that may exist at providers and is known here: after this nobody else knows.
-fn tell_to_delete(account: &Account) {
-    for (kind, slots) in &account.credentials {
-        let next = slots.next.as_ref().map(|next| &next.credential);
-        let previous = slots.previous.as_ref().filter(|previous| previous.usable).map(|previous| &previous.credential);
-        for stored in slots.current.iter().chain(next).chain(previous) {
-            output::note(format!("  {kind} {} at {}", places::called(stored), account.upstream));
-        }
-        for left in &slots.leftovers {
-            let at = left.upstream.as_ref().unwrap_or(&account.upstream);
-            output::note(format!("  {kind} {} at {at}", places::named(&left.label, &left.id)));
-        }
-    }
+/// What was asked for is done; what could not be put in order behind it is an error all the same, and says what is left to do.
+pub(super) fn done_but(warning: Option<String>) -> Result<()> {
+    warning.map_or(Ok(()), |warning| Err(Failure::new(exit::TEMPORARY, warning).into()))
 }
 
-async fn show(directory: &Directory, name: &str, format: &Format) -> Result<()> {
-    let found = find(directory, name).await?;
-    let tenant = prefer::tenant_of(directory, &found.record).await?;
-    let view = View::of(found);
+async fn show(desk: &Desk, name: &str, format: &Format) -> Result<()> {
+    let found = accounts::record(&desk.directory, name).await?;
+    let tenant = accounts::tenant_of(&desk.directory, &found.record).await?;
+    let lines: Vec<_> = found.record.credentials.values().flat_map(places::lines).collect();
+    let view = AccountView::of(found);
     if format.json {
         return Ok(output::json(&view)?);
     }
-    view.print(tenant.as_deref());
+    view::print(&view, &lines, tenant.as_deref());
     Ok(())
-}
-
-pub(super) async fn find(directory: &Directory, name: &str) -> Result<Versioned<Account>> {
-    let name = check_name(name)?;
-    let missing = || Failure::new(exit::NOT_FOUND, format!("there is no account {name}; see `locum account list`"));
-    Ok(directory.account(name).await?.ok_or_else(missing)?)
-}
-
-/// The upstream of that name.
-pub(super) fn profile<'a>(config: &'a Config, upstream: &str) -> Result<&'a Profile> {
-    profile_of(&config.upstreams, upstream)
-}
-
-/// The upstream of that name, among these.
-pub(super) fn profile_of<'a>(upstreams: &'a BTreeMap<String, Arc<Profile>>, upstream: &str) -> Result<&'a Profile> {
-    upstreams.get(upstream).map(|profile| &**profile).ok_or_else(|| {
-        let known: Vec<&str> = upstreams.keys().map(String::as_str).collect();
-        let message = format!("the configuration has no upstream {upstream}; it has: {}", known.join(", "));
-        Failure::new(exit::USAGE, message).into()
-    })
-}
-
-/// The name without the blanks around it. It goes into the provider's dialogue, and onto terminals.
-pub(super) fn check_name(name: &str) -> Result<&str> {
-    if name.trim().is_empty() || name.chars().any(char::is_control) {
-        return Err(Failure::new(exit::DATA, "a name must not be empty or contain control characters").into());
-    }
-    Ok(name.trim())
-}
-
-/// What it is called in a portal, without the blanks around it; empty for nothing. It goes onto terminals.
-pub(super) fn check_label(label: &str) -> Result<&str> {
-    const CHARS_MAX: usize = 200;
-    let label = label.trim();
-    if label.chars().any(char::is_control) || label.chars().count() > CHARS_MAX {
-        let message = format!("a label must not be longer than {CHARS_MAX} characters or contain control characters");
-        return Err(Failure::new(exit::DATA, message).into());
-    }
-    Ok(label)
 }

@@ -11,12 +11,11 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use zeroize::Zeroizing;
 
-use super::authority;
-use crate::broker::client_secret;
 use crate::cli::exit::{self, Failure};
 use crate::cli::output;
 use crate::cli::secret_input::SecretInput;
 use crate::credential::oauth2::{Authentication, Grant, OAuth2};
+use crate::management::credentials::{authority, has_tenants};
 use crate::model::{Profile, Secret, StoredCredential};
 use crate::store;
 
@@ -151,11 +150,6 @@ pub(in crate::cli) fn service_account(file: &Path) -> Result<OAuth2> {
     Ok(OAuth2::service_account(&private_file(file)?)?)
 }
 
-/// A new version of a credential.
-pub(super) fn stored(credential: OAuth2, label: &str) -> Result<StoredCredential> {
-    Ok(credential.into_stored(client_secret::random_id()?, label.trim(), Timestamp::now())?)
-}
-
 /// Says when a credential ends, or that nobody will know.
 pub(in crate::cli) fn tell_end(credential: &OAuth2) {
     match (&credential.authentication, credential.expires()) {
@@ -182,11 +176,6 @@ pub(super) fn until(end: Timestamp, now: Timestamp) -> String {
 /// Whole days to a time; negative if it is over.
 pub(super) fn days(end: Timestamp, now: Timestamp) -> i64 {
     end.duration_since(now).as_secs() / (24 * 60 * 60)
-}
-
-/// Whether the authority serves many directories.
-fn has_tenants(profile: &Profile) -> bool {
-    profile.authority.as_ref().is_some_and(|authority| authority.token_url.contains("{tenant}"))
 }
 
 /// `8-4-4-4-12` hexadecimal digits. Microsoft shows the id of a secret so, beside the secret.

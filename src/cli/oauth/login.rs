@@ -1,6 +1,7 @@
 //! `locum oauth login`: a person consents, by device code or in a browser on this machine. The refresh token is written
 //! before the account that needs it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -8,19 +9,16 @@ use jiff::Timestamp;
 
 use super::application::{self, Registration};
 use super::loopback::{self, Loopback};
-use super::{authority, https, kept, place, refused, set};
+use super::{refused, set};
 use crate::broker::{Authorities, Directory, DirectoryError, Versioned};
-use crate::cli::account;
+use crate::cli::account::done_but;
 use crate::cli::exit::{self, Failure};
 use crate::cli::output;
 use crate::cli::progress::Waiting;
-use crate::config::Config;
 use crate::credential::oauth2::{AuthorizationCode, DeviceCode, Grant, OAuth2, TokenEndpoint, TokenFailure, kept_in};
+use crate::management::credentials::{self, authority};
+use crate::management::{Desk, ManagementError, accounts, check_name, check_new_name};
 use crate::model::{Account, Authority, CredentialKind, KeptToken, Profile, Protocol, Secret, Slots, StoredCredential};
-
-/// A consent costs a person's time: where others change something else of the account meanwhile, it is read again and
-/// written so often.
-const TRIES: usize = 3;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Login {
@@ -39,15 +37,16 @@ pub(in crate::cli) struct Login {
     registration: Registration,
 }
 
-pub(super) async fn run(config: &Config, directory: &Directory, login: Login) -> Result<()> {
+pub(super) async fn run(desk: &Desk, login: Login) -> Result<()> {
+    let directory = &desk.directory;
     let account = account_to_be(directory, &login).await?;
-    let profile = account::profile(config, &account.upstream)?;
+    let profile = accounts::profile_of(&desk.profiles, &account.upstream)?;
     let authority = authority(profile)?;
     let before = current(&account).cloned();
     let credential = credential(&login.registration, before.as_ref(), profile)?;
     // What is wrong with it is said before anybody is bothered.
-    let stored = application::stored(credential.clone(), &login.registration.label)?;
-    let http = Authorities::new(https(config)?);
+    let stored = credentials::stored(credential.clone(), &login.registration.label)?;
+    let http = Authorities::new(desk.https.clone());
 
     let by_device = login.device || (!login.browser && authority.device_url.is_some());
     let person = account.identity(Protocol::Submission);
@@ -65,16 +64,16 @@ pub(super) async fn run(config: &Config, directory: &Directory, login: Login) ->
 
     let token = KeptToken { credential: stored.id.clone(), refresh_token, obtained: Timestamp::now() };
     directory.put_token(&token, None).await?;
-    let written = write(config, directory, account, &stored, before.as_ref()).await;
-    let Written { account, before: slots_before } = match written {
+    let written = accounts::write_oauth2(desk, account, &stored, before.as_ref()).await;
+    let (account, slots_before) = match written {
         Ok(written) => written,
         Err(error) => {
             // A store that failed may have written the account all the same: then the token is needed. Else nobody will use
             // it; the error that led here is the one to tell of.
-            if !matches!(error.downcast_ref(), Some(DirectoryError::Store(_))) {
-                let _ = kept::forget_all(directory, Some(&Slots::of(stored))).await;
+            if !matches!(&error, ManagementError::Directory(DirectoryError::Store(_))) {
+                let _ = credentials::forget(directory, &kept_in(&Slots::of(stored)), &BTreeSet::new()).await;
             }
-            return Err(error);
+            return Err(error.into());
         }
     };
     output::note(format!(
@@ -85,23 +84,16 @@ pub(super) async fn run(config: &Config, directory: &Directory, login: Login) ->
     ));
     application::tell_end(&credential);
     let slots = account.credentials.get(&CredentialKind::OAuth2).cloned().unwrap_or_default();
-    place::tell(&slots_before, &slots);
+    set::tell_placed(&slots_before, &slots);
     set::tell_used(directory, &account, profile).await?;
     output::note("the provider does not say who consented; see that it was the right person:");
     output::note(format!("  locum probe {}", account.name));
-    kept::forget(directory, &kept_in(&slots_before), &kept_in(&slots)).await
-}
-
-/// What was written.
-struct Written {
-    account: Account,
-    /// The places of its OAuth2 credentials as they were.
-    before: Slots,
+    done_but(credentials::forget(directory, &kept_in(&slots_before), &kept_in(&slots)).await)
 }
 
 /// The account as it is, or as it will be made.
 async fn account_to_be(directory: &Directory, login: &Login) -> Result<Account> {
-    let name = account::check_name(&login.account)?;
+    let name = check_name(&login.account)?;
     match (directory.account(name).await?, &login.upstream) {
         (Some(Versioned { record, .. }), None) => Ok(record),
         (Some(Versioned { record, .. }), Some(upstream)) if record.upstream == *upstream => Ok(record),
@@ -109,7 +101,7 @@ async fn account_to_be(directory: &Directory, login: &Login) -> Result<Account> 
             let message = format!("{name} lives at {}; `locum account set` moves it", record.upstream);
             Err(Failure::new(exit::USAGE, message).into())
         }
-        (None, Some(upstream)) => Ok(account::empty(name.to_owned(), upstream.clone())),
+        (None, Some(upstream)) => Ok(accounts::empty(check_new_name(name)?.to_owned(), upstream.clone())),
         (None, None) => {
             let message = format!("there is no account {name}; to make it, say with --upstream where it lives");
             Err(Failure::new(exit::NOT_FOUND, message).into())
@@ -183,40 +175,5 @@ fn minutes(time: Duration) -> String {
     match time.as_secs().div_ceil(60) {
         1 => "1 minute".to_owned(),
         minutes => format!("{minutes} minutes"),
-    }
-}
-
-/// Puts the credential into the account as it is by now.
-async fn write(
-    config: &Config,
-    directory: &Directory,
-    to_be: Account,
-    stored: &StoredCredential,
-    before: Option<&StoredCredential>,
-) -> Result<Written> {
-    let mut tries = 0;
-    loop {
-        let (mut account, version) = match directory.account(&to_be.name).await? {
-            Some(found) => (found.record, Some(found.version)),
-            None => (to_be.clone(), None),
-        };
-        let is_other =
-            |a: Option<&StoredCredential>, b: Option<&StoredCredential>| a.map(|it| &it.id) != b.map(|it| &it.id);
-        if account.upstream != to_be.upstream || is_other(current(&account), before) {
-            let message = format!(
-                "somebody else gave {} another upstream or OAuth2 credential meanwhile; nothing was changed here",
-                account.name
-            );
-            return Err(Failure::new(exit::TEMPORARY, message).into());
-        }
-        let slots = account.credentials.entry(CredentialKind::OAuth2).or_default();
-        let before = slots.clone();
-        place::place(slots, stored.clone(), config, true)?;
-        tries += 1;
-        match directory.put_account(&account, version).await {
-            Ok(_) => return Ok(Written { account, before }),
-            Err(DirectoryError::Changed { .. } | DirectoryError::Removed { .. }) if tries < TRIES => {}
-            Err(error) => return Err(error.into()),
-        }
     }
 }

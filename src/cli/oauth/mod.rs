@@ -1,7 +1,6 @@
 //! `locum oauth …`: what access tokens are got with.
 
 pub(super) mod application;
-pub(super) mod kept;
 mod login;
 mod loopback;
 mod place;
@@ -16,11 +15,10 @@ use anyhow::Result;
 use tokio_util::sync::CancellationToken;
 
 use super::exit::{self, Failure};
-use super::open_directory;
+use super::{desk, open_directory};
 use crate::app::{Problems, note_all};
 use crate::config::Config;
 use crate::credential::oauth2::{FailureKind, TokenFailure, Tokens};
-use crate::model::{Authority, Profile, presets};
 use crate::net::{HttpOptions, Https, tls};
 
 #[derive(Debug, clap::Subcommand)]
@@ -38,29 +36,16 @@ pub(super) enum Command {
 }
 
 pub(super) async fn run(path: &Path, command: Command) -> Result<()> {
-    let (config, directory) = open_directory(path).await?;
     match command {
-        Command::Login(login) => login::run(&config, &directory, login).await,
-        Command::Set(set) => set::run(&config, &directory, set).await,
-        Command::AddTenant(add) => tenant::add(&config, &directory, add).await,
-        Command::RemoveTenant(remove) => tenant::remove(&directory, remove).await,
-        Command::Status(status) => status::run(&config, &directory, status).await,
+        Command::Login(login) => login::run(&desk::call(path).await?, login).await,
+        Command::Set(set) => set::run(&desk::look(path).await?, set).await,
+        Command::AddTenant(add) => tenant::add(&desk::look(path).await?, add).await,
+        Command::RemoveTenant(remove) => tenant::remove(&desk::look(path).await?, remove).await,
+        Command::Status(status) => {
+            let (config, directory) = open_directory(path).await?;
+            status::run(&config, &directory, status).await
+        }
     }
-}
-
-/// Who issues an upstream's tokens.
-pub(super) fn authority(profile: &Profile) -> Result<&Authority> {
-    profile.authority.as_ref().ok_or_else(|| {
-        let has_one = |name: &&str| presets::preset(name).is_some_and(|preset| preset.authority.is_some());
-        let known: Vec<&str> = presets::NAMES.into_iter().filter(has_one).collect();
-        let message = format!(
-            "it is not known who issues access tokens for {0}; the presets {1} have that, for another provider set \
-             token-url and the rest in [upstream.{0}.oauth2]",
-            profile.name,
-            known.join(", ")
-        );
-        Failure::new(exit::USAGE, message).into()
-    })
 }
 
 /// HTTPS to authorities, which trusts what upstreams are trusted by.

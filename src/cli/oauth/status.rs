@@ -8,13 +8,13 @@ use serde::Serialize;
 use super::application::{days, until};
 use super::https;
 use crate::broker::{self, Directory};
-use crate::cli::account;
 use crate::cli::exit::{self, Failure};
 use crate::cli::list::{Found, Listing, Rest};
 use crate::cli::output;
 use crate::cli::progress::Progress;
 use crate::config::Config;
 use crate::credential::oauth2::{self, Authentication, FailureKind, Grant, OAuth2, Tokens, Wanted};
+use crate::management::{accounts, check_name};
 use crate::model::{Account, CredentialKind, Protocol, RecordId, RecordKind, Slot, Slots, StoredCredential, Tenant};
 use crate::rotation::machine;
 
@@ -159,7 +159,7 @@ async fn all(directory: &Directory, listing: &Listing) -> Result<(Vec<Row>, Vec<
 async fn named(directory: &Directory, names: &[String]) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for name in names {
-        let name = account::check_name(name)?;
+        let name = check_name(name)?;
         let domain = name.strip_prefix('@').unwrap_or(name);
         if let (false, Some(found)) = (domain.contains('@'), directory.tenant(domain).await?) {
             rows.extend(Row::of_tenant(&found.record));
@@ -171,7 +171,7 @@ async fn named(directory: &Directory, names: &[String]) -> Result<Vec<Row>> {
         };
         // An address of such a domain needs no account.
         let account = match (directory.account(name).await?, &tenant) {
-            (None, Some(tenant)) => account::empty(name.to_owned(), tenant.upstream.clone()),
+            (None, Some(tenant)) => accounts::empty(name.to_owned(), tenant.upstream.clone()),
             (None, None) => {
                 let message = format!(
                     "{name} is neither an account nor a domain with a credential; see `locum oauth status` and \

@@ -6,17 +6,17 @@ use anyhow::Result;
 use super::{hint, promote, verify};
 use crate::cli::desk;
 use crate::cli::output;
-use crate::management::Desk;
+use crate::management::{Desk, rotation};
 use crate::model::Protocol;
 use crate::rotation::{Action, Rotation, RotationError, Subject};
 
 /// Has the hook make or set a new one, and takes it all the way.
 pub(super) async fn run(desk: &Desk, subject: &Subject, protocols: &[Protocol]) -> Result<()> {
-    let rotation = desk::rotation(desk);
+    let how = rotation::Run { protocols: protocols.to_vec(), mailbox: None, by_hook: true };
     let rotated = {
         let _waiting = verify::waiting(desk);
-        let run = desk::at_work(desk, rotation.run_by_hook(subject, protocols)).await;
-        run.map_err(|error| hint::failed(error, subject))?
+        let run = desk::at_work(desk, rotation::run(desk, subject, &how)).await;
+        run.map_err(|error| hint::failed_to_manage(error, subject))?
     };
     for note in &rotated.notes {
         output::note(format!("note: {note}"));
@@ -30,10 +30,10 @@ pub(super) async fn run(desk: &Desk, subject: &Subject, protocols: &[Protocol]) 
         ));
         return Ok(());
     }
-    let slots = rotation.slots(subject).await.map_err(|error| hint::failed(error, subject))?;
-    promote::tell_promoted(&slots, subject);
+    let places = &rotated.rotation.places;
+    promote::tell_promoted(places, subject);
     let revokes = desk.options.hook.as_ref().is_some_and(|hook| hook.actions.contains(&Action::Revoke));
-    promote::tell_next(&slots, subject, if revokes { "--by-hook" } else { "" });
+    promote::tell_next(places, subject, if revokes { "--by-hook" } else { "" });
     Ok(())
 }
 

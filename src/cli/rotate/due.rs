@@ -4,16 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use jiff::Timestamp;
-use serde::Serialize;
 
-use crate::broker::Directory;
-use crate::cli::list::{Found, Listing, Rest};
-use crate::cli::{open_directory, output};
-use crate::config::Config;
-use crate::model::{Account, CredentialKind, Profile, RecordId, RecordKind, normalise};
-use crate::rotation::Subject;
-use crate::rotation::schedule::{self, Due, Terms};
+use crate::cli::list::Rest;
+use crate::cli::{desk, output};
+use crate::management::Damaged;
+use crate::management::rotation::{self, DueItem, DueWanted, Dues};
+use crate::model::RecordKind;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Arguments {
@@ -28,93 +24,28 @@ pub(in crate::cli) struct Arguments {
     json: bool,
 }
 
-/// One thing that is due.
-#[derive(Debug, Serialize)]
-struct Row {
-    account: String,
-    kind: CredentialKind,
-    credential: String,
-    why: &'static str,
-    /// Since when, or by when.
-    at: Timestamp,
-    todo: String,
-}
-
 pub(super) async fn run(path: &Path, arguments: Arguments) -> Result<()> {
-    let (config, directory) = open_directory(path).await?;
-    let terms = Terms { max_ages: &config.rotation.max_ages, within: arguments.within, now: Timestamp::now() };
-    let (mut due, rests) = find(&config, &directory, terms).await?;
-    if let Some(domain) = &arguments.domain {
-        let domain = normalise(domain.trim_start_matches('@'));
-        due.retain(|due| is_in(&due.subject, &domain));
-    }
-    due.sort_by(|a, b| (a.why, a.at, a.subject.name()).cmp(&(b.why, b.at, b.subject.name())));
+    let desk = desk::look(path).await?;
+    let within_hours = arguments.within.as_secs() / (60 * 60);
+    let Dues { items, damaged, damaged_tenants } =
+        rotation::due(&desk, &DueWanted { domain: arguments.domain, within_hours }).await?;
     if arguments.json {
-        output::json(&due.iter().map(Row::of).collect::<Vec<_>>())?;
+        output::json(&items)?;
     } else {
         let header = ["ACCOUNT", "KIND", "WHY", "SINCE / BY", "WHAT TO DO"];
-        output::table(header, due.iter().map(cells).collect(), "nothing is due");
+        output::table(header, items.into_iter().map(cells).collect(), "nothing is due");
     }
     // Each says what it has to say, whatever the other came to.
-    let told: Vec<Result<()>> = rests.into_iter().map(Rest::tell).collect();
+    let rest = |kind, damaged: Vec<Damaged>| {
+        Rest::of_damaged(kind, damaged.into_iter().map(|damaged| damaged.detail).collect()).tell()
+    };
+    let told = [rest(RecordKind::Account, damaged), rest(RecordKind::Tenant, damaged_tenants)];
     told.into_iter().collect()
 }
 
-/// What is due of all accounts and domains. Only that is kept, however many there are.
-async fn find(config: &Config, directory: &Directory, terms: Terms<'_>) -> Result<(Vec<Due>, Vec<Rest>)> {
-    let of_account = async |after: Option<&RecordId>, limit| {
-        let mut page = directory.accounts_page(after, limit).await?;
-        let due = |account: &Account| schedule::of_account(account, upstream(config, account), terms);
-        page.records.retain(|found| !due(&found.record).is_empty());
-        Ok(page)
-    };
-    let Found { records, rest } = Listing::of_all().read(RecordKind::Account, of_account).await?;
-    let mut due: Vec<Due> = records
-        .iter()
-        .flat_map(|found| schedule::of_account(&found.record, upstream(config, &found.record), terms))
-        .collect();
-    let of_tenant = async |after: Option<&RecordId>, limit| directory.tenants_page(after, limit).await;
-    let found = Listing::of_all().read(RecordKind::Tenant, of_tenant).await?;
-    due.extend(found.records.iter().flat_map(|found| schedule::of_tenant(&found.record, terms)));
-    Ok((due, vec![rest, found.rest]))
-}
-
-fn upstream<'c>(config: &'c Config, account: &Account) -> Option<&'c Profile> {
-    config.upstreams.get(&account.upstream).map(|profile| &**profile)
-}
-
-fn is_in(subject: &Subject, domain: &str) -> bool {
-    match subject {
-        Subject::Account { name, .. } => name.rsplit_once('@').is_some_and(|(_, it)| normalise(it) == domain),
-        Subject::Tenant { domain: it } => normalise(it) == domain,
-    }
-}
-
-/// Its name, as verbs take it.
-fn name(subject: &Subject) -> String {
-    match subject {
-        Subject::Account { name, .. } => name.clone(),
-        Subject::Tenant { domain } => format!("@{domain}"),
-    }
-}
-
-fn cells(due: &Due) -> [String; 5] {
-    let Due { subject, why, at, todo, .. } = due;
-    [name(subject), subject.kind().to_string(), why.to_string(), output::day(*at), todo.clone()]
-}
-
-impl Row {
-    fn of(due: &Due) -> Self {
-        let Due { subject, why, credential, at, todo } = due;
-        Self {
-            account: name(subject),
-            kind: subject.kind(),
-            credential: credential.clone(),
-            why: why.name(),
-            at: *at,
-            todo: todo.clone(),
-        }
-    }
+fn cells(due: DueItem) -> [String; 5] {
+    let DueItem { account, kind, why_in_words, at, todo, .. } = due;
+    [account, kind.to_string(), why_in_words, output::day(at), todo]
 }
 
 fn parse_time(text: &str) -> Result<Duration, String> {

@@ -8,7 +8,8 @@ use crate::cli::desk;
 use crate::cli::exit::{self, Failure};
 use crate::cli::{output, places};
 use crate::management::Desk;
-use crate::model::{Leftover, Slot, Slots};
+use crate::management::rotation::in_use;
+use crate::model::{Leftover, Slot};
 use crate::rotation::Subject;
 
 #[derive(Debug, clap::Args)]
@@ -42,7 +43,7 @@ pub(super) async fn discard(desk: &Desk, arguments: Discard) -> Result<()> {
         return Ok(());
     };
     rotation.discard(&subject, &next.credential.id, arguments.reason.as_deref()).await.map_err(failed)?;
-    let called = places::called(&next.credential);
+    let called = places::named(&next.credential.label, &next.credential.id);
     if next.replaces {
         output::note(format!("{name}: discarded {called}; logins go on with the current one"));
         return Ok(());
@@ -81,13 +82,6 @@ pub(super) async fn deleted(desk: &Desk, arguments: Deleted) -> Result<()> {
     }
     tell_left(&rotation.slots(&subject).await.map_err(failed)?.leftovers, &subject);
     Ok(())
-}
-
-/// The place in which there is one of that name, if nothing that is to be deleted bears it.
-fn in_use(slots: &Slots, name: &str) -> Option<Slot> {
-    let is_left = slots.leftovers.iter().any(|left| left.id == name || left.label == name);
-    let mut placed = Slot::ALL.into_iter().filter(|_| !is_left);
-    placed.find(|slot| slots.in_slot(*slot).is_some_and(|stored| stored.id == name || stored.label == name))
 }
 
 fn tell_left(left: &[Leftover], subject: &Subject) {

@@ -20,8 +20,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::account::check_name;
 use super::desk;
+use crate::management::check_name;
 use crate::model::CredentialKind;
 use crate::rotation::Subject;
 

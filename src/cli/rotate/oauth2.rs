@@ -10,14 +10,13 @@ use jiff::Timestamp;
 
 use super::{Target, hint};
 use crate::broker::client_secret;
-use crate::cli::account;
 use crate::cli::desk;
 use crate::cli::exit::{self, Failure};
 use crate::cli::oauth::application;
 use crate::cli::output;
 use crate::cli::secret_input::SecretInput;
 use crate::credential::oauth2::{self, Authentication, Grant, KEY_BITS, OAuth2};
-use crate::management::Desk;
+use crate::management::{Desk, accounts};
 use crate::model::{Profile, Slot, StoredCredential};
 use crate::rotation::machine::StepError;
 use crate::rotation::{Rotation, RotationError, Subject};
@@ -90,7 +89,7 @@ impl Proof {
         let record = subject.read(&desk.directory).await.map_err(RotationError::from).map_err(failed)?;
         let record = record.ok_or_else(|| failed(RotationError::Missing(subject.clone())))?.record;
         let slots = subject.slots(&record).cloned().unwrap_or_default();
-        let profile = account::profile_of(&desk.profiles, record.upstream())?;
+        let profile = accounts::profile_of(&desk.profiles, record.upstream())?;
         let Some(before) = &slots.current else {
             let message = format!(
                 "{} has no OAuth2 credential of its own yet; give it one with `locum oauth set`, `oauth login` or `oauth \

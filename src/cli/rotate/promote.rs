@@ -3,10 +3,9 @@
 use anyhow::Result;
 
 use super::{Target, hint, verify};
-use crate::cli::desk;
-use crate::cli::{output, places};
-use crate::management::Desk;
-use crate::model::{Slots, StoredCredential};
+use crate::cli::{desk, output, places};
+use crate::management::rotation::{self, Places, RolledBack, of_subject};
+use crate::management::{Desk, ManagementError};
 use crate::rotation::machine::StepError;
 use crate::rotation::{RotationError, Subject};
 
@@ -40,30 +39,35 @@ pub(in crate::cli) struct Rollback {
 
 pub(super) async fn promote(desk: &Desk, arguments: Promote) -> Result<()> {
     let subject = arguments.target.subject()?;
-    let rotation = desk::rotation(desk);
-    let failed = |error| hint::failed(error, &subject);
-    let slots = rotation.slots(&subject).await.map_err(failed)?;
-    let Some(id) = slots.next.as_ref().map(|next| next.credential.id.clone()) else {
-        return Err(nothing_staged(&slots, &subject));
+    let how = rotation::Promote { id: None, unverified: arguments.no_verify };
+    let promoted = match rotation::promote(desk, &subject, &how).await {
+        Ok(promoted) => promoted,
+        Err(ManagementError::Rotation(RotationError::Step(StepError::NothingStaged))) => {
+            return Err(nothing_staged(desk, &subject).await);
+        }
+        Err(error) => return Err(hint::failed_to_manage(error, &subject)),
     };
-    rotation.promote(&subject, &id, arguments.no_verify).await.map_err(failed)?;
-    let slots = rotation.slots(&subject).await.map_err(failed)?;
-    tell_promoted(&slots, &subject);
+    tell_promoted(&promoted.places, &subject);
     if arguments.no_verify {
         output::note("note: nobody has logged in with it; look whether it works before clients find out");
         hint::next(&format!("locum probe {}", hint::quoted(subject.name())));
     } else {
-        tell_next(&slots, &subject, "");
+        tell_next(&promoted.places, &subject, "");
     }
     Ok(())
 }
 
 /// That there is nothing to go on with, and what logins use: whoever types a promotion again sees that it was made.
-pub(super) fn nothing_staged(slots: &Slots, subject: &Subject) -> anyhow::Error {
+pub(super) async fn nothing_staged(desk: &Desk, subject: &Subject) -> anyhow::Error {
     let error = StepError::NothingStaged.into();
-    match (&slots.current, &slots.previous) {
+    let places = match of_subject(desk, subject).await {
+        Ok(found) => found.places,
+        Err(error) => return hint::failed_to_manage(error, subject),
+    };
+    match (&places.current, &places.previous) {
         (Some(current), Some(previous)) => {
-            let what = format!("logins use {}, since {}", places::called(current), output::minute(previous.since));
+            let since = output::minute(previous.replaced);
+            let what = format!("logins use {}, since {since}", places::called(current));
             hint::failed_with(&error, subject, &what, &hint::command("status", subject, ""))
         }
         _ => hint::failed(error, subject),
@@ -71,12 +75,12 @@ pub(super) fn nothing_staged(slots: &Slots, subject: &Subject) -> anyhow::Error 
 }
 
 /// What logins use now, and what there is to go back to.
-pub(super) fn tell_promoted(slots: &Slots, subject: &Subject) {
+pub(super) fn tell_promoted(places: &Places, subject: &Subject) {
     let name = subject.name();
-    let current = slots.current.as_ref().map(places::called).unwrap_or_default();
+    let current = places.current.as_ref().map(places::called).unwrap_or_default();
     output::note(format!("{name}: promoted: logins use {current} from now on; open sessions stay as they are"));
-    let Some(previous) = &slots.previous else { return };
-    let (called, until) = (places::called(&previous.credential), output::minute(previous.retire_at));
+    let Some(previous) = &places.previous else { return };
+    let (called, until) = (places::called(&previous.stored), output::minute(previous.usable_until));
     if previous.usable {
         output::note(format!("{called} may be used until {until}, where the new one is refused"));
         output::note(format!("to go back to it: {}", hint::command("rollback", subject, "")));
@@ -86,100 +90,64 @@ pub(super) fn tell_promoted(slots: &Slots, subject: &Subject) {
 }
 
 /// When the one before may be retired, and how: `rest` stands behind the verb.
-pub(super) fn tell_next(slots: &Slots, subject: &Subject, rest: &str) {
-    if let Some(previous) = slots.previous.as_ref().filter(|previous| previous.usable) {
-        let until = output::minute(previous.retire_at);
+pub(super) fn tell_next(places: &Places, subject: &Subject, rest: &str) {
+    if let Some(previous) = places.previous.as_ref().filter(|previous| previous.usable) {
+        let until = output::minute(previous.usable_until);
         hint::next(&format!("{}, after {until}", hint::command("retire", subject, rest)));
     }
 }
 
-/// What is to be current again.
-enum To {
-    /// The one before, which has this id.
-    Previous(String),
-    /// What is current already.
-    Current,
-}
-
-/// The one that is named; or the one before, unless it is the one that was given up: a rollback that is typed again must not
-/// go forward.
-fn meant(slots: &Slots, subject: &Subject, named: Option<&str>) -> Result<To> {
-    let is_it = |stored: &StoredCredential, name: &str| stored.id == name || stored.label == name;
-    let Some(previous) = &slots.previous else {
-        return match (&slots.current, named) {
-            (Some(current), Some(name)) if is_it(current, name) => Ok(To::Current),
-            _ => Err(hint::failed(StepError::NoPrevious.into(), subject)),
-        };
-    };
-    match named {
-        None if previous.was_rolled_back() => Ok(To::Current),
-        // Of two of one name it is the one that is not current.
-        Some(name) if !is_it(&previous.credential, name) => match &slots.current {
-            Some(current) if is_it(current, name) => Ok(To::Current),
-            _ => Err(hint::failed(StepError::OtherPrevious.into(), subject)),
-        },
-        None | Some(_) => Ok(To::Previous(previous.credential.id.clone())),
-    }
-}
-
 /// That nothing is to be done, and what would be.
-fn tell_before(slots: &Slots, subject: &Subject) {
-    let current = slots.current.as_ref().map(places::called).unwrap_or_default();
+fn tell_before(places: &Places, subject: &Subject) {
+    let current = places.current.as_ref().map(places::called).unwrap_or_default();
     let name = subject.name();
-    let Some(previous) = &slots.previous else {
+    let Some(previous) = &places.previous else {
         return output::note(format!("{name}: logins use {current} already; nothing is done"));
     };
-    let since = output::minute(previous.since);
+    let since = output::minute(previous.replaced);
     output::note(format!("{name}: logins use {current} already, since {since}; nothing is done"));
-    if previous.usable && previous.was_rolled_back() {
-        let called = places::called(&previous.credential);
-        output::note(format!("to let them use {called} after all: {}", back_to(&previous.credential, subject)));
+    if previous.usable && previous.rolled_back {
+        let called = places::called(&previous.stored);
+        output::note(format!("to let them use {called} after all: {}", back_to(&previous.stored.id, subject)));
     }
 }
 
-/// The command that makes that one current again.
-pub(in crate::cli) fn back_to(stored: &StoredCredential, subject: &Subject) -> String {
-    hint::command("rollback", subject, &format!("--to {}", hint::quoted(&stored.id)))
+/// The command that makes the one of that id current again.
+pub(in crate::cli) fn back_to(id: &str, subject: &Subject) -> String {
+    hint::command("rollback", subject, &format!("--to {}", hint::quoted(id)))
 }
 
 pub(super) async fn roll_back(desk: &Desk, arguments: Rollback) -> Result<()> {
     let subject = arguments.target.subject()?;
-    let rotation = desk::rotation(desk).by_mailbox(arguments.mailbox.clone());
-    let failed = |error| hint::failed(error, &subject);
-    let before = rotation.slots(&subject).await.map_err(failed)?;
-    let to = match meant(&before, &subject, arguments.to.as_deref())? {
-        To::Previous(to) => to,
-        To::Current => {
-            tell_before(&before, &subject);
-            return Ok(());
-        }
+    let Rollback { target: _, to, reason, mailbox, no_verify: unverified } = arguments;
+    let how = rotation::RollBack { to, reason: Some(reason), mailbox, unverified };
+    let done = {
+        let _waiting = (!unverified).then(verify::waiting_once);
+        desk::at_work(desk, rotation::roll_back(desk, &subject, &how)).await
     };
-    // Where there is none to go back to, that is said by the step.
-    if !arguments.no_verify && before.previous.as_ref().is_some_and(|previous| previous.usable) {
-        let verified = {
-            let _waiting = verify::waiting_once();
-            desk::at_work(desk, rotation.verify_previous(&subject, &[])).await
-        };
-        match verified {
-            Ok(verified) => verify::tell(&verified),
-            Err(error @ RotationError::Refused { .. }) => {
-                let what = "nothing is rolled back: clients would be locked out; stage another one";
-                return Err(hint::failed_with(&error, &subject, what, &hint::command("stage", &subject, "")));
-            }
-            Err(error @ RotationError::Unverified { .. }) => {
-                let what = "nothing is rolled back";
-                return Err(hint::failed_with(&error, &subject, what, &hint::command("rollback", &subject, "")));
-            }
-            Err(error) => return Err(failed(error)),
+    let RolledBack { was_done, protocols, notes, rotation } = match done {
+        Ok(done) => done,
+        Err(ManagementError::Rotation(error @ RotationError::Refused { .. })) => {
+            let what = "nothing is rolled back: clients would be locked out; stage another one";
+            return Err(hint::failed_with(&error, &subject, what, &hint::command("stage", &subject, "")));
         }
+        Err(ManagementError::Rotation(error @ RotationError::Unverified { .. })) => {
+            let what = "nothing is rolled back";
+            return Err(hint::failed_with(&error, &subject, what, &hint::command("rollback", &subject, "")));
+        }
+        Err(error) => return Err(hint::failed_to_manage(error, &subject)),
+    };
+    let places = &rotation.places;
+    if was_done {
+        tell_before(places, &subject);
+        return Ok(());
     }
-    rotation.roll_back(&subject, &to, &arguments.reason).await.map_err(failed)?;
-    let after = rotation.slots(&subject).await.map_err(failed)?;
+    verify::tell(&protocols, &notes);
     let name = subject.name();
-    let current = after.current.as_ref().map(places::called).unwrap_or_default();
+    let current = places.current.as_ref().map(places::called).unwrap_or_default();
     output::note(format!("{name}: rolled back: logins use {current} again; open sessions stay as they are"));
-    if let Some(previous) = &after.previous {
-        let (called, until) = (places::called(&previous.credential), output::minute(previous.retire_at));
+    if let Some(previous) = &places.previous {
+        let (called, until) = (places::called(&previous.stored), output::minute(previous.usable_until));
         output::note(format!("{called} may be used until {until}, where the other one is refused"));
         hint::next(&format!("{}, if it is of no use", hint::command("retire", &subject, "--now")));
     }

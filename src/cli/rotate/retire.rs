@@ -9,8 +9,9 @@ use super::{by_hook, hint, subject};
 use crate::cli::desk;
 use crate::cli::exit::{self, Failure};
 use crate::cli::output;
-use crate::cli::places::{self, Held};
+use crate::cli::places;
 use crate::management::Desk;
+use crate::management::rotation::Held;
 use crate::model::{CredentialKind, Previous};
 use crate::rotation::{Rotation, RotationError, Subject, clear_old_reports};
 
@@ -57,7 +58,7 @@ pub(super) async fn run(desk: &Desk, arguments: Retire) -> Result<()> {
     for Meant { subject, previous } in &meant {
         // Where it is refused, nothing is lost.
         if let Some(previous) = previous.as_ref().filter(|it| arguments.now || it.retire_at <= at) {
-            let (name, called) = (subject.name(), places::called(&previous.credential));
+            let (name, called) = (subject.name(), places::named(&previous.credential.label, &previous.credential.id));
             output::note(format!("{name}: after this there is no way back to {called}"));
         }
     }

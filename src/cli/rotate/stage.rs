@@ -8,18 +8,15 @@ use jiff::Timestamp;
 use super::oauth2::Proof;
 use super::{Target, hint};
 use crate::broker::client_secret;
-use crate::cli::account::{self, check_label};
 use crate::cli::desk;
 use crate::cli::exit::{self, Failure};
 use crate::cli::secret_input::SecretInput;
 use crate::cli::{output, places};
 use crate::credential;
-use crate::management::Desk;
-use crate::model::{CredentialKind, Leftover, Profile, Slots, StoredCredential};
-use crate::rotation::{Inventory, Room, Rotation, Subject};
-
-/// Labels that are named where there is no room; of more there is the number.
-const NAMED_MAX: usize = 10;
+use crate::management::rotation::{self, Places};
+use crate::management::{Desk, accounts, check_label};
+use crate::model::{CredentialKind, Profile, Slots, StoredCredential};
+use crate::rotation::{Rotation, Subject};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Arguments {
@@ -51,8 +48,7 @@ pub(super) enum Staged {
 
 pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
     let subject = arguments.target.subject()?;
-    let rotation = desk::rotation(desk);
-    match arguments.new.stage(desk, &rotation, &subject).await? {
+    match arguments.new.stage(desk, &desk::rotation(desk), &subject).await? {
         Staged::Next => hint::next(&hint::command("verify", &subject, "")),
         Staged::Current => {
             output::note(format!("{}: this is the current one already; nothing is done", subject.name()))
@@ -73,12 +69,12 @@ impl New {
     }
 
     /// Stages it, if there is room for it at the provider, and says so.
-    pub(super) async fn stage(&self, desk: &Desk, rotation: &Rotation, subject: &Subject) -> Result<Staged> {
+    pub(super) async fn stage(&self, desk: &Desk, step: &Rotation, subject: &Subject) -> Result<Staged> {
         let failed = |error| hint::failed(error, subject);
-        let slots = rotation.slots(subject).await.map_err(failed)?;
+        let slots = step.slots(subject).await.map_err(failed)?;
         if subject.kind() == CredentialKind::OAuth2 {
             let label = self.label.as_deref().map(check_label).transpose()?;
-            let id = self.proof.stage(desk, rotation, subject, &self.secret, label).await?;
+            let id = self.proof.stage(desk, step, subject, &self.secret, label).await?;
             let is_current = slots.current.is_some_and(|current| current.id == id);
             return Ok(if is_current { Staged::Current } else { Staged::Next });
         }
@@ -87,22 +83,22 @@ impl New {
                 "an app password is a secret and nothing else; the rest is for --kind oauth2, or a domain as @DOMAIN";
             return Err(Failure::new(exit::USAGE, message).into());
         }
-        let account = account::find(&desk.directory, subject.name()).await?.record;
-        let profile = account::profile_of(&desk.profiles, &account.upstream)?;
+        let account = accounts::record(&desk.directory, subject.name()).await?.record;
+        let profile = accounts::profile_of(&desk.profiles, &account.upstream)?;
         let credential = self.read(subject, profile)?;
         // Where it is there already, nothing is added.
-        if !is_placed(&slots, &credential) {
+        if !rotation::is_placed(&slots, &credential) {
             check_room(&slots, subject, profile)?;
         }
-        let id = rotation.stage(subject, &credential).await.map_err(failed)?;
+        let id = step.stage(subject, &credential).await.map_err(failed)?;
         if id == credential.id {
             self.tell(subject, &credential, &slots);
             return Ok(Staged::Next);
         }
-        let slots = rotation.slots(subject).await.map_err(failed)?;
-        match slots.next.filter(|next| next.credential.id == id) {
+        let slots = step.slots(subject).await.map_err(failed)?;
+        match Places::of(subject.kind(), &slots).next.filter(|next| next.stored.id == id) {
             Some(next) => {
-                let (name, called) = (subject.name(), places::called(&next.credential));
+                let (name, called) = (subject.name(), places::called(&next.stored));
                 output::note(format!("{name}: {called} is this one, {}", hint::how_far(&next)));
                 Ok(Staged::Next)
             }
@@ -125,32 +121,14 @@ impl New {
     fn tell(&self, subject: &Subject, credential: &StoredCredential, before: &Slots) {
         let name = subject.name();
         let logins = match &before.current {
-            Some(current) => format!("logins still use {}", places::called(current)),
+            Some(current) => format!("logins still use {}", places::named(&current.label, &current.id)),
             None => "there is none yet that logins could use".to_owned(),
         };
-        output::note(format!("{name}: staged {}; {logins}", places::called(credential)));
-        if credential.label.is_empty() {
-            let command = hint::command("label", subject, "LABEL");
-            output::note(format!(
-                "note: it has no label, so nobody will find it in the portal; give it one: {command}"
-            ));
-            return;
-        }
-        let placed = before.current.iter().chain(before.previous.as_ref().map(|previous| &previous.credential));
-        let mut labels =
-            placed.map(|stored| &stored.label).chain(before.leftovers.iter().map(|left: &Leftover| &left.label));
-        if labels.any(|label| *label == credential.label) {
-            output::note(format!(
-                "note: another one is called {:?}, too: in the portal they look alike",
-                credential.label
-            ));
+        output::note(format!("{name}: staged {}; {logins}", places::named(&credential.label, &credential.id)));
+        for note in rotation::about_label(credential, before, subject) {
+            output::note(format!("note: {note}"));
         }
     }
-}
-
-fn is_placed(slots: &Slots, credential: &StoredCredential) -> bool {
-    let next = slots.next.as_ref().map(|next| &next.credential);
-    slots.current.iter().chain(next).any(|stored| stored.material == credential.material)
 }
 
 /// What the new one is called in the portal, if there is somebody to ask.
@@ -164,54 +142,11 @@ fn ask_label(secret_given: bool) -> Result<String> {
 }
 
 /// Warns where it gets tight at the provider, and refuses where there is no room.
-pub(in crate::cli) fn check_room(slots: &Slots, subject: &Subject, profile: &Profile) -> Result<()> {
-    let inventory = Inventory::of(slots, subject.kind(), Some(profile));
-    if inventory.room() == Room::Full {
-        return Err(Failure::new(exit::CANNOT_CREATE, full(&inventory, subject, profile)).into());
-    }
-    let inventory = inventory.with_another();
-    if let Room::Little { left } = inventory.room() {
-        output::note(format!("note: {}: {left} more can be made there", taken(&inventory, profile)));
-        tell_to_delete(&inventory, subject).into_iter().for_each(output::note);
-    } else if inventory.room() == Room::Full {
-        output::note(format!("note: {}: this is the last one", taken(&inventory, profile)));
-        tell_to_delete(&inventory, subject).into_iter().for_each(output::note);
+fn check_room(slots: &Slots, subject: &Subject, profile: &Profile) -> Result<()> {
+    let full = |error| Failure::new(exit::CANNOT_CREATE, format!("{}: {error}", subject.name()));
+    let said = rotation::check_room(slots, subject, profile).map_err(full)?;
+    for (number, text) in said.into_iter().enumerate() {
+        output::note(if number == 0 { format!("note: {text}") } else { text });
     }
     Ok(())
-}
-
-fn taken(inventory: &Inventory<'_>, profile: &Profile) -> String {
-    let max = inventory.max.unwrap_or_default();
-    format!("{} of the {max} app passwords that {} allows are taken", inventory.count, profile.name)
-}
-
-fn full(inventory: &Inventory<'_>, subject: &Subject, profile: &Profile) -> String {
-    let name = subject.name();
-    let mut lines = vec![format!("{name}: {}, so nothing is staged", taken(inventory, profile))];
-    lines.extend(tell_to_delete(inventory, subject));
-    lines.join("\n")
-}
-
-/// What is to be deleted in the portal to make room, and how to say that it was.
-fn tell_to_delete(inventory: &Inventory<'_>, subject: &Subject) -> Vec<String> {
-    let left = &inventory.to_delete;
-    let Some(command) = tick_off(left, subject) else {
-        let command = hint::command("count", subject, "N");
-        return vec![format!("delete some in the portal, then say how many there are: {command}")];
-    };
-    let mut lines = vec![format!("delete in the portal, then tick off by `{command}`:")];
-    lines.extend(left.iter().take(NAMED_MAX).map(|left| format!("  {}", places::described(left))));
-    if left.len() > NAMED_MAX {
-        lines.push(format!("  and {} more", left.len() - NAMED_MAX));
-    }
-    lines
-}
-
-/// The command that ticks off these.
-fn tick_off(left: &[&Leftover], subject: &Subject) -> Option<String> {
-    match left {
-        [] => None,
-        [left] => Some(hint::deleted(subject, &left.label, &left.id)),
-        _ => Some(hint::command("deleted", subject, "--all")),
-    }
 }

@@ -7,10 +7,11 @@ use serde::Serialize;
 use super::hint;
 use crate::cli::exit::{self, Failure};
 use crate::cli::output;
-use crate::cli::places::{self, Held, Places};
+use crate::cli::places;
 use crate::management::Desk;
+use crate::management::rotation::{Held, Places, RotationView, held_of_one};
 use crate::model::{CredentialKind, HistoryEntry};
-use crate::rotation::{Inventory, Subject};
+use crate::rotation::Subject;
 
 /// Steps of the past that people are shown; JSON has all that are kept.
 const SHOWN_MAX: usize = 8;
@@ -34,12 +35,11 @@ pub(in crate::cli) struct Arguments {
     json: bool,
 }
 
-/// One rotation as JSON has it.
+/// One rotation as JSON has it: which steps are possible is for those who have no commands.
 #[derive(Debug, Serialize)]
-struct View<'h> {
-    /// The account, or `@` and a domain.
+struct View {
     name: String,
-    upstream: &'h str,
+    upstream: String,
     state: String,
     #[serde(flatten)]
     places: Places,
@@ -47,23 +47,41 @@ struct View<'h> {
     #[serde(skip_serializing_if = "Option::is_none")]
     at_provider_max: Option<u32>,
     elsewhere: u32,
-    history: &'h [HistoryEntry],
+    history: Vec<HistoryEntry>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_command: Option<String>,
-    /// From when on that is of use.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_command_from: Option<Timestamp>,
 }
 
+impl View {
+    fn of(rotation: RotationView) -> Self {
+        let RotationView { name, upstream, state, places, at_provider, at_provider_max, elsewhere, .. } = rotation;
+        let RotationView { history, next_command, next_command_from, .. } = rotation;
+        Self {
+            name,
+            upstream,
+            state,
+            places,
+            at_provider,
+            at_provider_max,
+            elsewhere,
+            history,
+            next_command,
+            next_command_from,
+        }
+    }
+}
+
 pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> Result<()> {
     let (mut held, unread) = match &arguments.name {
-        Some(name) => (places::of_one(&desk.directory, name).await?, 0),
+        Some(name) => (held_of_one(&desk.directory, name).await?, 0),
         None => places::of_all(&desk.directory, arguments.domain.as_deref()).await?,
     };
     held.retain(|held| arguments.kind.is_none_or(|kind| kind == held.subject.kind()));
     let now = Timestamp::now();
     if arguments.json {
-        output::json(&held.iter().map(|held| view(desk, held, now)).collect::<Vec<_>>())?;
+        output::json(&held.iter().map(|held| View::of(RotationView::of(desk, held, now))).collect::<Vec<_>>())?;
     } else if let Some(name) = &arguments.name {
         show_all(desk, &held, name, now);
     } else {
@@ -73,30 +91,6 @@ pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> Result<()> {
         return Err(Failure::new(exit::DATA, format!("{unread} records cannot be read")).into());
     }
     Ok(())
-}
-
-fn view<'h>(desk: &Desk, held: &'h Held, now: Timestamp) -> View<'h> {
-    let Held { subject, upstream, slots } = held;
-    let inventory = inventory(desk, held);
-    let next = hint::of_places(slots, subject, &desk.options, now);
-    let (next_command, next_command_from) = next.map_or((None, None), |(command, from)| (Some(command), from));
-    View {
-        name: places::typed(subject),
-        upstream,
-        state: places::state(slots, now),
-        places: Places::of(subject.kind(), slots),
-        at_provider: inventory.count,
-        at_provider_max: inventory.max,
-        elsewhere: inventory.elsewhere,
-        history: &slots.history,
-        next_command,
-        next_command_from,
-    }
-}
-
-fn inventory<'h>(desk: &Desk, held: &'h Held) -> Inventory<'h> {
-    let profile = desk.profiles.get(&held.upstream).map(|profile| &**profile);
-    Inventory::of(&held.slots, held.subject.kind(), profile)
 }
 
 fn show_all(desk: &Desk, held: &[Held], name: &str, now: Timestamp) {
@@ -115,9 +109,10 @@ fn show_all(desk: &Desk, held: &[Held], name: &str, now: Timestamp) {
 
 fn show(desk: &Desk, held: &Held, now: Timestamp) {
     let Held { subject, upstream, slots } = held;
+    let rotation = RotationView::of(desk, held, now);
     let line = |what: &str, text: String| output::line(format!("{what:<12}{text}"));
-    line("account", format!("{} at {upstream}, {}", places::typed(subject), subject.kind()));
-    match &slots.current {
+    line("account", format!("{} at {upstream}, {}", rotation.name, subject.kind()));
+    match &rotation.places.current {
         Some(current) => {
             let verified = current.verified.map(|at| format!(", verified {}", output::minute(at))).unwrap_or_default();
             line(
@@ -130,14 +125,14 @@ fn show(desk: &Desk, held: &Held, now: Timestamp) {
     for (what, text) in places::lines(slots) {
         line(what, text);
     }
-    line("at provider", places::counted(&inventory(desk, held)));
+    line("at provider", places::counted(&rotation));
     for (number, text) in history(&slots.history).into_iter().enumerate() {
         line(if number == 0 { "history" } else { "" }, text);
     }
-    match hint::of_places(slots, subject, &desk.options, now) {
-        Some((command, Some(from))) => line("to type", format!("{command}, after {}", output::minute(from))),
-        Some((command, None)) => line("to type", command),
-        None => line("to type", "nothing: all is done".to_owned()),
+    match (rotation.next_command, rotation.next_command_from) {
+        (Some(command), Some(from)) => line("to type", format!("{command}, after {}", output::minute(from))),
+        (Some(command), None) => line("to type", command),
+        (None, _) => line("to type", "nothing: all is done".to_owned()),
     }
 }
 
@@ -154,23 +149,22 @@ fn history(entries: &[HistoryEntry]) -> Vec<String> {
 fn table(desk: &Desk, held: &[Held], now: Timestamp) {
     let row = |held: &Held| {
         let Held { subject, slots, .. } = held;
+        let rotation = RotationView::of(desk, held, now);
         let began = slots.next.as_ref().map(|next| (next.since, next.by.clone()));
         let began = began.or_else(|| slots.history.last().map(|entry| (entry.at, entry.by.clone())));
         let (since, by) = began.map(|(at, by)| (output::minute(at).to_string(), by)).unwrap_or_default();
-        let inventory = inventory(desk, held);
-        let max = inventory.max.map(|max| format!(" of {max}")).unwrap_or_default();
-        let next = hint::of_places(slots, subject, &desk.options, now);
-        let next = next.map(|(command, from)| match from {
+        let max = rotation.at_provider_max.map(|max| format!(" of {max}")).unwrap_or_default();
+        let next = rotation.next_command.map(|command| match rotation.next_command_from {
             Some(from) => format!("{command}, after {}", output::minute(from)),
             None => command,
         });
         [
-            places::typed(subject),
+            rotation.name,
             subject.kind().to_string(),
-            places::state(slots, now),
+            rotation.state,
             since,
             by,
-            format!("{}{max}", inventory.count),
+            format!("{}{max}", rotation.at_provider),
             next.unwrap_or_default(),
         ]
     };

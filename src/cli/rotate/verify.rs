@@ -6,9 +6,10 @@ use super::{Target, hint};
 use crate::cli::desk;
 use crate::cli::output;
 use crate::cli::progress::Waiting;
-use crate::management::Desk;
+use crate::management::rotation::{self, Logins};
+use crate::management::{Desk, ManagementError};
 use crate::model::Protocol;
-use crate::rotation::{RotationError, Verification};
+use crate::rotation::RotationError;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Arguments {
@@ -32,22 +33,20 @@ pub(super) struct By {
 
 pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
     let subject = arguments.target.subject()?;
-    let rotation = desk::rotation(desk).by_mailbox(arguments.by.mailbox.clone());
-    let failed = |error| hint::failed(error, &subject);
-    let id = rotation.staged(&subject).await.map_err(failed)?;
+    let By { protocol: protocols, mailbox } = arguments.by;
     let verified = {
         let _waiting = waiting(desk);
-        desk::at_work(desk, rotation.verify(&subject, &id, &arguments.by.protocol)).await
+        desk::at_work(desk, rotation::verify(desk, &subject, &Logins { protocols, mailbox })).await
     };
     let verified = match verified {
         // It has failed now: it is of no use any more.
-        Err(error @ RotationError::Refused { .. }) => {
+        Err(ManagementError::Rotation(error @ RotationError::Refused { .. })) => {
             let next = hint::command("discard", &subject, "");
             return Err(hint::failed_with(&error, &subject, "logins go on with the current one", &next));
         }
-        verified => verified.map_err(failed)?,
+        verified => verified.map_err(|error| hint::failed_to_manage(error, &subject))?,
     };
-    tell(&verified);
+    tell(&verified.protocols, &verified.notes);
     output::note(format!("{}: verified; logins do not use it before it is promoted", subject.name()));
     hint::next(&hint::command("promote", &subject, ""));
     Ok(())
@@ -65,11 +64,11 @@ pub(super) fn waiting_once() -> Waiting {
 }
 
 /// A line for each protocol.
-pub(super) fn tell(verified: &Verification) {
-    for protocol in &verified.protocols {
+pub(super) fn tell(protocols: &[Protocol], notes: &[String]) {
+    for protocol in protocols {
         output::line(format!("  {:<10}  logged in", protocol.name()));
     }
-    tell_notes(&verified.notes);
+    tell_notes(notes);
 }
 
 /// What stands in the way by some protocol, though not because of the credential.

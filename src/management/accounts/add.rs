@@ -11,8 +11,7 @@ use super::read::{profile_of, record};
 use super::view::{AccountView, Used};
 use crate::credential;
 use crate::management::credentials::{authority, random_id};
-use crate::management::given::{check_label, check_name};
-use crate::management::{Desk, Fault, GivenSecret, ManagementError};
+use crate::management::{Desk, Fault, GivenSecret, ManagementError, check_label, check_new_name};
 use crate::model::{Account, CredentialKind, Identity, Preference, Profile, Protocol, Slots, StoredCredential};
 
 /// A new account. Without an app password it uses OAuth2: its domain's, or what it is given after.
@@ -56,13 +55,9 @@ pub struct AccountAdded {
 /// # Errors
 /// [`Fault::Exists`] if there is one of that name; see [`ManagementError`].
 pub async fn add(desk: &Desk, new: NewAccount) -> Result<AccountAdded, ManagementError> {
-    let profile = profile_of(&desk.profiles, &new.upstream)?;
+    let profile = check_new(desk, &new.name, &new.upstream).await?;
     let account = account(desk, profile, new)?;
     let name = account.name.as_str();
-    if desk.directory.account(name).await?.is_some() {
-        let message = format!("there is an account {name} already; change it with `locum account set`");
-        return Err(ManagementError::new(Fault::Exists, message));
-    }
     desk.directory.put_account(&account, None).await?;
     let domain_has_credential = tenant_of(&desk.directory, &account).await?.is_some();
     let used = used(&account, domain_has_credential, profile);
@@ -70,9 +65,23 @@ pub async fn add(desk: &Desk, new: NewAccount) -> Result<AccountAdded, Managemen
     Ok(AccountAdded { account, used, domain_has_credential })
 }
 
+/// Whether an account of that name can be made there, for who asks somebody for its secret; and the upstream.
+///
+/// # Errors
+/// As for [`add`].
+pub async fn check_new<'d>(desk: &'d Desk, name: &str, upstream: &str) -> Result<&'d Profile, ManagementError> {
+    let profile = profile_of(&desk.profiles, upstream)?;
+    let name = check_new_name(name)?;
+    if desk.directory.account(name).await?.is_some() {
+        let message = format!("there is an account {name} already; change it with `locum account set`");
+        return Err(ManagementError::new(Fault::Exists, message));
+    }
+    Ok(profile)
+}
+
 /// The account that is to be made.
 pub(super) fn account(desk: &Desk, profile: &Profile, new: NewAccount) -> Result<Account, ManagementError> {
-    let mut account = empty(check_name(&new.name)?.to_owned(), new.upstream);
+    let mut account = empty(check_new_name(&new.name)?.to_owned(), new.upstream);
     match new.app_password {
         Some(pasted) => {
             let stored = app_password(pasted, new.label.as_deref(), profile)?;
@@ -119,13 +128,13 @@ pub(super) fn set_identity(
     by_protocol: &BTreeMap<Protocol, String>,
 ) -> Result<(), ManagementError> {
     if let Some(name) = all {
-        identity.all = if name.is_empty() { None } else { Some(check_name(name)?.to_owned()) };
+        identity.all = if name.is_empty() { None } else { Some(check_new_name(name)?.to_owned()) };
     }
     for (protocol, name) in by_protocol {
         if name.is_empty() {
             identity.by_protocol.remove(protocol);
         } else {
-            identity.by_protocol.insert(*protocol, check_name(name)?.to_owned());
+            identity.by_protocol.insert(*protocol, check_new_name(name)?.to_owned());
         }
     }
     Ok(())

@@ -128,6 +128,18 @@ pub async fn set(
 ) -> Result<AccountChanged, ManagementError> {
     let found = record(&desk.directory, name).await?;
     desk.check_version(found.version, expected)?;
+    change(desk, found, changes).await
+}
+
+/// The same of an account that was read before: on the condition that nobody else changes it meanwhile.
+///
+/// # Errors
+/// As for [`set`].
+pub async fn change(
+    desk: &Desk,
+    found: Versioned<Account>,
+    changes: AccountChanges,
+) -> Result<AccountChanged, ManagementError> {
     let Versioned { record: mut account, version, .. } = found;
     let actor = Actor { by: &desk.author, at: Timestamp::now() };
     let moves = changes.upstream.as_ref().is_some_and(|upstream| *upstream != account.upstream);

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::add::{NewAccount, account};
 use super::read::profile_of;
+use crate::management::import::{Outcome, Told};
 use crate::management::{Desk, Fault, ManagementError, OperationProgress};
 use crate::model::{Account, CredentialKind, StoredCredential, normalise};
 
@@ -31,35 +32,7 @@ pub struct AccountsImported {
     /// Whether nothing was written, because a row is refused or nothing was to be.
     pub nothing_written: bool,
     /// What became of each row, in their order.
-    pub rows: Vec<ImportRow>,
-}
-
-/// What became of a row.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct ImportRow {
-    /// The account.
-    pub name: String,
-    /// What became of it.
-    pub outcome: ImportOutcome,
-    /// Why, if it was refused or failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
-}
-
-/// What became of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ImportOutcome {
-    /// It was made, or would be.
-    Added,
-    /// It was there as it should be.
-    Same,
-    /// It cannot be made: nothing is.
-    Refused,
-    /// The store did not take it. Those before it are made; the same again goes on.
-    Failed,
-    /// One before it failed.
-    NotReached,
+    pub rows: Vec<Told>,
 }
 
 /// Makes many accounts.
@@ -81,58 +54,66 @@ pub async fn import(
     for (number, new) in wanted.rows.into_iter().enumerate() {
         let name = new.name.clone();
         let twice = seen.insert(normalise(&name), number);
-        let (outcome, why, write) = match twice {
-            Some(before) => (ImportOutcome::Refused, Some(format!("its account is row {}, too", before + 1)), None),
+        let (outcome, write) = match twice {
+            Some(before) => (Outcome::Refused(format!("its account is row {}, too", before + 1)), None),
             None => look_at(desk, new).await?,
         };
-        rows.push(ImportRow { name, outcome, why });
+        rows.push((name, outcome));
         to_write.push(write);
     }
-    let refused = rows.iter().filter(|row| row.outcome == ImportOutcome::Refused).count();
-    if wanted.dry_run || refused > 0 {
+    let refused = rows.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Refused(_))).count();
+    let nothing_written = wanted.dry_run || refused > 0;
+    if nothing_written {
         progress.say(format!("{total} looked at, {refused} refused; nothing is written"));
-        return Ok(AccountsImported { nothing_written: true, rows });
+    } else {
+        write(desk, &mut rows, to_write, progress).await;
     }
-    let mut has_failed = false;
-    for (number, (row, account)) in rows.iter_mut().zip(to_write).enumerate() {
+    let rows = rows.iter().map(|(name, outcome)| outcome.told(name)).collect();
+    Ok(AccountsImported { nothing_written, rows })
+}
+
+async fn write(
+    desk: &Desk,
+    rows: &mut [(String, Outcome)],
+    to_write: Vec<Option<Account>>,
+    progress: &OperationProgress,
+) {
+    let (total, mut has_failed) = (rows.len(), false);
+    for (number, ((_, outcome), account)) in rows.iter_mut().zip(to_write).enumerate() {
         progress.show(number, total);
         let Some(account) = account else { continue };
         if has_failed {
-            row.outcome = ImportOutcome::NotReached;
+            *outcome = Outcome::NotTried;
         } else if let Err(error) = desk.directory.put_account(&account, None).await {
             has_failed = error.is_transient();
-            (row.outcome, row.why) = (ImportOutcome::Failed, Some(error.to_string()));
+            *outcome = Outcome::Failed { cause: error.to_string(), passes: has_failed };
         }
     }
     progress.show(total, total);
-    Ok(AccountsImported { nothing_written: false, rows })
 }
 
 /// What is to become of a row, and the account that is to be written.
-async fn look_at(
-    desk: &Desk,
-    new: NewAccount,
-) -> Result<(ImportOutcome, Option<String>, Option<Account>), ManagementError> {
+async fn look_at(desk: &Desk, new: NewAccount) -> Result<(Outcome, Option<Account>), ManagementError> {
     let made = profile_of(&desk.profiles, &new.upstream).and_then(|profile| account(desk, profile, new.clone()));
     let made = match made {
         Ok(made) => made,
-        Err(why) => return Ok((ImportOutcome::Refused, Some(why.to_string()), None)),
+        Err(why) => return Ok((Outcome::Refused(why.to_string()), None)),
     };
     Ok(match desk.directory.account(&made.name).await {
-        Ok(None) => (ImportOutcome::Added, None, Some(made)),
-        Ok(Some(found)) if is_same(&found.record, &made) => (ImportOutcome::Same, None, None),
+        Ok(None) => (Outcome::Added { id: password_of(&made).map(|stored| stored.id.clone()) }, Some(made)),
+        Ok(Some(found)) if is_same(&found.record, &made) => (Outcome::Same, None),
         Ok(Some(_)) => {
             let why = "there is such an account, with something else in it; change it by itself".to_owned();
-            (ImportOutcome::Refused, Some(why), None)
+            (Outcome::Refused(why), None)
         }
         // One that cannot be read stops no other.
-        Err(error) if !error.is_transient() => (ImportOutcome::Refused, Some(error.to_string()), None),
+        Err(error) if !error.is_transient() => (Outcome::Refused(error.to_string()), None),
         Err(error) => return Err(error.into()),
     })
 }
 
 /// Whether nothing is wanted that is not there.
-fn is_same(found: &Account, wanted: &Account) -> bool {
+pub fn is_same(found: &Account, wanted: &Account) -> bool {
     let password = match (password_of(found), password_of(wanted)) {
         (Some(found), Some(wanted)) => found.material == wanted.material,
         (_, None) => true,
@@ -141,6 +122,7 @@ fn is_same(found: &Account, wanted: &Account) -> bool {
     password && (&found.upstream, &found.identity) == (&wanted.upstream, &wanted.identity)
 }
 
-fn password_of(account: &Account) -> Option<&StoredCredential> {
+/// The app password that logins use.
+pub fn password_of(account: &Account) -> Option<&StoredCredential> {
     account.credentials.get(&CredentialKind::AppPassword)?.current.as_ref()
 }

@@ -13,11 +13,10 @@ mod read;
 mod remove;
 mod view;
 
-pub use add::{AccountAdded, NewAccount, add, empty};
-pub use change::{AccountChanged, AccountChanges, PastedAs, set};
-pub use import::{AccountsImported, ImportOutcome, ImportRow, ImportWanted, import};
-pub(super) use oauth2::new_leftovers;
-pub use oauth2::{OAuth2Given, OAuth2Set, set_oauth2, write_oauth2};
+pub use add::{AccountAdded, NewAccount, add, check_new, empty};
+pub use change::{AccountChanged, AccountChanges, PastedAs, change, set};
+pub use import::{AccountsImported, ImportWanted, import, is_same, password_of};
+pub use oauth2::{OAuth2Given, OAuth2Set, new_leftovers, set_oauth2, write_oauth2};
 pub use prefer::{Prefer, Preferred, Tenants, domain_of, has_kind, prefer, takes, tenant_of, used};
 pub use read::{find, list, profile_of, record};
 pub use remove::{AccountRemoved, ToDelete, remove};

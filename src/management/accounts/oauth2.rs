@@ -95,7 +95,7 @@ pub async fn set_oauth2(desk: &Desk, name: &str, given: OAuth2Given) -> Result<O
 }
 
 /// What is to be deleted since.
-pub(in crate::management) fn new_leftovers(before: &Slots, now: &Slots) -> Vec<Leftover> {
+pub fn new_leftovers(before: &Slots, now: &Slots) -> Vec<Leftover> {
     now.leftovers.iter().filter(|left| !before.leftovers.contains(left)).cloned().collect()
 }
 

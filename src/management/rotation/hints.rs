@@ -13,7 +13,7 @@ pub fn command(verb: &str, subject: &Subject, rest: &str) -> String {
 }
 
 /// A subject as `locum rotate` takes it.
-fn target(subject: &Subject) -> String {
+pub fn target(subject: &Subject) -> String {
     match subject {
         Subject::Account { name, kind: CredentialKind::AppPassword } => quoted(name),
         Subject::Account { name, kind } => format!("{} --kind {}", quoted(name), kind.name()),

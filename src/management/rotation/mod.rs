@@ -14,12 +14,14 @@ mod steps;
 mod view;
 
 pub use due::{DueItem, DueWanted, Dues, due};
-pub use hints::{command, deleted_command, next_command, quoted};
+pub use hints::{command, deleted_command, next_command, quoted, target};
 pub use possible::{Possible, Step};
-pub use read::{Held, Rotations, RotationsWanted, held, of_all, of_one, of_subject, page, records_of_all, subject};
-pub use stage::{NewCredential, NewKey, Staged, StagedAs, check_room, described, named, stage};
+pub use read::{
+    Held, Rotations, RotationsWanted, held, held_of_one, of_all, of_one, of_subject, page, records_of_all, subject,
+};
+pub use stage::{NewCredential, NewKey, Staged, StagedAs, about_label, check_room, described, is_placed, named, stage};
 pub use steps::{
     DeletedWanted, Labelled, Logins, Promote, Retire, RetiredView, Retirement, RollBack, RolledBack, Run, RunView,
-    Verified, count, deleted, discard, label, promote, retire, retry, roll_back, run, verify,
+    Verified, count, deleted, discard, in_use, label, promote, retire, retry, roll_back, run, verify,
 };
-pub use view::{NextView, Places, PreviousView, RotationView, StoredView, places_state};
+pub use view::{NextView, Places, PreviousView, RotationView, StoredView, places_state, typed};

@@ -130,7 +130,11 @@ fn wanted_of(desk: &Desk, held: Vec<Held>, wanted: &RotationsWanted, now: Timest
     held.into_iter().filter(is_wanted).map(|held| RotationView::of(desk, &held, now)).collect()
 }
 
-async fn held_of_one(directory: &Directory, name: &str) -> Result<Vec<Held>, ManagementError> {
+/// The places of an account, by kind; or of a domain, with an `@` before it: as the record has them.
+///
+/// # Errors
+/// As for [`of_one`].
+pub async fn held_of_one(directory: &Directory, name: &str) -> Result<Vec<Held>, ManagementError> {
     let name = check_name(name)?;
     let Some(domain) = name.strip_prefix('@') else {
         return Ok(of_account(accounts::record(directory, name).await?.record));

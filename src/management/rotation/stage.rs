@@ -247,13 +247,14 @@ fn hint_of(authentication: &Authentication) -> String {
     }
 }
 
-fn is_placed(slots: &Slots, credential: &StoredCredential) -> bool {
+/// Whether it is the current one already, or the staged one.
+pub fn is_placed(slots: &Slots, credential: &StoredCredential) -> bool {
     let placed = [Slot::Current, Slot::Next].into_iter().filter_map(|slot| slots.in_slot(slot));
     placed.into_iter().any(|stored| stored.material == credential.material)
 }
 
 /// What there is to say of its label: nobody finds one without in the portal, nor one of two that are called alike.
-fn about_label(credential: &StoredCredential, before: &Slots, subject: &Subject) -> Vec<String> {
+pub fn about_label(credential: &StoredCredential, before: &Slots, subject: &Subject) -> Vec<String> {
     if credential.label.is_empty() {
         let command = command("label", subject, "LABEL");
         return vec![format!("it has no label, so nobody will find it in the portal; give it one: {command}")];

@@ -260,7 +260,7 @@ pub async fn deleted(desk: &Desk, subject: &Subject, what: DeletedWanted) -> Res
 }
 
 /// The place in which there is one of that name, if nothing that is to be deleted bears it.
-fn in_use(slots: &Slots, name: &str) -> Option<Slot> {
+pub fn in_use(slots: &Slots, name: &str) -> Option<Slot> {
     let is_left = slots.leftovers.iter().any(|left| left.id == name || left.label == name);
     let mut placed = Slot::ALL.into_iter().filter(|_| !is_left);
     placed.find(|slot| slots.in_slot(*slot).is_some_and(|stored| stored.id == name || stored.label == name))

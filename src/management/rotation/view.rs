@@ -191,7 +191,7 @@ pub fn places_state(slots: &Slots, now: Timestamp) -> String {
 }
 
 /// A subject as it is typed: the account, or `@` and a domain.
-pub(super) fn typed(subject: &Subject) -> String {
+pub fn typed(subject: &Subject) -> String {
     match subject {
         Subject::Account { name, .. } => name.clone(),
         Subject::Tenant { domain } => format!("@{domain}"),

@@ -10,7 +10,7 @@ if (main) {
     const busy = main.contains(document.activeElement) && document.activeElement.matches("input, textarea, select");
     if (!document.hidden && !busy) {
       try {
-        const answer = await fetch(location.href, { credentials: "same-origin" });
+        const answer = await fetch(location.href, { credentials: "same-origin", headers: { "x-by-itself": "yes" } });
         if (answer.redirected) return location.assign(answer.url);
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         for (const part of main.querySelectorAll("[data-live]")) {

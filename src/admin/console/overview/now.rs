@@ -6,8 +6,8 @@ use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
 use crate::admin::Office;
+use crate::admin::console::ROOT;
 use crate::admin::console::parts::{Bar, Mood, bars, empty, number, shares, tile};
-use crate::admin::console::{ROOT, paths};
 use crate::management::overview::Look;
 
 /// Minutes that "now" means where logins are counted.
@@ -70,9 +70,7 @@ pub(super) fn refusals(office: &Office) -> Markup {
     }
     let mut all: Vec<(String, u64, String)> = causes
         .into_iter()
-        .map(|(cause, count)| {
-            (described(cause).to_owned(), count, format!("{ROOT}/audit?cause={}", paths::encode(cause)))
-        })
+        .map(|(cause, count)| (described(cause).to_owned(), count, format!("{ROOT}/audit?{}", listed(cause))))
         .collect();
     all.sort_by_key(|(_, count, _)| std::cmp::Reverse(*count));
     html! {
@@ -83,6 +81,18 @@ pub(super) fn refusals(office: &Office) -> Markup {
                 @else { div.body { (shares(&all)) } }
             }
         }
+    }
+}
+
+/// Where such refusals stand in the audit: it tells causes in words, so the link leads to who it was that refused.
+fn listed(cause: &str) -> &'static str {
+    const BY_PROVIDERS: [&str; 8] =
+        ["auth-bad", "token", "auth-policy", "protocol-off", "mailbox-map", "limited", "refused", "untrusted"];
+    match cause {
+        // The store, or a provider: whoever looks sees both.
+        "unavailable" => "",
+        _ if BY_PROVIDERS.contains(&cause) => "event=upstream&outcome=failed",
+        _ => "event=decision&outcome=deny",
     }
 }
 
@@ -108,5 +118,23 @@ fn described(cause: &str) -> &str {
         "mailbox-map" => "mailbox not found at the provider",
         "token" => "no access token",
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cause_leads_to_where_it_stands_in_the_audit() {
+        for (cause, query) in [
+            ("wrong-credentials", "event=decision&outcome=deny"),
+            ("store", "event=decision&outcome=deny"),
+            ("auth-bad", "event=upstream&outcome=failed"),
+            ("limited", "event=upstream&outcome=failed"),
+            ("limit", "event=decision&outcome=deny"),
+        ] {
+            assert_eq!(listed(cause), query, "{cause}");
+        }
     }
 }

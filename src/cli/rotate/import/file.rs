@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::Path;
 
-use crate::cli::account::{check_label, check_name};
 use crate::cli::csv_file::{Record, Table};
 use crate::cli::exit::{self, Failure};
 use crate::cli::import;
 use crate::credential;
+use crate::management::{check_label, check_name};
 use crate::model::{AppPasswordFormat, Secret, normalise};
 use crate::rotation::batch::Row;
 use jiff::Timestamp;
