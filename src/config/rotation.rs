@@ -73,14 +73,14 @@ fn webhook(mut table: Table<'_, '_>) -> Option<WebhookOptions> {
         let message = "\"token-file\" without \"url\" in [rotation.webhook]";
         table.reader().wrong_in_whole(value.at, message, Some(URL));
     }
-    let url = url.and_then(|value| url_of(&value));
+    let url = url.and_then(|value| url_of(&value, URL));
     let token_file = token_file.and_then(|value| value.path());
     table.finish();
     Some(WebhookOptions { url: url?, token_file })
 }
 
-/// What is posted there names mailboxes, and the token opens something.
-pub(super) fn url_of(value: &Value<'_, '_>) -> Option<String> {
+/// What is posted there may name mailboxes, and a token or a header opens something. `example` is one that is right.
+pub(super) fn url_of(value: &Value<'_, '_>, example: &str) -> Option<String> {
     /// Longer than any that a service has.
     const LENGTH_MAX: usize = 1000;
 
@@ -101,5 +101,5 @@ pub(super) fn url_of(value: &Value<'_, '_>) -> Option<String> {
             (_, Some(_)) => "must begin with \"https://\": names of mailboxes travel there",
         }
     };
-    value.wrong(format!("\"{}\" {wrong}", value.key), Some(URL))
+    value.wrong(format!("\"{}\" {wrong}", value.key), Some(example))
 }

@@ -176,7 +176,9 @@ pub(super) fn admin(mut table: Table<'_, '_>, names_certificate: bool, bound: &m
         }
         Some(tls)
     });
-    if let Some(value) = table.take("bind") {
+    let bind = table.take("bind");
+    let names_place = bind.is_some();
+    if let Some(value) = bind {
         let reader = table.reader();
         let addresses = listener::bind(value, bound, reader).unwrap_or_default();
         for (address, at) in addresses {
@@ -194,7 +196,7 @@ pub(super) fn admin(mut table: Table<'_, '_>, names_certificate: bool, bound: &m
     set(&mut options.api, api, |value| value.boolean());
     options.console = options.api;
     set(&mut options.console, table.take("console"), |value| value.boolean());
-    if let Some(at) = at.filter(|_| options.api && options.bind.is_empty() && options.socket.is_none()) {
+    if let Some(at) = at.filter(|_| options.api && !names_place && options.socket.is_none()) {
         let remedy = "such as bind = \"127.0.0.1:9465\", or socket = \"/run/locum/admin.sock\"";
         table.reader().wrong_in_whole(at, "\"api\" in [admin], which listens nowhere", Some(remedy));
     }
@@ -233,6 +235,9 @@ pub(super) fn audit(mut table: Table<'_, '_>) -> audit::Options {
     options
 }
 
+/// A collector of traces that could be.
+const COLLECTOR: &str = "such as \"https://collector.example.com:4318/v1/traces\"; \"http://\" to this machine only";
+
 /// `[telemetry]`.
 pub(super) fn telemetry(mut table: Table<'_, '_>) -> telemetry::Options {
     let mut options = telemetry::Options::default();
@@ -256,7 +261,7 @@ pub(super) fn telemetry(mut table: Table<'_, '_>) -> telemetry::Options {
 
 /// Where spans go: all of it is for nothing without `otlp-endpoint`.
 fn traces(table: &mut Table<'_, '_>) -> Option<telemetry::TraceOptions> {
-    let url = table.take("otlp-endpoint").and_then(|value| url_of(&value));
+    let url = table.take("otlp-endpoint").and_then(|value| url_of(&value, COLLECTOR));
     let headers_file = table.take("otlp-headers-file").and_then(|value| value.path());
     let (mut service_name, mut sample_percent, mut names) = ("locum".to_owned(), 100, false);
     set(&mut service_name, table.take("otlp-service-name"), |value| value.text().map(str::to_owned));

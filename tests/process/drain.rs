@@ -100,7 +100,9 @@ fn who_is_busy_has_the_whole_grace() {
     message.say("");
     message.ask(".", "250");
     drop((literal, message));
+    let left = Instant::now();
     served.wait().succeeded().said("stopped");
+    assert!(left.elapsed() < Duration::from_secs(4), "nobody was there any more, and it went on: {:?}", left.elapsed());
     assert_eq!(provider.sandbox.sent().len(), 1);
 }
 
