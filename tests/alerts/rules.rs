@@ -57,6 +57,7 @@ pub(crate) fn assert_names<'a>(expressions: impl IntoIterator<Item = &'a str>) {
 }
 
 /// An alert, the series of a node, and how they are: the alert must fire, and must not.
+#[expect(clippy::type_complexity, reason = "a table that is read once, below")]
 const CASES: &[(&str, &[&str], &[&str], &[&str])] = &[
     ("LocumDown", &["up{job=\"locum\"}"], &["0x60"], &["1x60"]),
     ("LocumNotReady", &["locum_ready"], &["0x60"], &["1x60"]),

@@ -112,6 +112,7 @@ fn client(number: usize) -> Client {
 
 /// What `docs/benchmarks.md` says of the overview: run it with `--ignored --nocapture`.
 #[test]
+#[expect(clippy::print_stdout, reason = "it measures, and is run by hand")]
 #[ignore = "it makes 20,000 records"]
 fn an_overview_of_ten_thousand() {
     const COUNT: usize = 10_000;
