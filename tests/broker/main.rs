@@ -38,6 +38,6 @@ mod seen;
 mod senders;
 mod sessions;
 #[path = "../support/mod.rs"]
-#[expect(dead_code, reason = "a part of it is for nodes at a store elsewhere")]
+#[expect(dead_code, unused_imports, reason = "a part of it is for nodes at a store elsewhere")]
 mod support;
 mod usage;

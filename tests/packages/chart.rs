@@ -136,9 +136,7 @@ fn references_lead_somewhere(name: &str, rendered: &Rendered) {
             assert!(is_there || headless, "{name}: {port}");
         }
     }
-    for kind in ["PodDisruptionBudget"] {
-        rendered.of_kind(kind).iter().for_each(|it| fits(&it["spec"]["selector"]["matchLabels"]));
-    }
+    rendered.of_kind("PodDisruptionBudget").iter().for_each(|it| fits(&it["spec"]["selector"]["matchLabels"]));
     for policy in rendered.of_kind("NetworkPolicy") {
         fits(&policy["spec"]["podSelector"]["matchLabels"]);
         let open: Vec<_> = policy["spec"]["ingress"]
