@@ -43,10 +43,10 @@ pub(super) struct SearchArguments {
     /// Of this account.
     #[arg(long)]
     account: Option<String>,
-    /// Of this kind: decision, upstream, end, rotation, alert, session and others
+    /// Of this kind: decision, upstream, end, rotation, alert, session and others.
     #[arg(long)]
     event: Option<String>,
-    /// With this outcome: allow, deny, accepted, failed and others
+    /// With this outcome: allow, deny, accepted, failed and others.
     #[arg(long)]
     outcome: Option<String>,
     /// From this address.

@@ -24,7 +24,7 @@ impl Scene {
         let home = Home::made();
         let provider = Provider::new(Face::ExchangeWithPasswords, &trusted(&home));
         home.configure(&format!(
-            "[rotation]\nsecond-look = \"1s\"\n[audit]\npath = \"audit.jsonl\"\n[upstream.work]\n{}\n{LISTENER}",
+            "[rotation]\nsecond-look = \"1s\"\n[admin]\nsocket = \"admin.sock\"\napi = true\n[audit]\npath = \"audit.jsonl\"\n[upstream.work]\n{}\n{LISTENER}",
             provider.serve()
         ));
         provider.add(ALICE, OLD);
@@ -65,7 +65,9 @@ fn an_account_lives_and_ends_by_the_command_line_alone() {
     let node = scene.home.serve();
     let mut session = scene.log_in(&node, &secret, "a OK");
 
-    // It is watched: a node that stops has told all that it saw.
+    // It is watched, while it is in and from what it leaves: a node that stops has told all that it saw.
+    let live = scene.does(&["session", "list", "--json"]).json();
+    assert_eq!((&live[0]["login"], &live[0]["account"]), (&"scan".into(), &ALICE.into()), "{live}");
     session.ask("b LOGOUT", "* BYE");
     node.stop();
     let usage = scene.does(&["report", "usage", "--client", "scan", "--json"]).json();
@@ -114,6 +116,9 @@ fn an_account_lives_and_ends_by_the_command_line_alone() {
     scene.run(&["account", "show", ALICE], "").ended(NOT_FOUND);
     scene.run(&["client", "show", "scan"], "").ended(NOT_FOUND);
     let log = node.stop().stderr;
+    let done = scene.does(&["audit", "search", "--event", "end", "--login", "scan"]);
+    assert!(done.stdout.contains(ALICE), "{done:#?}");
+    scene.does(&["audit", "verify"]);
     for (place, text) in [("the log", log), ("the audit", scene.home.read("audit.jsonl"))] {
         scene.canaries.assert_absent(place, &text);
         assert!(!text.contains(&secret), "{place}");
