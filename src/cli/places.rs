@@ -4,11 +4,9 @@ use anyhow::Result;
 
 use super::output;
 use crate::broker::Directory;
-use crate::management::rotation::{Held, RotationView, StoredView, held, records_of_all};
+use crate::management::rotation::{Held, RotationView, StoredView, described, held, named, records_of_all};
 use crate::model::{HistoryEntry, NextState, Refused, Slot, Slots, StoredCredential};
 use crate::rotation::machine;
-
-pub(super) use crate::management::rotation::{described, named};
 
 /// The places of all records, or of all of a domain, in order; and how many records cannot be read, which is said of each.
 pub(super) async fn of_all(directory: &Directory, domain: Option<&str>) -> Result<(Vec<Held>, usize)> {

@@ -8,8 +8,9 @@ use super::prefer::Prefer;
 use crate::cli::exit::{self, Failure};
 use crate::cli::rotate::{hint, promote};
 use crate::cli::secret_input::SecretInput;
-use crate::cli::{kinds, output, places};
+use crate::cli::{kinds, output};
 use crate::management::accounts::{self, AccountChanged, AccountChanges, NewAccount, PastedAs};
+use crate::management::rotation::{command, described, named, quoted};
 use crate::management::{Desk, GivenSecret, check_label};
 use crate::model::{CredentialKind, Profile, Protocol};
 use crate::rotation::Subject;
@@ -139,7 +140,7 @@ pub(super) async fn set(desk: &Desk, set: Set) -> Result<()> {
     let name = &changed.account.name;
     match changed.pasted {
         Some(pasted) => {
-            output::note(format!("{name}: {}", described(pasted)));
+            output::note(format!("{name}: {}", told(pasted)));
             tell_pasted(&changed, pasted, &subject);
         }
         None if changed.account.has(CredentialKind::AppPassword) => {
@@ -158,13 +159,13 @@ pub(super) async fn set(desk: &Desk, set: Set) -> Result<()> {
     }
     for (kind, left) in &changed.left_behind {
         for left in left {
-            output::note(format!("note: to be deleted: its {kind} {}", places::described(left)));
+            output::note(format!("note: to be deleted: its {kind} {}", described(left)));
         }
     }
     done_but(changed.warning)
 }
 
-fn described(pasted: PastedAs) -> &'static str {
+fn told(pasted: PastedAs) -> &'static str {
     match pasted {
         PastedAs::Anew => "changed, the app password with it",
         PastedAs::Same => "this is its app password already; nodes try it again, whatever the provider said before",
@@ -178,13 +179,13 @@ fn tell_pasted(changed: &AccountChanged, pasted: PastedAs, subject: &Subject) {
         let (stored, until) = (&previous.stored, output::minute(previous.usable_until));
         let back = match previous.rolled_back {
             true => promote::back_to(&stored.id, subject),
-            false => hint::command("rollback", subject, ""),
+            false => command("rollback", subject, ""),
         };
-        let called = places::named(&stored.label, &stored.id);
+        let called = named(&stored.label, &stored.id);
         output::note(format!("{called} is kept, and may be used until {until} where the new one is refused"));
         output::note(format!("to go back to it: {back}"));
     }
-    hint::next(&format!("locum probe {}", hint::quoted(subject.name())));
+    hint::next(&format!("locum probe {}", quoted(subject.name())));
 }
 
 fn warn_of_protocols_without_passwords(profile: &Profile) {

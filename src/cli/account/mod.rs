@@ -16,6 +16,7 @@ use super::exit::{self, Failure};
 use super::list::{Found, Listing};
 use super::{desk, kinds, output, places};
 use crate::management::accounts::{self, AccountRemoved, AccountView, ToDelete};
+use crate::management::rotation::named;
 use crate::management::{Desk, Paging, remove_damaged, tenants};
 use crate::model::{CredentialKind, RecordKind, normalise};
 
@@ -127,7 +128,7 @@ async fn remove(desk: &Desk, name: &str) -> Result<()> {
     output::note(format!("{name}: removed; {left}"));
     // All that may exist at providers and is known here: after this nobody else knows.
     for ToDelete { kind, id, label, at } in &to_delete {
-        output::note(format!("  {kind} {} at {at}", places::named(label, id)));
+        output::note(format!("  {kind} {} at {at}", named(label, id)));
     }
     if let Some(domain) = still_by_domain {
         output::note(format!(

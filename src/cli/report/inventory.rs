@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use super::usage::told_all;
 use super::{Format, dates, enrolled};
-use crate::cli::places;
 use crate::cli::{csv_out, desk, output};
 use crate::management::reports::{self, Day, Enrolled, InventoryRow, Stock, WeakTls};
+use crate::management::rotation::described;
 use crate::model::Leftover;
 
 #[derive(Debug, clap::Args)]
@@ -92,6 +92,6 @@ fn tell(rows: &[InventoryRow]) {
     let Some(width) = left.iter().map(|(name, _)| name.chars().count()).max() else { return };
     output::line("\nto be deleted in the providers' portals, then ticked off with `locum rotate deleted`:");
     for (name, left) in left {
-        output::line(format!("  {name:<width$}  {}", places::described(left)));
+        output::line(format!("  {name:<width$}  {}", described(left)));
     }
 }

@@ -6,6 +6,7 @@ use anyhow::Result;
 use super::{hint, promote, verify};
 use crate::cli::desk;
 use crate::cli::output;
+use crate::management::rotation::command;
 use crate::management::{Desk, rotation};
 use crate::model::Protocol;
 use crate::rotation::{Action, Rotation, RotationError, Subject};
@@ -26,7 +27,7 @@ pub(super) async fn run(desk: &Desk, subject: &Subject, protocols: &[Protocol]) 
         output::note(format!("{}: the hook's {id} became current a moment ago; nothing is done", subject.name()));
         output::note(format!(
             "to have another one at once, give up the one before first: {}",
-            hint::command("retire", subject, "--now")
+            command("retire", subject, "--now")
         ));
         return Ok(());
     }

@@ -10,7 +10,7 @@ use super::{Target, by_hook, hint, promote};
 use crate::cli::desk;
 use crate::cli::exit::{self, Failure};
 use crate::cli::{output, places};
-use crate::management::rotation::{self, Places, RunView, of_subject};
+use crate::management::rotation::{self, Places, RunView, command, deleted_command, of_subject};
 use crate::management::{Desk, ManagementError};
 use crate::rotation::{RotationError, Subject};
 
@@ -43,7 +43,7 @@ pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
     if arguments.new.is_given() || (before.next.is_none() && io::stdin().is_terminal()) {
         match arguments.new.stage(desk, &by_mailbox, &subject).await? {
             Staged::Next if arguments.new.is_to_be_uploaded() => {
-                hint::next(&hint::command("run", &subject, ""));
+                hint::next(&command("run", &subject, ""));
                 return Ok(());
             }
             Staged::Next => {}
@@ -82,11 +82,11 @@ pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
         }
         Err(ManagementError::Rotation(error @ RotationError::RolledBack { .. })) => {
             let what = "logins go on with the one before";
-            Err(hint::failed_with(&error, &subject, what, &hint::command("status", &subject, "")))
+            Err(hint::failed_with(&error, &subject, what, &command("status", &subject, "")))
         }
         // It goes on from where it is: there is no need for the steps by name.
         Err(ManagementError::Rotation(error @ RotationError::Unverified { passes: true, .. })) => {
-            let message = format!("{}: {error}\nnext: {}", subject.name(), hint::command("run", &subject, ""));
+            let message = format!("{}: {error}\nnext: {}", subject.name(), command("run", &subject, ""));
             Err(Failure::new(exit::of_rotation(&error), message).into())
         }
         Err(error) => Err(managed(error)),
@@ -96,7 +96,7 @@ pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
 /// The command that ticks off what was staged, once it is deleted in the portal.
 fn tick_off(staged: &Places, subject: &Subject) -> String {
     match &staged.next {
-        Some(next) => hint::deleted(subject, &next.stored.label, &next.stored.id),
-        None => hint::command("status", subject, ""),
+        Some(next) => deleted_command(subject, &next.stored.label, &next.stored.id),
+        None => command("status", subject, ""),
     }
 }

@@ -3,11 +3,9 @@
 use crate::cli::exit::{self, Failure};
 use crate::cli::{author, output};
 use crate::management::ManagementError;
-use crate::management::rotation::{NextView, target};
+use crate::management::rotation::{NextView, command, quoted, target};
 use crate::rotation::machine::StepError;
 use crate::rotation::{RotationError, Subject};
-
-pub(in crate::cli) use crate::management::rotation::{command, deleted_command as deleted, quoted};
 
 /// Says what to type next.
 pub(in crate::cli) fn next(command: &str) {

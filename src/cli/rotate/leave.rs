@@ -6,9 +6,9 @@ use anyhow::Result;
 use super::{Target, hint};
 use crate::cli::desk;
 use crate::cli::exit::{self, Failure};
-use crate::cli::{output, places};
+use crate::cli::output;
 use crate::management::Desk;
-use crate::management::rotation::in_use;
+use crate::management::rotation::{command, deleted_command, described, in_use, named};
 use crate::model::{Leftover, Slot};
 use crate::rotation::Subject;
 
@@ -43,13 +43,13 @@ pub(super) async fn discard(desk: &Desk, arguments: Discard) -> Result<()> {
         return Ok(());
     };
     rotation.discard(&subject, &next.credential.id, arguments.reason.as_deref()).await.map_err(failed)?;
-    let called = places::named(&next.credential.label, &next.credential.id);
+    let called = named(&next.credential.label, &next.credential.id);
     if next.replaces {
         output::note(format!("{name}: discarded {called}; logins go on with the current one"));
         return Ok(());
     }
     output::note(format!("{name}: discarded {called}; delete it in the provider's portal, then tick it off"));
-    hint::next(&hint::deleted(&subject, &next.credential.label, &next.credential.id));
+    hint::next(&deleted_command(&subject, &next.credential.label, &next.credential.id));
     Ok(())
 }
 
@@ -63,9 +63,9 @@ pub(super) async fn deleted(desk: &Desk, arguments: Deleted) -> Result<()> {
     for name in &names {
         if let Some(slot) = in_use(&slots, name) {
             let (to_do, next) = match slot {
-                Slot::Current => ("replace it", hint::command("run", &subject, "")),
-                Slot::Next => ("discard it first", hint::command("discard", &subject, "")),
-                Slot::Previous => ("retire it first", hint::command("retire", &subject, "--now")),
+                Slot::Current => ("replace it", command("run", &subject, "")),
+                Slot::Next => ("discard it first", command("discard", &subject, "")),
+                Slot::Previous => ("retire it first", command("retire", &subject, "--now")),
             };
             let message = format!(
                 "{}: {name} is the {slot} one, and logins may use it: if it was deleted all the same, {to_do}",
@@ -77,7 +77,7 @@ pub(super) async fn deleted(desk: &Desk, arguments: Deleted) -> Result<()> {
     for name in &names {
         rotation.deleted(&subject, name).await.map_err(failed)?;
         let left = slots.leftovers.iter().find(|left| left.id == *name || left.label == *name);
-        let called = left.map_or_else(|| name.clone(), |left| places::named(&left.label, &left.id));
+        let called = left.map_or_else(|| name.clone(), |left| named(&left.label, &left.id));
         output::note(format!("{}: ticked off {called}", subject.name()));
     }
     tell_left(&rotation.slots(&subject).await.map_err(failed)?.leftovers, &subject);
@@ -91,6 +91,6 @@ fn tell_left(left: &[Leftover], subject: &Subject) {
         return;
     };
     output::note(format!("{name}: still to be deleted in the provider's portal:"));
-    left.iter().for_each(|left| output::note(format!("  {}", places::described(left))));
-    hint::next(&hint::deleted(subject, &first.label, &first.id));
+    left.iter().for_each(|left| output::note(format!("  {}", described(left))));
+    hint::next(&deleted_command(subject, &first.label, &first.id));
 }

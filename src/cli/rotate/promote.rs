@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::{Target, hint, verify};
 use crate::cli::{desk, output, places};
-use crate::management::rotation::{self, Places, RolledBack, of_subject};
+use crate::management::rotation::{self, Places, RolledBack, command, of_subject, quoted};
 use crate::management::{Desk, ManagementError};
 use crate::rotation::machine::StepError;
 use crate::rotation::{RotationError, Subject};
@@ -50,7 +50,7 @@ pub(super) async fn promote(desk: &Desk, arguments: Promote) -> Result<()> {
     tell_promoted(&promoted.places, &subject);
     if arguments.no_verify {
         output::note("note: nobody has logged in with it; look whether it works before clients find out");
-        hint::next(&format!("locum probe {}", hint::quoted(subject.name())));
+        hint::next(&format!("locum probe {}", quoted(subject.name())));
     } else {
         tell_next(&promoted.places, &subject, "");
     }
@@ -68,7 +68,7 @@ pub(super) async fn nothing_staged(desk: &Desk, subject: &Subject) -> anyhow::Er
         (Some(current), Some(previous)) => {
             let since = output::minute(previous.replaced);
             let what = format!("logins use {}, since {since}", places::called(current));
-            hint::failed_with(&error, subject, &what, &hint::command("status", subject, ""))
+            hint::failed_with(&error, subject, &what, &command("status", subject, ""))
         }
         _ => hint::failed(error, subject),
     }
@@ -83,7 +83,7 @@ pub(super) fn tell_promoted(places: &Places, subject: &Subject) {
     let (called, until) = (places::called(&previous.stored), output::minute(previous.usable_until));
     if previous.usable {
         output::note(format!("{called} may be used until {until}, where the new one is refused"));
-        output::note(format!("to go back to it: {}", hint::command("rollback", subject, "")));
+        output::note(format!("to go back to it: {}", command("rollback", subject, "")));
     } else {
         output::note(format!("{called} is not taken by the provider any more: there is no way back"));
     }
@@ -93,7 +93,7 @@ pub(super) fn tell_promoted(places: &Places, subject: &Subject) {
 pub(super) fn tell_next(places: &Places, subject: &Subject, rest: &str) {
     if let Some(previous) = places.previous.as_ref().filter(|previous| previous.usable) {
         let until = output::minute(previous.usable_until);
-        hint::next(&format!("{}, after {until}", hint::command("retire", subject, rest)));
+        hint::next(&format!("{}, after {until}", command("retire", subject, rest)));
     }
 }
 
@@ -114,7 +114,7 @@ fn tell_before(places: &Places, subject: &Subject) {
 
 /// The command that makes the one of that id current again.
 pub(in crate::cli) fn back_to(id: &str, subject: &Subject) -> String {
-    hint::command("rollback", subject, &format!("--to {}", hint::quoted(id)))
+    command("rollback", subject, &format!("--to {}", quoted(id)))
 }
 
 pub(super) async fn roll_back(desk: &Desk, arguments: Rollback) -> Result<()> {
@@ -129,11 +129,11 @@ pub(super) async fn roll_back(desk: &Desk, arguments: Rollback) -> Result<()> {
         Ok(done) => done,
         Err(ManagementError::Rotation(error @ RotationError::Refused { .. })) => {
             let what = "nothing is rolled back: clients would be locked out; stage another one";
-            return Err(hint::failed_with(&error, &subject, what, &hint::command("stage", &subject, "")));
+            return Err(hint::failed_with(&error, &subject, what, &command("stage", &subject, "")));
         }
         Err(ManagementError::Rotation(error @ RotationError::Unverified { .. })) => {
             let what = "nothing is rolled back";
-            return Err(hint::failed_with(&error, &subject, what, &hint::command("rollback", &subject, "")));
+            return Err(hint::failed_with(&error, &subject, what, &command("rollback", &subject, "")));
         }
         Err(error) => return Err(hint::failed_to_manage(error, &subject)),
     };
@@ -149,7 +149,7 @@ pub(super) async fn roll_back(desk: &Desk, arguments: Rollback) -> Result<()> {
     if let Some(previous) = &places.previous {
         let (called, until) = (places::called(&previous.stored), output::minute(previous.usable_until));
         output::note(format!("{called} may be used until {until}, where the other one is refused"));
-        hint::next(&format!("{}, if it is of no use", hint::command("retire", &subject, "--now")));
+        hint::next(&format!("{}, if it is of no use", command("retire", &subject, "--now")));
     }
     Ok(())
 }

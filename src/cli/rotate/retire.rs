@@ -11,7 +11,7 @@ use crate::cli::exit::{self, Failure};
 use crate::cli::output;
 use crate::cli::places;
 use crate::management::Desk;
-use crate::management::rotation::Held;
+use crate::management::rotation::{Held, deleted_command, named};
 use crate::model::{CredentialKind, Previous};
 use crate::rotation::{Rotation, RotationError, Subject, clear_old_reports};
 
@@ -49,7 +49,7 @@ struct Meant {
 pub(super) async fn run(desk: &Desk, arguments: Retire) -> Result<()> {
     let rotation = desk::rotation(desk);
     let (meant, unread) =
-        if arguments.due { due(desk, &arguments).await? } else { named(&rotation, &arguments).await? };
+        if arguments.due { due(desk, &arguments).await? } else { those_named(&rotation, &arguments).await? };
     if meant.is_empty() && unread == 0 {
         output::note("nothing is due");
         return Ok(());
@@ -58,7 +58,7 @@ pub(super) async fn run(desk: &Desk, arguments: Retire) -> Result<()> {
     for Meant { subject, previous } in &meant {
         // Where it is refused, nothing is lost.
         if let Some(previous) = previous.as_ref().filter(|it| arguments.now || it.retire_at <= at) {
-            let (name, called) = (subject.name(), places::named(&previous.credential.label, &previous.credential.id));
+            let (name, called) = (subject.name(), named(&previous.credential.label, &previous.credential.id));
             output::note(format!("{name}: after this there is no way back to {called}"));
         }
     }
@@ -83,7 +83,7 @@ pub(super) async fn run(desk: &Desk, arguments: Retire) -> Result<()> {
 }
 
 /// Those that are named.
-async fn named(rotation: &Rotation, arguments: &Retire) -> Result<(Vec<Meant>, usize)> {
+async fn those_named(rotation: &Rotation, arguments: &Retire) -> Result<(Vec<Meant>, usize)> {
     let mut meant = Vec::new();
     for name in &arguments.names {
         let subject = subject(name, arguments.kind.unwrap_or(CredentialKind::AppPassword))?;
@@ -134,10 +134,10 @@ async fn retire(rotation: &Rotation, meant: &Meant, now: bool) -> Result<(), Rot
         output::note(format!("{name}: {note}"));
     }
     let (label, id) = (&previous.credential.label, &previous.credential.id);
-    let called = places::named(label, id);
+    let called = named(label, id);
     if previous.usable {
         output::note(format!("{name}: retired {called}; delete it in the provider's portal, then tick it off"));
-        hint::next(&hint::deleted(subject, label, id));
+        hint::next(&deleted_command(subject, label, id));
     } else {
         output::note(format!("{name}: retired {called}; the provider does not take it any more"));
     }

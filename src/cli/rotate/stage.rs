@@ -13,7 +13,7 @@ use crate::cli::exit::{self, Failure};
 use crate::cli::secret_input::SecretInput;
 use crate::cli::{output, places};
 use crate::credential;
-use crate::management::rotation::{self, Places};
+use crate::management::rotation::{self, Places, command, named};
 use crate::management::{Desk, accounts, check_label};
 use crate::model::{CredentialKind, Profile, Slots, StoredCredential};
 use crate::rotation::{Rotation, Subject};
@@ -49,7 +49,7 @@ pub(super) enum Staged {
 pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
     let subject = arguments.target.subject()?;
     match arguments.new.stage(desk, &desk::rotation(desk), &subject).await? {
-        Staged::Next => hint::next(&hint::command("verify", &subject, "")),
+        Staged::Next => hint::next(&command("verify", &subject, "")),
         Staged::Current => {
             output::note(format!("{}: this is the current one already; nothing is done", subject.name()))
         }
@@ -121,10 +121,10 @@ impl New {
     fn tell(&self, subject: &Subject, credential: &StoredCredential, before: &Slots) {
         let name = subject.name();
         let logins = match &before.current {
-            Some(current) => format!("logins still use {}", places::named(&current.label, &current.id)),
+            Some(current) => format!("logins still use {}", named(&current.label, &current.id)),
             None => "there is none yet that logins could use".to_owned(),
         };
-        output::note(format!("{name}: staged {}; {logins}", places::named(&credential.label, &credential.id)));
+        output::note(format!("{name}: staged {}; {logins}", named(&credential.label, &credential.id)));
         for note in rotation::about_label(credential, before, subject) {
             output::note(format!("note: {note}"));
         }

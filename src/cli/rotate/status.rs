@@ -9,7 +9,7 @@ use crate::cli::exit::{self, Failure};
 use crate::cli::output;
 use crate::cli::places;
 use crate::management::Desk;
-use crate::management::rotation::{Held, Places, RotationView, held_of_one};
+use crate::management::rotation::{Held, Places, RotationView, command, held_of_one};
 use crate::model::{CredentialKind, HistoryEntry};
 use crate::rotation::Subject;
 
@@ -97,7 +97,7 @@ fn show_all(desk: &Desk, held: &[Held], name: &str, now: Timestamp) {
     if held.is_empty() {
         output::note(format!("{} has no such credential of its own", name.trim()));
         let subject = Subject::app_password(name.trim());
-        return hint::next(&hint::command("stage", &subject, ""));
+        return hint::next(&command("stage", &subject, ""));
     }
     for (number, held) in held.iter().enumerate() {
         if number > 0 {

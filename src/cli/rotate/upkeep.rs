@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::{Target, hint};
 use crate::cli::{output, places};
-use crate::management::rotation::{self, Labelled};
+use crate::management::rotation::{self, Labelled, quoted};
 use crate::management::{Desk, check_label};
 use crate::model::Slot;
 
@@ -50,6 +50,6 @@ pub(super) async fn retry(desk: &Desk, target: &Target) -> Result<()> {
     let subject = target.subject()?;
     let retried = rotation::retry(desk, &subject).await.map_err(|error| hint::failed_to_manage(error, &subject))?;
     output::note(format!("{}: nodes try it again, whatever the provider said before", subject.name()));
-    hint::next(&format!("locum probe {}", hint::quoted(&retried.name)));
+    hint::next(&format!("locum probe {}", quoted(&retried.name)));
     Ok(())
 }

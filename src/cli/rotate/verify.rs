@@ -6,7 +6,7 @@ use super::{Target, hint};
 use crate::cli::desk;
 use crate::cli::output;
 use crate::cli::progress::Waiting;
-use crate::management::rotation::{self, Logins};
+use crate::management::rotation::{self, Logins, command};
 use crate::management::{Desk, ManagementError};
 use crate::model::Protocol;
 use crate::rotation::RotationError;
@@ -41,14 +41,14 @@ pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Result<()> {
     let verified = match verified {
         // It has failed now: it is of no use any more.
         Err(ManagementError::Rotation(error @ RotationError::Refused { .. })) => {
-            let next = hint::command("discard", &subject, "");
+            let next = command("discard", &subject, "");
             return Err(hint::failed_with(&error, &subject, "logins go on with the current one", &next));
         }
         verified => verified.map_err(|error| hint::failed_to_manage(error, &subject))?,
     };
     tell(&verified.protocols, &verified.notes);
     output::note(format!("{}: verified; logins do not use it before it is promoted", subject.name()));
-    hint::next(&hint::command("promote", &subject, ""));
+    hint::next(&command("promote", &subject, ""));
     Ok(())
 }
 
