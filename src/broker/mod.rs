@@ -58,12 +58,13 @@ pub use directory::{Change, Damage, Directory, DirectoryError, Page, Versioned};
 pub use headcount::Seat;
 pub use lease::Lease;
 pub use objection::Objection;
-pub use options::Options;
+pub use options::{Options, SharedOptions};
 pub use proven::Proven;
 pub use reason::Reason;
 pub use refresh_tokens::KeptTokens;
 pub use standing::{Standing, Withdrawal};
 pub use terms::Terms;
+pub use throttle::{Shared, SharedError, SharedStatus};
 pub use trial::{account_of_domain, is_of_domain};
 pub use unproven::{LEARNT_LABEL, Unproven, Way};
 
@@ -149,12 +150,14 @@ impl Broker {
         let began = Instant::now();
         let candidates = Candidates::of(attempt, &entrance.login_forms);
         let counted_by = candidates.counted_by(attempt);
-        if let Admission::HoldBack { first } = self.throttle.admit(origin.peer, counted_by, began.into_std()) {
-            if first {
-                self.audit.record(origin, &event(attempt, None, &Err(Reason::Throttled), began));
+        let look = match self.throttle.admit(origin.peer, counted_by, Some(&attempt.proof)).await {
+            Admission::Look(look) => look,
+            Admission::HoldBack { first } => return Err(self.unseen(Reason::Throttled, first, attempt, origin, began)),
+            Admission::Repeat { first } => {
+                sleep_until(began + REFUSAL_TIME).await;
+                return Err(self.unseen(Reason::Repeated, first, attempt, origin, began));
             }
-            return Err(Reason::Throttled);
-        }
+        };
         let mut decision = self.try_decide(attempt, &candidates, origin, entrance, proven).await;
         if let Err(denied @ (Reason::UnknownLogin | Reason::WrongSecret)) = decision {
             decision = match self.unproven(denied, attempt, origin, entrance).await {
@@ -165,10 +168,14 @@ impl Broker {
         }
         let decision = decision.and_then(|lease| self.seated(lease));
         let refusal = decision.as_ref().err().map(Reason::refusal);
-        if refusal == Some(Refusal::WrongCredentials) {
-            self.throttle.failed(origin.peer, counted_by, began.into_std());
+        match &decision {
+            Ok(_) => look.succeeded(origin.peer, counted_by).await,
+            Err(_) if refusal == Some(Refusal::WrongCredentials) => look.failed(origin.peer, counted_by).await,
+            Err(_) => drop(look),
         }
-        if matches!(refusal, Some(Refusal::WrongCredentials | Refusal::NotPermitted)) {
+        if let Err(reason) = &decision
+            && reason.takes_time()
+        {
             sleep_until(began + told_after(began.elapsed())).await;
         }
         let told = event(attempt, proven.as_ref(), &decision, began);
@@ -182,6 +189,15 @@ impl Broker {
             self.audit.record(origin, &told);
         }
         decision
+    }
+
+    /// An attempt that was not looked at; the first of many is written down.
+    fn unseen(&self, reason: Reason, first: bool, attempt: &Attempt, origin: &Origin, began: Instant) -> Reason {
+        let denied = Err(reason);
+        if first {
+            self.audit.record(origin, &event(attempt, None, &denied, began));
+        }
+        denied.expect_err("it was made one line above")
     }
 
     /// Counts a session in, if its client may have one more.
@@ -205,9 +221,21 @@ impl Broker {
         Ok(Standing::new(found.map(|found| found.record)))
     }
 
-    /// How many addresses, and logins from one, are held back now for too many failures.
+    /// How many addresses, sites, and logins from one, are held back now for too many failures.
     pub fn throttled(&self) -> usize {
-        self.throttle.held_back(std::time::Instant::now())
+        self.throttle.held_back()
+    }
+
+    /// Counts failures together with other nodes from now on, in so far as their server answers.
+    #[must_use]
+    pub fn sharing(self, shared: Option<Arc<Shared>>) -> Self {
+        shared.into_iter().for_each(|shared| self.throttle.share(shared));
+        self
+    }
+
+    /// Where failures are counted together with other nodes, if they are.
+    pub fn shared(&self) -> Option<&Arc<Shared>> {
+        self.throttle.shared()
     }
 
     /// The upstream of that name.
