@@ -46,12 +46,13 @@ use crate::model::{
     normalise,
 };
 use crate::net::Https;
+use crate::store::StoreError;
 use client_secret::Prover;
 use delegation::{ActsAs, acts_as};
 use headcount::Headcount;
 use keyring::{Door, Found, Freshness, Keyring, Search, Spent};
 use login_form::{Asked, Candidate, Candidates};
-use throttle::{Admission, Throttle};
+use throttle::{Admission, Look, Throttle};
 
 pub use authority::Authorities;
 pub use directory::{Change, Damage, Directory, DirectoryError, Page, Versioned};
@@ -158,20 +159,25 @@ impl Broker {
                 return Err(self.unseen(Reason::Repeated, first, attempt, origin, began));
             }
         };
-        let mut decision = self.try_decide(attempt, &candidates, origin, entrance, proven).await;
+        let mut decision = self.try_decide(attempt, &candidates, &look, origin, entrance, proven).await;
         if let Err(denied @ (Reason::UnknownLogin | Reason::WrongSecret)) = decision {
             decision = match self.unproven(denied, attempt, origin, entrance).await {
                 // It has become a client's since this node looked last.
-                None => self.try_decide(attempt, &candidates, origin, entrance, proven).await,
+                None => self.try_decide(attempt, &candidates, &look, origin, entrance, proven).await,
                 Some(reason) => Err(reason),
             };
         }
-        let decision = decision.and_then(|lease| self.seated(lease));
+        let mut decision = decision.and_then(|lease| self.seated(lease));
         let refusal = decision.as_ref().err().map(Reason::refusal);
         match &decision {
             Ok(_) => look.succeeded(origin.peer, counted_by).await,
             Err(_) if refusal == Some(Refusal::WrongCredentials) => look.failed(origin.peer, counted_by).await,
             Err(_) => drop(look),
+        }
+        if matches!(decision, Err(Reason::UnknownLogin | Reason::WrongSecret)) && self.keyring.directory().is_silent() {
+            // That a record is remembered must not show: who is not remembered is told this, too. And it may have changed.
+            let silent = StoreError::Unavailable("it does not answer, and what is remembered may be old".into());
+            decision = Err(Reason::Directory(silent.into()));
         }
         if let Err(reason) = &decision
             && reason.takes_time()
@@ -310,11 +316,13 @@ impl Broker {
         &self,
         attempt: &Attempt,
         candidates: &Candidates,
+        look: &Look<'_>,
         origin: &Origin,
         entrance: &Entrance,
         proven: &mut Option<Proven>,
     ) -> Result<Lease, Reason> {
         let (client, secret, asked) = self.prove(attempt, candidates, proven).await?;
+        look.release(); // what follows may wait for an authority, and is no guess any more
         policy::check_time(&client, Timestamp::now())?;
         policy::check(&client, origin)?;
         let ActsAs { account: name, delegation } = acts_as(&client, &asked, origin.peer, Timestamp::now())?;
@@ -442,7 +450,7 @@ mod tests {
         RecordKind, Secret, Slots,
     };
     use crate::store::memory::Memory;
-    use crate::store::{Expected, Record, Store, StoreError, Version};
+    use crate::store::{Expected, Record, Store, Version};
 
     /// Where a client of the tests in this room comes from.
     pub(super) fn origin(listener: &str, protocol: Protocol, peer: IpAddr) -> Origin {

@@ -12,6 +12,7 @@ mod table;
 use std::collections::HashMap;
 use std::hash::RandomState;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -91,8 +92,10 @@ pub(super) struct Look<'t> {
     throttle: &'t Throttle,
     subjects: Subjects,
     proof: Option<Key>,
-    /// A repeat holds no place, and counts no more.
+    /// A repeat counts no more.
     is_repeat: bool,
+    /// Whether it counts among those under way, as all do but repeats, until nothing hangs on it any more.
+    has_place: AtomicBool,
 }
 
 /// What is found at first sight.
@@ -172,7 +175,7 @@ impl Throttle {
                 }
             }
         };
-        let look = Look { throttle: self, subjects, proof, is_repeat };
+        let look = Look { throttle: self, subjects, proof, is_repeat, has_place: AtomicBool::new(!is_repeat) };
         let Some(shared) = self.shared.get() else { return Admission::Look(look) };
         let Some(held) = shared.held(peer, login).await else { return Admission::Look(look) };
         match self.hold_as_found(&subjects, &held, now()) {
@@ -299,6 +302,23 @@ impl Memory {
 }
 
 impl Look<'_> {
+    /// It is no wrong password, whatever else becomes of it: others need not wait for it any more.
+    pub(super) fn release(&self) {
+        if !self.has_place.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let under_way = &mut self.throttle.memory().under_way;
+        for key in self.subjects.iter() {
+            if let Some(count) = under_way.get_mut(&key) {
+                *count -= 1;
+                if *count == 0 {
+                    under_way.remove(&key);
+                }
+            }
+        }
+        self.throttle.settled.notify_waiters();
+    }
+
     /// It was wrong. `peer` and `login` are what it was admitted by.
     pub(super) async fn failed(self, peer: IpAddr, login: &[u8]) {
         let throttle = self.throttle;
@@ -332,19 +352,7 @@ impl Look<'_> {
 
 impl Drop for Look<'_> {
     fn drop(&mut self) {
-        if self.is_repeat {
-            return;
-        }
-        let under_way = &mut self.throttle.memory().under_way;
-        for key in self.subjects.iter() {
-            if let Some(count) = under_way.get_mut(&key) {
-                *count -= 1;
-                if *count == 0 {
-                    under_way.remove(&key);
-                }
-            }
-        }
-        self.throttle.settled.notify_waiters();
+        self.release();
     }
 }
 
