@@ -19,6 +19,7 @@ mod relay;
 mod stream;
 pub mod tls;
 mod unix;
+mod wiping;
 
 pub use dial::{DialError, dial};
 pub use http::{HttpOptions, Https, HttpsError, Reply};
