@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
+use futures::future::join_all;
 use locum::config::Config;
 use locum::model::{AddressPattern, Policy, Protocol, Refusal};
 use serde_json::{Value, json};
@@ -48,10 +49,11 @@ async fn pitfall_18_nobody_is_believed_about_its_address_unless_it_is_named() {
     // A policy that a spoofed address would satisfy.
     let networks = vec!["192.0.2.0/24".parse().unwrap()];
     lab.alter(&lab.scanner, |client| client.policy = Policy { networks, ..Policy::default() }).await;
-    for (number, claim) in claims("192.0.2.7").into_iter().enumerate() {
+    let claims_of_it = claims("192.0.2.7");
+    let each = claims_of_it.iter().enumerate().map(async |(number, claim)| {
         for listener in ["submission-plain", "front", "proxied"] {
             let mut wire = Wire::connect_from(STRANGER, lab.address(listener)).await;
-            wire.write([&claim, b"NOOP\r\n".as_slice()].concat()).await;
+            wire.write([claim, b"NOOP\r\n".as_slice()].concat()).await;
             wire.until("250 2.0.0 OK").await;
             wire.ehlo().await;
             let answer = present(&mut wire, Protocol::Submission, &lab.scanner.login, &lab.scanner.secret).await;
@@ -59,7 +61,8 @@ async fn pitfall_18_nobody_is_believed_about_its_address_unless_it_is_named() {
             let event = lab.last_event(Protocol::Submission, &lab.scanner.login);
             assert_eq!((&event["peer"], &event["via"]), (&json!("127.0.0.66"), &Value::Null));
         }
-    }
+    });
+    join_all(each).await;
     // Each guess from another address, as it says: they are counted as one stranger's.
     let mut answers = Vec::new();
     for number in 0..8 {

@@ -1,25 +1,33 @@
 //! Pitfall 21: what stands in log and audit. Of secrets nothing, at any level; of what others say one printable line, cut. What
 //! the whole program prints, in every way it can fail, is searched in `tests/process/canary.rs`.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
 
 use locum::model::{Protocol, Refusal};
 use locum::sandbox::Start;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::dynamic_filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::answers::refused;
 use crate::hands::{APP_PASSWORD, Part, WORDS, by_plain, say, stage};
 use crate::support::{Identity, Plan, Step, base64, plain, reveals};
 
-/// A log in memory.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What this thread logs, once it is wanted. A test and all that it runs have a thread of their own.
+    static LOG: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
+/// Writes there.
+struct Log;
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        LOG.with_borrow_mut(|log| log.iter_mut().for_each(|log| log.extend_from_slice(bytes)));
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -27,31 +35,22 @@ impl Write for Log {
     }
 }
 
-impl<'w> MakeWriter<'w> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'w self) -> Self {
-        self.clone()
-    }
-}
-
-/// All that this thread logs, and with it this test, goes there.
-fn logged() -> (Log, tracing::subscriber::DefaultGuard) {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(log.clone())
-        .with_ansi(false)
-        .finish();
-    (log, tracing::subscriber::set_default(subscriber))
+/// From now on all that this thread logs is kept, at every level.
+fn keep_log() {
+    let wanted = dynamic_filter_fn(|_, _| LOG.with_borrow(Option::is_some));
+    let to_log = tracing_subscriber::fmt::layer().with_writer(|| Log).with_ansi(false).with_filter(wanted);
+    // Of the whole process, for a subscriber of one thread would miss what other threads met first.
+    tracing_subscriber::registry().with(to_log).init();
+    LOG.set(Some(Vec::new()));
 }
 
 /// What a terminal, a collector or a reader could take for more than text.
-const POISON: &str = "\u{1b}]0;owned\u{7} \u{1b}[2J\u{8}\u{9b}31m \u{85} {\"event\":\"decision\"} %s \u{b}";
+const POISON: &str =
+    "\u{1b}]0;owned\u{7} \u{1b}[2J\u{8}\u{9b}31m \u{85} {\"event\":\"decision\"} %s \u{b}\u{2028}\u{202e}";
 
 #[tokio::test]
 async fn pitfall_21_neither_secrets_nor_poisoned_texts_reach_log_or_audit() {
-    let (log, _guard) = logged();
+    keep_log();
     let identity = Identity::of("localhost");
     let mut parts = Vec::new();
     for words in &WORDS {
@@ -94,15 +93,15 @@ async fn pitfall_21_neither_secrets_nor_poisoned_texts_reach_log_or_audit() {
     }
     secrets.extend(["private-payload-4711", "wrong-4712-secret", "broken-4713-secret"].map(str::to_owned));
 
-    let (audit, log) = (fs::read(lab.path("audit.jsonl")).unwrap(), log.0.lock().unwrap().clone());
-    assert!(log.len() > 10_000 && audit.len() > 1_000, "{} {}", log.len(), audit.len());
+    let (audit, log) = (fs::read(lab.path("audit.jsonl")).unwrap(), LOG.take().unwrap());
+    assert!(log.len() > 10_000 && audit.len() > 1_000, "or else it shows nothing: {}, {}", log.len(), audit.len());
     for secret in &secrets {
         assert!(!reveals(&log, secret), "{secret} is in the log");
         assert!(!reveals(&audit, secret), "{secret} is in the audit");
     }
     for (what, text) in [("log", String::from_utf8(log).unwrap()), ("audit", String::from_utf8(audit).unwrap())] {
         for line in text.lines() {
-            let odd = line.chars().find(|c| c.is_control());
+            let odd = line.chars().find(|c| c.is_control() || ('\u{2028}'..='\u{202e}').contains(c));
             assert!(odd.is_none(), "{what}: {odd:?} in {line:?}");
             assert!(line.len() < 4096, "{what}: a line of {} octets", line.len());
             assert!(!line.trim_start().starts_with("{\"event\":\"decision\"}"), "{what}: a line that we did not write");

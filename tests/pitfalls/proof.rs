@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use locum::broker::client_secret;
 use locum::credential::oauth2::{Authentication, Grant, OAuth2};
@@ -165,14 +166,13 @@ async fn pitfall_06_a_client_proves_itself_whatever_the_state_of_its_token() {
     for (state, bring_about) in states {
         bring_about();
         let (asked, entered) = (sandbox.token_requests().len(), provider.logins().len());
-        for protocol in Protocol::ALL {
-            for (login, secret) in
-                [("bob", "wrong"), ("bob", APP_PASSWORD), ("bob", APPLICATION_SECRET), ("nobody", "wrong")]
-            {
-                let (_wire, answer) = lab.present(protocol, login, secret).await;
-                assert_eq!(answer, refused(protocol, Refusal::WrongCredentials), "{state}");
-            }
-        }
+        let wrong = [("bob", "wrong"), ("bob", APP_PASSWORD), ("bob", APPLICATION_SECRET), ("nobody", "wrong")];
+        let each = Protocol::ALL.iter().flat_map(|protocol| wrong.map(|pair| (*protocol, pair)));
+        let each = each.map(async |(protocol, (login, secret))| {
+            let (_wire, answer) = lab.present(protocol, login, secret).await;
+            assert_eq!(answer, refused(protocol, Refusal::WrongCredentials), "{state}");
+        });
+        join_all(each).await;
         assert_eq!((sandbox.token_requests().len(), provider.logins().len()), (asked, entered), "{state}");
         if state == "none was got yet" {
             lab.log_in(Protocol::Imap, &bob).await;
@@ -225,7 +225,7 @@ async fn pitfall_07_a_credential_for_all_is_no_open_relay() {
     lab.directory.put_client(&client("none-yet", vec![]), None).await.unwrap();
     let before = records(&lab).await;
 
-    for protocol in Protocol::ALL {
+    let each = Protocol::ALL.map(async |protocol| {
         for (authzid, authcid, secret) in [
             ("", "eve@mail.test", "anything"),
             ("eve@mail.test", "eve@mail.test", APP_PASSWORD),
@@ -244,7 +244,8 @@ async fn pitfall_07_a_credential_for_all_is_no_open_relay() {
             let answer = by_plain(&mut wire, protocol, &plain(authzid, authcid, "")).await;
             assert!(!is_in(&answer), "{protocol}: {authzid} by {authcid} with nothing");
         }
-    }
+    });
+    join_all(each).await;
     // Who does not even try sends nothing.
     let mut wire = lab.open(Protocol::Submission).await;
     for command in ["MAIL FROM:<bob@mail.test>", "RCPT TO:<a@b.test>", "DATA"] {

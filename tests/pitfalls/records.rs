@@ -233,14 +233,15 @@ const ODD: [&str; 16] = [
 async fn pitfall_09_no_name_becomes_a_path_of_the_store() {
     let server = Impostor::behind_proof(|_| Some(absent())).await;
     let lab = in_a_vault(&server).await;
-    for (number, login) in ODD.iter().enumerate() {
+    let each = ODD.iter().enumerate().map(async |(number, login)| {
         let protocol = Protocol::ALL[number % 3];
         let mut wire = lab.open(protocol).await;
         let answer = by_plain(&mut wire, protocol, &plain(login, login, "secret")).await;
         assert_eq!(answer, refused(protocol, Refusal::WrongCredentials), "{login}");
         let (_wire, answer) = lab.present(Protocol::Imap, &format!("\"{login}\""), "secret").await;
         assert_eq!(answer, refused(Protocol::Imap, Refusal::WrongCredentials), "{login}");
-    }
+    });
+    join_all(each).await;
     let requests = server.requests();
     let paths: Vec<&str> = requests.iter().filter_map(|request| request.split(' ').nth(1)).collect();
     let asked: Vec<&str> = paths.iter().filter_map(|path| path.strip_prefix("/v1/locum/data/clients/")).collect();

@@ -152,7 +152,7 @@ async fn pitfall_11c_what_is_no_text_is_data() {
     let odd: [&[u8]; 6] =
         [b"\xff\xfe", b"\xc3\x28", b"alice\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x80\xaealice"];
     let each = odd.iter().map(async |name| {
-        for sasl in &SASL {
+        let each = SASL.iter().map(async |sasl| {
             for (authzid, authcid, secret) in
                 [(b"".as_slice(), *name, b"x".as_slice()), (b"", b"alice", name), (name, b"alice", b"x")]
             {
@@ -161,7 +161,8 @@ async fn pitfall_11c_what_is_no_text_is_data() {
                 let answer = by_plain(&mut wire, sasl.protocol, &message).await;
                 assert_eq!(answer, refused(sasl.protocol, Refusal::WrongCredentials), "{name:?}");
             }
-        }
+        });
+        join_all(each).await;
         let mut wire = lab.open(Protocol::Imap).await;
         wire.write([b"a LOGIN \"", *name, b"\" \"", *name, b"\"\r\n"].concat()).await;
         assert_eq!(wire.line().await, refused(Protocol::Imap, Refusal::WrongCredentials), "{name:?}");

@@ -44,11 +44,11 @@ fn nonsense(protocol: Protocol, at: At) -> Vec<Step> {
     all.extend(match protocol {
         Protocol::Imap => vec![
             say("* OK\r\nL9 OK done\r\n"),
-            say("L1 OK\r\nL1 OK\r\nL2 OK\r\nL3 OK\r\n"),
+            say("L1 OK\r\nL1 OK\r\nL3 OK\r\n"),
             say("* {5}\r\n"),
             say("* LIST {16000}\r\n"),
             say("* LIST {99999999999999999999}\r\n"),
-            say("* CAPABILITY\r\nL2 OK\r\nL1 NO\r\n"),
+            say("* CAPABILITY\r\nL3 OK\r\nL1 NO\r\n"),
             say("* PREAUTH [CAPABILITY IMAP4rev1]\r\n"),
             Step::Flood("* OK [ALERT] news\r\n"),
             Step::Flood("* LIST {1}\r\nx\r\n"),
