@@ -10,8 +10,8 @@ use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use locum::model::Protocol;
 
-use crate::page::{self, code};
-use crate::stage::{Actor, Bystanders, Client, Plan, Provider, Stage, View};
+use crate::page;
+use crate::stage::{Actor, Bystanders, Client, Plan, Provider, Reason, Stage, View};
 
 const PLAIN: &str = "plain";
 const ENDS: &str = "ends-tomorrow";
@@ -21,7 +21,8 @@ const THROTTLED: &str = "throttled";
 const FAILURES: usize = 10;
 
 fn launch(provider: &Provider) -> Command {
-    let library = fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path().join("faketime/libfaketimeMT.so.1"));
+    let library =
+        fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path().join("faketime/libfaketimeMT.so.1"));
     let library = library.into_iter().find(|path| path.is_file());
     let library = library.unwrap_or_else(|| panic!("libfaketime is not installed: run tests/install as root"));
     set(provider, "+0");
@@ -70,7 +71,7 @@ async fn a_clock_that_jumps_costs_no_session_and_no_credential() {
     found.record.secrets[0].expires = Some(Timestamp::now() + SignedDuration::from_hours(24));
     stage.directory.put_client(&found.record, Some(found.version)).await.unwrap();
     fail_often(&stage).await;
-    let bystanders = Bystanders::of(&stage);
+    let bystanders = Bystanders::of(&stage).await;
     let mut open = join_all(Protocol::ALL.map(|protocol| stage.enter(PLAIN, protocol))).await;
     let mut ending = join_all(Protocol::ALL.map(|protocol| stage.enter(ENDS, protocol))).await;
 
@@ -114,6 +115,7 @@ async fn befall(stage: &Stage, row: &Row, open: &mut [Client]) -> Vec<String> {
     let mut cells = vec![row.words.to_owned()];
     let mut reasons = Vec::new();
     for (name, view) in [(PLAIN, &row.plain), (ENDS, &row.ends), (THROTTLED, &row.throttled)] {
+        let before = Protocol::ALL.map(|protocol| stage.failures(name, protocol));
         let told = join_all(Protocol::ALL.map(|protocol| stage.log_in(name, protocol))).await;
         let mut words = Vec::new();
         for (protocol, (_, told, _)) in Protocol::ALL.into_iter().zip(told) {
@@ -121,12 +123,10 @@ async fn befall(stage: &Stage, row: &Row, open: &mut [Client]) -> Vec<String> {
             words.push(told.words(protocol));
         }
         if name == PLAIN && *view == View::Later {
-            for protocol in Protocol::ALL {
-                let (state, detail) = stage.reason(name, protocol).await;
-                assert!(detail.contains(row.said), "{}: {detail}", row.words);
-                // The dates in it are those of the run.
-                let detail = detail.split(": verification time").next().unwrap_or_default();
-                reasons.push(format!("{state}: {detail}"));
+            for (protocol, before) in Protocol::ALL.into_iter().zip(before) {
+                let reason = stage.reason(name, protocol, before).await;
+                assert!(reason.detail.contains(row.said), "{}: {reason:?}", row.words);
+                reasons.push(reason);
             }
         }
         words.dedup();
@@ -135,8 +135,7 @@ async fn befall(stage: &Stage, row: &Row, open: &mut [Client]) -> Vec<String> {
     for client in open {
         assert!(client.is_answered().await, "{}: a session that was open ended", row.words);
     }
-    reasons.dedup();
     cells.push("go on".to_owned());
-    cells.push(code(&reasons.join(", ")));
+    cells.push(Reason::cell(&reasons));
     cells
 }

@@ -43,6 +43,7 @@ mod process;
 mod programs;
 mod relay;
 #[path = "../real/scratch.rs"]
+#[expect(dead_code, reason = "no script is run here")]
 mod scratch;
 mod servers;
 mod stage;

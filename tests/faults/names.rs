@@ -6,8 +6,8 @@ use std::process::Command;
 
 use locum::model::Protocol;
 
-use crate::page::{self, code};
-use crate::stage::{Answer, Bound, Bystanders, Nameserver, Plan, Provider, Stage, View};
+use crate::page;
+use crate::stage::{Answer, Bound, Bystanders, Nameserver, Plan, Provider, Reason, Stage, View};
 
 const ROW: &str = "named";
 const HERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
@@ -56,7 +56,7 @@ async fn a_name_that_does_not_resolve_is_an_outage_and_a_new_address_is_followed
     let mut plan = Plan::new(&[ROW]);
     (plan.host, plan.launch) = ("mail.faults.test", launch);
     let stage = plan.start().await;
-    let bystanders = Bystanders::of(&stage);
+    let bystanders = Bystanders::of(&stage).await;
     let mut open = Vec::new();
     for protocol in Protocol::ALL {
         open.push(stage.enter(ROW, protocol).await);
@@ -78,14 +78,15 @@ async fn befall(stage: &Stage, nameserver: &Nameserver, row: &Row) -> Vec<String
     move_to(stage, row.at).await;
     let (mut cells, mut reasons) = (vec![row.words.to_owned()], Vec::new());
     for protocol in Protocol::ALL {
+        let before = stage.failures(ROW, protocol);
         let (_, view, took) = stage.log_in(ROW, protocol).await;
         assert_eq!(view, row.view, "{} by {protocol}; {}", row.words, stage.node.log_tail());
         assert!(took < row.bound.longest(), "{} by {protocol}: {took:?}", row.words);
         cells.push(view.words(protocol));
         if view != View::LetIn {
-            let (state, detail) = stage.reason(ROW, protocol).await;
-            assert!(detail.contains(row.said), "{}: {detail}", row.words);
-            reasons.push(format!("{state}: {detail}"));
+            let reason = stage.reason(ROW, protocol, before).await;
+            assert!(reason.detail.contains(row.said), "{}: {reason:?}", row.words);
+            reasons.push(reason);
         }
     }
     nameserver.say(Answer::Is(HERE));
@@ -93,9 +94,8 @@ async fn befall(stage: &Stage, nameserver: &Nameserver, row: &Row) -> Vec<String
     for protocol in Protocol::ALL {
         stage.enter(ROW, protocol).await.finish().await;
     }
-    reasons.dedup();
     cells.push(row.bound.word().to_owned());
-    cells.push(code(&reasons.join(", ")));
+    cells.push(Reason::cell(&reasons));
     cells
 }
 

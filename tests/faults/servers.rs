@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use locum::model::Protocol;
 use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::net::TcpStream;
 
 use crate::child::Server;
 use crate::endpoint::Tls;
-use crate::page::{self, code};
+use crate::openbao::eventually;
+use crate::page;
 use crate::programs;
-use crate::stage::{Bound, Bystanders, Client, Plan, Provider, Stage, View};
+use crate::stage::{Bound, Bystanders, Client, Plan, Provider, Reason, Stage, View};
 
 const ROW: &str = "served";
 
@@ -74,7 +76,7 @@ async fn a_provider_whose_servers_hang_or_die_is_back_when_they_are() {
     // The bystanders are at another provider.
     plan.healthy_elsewhere = true;
     let stage = plan.start().await;
-    let bystanders = Bystanders::of(&stage);
+    let bystanders = Bystanders::of(&stage).await;
     let mut again = Vec::new();
     let mut seen = Vec::new();
     for row in &ROWS {
@@ -96,15 +98,21 @@ async fn befall(stage: &Stage, row: &Row, again: &mut Vec<Server>) -> Vec<String
         open.push(stage.enter(ROW, *protocol).await);
     }
     kill_process_group(group, if row.is_killed { Signal::KILL } else { Signal::STOP }).unwrap();
+    for protocol in protocols.iter().filter(|_| row.is_killed) {
+        // Not all of its processes end at once.
+        let port = stage.provider.port(*protocol, Tls::Implicit);
+        eventually("a port that nobody serves", async || TcpStream::connect(("127.0.0.1", port)).await.err()).await;
+    }
     let (mut words, mut reasons) = (Vec::new(), Vec::new());
     for protocol in protocols {
+        let before = stage.failures(ROW, *protocol);
         let (_, view, took) = stage.log_in(ROW, *protocol).await;
         assert_eq!(view, View::Later, "{}", row.words);
         assert!(took < row.bound.longest(), "{} by {protocol}: {took:?}", row.words);
         words.push(view.words(*protocol));
-        let (state, detail) = stage.reason(ROW, *protocol).await;
-        assert!(detail.contains(row.said), "{}: {detail}", row.words);
-        reasons.push(format!("{state}: {detail}"));
+        let reason = stage.reason(ROW, *protocol, before).await;
+        assert!(reason.detail.contains(row.said), "{}: {reason:?}", row.words);
+        reasons.push(reason);
     }
     if row.is_killed {
         again.push(start_again(&stage.provider, row.which));
@@ -124,10 +132,8 @@ async fn befall(stage: &Stage, row: &Row, again: &mut Vec<Server>) -> Vec<String
     for protocol in protocols {
         stage.enter(ROW, *protocol).await.finish().await;
     }
-    reasons.dedup();
-    let reasons: Vec<_> = reasons.iter().map(|it| code(it)).collect();
     let (bound, session) = (row.bound.word().to_owned(), row.session.to_owned());
-    vec![row.words.to_owned(), words.join(", "), bound, session, reasons.join(", ")]
+    vec![row.words.to_owned(), words.join(", "), bound, session, Reason::cell(&reasons)]
 }
 
 /// The same server by the same configuration, at the same ports.
@@ -136,6 +142,8 @@ fn start_again(provider: &Provider, which: Which) -> Server {
     let output = std::fs::File::create(scratch.path("again.out")).unwrap();
     let (name, mut command, protocols) = match which {
         Which::Dovecot => {
+            // Its number is taken as long as nobody has waited for its end.
+            std::fs::remove_file(scratch.path("run/master.pid")).unwrap();
             let mut command = Command::new(programs::find("dovecot"));
             command.arg("-F").arg("-c").arg(scratch.path("dovecot.conf"));
             ("Dovecot", command, &[Protocol::Imap, Protocol::Pop3][..])

@@ -4,8 +4,8 @@
 use futures::future::join_all;
 use locum::model::Protocol;
 
-use crate::page::{self, code};
-use crate::stage::{Act, Bound, Bystanders, Fault, Plan, Stage, View, When};
+use crate::page;
+use crate::stage::{Act, Bound, Bystanders, Fault, Plan, Reason, Stage, View, When};
 
 /// One fault, and what must come of it.
 struct Row {
@@ -24,27 +24,24 @@ fn row(name: &'static str, words: &'static str, when: When, act: Act, said: &'st
 }
 
 fn rows() -> Vec<Row> {
-    use Act::{
-        Alert, Close, Expired, Garbage, OtherName, Refuse, Reset, SelfSigned, Silence, Slow, Stranger,
-    };
+    use Act::{Alert, Close, Expired, Garbage, OtherName, Refuse, Reset, SelfSigned, Silence, Slow, Stranger};
     use When::{Connect, Greeting, Handshake, Login, StartTls};
-    let unverified = "could not be verified";
     let reset = "reset";
     let hung_up = "it hung up";
     let timed_out = "timed out: no end of the login within 30s";
     vec![
         row("refused", "The connection is refused", Connect, Refuse, "Connection refused"),
-        row("unanswered", "The connection is not answered", Connect, Silence, "cannot connect"),
+        row("unanswered", "The connection is not answered", Connect, Silence, "no connection to localhost:… within 2s"),
         row("tls-reset", "Reset in the TLS handshake", Handshake, Reset, reset),
         row("tls-close", "End of the stream in the TLS handshake", Handshake, Close, "eof"),
         row("tls-silence", "Silence in the TLS handshake", Handshake, Silence, "no answer within 4s"),
         row("tls-garbage", "No TLS in the TLS handshake", Handshake, Garbage, "InvalidContentType"),
         row("tls-alert", "A fatal alert in the TLS handshake", Handshake, Alert, "alert"),
         row("tls-slow", "A byte each 20 ms in the TLS handshake", Handshake, Slow, "no answer within 4s"),
-        row("other-name", "A certificate of another name", Handshake, OtherName, unverified),
-        row("expired", "A certificate that is over", Handshake, Expired, unverified),
-        row("self-signed", "A certificate signed by itself", Handshake, SelfSigned, unverified),
-        row("stranger", "A certificate of an unknown authority", Handshake, Stranger, unverified),
+        row("other-name", "A certificate of another name", Handshake, OtherName, "not valid for name"),
+        row("expired", "A certificate that is over", Handshake, Expired, "certificate expired"),
+        row("self-signed", "A certificate signed by itself", Handshake, SelfSigned, "invalid peer certificate"),
+        row("stranger", "A certificate of an unknown authority", Handshake, Stranger, "UnknownIssuer"),
         row("greeting-reset", "Reset in place of the greeting", Greeting, Reset, reset),
         row("greeting-close", "End of the stream in place of the greeting", Greeting, Close, hung_up),
         row("greeting-silence", "Silence in place of the greeting", Greeting, Silence, timed_out),
@@ -68,7 +65,7 @@ async fn a_provider_that_fails_before_the_login_is_never_a_wrong_password() {
     let mut plan = Plan::new(&names);
     plan.starttls = rows.iter().filter(|row| row.by_starttls).map(|row| row.name).collect();
     let stage = plan.start().await;
-    let bystanders = Bystanders::of(&stage);
+    let bystanders = Bystanders::of(&stage).await;
     let seen = join_all(rows.iter().map(|row| befall(&stage, row))).await;
     bystanders.end(20).await;
     let head = ["Fault", "IMAP", "POP3", "submission", "at the latest after", "the audit says"];
@@ -79,18 +76,18 @@ async fn a_provider_that_fails_before_the_login_is_never_a_wrong_password() {
 async fn befall(stage: &Stage, row: &Row) -> Vec<String> {
     let Row { name, words, fault, view, said, .. } = row;
     stage.front(name).strike(Some(*fault)).await;
+    let before = Protocol::ALL.map(|protocol| stage.failures(name, protocol));
     let told = join_all(Protocol::ALL.map(|protocol| stage.log_in(name, protocol))).await;
     let bound = if *view == View::LetIn { Bound::Login } else { fault.bound() };
-    let mut reasons: Vec<String> = Vec::new();
+    let mut reasons = Vec::new();
     let mut cells = vec![(*words).to_owned()];
-    for (protocol, (mut client, told, took)) in Protocol::ALL.into_iter().zip(told) {
+    for ((protocol, (mut client, told, took)), before) in Protocol::ALL.into_iter().zip(told).zip(before) {
         assert_eq!(told, *view, "{name} by {protocol}");
         assert!(took < bound.longest(), "{name} by {protocol} took {took:?}");
         cells.push(told.words(protocol));
         if *view != View::LetIn {
-            let (state, detail) = stage.reason(name, protocol).await;
-            let reason = format!("{state}: {detail}");
-            assert!(reason.contains(said), "{name} by {protocol}: {reason}");
+            let reason = stage.reason(name, protocol, before).await;
+            assert!(reason.detail.contains(said), "{name} by {protocol}: {reason:?}");
             reasons.push(reason);
             // It may go on where it is: it is asked for nothing but patience.
             assert!(client.is_answered().await, "{name} by {protocol}");
@@ -100,8 +97,7 @@ async fn befall(stage: &Stage, row: &Row) -> Vec<String> {
     for protocol in Protocol::ALL {
         stage.enter(name, protocol).await.finish().await;
     }
-    reasons.dedup();
     cells.push(bound.word().to_owned());
-    cells.push(if reasons.is_empty() { "-".to_owned() } else { reasons.iter().map(|it| code(it)).collect::<Vec<_>>().join(", ") });
+    cells.push(Reason::cell(&reasons));
     cells
 }

@@ -80,10 +80,12 @@ async fn a_store_that_cannot_be_asked_is_an_outage_for_strangers_to_the_node_alo
     let stage = plan.start().await;
     let mut vault = Vault { cluster, house, tap };
     stage.node.look_until("store", "up").await;
-    let bystanders = Bystanders::of(&stage);
+    let bystanders = Bystanders::of(&stage).await;
     let mut seen = Vec::new();
     for row in rows() {
+        let began = Instant::now();
         seen.push(befall(&stage, &mut vault, &row).await);
+        eprintln!("TIMING {} {:?}", row.name, began.elapsed());
     }
     bystanders.end(10).await;
     let head = ["Fault", "a client that the node knows", "another client", "`/readyz` says of `store`"];

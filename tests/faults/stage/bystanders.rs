@@ -1,17 +1,21 @@
 //! Clients whom no fault concerns. They log in again and again by every protocol, and one of each stays; all of them must be
 //! let in and answered, whatever befalls others.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use locum::model::Protocol;
+use tokio::sync::Barrier;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Actor, Client, HEALTHY, Node, Stage, View};
 
 /// Between two logins of one.
 const PAUSE: Duration = Duration::from_millis(250);
+/// For the first logins.
+const START: Duration = Duration::from_secs(30);
 /// A login that takes longer has noticed something. The machine is busy with other tests.
 const LONGEST: Duration = Duration::from_secs(10);
 
@@ -22,12 +26,20 @@ pub(crate) struct Bystanders {
 }
 
 impl Bystanders {
-    pub(crate) fn of(stage: &Stage) -> Self {
-        let stop = CancellationToken::new();
+    /// Each has been let in once when this returns.
+    pub(crate) async fn of(stage: &Stage) -> Self {
+        let (stop, settled) = (CancellationToken::new(), Arc::new(Barrier::new(Protocol::ALL.len() + 1)));
         let tasks = Protocol::ALL.map(|protocol| {
             let (node, actor, stop) = (stage.node.handle(), stage.actor(HEALTHY).clone(), stop.clone());
-            tokio::spawn(async move { come_and_go(&node, protocol, &actor, &stop).await })
+            let settled = Arc::clone(&settled);
+            tokio::spawn(async move {
+                let mut stays = Client::connect(&node, protocol).await;
+                assert_eq!(stays.log_in(&actor).await, View::LetIn, "a bystander by {protocol}");
+                settled.wait().await;
+                come_and_go(&node, protocol, &actor, stays, &stop).await
+            })
         });
+        timeout(START, settled.wait()).await.expect("the bystanders are let in before anything befalls anybody");
         Self { tasks: tasks.into(), stop }
     }
 
@@ -41,9 +53,13 @@ impl Bystanders {
     }
 }
 
-async fn come_and_go(node: &Node, protocol: Protocol, actor: &Actor, stop: &CancellationToken) -> usize {
-    let mut stays = Client::connect(node, protocol).await;
-    assert_eq!(stays.log_in(actor).await, View::LetIn, "a bystander by {protocol}");
+async fn come_and_go(
+    node: &Node,
+    protocol: Protocol,
+    actor: &Actor,
+    mut stays: Client,
+    stop: &CancellationToken,
+) -> usize {
     let mut logins = 1;
     while !stop.is_cancelled() {
         let began = Instant::now();

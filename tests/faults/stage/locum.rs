@@ -125,14 +125,6 @@ impl Node {
         lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
     }
 
-    /// Waits for a line of the log that has this in it.
-    pub(crate) async fn logs(&self, part: &str) -> String {
-        eventually(&format!("{part:?} in the log"), async || {
-            self.log().lines().find(|line| line.contains(part)).map(str::to_owned)
-        })
-        .await
-    }
-
     /// The events of the audit; a line that is being written is not among them.
     pub(crate) fn audit(&self) -> Vec<Value> {
         let text = fs::read_to_string(&self.audit).unwrap_or_default();

@@ -27,11 +27,13 @@ use jiff::Timestamp;
 
 pub(crate) use self::bystanders::Bystanders;
 pub(crate) use self::client::{Client, Ending, View};
-pub(crate) use self::locum::{Look, Node};
+pub(crate) use self::locum::Node;
 pub(crate) use self::nameserver::{Answer, Nameserver};
 pub(crate) use self::provider::{PASSWORD, Provider, trusting};
 pub(crate) use self::tap::{Act, Fault, Front, Tap, When};
 use crate::endpoint::Tls;
+use crate::openbao::eventually;
+use crate::page;
 
 /// What nobody strikes: the mailbox of the bystanders.
 pub(crate) const HEALTHY: &str = "bystander";
@@ -47,8 +49,6 @@ pub(crate) enum Bound {
     Dial,
     Handshake,
     Login,
-    /// What it came for comes slowly, and no bound of ours ends that.
-    None,
 }
 
 impl Bound {
@@ -59,7 +59,6 @@ impl Bound {
             Self::Dial => "`dial-timeout`",
             Self::Handshake => "`tls-handshake-timeout`",
             Self::Login => "`upstream-login-timeout`",
-            Self::None => "-",
         }
     }
 
@@ -70,7 +69,7 @@ impl Bound {
             Self::AtOnce => Duration::ZERO,
             Self::Dial => Duration::from_secs(2),
             Self::Handshake => Duration::from_secs(4),
-            Self::Login | Self::None => Duration::from_secs(30),
+            Self::Login => Duration::from_secs(30),
         }
     }
 }
@@ -161,9 +160,8 @@ impl Plan {
             authority = provider.authority.file(),
         );
         for protocol in Protocol::ALL {
-            text += &format!(
-                "[[listener]]\nname = \"{protocol}\"\nprotocol = \"{protocol}\"\nbind = \"127.0.0.1:0\"\n\n"
-            );
+            text +=
+                &format!("[[listener]]\nname = \"{protocol}\"\nprotocol = \"{protocol}\"\nbind = \"127.0.0.1:0\"\n\n");
         }
         for (name, front) in fronts {
             let tls = if self.starttls.contains(name) { "starttls" } else { "implicit" };
@@ -172,9 +170,7 @@ impl Plan {
                 let is_direct = self.is_direct && *name != HEALTHY;
                 let tap = front.of(protocol).port();
                 let port = if is_direct { provider.port(protocol, Tls::Implicit) } else { tap };
-                text += &format!(
-                    "[upstream.{name}.{protocol}]\nhost = \"{host}\"\nport = {port}\ntls = \"{tls}\"\n\n"
-                );
+                text += &format!("[upstream.{name}.{protocol}]\nhost = \"{host}\"\nport = {port}\ntls = \"{tls}\"\n\n");
             }
         }
         text
@@ -252,29 +248,56 @@ impl Stage {
         }
     }
 
-    /// What the audit says of the last login of a row that failed at the provider: where it stood, and why.
-    pub(crate) async fn reason(&self, name: &str, protocol: Protocol) -> (String, String) {
-        let what = format!("a failed login of {name} by {protocol} in the audit");
-        let reason = crate::openbao::eventually(&what, async || {
-            let events = self.node.audit();
-            let is_meant = |event: &&serde_json::Value| {
-                event["event"] == "upstream"
-                    && event["outcome"] == "failed"
-                    && event["login"] == name
-                    && event["protocol"] == protocol.name()
-            };
-            events.iter().rfind(is_meant).map(|event| event["reason"].as_str().unwrap().to_owned())
+    /// How many failed logins of a row the audit has: see [`Stage::reason`].
+    pub(crate) fn failures(&self, name: &str, protocol: Protocol) -> usize {
+        self.reasons(name, protocol).len()
+    }
+
+    fn reasons(&self, name: &str, protocol: Protocol) -> Vec<String> {
+        let events = self.node.audit().into_iter().filter(|event| {
+            event["event"] == "upstream"
+                && event["outcome"] == "failed"
+                && event["login"] == name
+                && event["protocol"] == protocol.name()
         });
-        taken_apart(&reason.await)
+        events.map(|event| event["reason"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// What the audit says of a login that failed at the provider when there had been so many before.
+    pub(crate) async fn reason(&self, name: &str, protocol: Protocol, before: usize) -> Reason {
+        let what = format!("a failed login of {name} by {protocol} in the audit");
+        let reason = eventually(&what, async || self.reasons(name, protocol).into_iter().nth(before));
+        Reason::read(&reason.await)
     }
 }
 
-/// State and detail of what an operator reads: `unavailable (… state="greeting" after=0.1s): it hung up; what to do`.
-fn taken_apart(reason: &str) -> (String, String) {
-    let (head, rest) = reason.split_once("s): ").unwrap_or_else(|| panic!("no time in {reason:?}"));
-    let state = head.split("state=\"").nth(1).and_then(|it| it.split('"').next()).unwrap_or_default();
-    let detail = rest.split("; ").next().unwrap_or_default();
-    (state.to_owned(), without_ports(detail))
+/// What an operator reads: `the provider is out of reach (upstream=… state="greeting" after=0.1s): it hung up; what to do`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reason {
+    cause: String,
+    state: String,
+    pub(crate) detail: String,
+}
+
+impl Reason {
+    fn read(reason: &str) -> Self {
+        let parts = reason.split_once(" (upstream=").and_then(|(cause, rest)| Some((cause, rest.split_once("s): ")?)));
+        let (cause, (head, rest)) = parts.unwrap_or_else(|| panic!("no state in {reason:?}"));
+        let state = head.split("state=\"").nth(1).and_then(|it| it.split('"').next()).unwrap_or_default();
+        let detail = rest.split("; ").next().unwrap_or_default();
+        // The time in it is that of the run.
+        let detail = detail.split(": verification time").next().unwrap_or_default();
+        Self { cause: cause.to_owned(), state: state.to_owned(), detail: without_ports(detail) }
+    }
+
+    /// The cell of the page for some, of which most are the same.
+    pub(crate) fn cell(reasons: &[Self]) -> String {
+        let Some(first) = reasons.first() else { return "-".to_owned() };
+        assert!(reasons.iter().all(|it| it.cause == first.cause), "{reasons:?}");
+        let mut said: Vec<_> = reasons.iter().map(|it| page::code(&format!("{}: {}", it.state, it.detail))).collect();
+        said.dedup();
+        format!("{}: {}", first.cause, said.join(", "))
+    }
 }
 
 /// Ports differ from run to run.

@@ -121,6 +121,8 @@ pub(crate) struct Tap {
     way: Arc<Way>,
     addresses: Mutex<Vec<IpAddr>>,
     listening: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
+    /// Ends the connections that there are.
+    live: Mutex<CancellationToken>,
     stop: CancellationToken,
     _guard: DropGuard,
 }
@@ -137,7 +139,8 @@ impl Tap {
     async fn start(way: Way) -> Self {
         let (stop, addresses) = (CancellationToken::new(), Mutex::new(vec![Ipv4Addr::LOCALHOST.into()]));
         let (guard, listening) = (stop.clone().drop_guard(), tokio::sync::Mutex::default());
-        let tap = Self { port: free_port(), way: Arc::new(way), addresses, listening, stop, _guard: guard };
+        let live = Mutex::new(stop.child_token());
+        let tap = Self { port: free_port(), way: Arc::new(way), addresses, listening, live, stop, _guard: guard };
         tap.strike(None).await;
         tap
     }
@@ -162,13 +165,17 @@ impl Tap {
     }
 
     /// From now on that befalls connections; `None` ends it. Connections that are there go on as they are, unless they
-    /// come to where it strikes.
+    /// come to where it strikes; where it is the connection that fails, they end.
     pub(crate) async fn strike(&self, fault: Option<Fault>) {
         *self.way.fault.lock().unwrap() = fault;
         let mut listening = self.listening.lock().await;
         for task in listening.drain(..) {
             task.abort();
             let _ = task.await; // it was aborted
+        }
+        if fault.is_some_and(|fault| fault.when == When::Connect) {
+            // Whoever kept a connection would not notice.
+            std::mem::replace(&mut *self.live.lock().unwrap(), self.stop.child_token()).cancel();
         }
         let addresses = self.addresses.lock().unwrap().clone();
         for address in addresses {
@@ -183,12 +190,12 @@ impl Tap {
 
     async fn take(&self, address: SocketAddr) -> JoinHandle<()> {
         let listener = TcpListener::bind(address).await.unwrap();
-        let (way, stop) = (Arc::clone(&self.way), self.stop.clone());
+        let (way, live) = (Arc::clone(&self.way), self.live.lock().unwrap().clone());
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let way = Arc::clone(&way);
                 // It ends when either side hangs up in the middle of it: that is what most of this is for.
-                tokio::spawn(stop.clone().run_until_cancelled_owned(async move { drop(way.carry(socket).await) }));
+                tokio::spawn(live.clone().run_until_cancelled_owned(async move { drop(way.carry(socket).await) }));
             }
         })
     }
