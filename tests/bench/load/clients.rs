@@ -5,11 +5,12 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use data_encoding::BASE64;
-use locum::net::Stream;
+use locum::net::{Stream, TlsOptions, tls};
 use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
@@ -249,9 +250,11 @@ pub(crate) async fn bounded<T>(work: impl Future<Output = Result<T, Failure>>) -
     timeout(PATIENCE, work).await.unwrap_or(Err(Failure::TimedOut))
 }
 
-/// The same trust without the memory of earlier handshakes: each is a whole one.
-pub(crate) fn forgetful(trust: &ClientConfig) -> Arc<ClientConfig> {
-    Arc::new(ClientConfig { resumption: Resumption::disabled(), ..trust.clone() })
+/// Trust in the certificates of that file, without a memory of earlier handshakes: each is a whole one.
+pub(crate) fn trusting(file: &Path) -> Arc<ClientConfig> {
+    let options = TlsOptions { upstream_ca_files: vec![file.to_owned()], ..TlsOptions::default() };
+    let trust = tls::client_config(&options).unwrap();
+    Arc::new(ClientConfig { resumption: Resumption::disabled(), ..(*trust).clone() })
 }
 
 /// One of the addresses that this machine has for itself, by its number. The first 65,536 are where attackers come from.

@@ -1,6 +1,7 @@
 //! Locum as an operator has it, with all bounds as they are shipped: a store in a file, providers that behave and, if they are
 //! wanted, others that do not, and clients with secrets that were issued and secrets that somebody chose.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
@@ -13,7 +14,7 @@ use rustls::ServerConfig;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
-use super::clients::{Caller, Doors, HONEST, forgetful};
+use super::clients::{Caller, Doors, HONEST, trusting};
 use super::fake::{Fake, Step};
 use crate::program::Served;
 use crate::stage::{Stage, account, address, client, login};
@@ -60,6 +61,8 @@ pub(crate) struct Field {
     pub(crate) chosen: Vec<Key>,
     /// Clients of accounts at providers that do not behave.
     pub(crate) stuck: Vec<Key>,
+    /// A file with all certificates that Locum shows.
+    pub(crate) trust: PathBuf,
     /// Those providers.
     _fakes: Vec<Fake>,
 }
@@ -75,7 +78,8 @@ impl Field {
             Key { login: login(number), secret }
         };
         let issued = (0..accounts).map(key).collect();
-        let mut field = Self { stage, issued, chosen: Vec::new(), stuck: Vec::new(), _fakes: Vec::new() };
+        let trust = stage.home.path("tls.crt");
+        let mut field = Self { stage, issued, chosen: Vec::new(), stuck: Vec::new(), trust, _fakes: Vec::new() };
         runtime.block_on(field.choose(chosen));
         field
     }
@@ -108,7 +112,7 @@ impl Field {
             pop3: port("pop3"),
             submission: port("submission"),
         };
-        (served, Caller { doors, trust: forgetful(&self.stage.home.trust()), source: HONEST })
+        (served, Caller { doors, trust: trusting(&self.trust), source: HONEST })
     }
 
     async fn directory(&self) -> Directory {

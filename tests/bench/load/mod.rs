@@ -13,7 +13,7 @@ mod field;
 mod tally;
 mod vitals;
 
-pub(crate) use clients::{Caller, Doors};
+pub(crate) use clients::Caller;
 pub(crate) use field::{Field, Key};
-pub(crate) use tally::Tally;
-pub(crate) use vitals::{Gauges, Vitals};
+pub(crate) use tally::{Phase, Tally};
+pub(crate) use vitals::{Gauges, Look, Vitals};

@@ -42,9 +42,10 @@ impl Tally {
         self.0.lock().unwrap().push(Attempt { what, began, outcome });
     }
 
-    /// How many got in so far.
-    pub(crate) fn logins(&self) -> usize {
-        self.0.lock().unwrap().iter().filter(|it| it.outcome.is_ok()).count()
+    /// How many got in between these.
+    pub(crate) fn logins_between(&self, from: Instant, to: Instant) -> usize {
+        let attempts = self.0.lock().unwrap();
+        attempts.iter().filter(|it| it.outcome.as_ref().is_ok_and(|at| (from..to).contains(at))).count()
     }
 
     /// What there is to say of the time between these.

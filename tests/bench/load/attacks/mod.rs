@@ -21,14 +21,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use locum::net::{TlsOptions, tls};
 use rustls::ClientConfig;
 use serde::{Deserialize, Serialize};
 use tokio::runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::clients::{Caller, Doors, forgetful};
+use super::clients::{Caller, Doors, trusting};
 use super::{Field, Key};
 
 /// The argument that makes an attacker of the benchmark's program.
@@ -89,7 +88,7 @@ impl Order {
         Self {
             attack,
             doors,
-            certificate: field.stage.home.path("tls.crt"),
+            certificate: field.trust.clone(),
             percent: 100,
             logins: logins(&field.issued),
             chosen: logins(&field.chosen),
@@ -199,8 +198,8 @@ impl Side {
 }
 
 async fn attack(order: Order, seen: Arc<Seen>) {
-    let options = TlsOptions { upstream_ca_files: vec![order.certificate.clone()], ..TlsOptions::default() };
-    let side = Side { order: Arc::new(order), seen, trust: forgetful(&tls::client_config(&options).unwrap()) };
+    let trust = trusting(&order.certificate);
+    let side = Side { order: Arc::new(order), seen, trust };
     match side.order.attack {
         Attack::Injection => bombs::inject(&side).await,
         Attack::Bombs => bombs::throw(&side).await,
