@@ -115,6 +115,7 @@ fn read_root(mut root: Table<'_, '_>, file: &Path) -> Option<Config> {
     let upstreams = upstream::upstreams(root.section("upstream"));
     let mut bound = listener::Bound::new();
     let listeners = listener::listeners(root.tables("listener"), &upstreams, names_certificate, &mut bound);
+    listener::loops(&upstreams, &bound, root.reader());
     let limits = sections::limits(root.section("limits"), &name);
     let admin = sections::admin(root.section("admin"), names_certificate, &mut bound);
     let audit = sections::audit(root.section("audit"));

@@ -89,6 +89,9 @@ fn session_limits(table: &mut Table<'_, '_>) -> session::Options {
     set(&mut session.unproven_per_address_max, table.take("unproven-per-address-max"), |value| {
         value.integer(1..=100_000, "an address may be a whole site behind one router")
     });
+    session.connections_per_address_max = table.take("connections-per-address-max").and_then(|value| {
+        value.integer(1..=100_000, "an address may be a whole site behind one router, or a balancer")
+    });
     set(&mut session.login_timeout, table.take("login-timeout"), |value| {
         value.duration(secs(5)..=mins(30), "devices and providers are slow at logins; strangers must not stay for long")
     });
@@ -97,6 +100,12 @@ fn session_limits(table: &mut Table<'_, '_>) -> session::Options {
     });
     set(&mut session.idle_timeout, table.take("idle-timeout"), |value| {
         value.duration(mins(30)..=mins(24 * 60), "IMAP IDLE is silent for up to 29 minutes (RFC 2177)")
+    });
+    set(&mut session.stall_timeout, table.take("stall-timeout"), |value| {
+        value.duration(mins(1)..=mins(60), "a slow line takes some bytes in each minute; one that takes none is dead")
+    });
+    session.session_max_time = table.take("session-max-time").and_then(|value| {
+        value.duration(mins(60)..=mins(30 * 24 * 60), "clients that idle for days, and large messages, are interrupted")
     });
     set(&mut session.drain_timeout, table.take("drain-timeout"), |value| {
         value.duration(secs(0)..=mins(60), "service managers do not wait for longer")
