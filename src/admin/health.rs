@@ -75,6 +75,7 @@ pub(super) fn judge(office: &Office) -> Readiness {
         descriptors: (watched.descriptors)(),
         certificates: watched.certificates.load().to_vec(),
         audit: (watched.audit)(),
+        shared: office.desk.load().broker.shared().map(|shared| shared.status()),
     };
     Readiness::of(now, Timestamp::now())
 }

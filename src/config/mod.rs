@@ -20,6 +20,7 @@ mod rotation;
 mod secrets;
 mod sections;
 mod settings;
+mod shared;
 mod store;
 mod suggest;
 mod upstream;

@@ -10,6 +10,7 @@ use super::class;
 use super::listener::{self, Bound};
 use super::reader::Table;
 use super::rotation::url_of;
+use super::shared;
 use super::value::Value;
 use crate::telemetry::LogFormat;
 use crate::{admin, audit, broker, net, session, telemetry, upstream};
@@ -149,6 +150,13 @@ fn broker_limits(table: &mut Table<'_, '_>) -> broker::Options {
         let reason = "a longer one keeps people out after they have corrected their password";
         value.duration(secs(1)..=mins(24 * 60), reason)
     });
+    set(&mut broker.failures_per_site_max, table.take("failures-per-site-max"), |value| {
+        value.integer(1..=1_000_000, "more is room for guessing; an IPv6 /48 may be many sites of one provider")
+    });
+    set(&mut broker.hold_back_max, table.take("hold-back-max"), |value| {
+        value.duration(secs(1)..=mins(24 * 60), "for so long a whole site may be kept out for what one in it does")
+    });
+    broker.shared = table.table("shared").and_then(shared::shared);
     broker
 }
 
