@@ -9,7 +9,7 @@
 #[expect(dead_code, reason = "some of it is for the other benchmarks")]
 mod figures;
 #[path = "../load/mod.rs"]
-#[expect(dead_code, reason = "some of it is for the soak")]
+#[expect(dead_code, unused_imports, reason = "some of it is for the soak")]
 mod load;
 #[path = "../../support/openbao/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "some of it is for tests")]

@@ -253,8 +253,9 @@ pub(crate) async fn bounded<T>(work: impl Future<Output = Result<T, Failure>>) -
 /// Trust in the certificates of that file, without a memory of earlier handshakes: each is a whole one.
 pub(crate) fn trusting(file: &Path) -> Arc<ClientConfig> {
     let options = TlsOptions { upstream_ca_files: vec![file.to_owned()], ..TlsOptions::default() };
-    let trust = tls::client_config(&options).unwrap();
-    Arc::new(ClientConfig { resumption: Resumption::disabled(), ..(*trust).clone() })
+    let mut trust = (*tls::client_config(&options).unwrap()).clone();
+    trust.resumption = Resumption::disabled();
+    Arc::new(trust)
 }
 
 /// One of the addresses that this machine has for itself, by its number. The first 65,536 are where attackers come from.

@@ -9,13 +9,16 @@ use locum::net::tls;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::load::Field;
-use crate::program::{Run, ask};
+use crate::program::{Run, ask, finish};
 use crate::stage::address;
 use crate::{ACCOUNTS, ROTATED, Soak};
 
 /// From one to the next of each kind.
 const REST: Duration = Duration::from_millis(300);
 const RELOAD_PACE: Duration = Duration::from_secs(7);
+
+/// A session lasts for a minute at the most.
+const RETIRE_TRIES_MAX: usize = 300;
 
 /// What is looked at over HTTP.
 const PAGES: &[&str] = &[
@@ -83,8 +86,14 @@ fn rotate(soak: &Soak, _: u32, turn: usize) {
     for verb in ["verify", "promote"] {
         run(soak, &["rotate", verb, &name]);
     }
-    run(soak, &["rotate", "retire", &name, "--now", "--yes"]);
-    run(soak, &["rotate", "deleted", &name, "--all"]);
+    // While somebody is in by it, it is not to be had.
+    let retire = || finish(soak.field.stage.command(&["rotate", "retire", &name, "--now", "--yes"]).spawn().unwrap());
+    let tries = (0..RETIRE_TRIES_MAX).map(|_| retire());
+    if tries.inspect(|_| thread::sleep(REST)).any(|it| it.code == Some(0)) {
+        run(soak, &["rotate", "deleted", &name, "--all"]);
+    } else {
+        panic!("{name}: never retired: {:#?}", retire());
+    }
     // Those of the turns before: one that logs in has read its record by now.
     let before = soak.field.stage.provider.sandbox.passwords(&name);
     for old in before.iter().rev().skip(2) {

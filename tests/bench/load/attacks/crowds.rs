@@ -13,8 +13,9 @@ use crate::load::clients::{Line, address};
 /// Connections that are begun at once: the kernel has a queue for so many and forgets the others for a second.
 const AT_ONCE: usize = 256;
 
-/// Before one comes again that was not let in.
-const PAUSE: Duration = Duration::from_millis(200);
+/// Before one comes again that was turned away, or has lost its place. It is about connections that are held: who comes again
+/// at once is a storm.
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// Holds ten thousand, from so many addresses, at the door of implicit TLS.
 pub(super) async fn hold(side: &Side, sources: usize, say_hello: bool) {
