@@ -34,6 +34,7 @@ mod rotate_oauth2;
 mod rsa;
 mod seen;
 mod serve;
+mod soak;
 mod store;
 mod support;
 mod webhook;
