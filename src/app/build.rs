@@ -21,7 +21,7 @@ use crate::admin::{
     self, Admin, AuditNow, Auth, CertificateEnd, Node, Office, Phase, Reload, Stage, Watched, WatchedStore,
 };
 use crate::audit::Audit;
-use crate::broker::{self, Broker, Directory, client_secret};
+use crate::broker::{self, Broker, Directory, Shared, client_secret};
 use crate::config::Config;
 use crate::enrolment::Enrolment;
 use crate::management::overview::Overview;
@@ -84,6 +84,7 @@ impl App {
         let doors = Doors::bind(listeners, &mut inherited, &mut problems);
         let admin_doors = face::Doors::bind(&config.admin, admin_tls, &mut inherited, &mut problems);
         inherited.leftovers(&mut problems);
+        let shared = config.broker.shared.as_ref().and_then(|it| note(&mut problems, Shared::open(it))).map(Arc::new);
         let node = note(&mut problems, client_secret::random_id());
         limits::check_descriptors(config.session.sessions_max, &mut problems);
         Problems::none_in(problems, passes)?;
@@ -111,7 +112,7 @@ impl App {
         let enrolment = Enrolment::new(latest.clone(), audit.clone());
         let profiles = config.upstreams.clone();
         let broker = Broker::new(directory, Arc::clone(&tokens), profiles, audit.clone(), config.broker.clone());
-        let broker = Arc::new(broker);
+        let broker = Arc::new(broker.sharing(shared.clone()));
         let desk = Desk {
             directory: latest,
             profiles: Arc::new(config.upstreams.clone()),
@@ -154,6 +155,7 @@ impl App {
             news,
             upkeep,
             tokens,
+            shared,
             usage,
             seen,
             store,

@@ -36,6 +36,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{Reload, ReloadRequest, Stage, WatchedStore};
 use crate::audit::Audit;
+use crate::broker::Shared;
 use crate::credential::oauth2::Tokens;
 use crate::net::Https;
 use crate::rotation::{SeenWriter, UsageWriter};
@@ -46,7 +47,7 @@ use crate::usage::Ledger;
 
 pub use build::Start;
 use face::Face;
-pub use limits::forbid_core_dumps;
+pub use limits::{forbid_core_dumps, lock_memory};
 pub use problems::Problems;
 pub(crate) use problems::{explain, note, note_all};
 use reload::Holding;
@@ -69,6 +70,7 @@ pub struct App {
     news: News,
     upkeep: Upkeep,
     tokens: Arc<Tokens>,
+    shared: Option<Arc<Shared>>,
     usage: UsageWriter,
     seen: SeenWriter,
     store: Option<WatchedStore>,

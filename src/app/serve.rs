@@ -45,6 +45,10 @@ impl App {
         if let Some(traces) = self.traces {
             background.spawn(traces.run(Collector(self.https), self.kill.clone()));
         }
+        if let Some(shared) = self.shared {
+            let kill = self.kill.clone();
+            background.spawn(async move { kill.run_until_cancelled(shared.run()).await });
+        }
         let (live, store) = (self.live.clone(), self.store);
         let notifier = Notifier::start(&background, &self.kill);
         notifier.keep_telling(&background, &self.kill, move || status(live.len(), store.as_ref()));

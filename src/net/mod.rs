@@ -4,6 +4,7 @@
 //! - [`Stream`]: a connection, plain or under TLS. [`tls`]: certificates, keys and trust. [`LegacyTls`]: TLS 1.0 and 1.1,
 //!   where it is built in.
 //! - [`Https`]: posts forms to authorities.
+//! - [`Valkey`]: asks a server that nodes share for numbers.
 //! - [`read_proxy_header`]: what a front end says about a connection.
 //! - [`relay`]: copies both ways after login. [`relay_inspected`]: the same under the eyes of an [`Inspector`].
 
@@ -19,6 +20,8 @@ mod relay;
 mod stream;
 pub mod tls;
 mod unix;
+mod valkey;
+mod wiping;
 
 pub use dial::{DialError, dial, leads_to};
 pub use http::{HttpOptions, Https, HttpsError, Reply};
@@ -34,3 +37,4 @@ pub use relay::{End, RelayOptions, Relayed, Side, Tally, Traffic, relay, relay_i
 pub use stream::Stream;
 pub use tls::TlsError;
 pub use unix::{UnixBindError, UnixDoor};
+pub use valkey::{Commands, Valkey, ValkeyError, ValkeyOptions};

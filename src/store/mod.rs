@@ -73,6 +73,11 @@ pub trait Store: Send + Sync + fmt::Debug {
         self.read(id).await
     }
 
+    /// Whether the store is known not to answer now, so that what is read may be old, or cannot be read at all.
+    fn is_silent(&self) -> bool {
+        false
+    }
+
     /// A number that is another one after any write by anybody; `None` where the store tells of writes by a [`Feed`]. It is
     /// asked for often, and has to cost next to nothing.
     ///
