@@ -20,11 +20,13 @@ mod hostile_logins;
 mod hostile_upstreams;
 mod keeper;
 mod keeper_by_token;
+mod loops;
 mod matrix;
 mod oauth2;
 mod offers;
 mod overlap;
 mod overlap_by_token;
+mod overload;
 mod pace;
 mod pipelining;
 mod probe;
@@ -40,4 +42,5 @@ mod sessions;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "a part of it is for nodes at a store elsewhere")]
 mod support;
+mod tls_names;
 mod usage;

@@ -14,6 +14,7 @@ mod delegations;
 mod drain;
 mod due;
 mod enrolment;
+mod flood;
 mod handover;
 mod heap;
 mod import;
