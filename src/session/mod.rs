@@ -33,7 +33,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::audit::{self, Audit, Event, Origin};
 use crate::broker::Broker;
@@ -371,6 +371,7 @@ impl Sessions {
                         Ok(Ok(count)) => {
                             error::reject_tls_on_plain(&stream, &buffer[..count])?;
                             dialogue.receive(&buffer[..count]);
+                            buffer[..count].zeroize();
                         }
                         Ok(Err(source)) => return Err(SessionError::Broken { state, source }),
                         Err(_) if said_goodbye => return Err(SessionError::TimedOut { state }),

@@ -15,6 +15,7 @@ mod drain;
 mod due;
 mod enrolment;
 mod handover;
+mod hardening;
 mod heap;
 mod import;
 mod lifecycle;
