@@ -304,6 +304,7 @@ impl Sessions {
                         Ok(Ok(count)) => {
                             error::reject_tls_on_plain(&stream, &buffer[..count])?;
                             dialogue.receive(&buffer[..count]);
+                            buffer[..count].zeroize();
                         }
                         Ok(Err(source)) => return Err(SessionError::Broken { state, source }),
                         Err(_) if said_goodbye => return Err(SessionError::TimedOut { state }),

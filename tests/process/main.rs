@@ -16,6 +16,7 @@ mod due;
 mod enrolment;
 mod flood;
 mod handover;
+mod hardening;
 mod heap;
 mod import;
 mod lifecycle;
