@@ -346,6 +346,8 @@ mod tests {
             "listener.recognise.certificate",
             "upstream.own.app-passwords-max",
             "upstream.own.date.ends",
+            "limits.connections-per-address-max",
+            "limits.session-max-time",
             "limits.class.migration.sessions-max",
             "limits.class.migration.sessions-per-mailbox-max",
             "limits.class.migration.messages-per-minute",
@@ -415,6 +417,6 @@ mod tests {
             assert!(BASES.iter().any(is_default), "[{table}] {name}");
             checked += 1;
         }
-        assert_eq!(checked, 47);
+        assert_eq!(checked, 48);
     }
 }

@@ -13,6 +13,9 @@ use crate::load::clients::{Line, address};
 /// Connections that are begun at once: the kernel has a queue for so many and forgets the others for a second.
 const AT_ONCE: usize = 256;
 
+/// All have come within this time.
+const RAMP: Duration = Duration::from_secs(8);
+
 /// Before one comes again that was turned away, or has lost its place. It is about connections that are held: who comes again
 /// at once is a storm.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -21,10 +24,12 @@ const PAUSE: Duration = Duration::from_secs(10);
 pub(super) async fn hold(side: &Side, sources: usize, say_hello: bool) {
     let (open, begun) = (Arc::new(AtomicUsize::new(0)), Arc::new(tokio::sync::Semaphore::new(AT_ONCE)));
     let hello: Arc<[u8]> = if say_hello { client_hello(&side.trust).into() } else { Arc::default() };
-    crew(side.order.share(CROWD), |number| {
+    let crowd = side.order.share(CROWD);
+    crew(crowd, |number| {
         let (side, open, begun, hello) = (side.clone(), Arc::clone(&open), Arc::clone(&begun), Arc::clone(&hello));
         async move {
             let source = address(1 + number % sources);
+            tokio::time::sleep(RAMP * number as u32 / crowd as u32).await;
             loop {
                 let turn = begun.acquire().await;
                 let line = Line::connect(source, side.order.doors.imaps).await;
