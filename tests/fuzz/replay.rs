@@ -95,6 +95,17 @@ run_each! {
     proxy_header: "proxy-header",
     watch: "watch",
     config: "config",
+    records: "records",
+    sealed: "sealed",
+    feed: "feed",
+    token_replies: "token-replies",
+    verifiers: "verifiers",
+    sentences: "sentences",
+    hook: "hook",
+    imports: "imports",
+    audit: "audit",
+    api: "api",
+    names: "names",
 }
 
 #[test]

@@ -5,13 +5,24 @@
 //! The functions are called by `tests/fuzz/main.rs` (in each run of the tests) and by `tests/fuzz/libfuzzer` (for hours).
 //! To add one: a file here, a line in [`TARGETS`], and seeds in `seeds.rs`.
 
+mod api;
+mod audit;
 mod clients;
 mod config;
 mod cuts;
+mod feed;
+mod hook;
+mod imports;
+mod names;
 mod pair;
 mod proxy_header;
+mod records;
 mod sasl;
+mod sealed;
+mod sentences;
 mod servers;
+mod token_replies;
+mod verifiers;
 mod watch;
 
 use locum::model::Protocol;
@@ -37,6 +48,17 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "proxy-header", run: proxy_header::run },
     Target { name: "watch", run: watch::run },
     Target { name: "config", run: config::run },
+    Target { name: "records", run: records::run },
+    Target { name: "sealed", run: sealed::run },
+    Target { name: "feed", run: feed::run },
+    Target { name: "token-replies", run: token_replies::run },
+    Target { name: "verifiers", run: verifiers::run },
+    Target { name: "sentences", run: sentences::run },
+    Target { name: "hook", run: hook::run },
+    Target { name: "imports", run: imports::run },
+    Target { name: "audit", run: audit::run },
+    Target { name: "api", run: api::run },
+    Target { name: "names", run: names::run },
 ];
 
 /// The target of that name.
@@ -70,10 +92,6 @@ impl<'d> Input<'d> {
     /// All that is left.
     pub(crate) fn rest(self) -> &'d [u8] {
         self.0
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }
 
