@@ -232,7 +232,7 @@ impl Valkey {
     async fn connect(&self) -> Result<(MultiplexedConnection, Driver), ValkeyError> {
         let ValkeyOptions { host, port, .. } = &self.options;
         let unreachable = |error: &dyn fmt::Display| ValkeyError::Unreachable(plain(&error.to_string()));
-        let stream = dial(host, *port, CONNECT_TIMEOUT).await.map_err(|error| unreachable(&error))?;
+        let stream = dial(host, *port, &[], CONNECT_TIMEOUT).await.map_err(|error| unreachable(&error))?;
         let mut stream = Stream::Plain(stream);
         if let Some(config) = &self.tls {
             let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
