@@ -1,11 +1,16 @@
 //! Pitfalls 23, 24, 25 and 27: names in a handshake, other protocols on the same port, oneself as an upstream, and clients that
 //! take their time.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::join_all;
-use locum::model::Protocol;
+use jiff::Timestamp;
+use locum::broker::client_secret;
+use locum::config::Config;
+use locum::model::{Binding, Client, Policy, Protocol, Refusal};
+use locum::sandbox::Start;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -13,9 +18,9 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::answers::accepted;
-use crate::hands::nothing_came_of_it;
-use crate::support::{Door, Lab, Plan, Wire, present};
+use crate::answers::{accepted, refused};
+use crate::hands::{APP_PASSWORD, Part, WORDS, nothing_came_of_it, say, stage, until};
+use crate::support::{Door, Identity, Lab, Plan, Step, Wire, present};
 
 /// Believes every certificate, and keeps what it was shown.
 #[derive(Debug)]
@@ -199,9 +204,108 @@ async fn pitfall_27_slow_and_half_open_clients_end_and_others_are_served() {
         assert_eq!(answer, accepted(protocol));
     }
     join_all(waiting.into_iter().map(Wire::rest)).await;
-    nothing_but_logins(&lab);
+    assert!(lab.audit().iter().all(|event| event["outcome"] != "deny"));
 }
 
-fn nothing_but_logins(lab: &Lab) {
-    assert!(lab.audit().iter().all(|event| event["outcome"] != "deny"));
+/// A session whose client takes nothing of what its provider sends ends, and so does one that has lasted for as long as it may;
+/// the provider's side with it.
+#[tokio::test]
+async fn pitfall_27b_a_session_that_takes_nothing_or_lasts_too_long_ends_on_both_sides() {
+    let identity = Identity::of("localhost");
+    let words = WORDS[0];
+    let news = format!("* OK [ALERT] {}\r\n", "x".repeat(16 * 1024));
+    let script = |then| [words.until_login(&identity), vec![say(words.welcome), then]].concat();
+    let parts = vec![
+        Part::new("flooding", Protocol::Imap, Start::Implicit, script(Step::Flood(news.leak()))),
+        Part::new("quiet", Protocol::Imap, Start::Implicit, script(Step::Silence)),
+    ];
+    let plan = Plan::new().tune(|config| {
+        config.session.stall_timeout = Duration::from_millis(500);
+        config.session.session_max_time = Some(Duration::from_millis(1500));
+    });
+    let (lab, fakes) = stage(plan, &identity, parts).await;
+    let mut wires = Vec::new();
+    for fake in &fakes {
+        let actor = lab.enrol(&fake.name, &fake.name, APP_PASSWORD).await;
+        // Held, and not read from.
+        wires.push(lab.log_in(Protocol::Imap, &actor).await);
+    }
+    for fake in &fakes {
+        fake.all_closed().await;
+    }
+    until("the ends of both", async || lab.audit().iter().filter(|event| event["event"] == "end").count() == 2).await;
+    let lasting = |login: &str| lab.last_event(Protocol::Imap, login)["duration_ms"].as_u64().unwrap();
+    assert!(lasting("quiet") >= 1500 && lasting("flooding") < 1500, "each for its own reason");
+}
+
+/// One client takes neither all places of a mailbox nor all of the process: not by its sessions, not by its connections.
+#[tokio::test]
+async fn pitfall_27c_one_client_leaves_places_to_others() {
+    let lab = Plan::new()
+        .tune(|config| {
+            for endpoint in Arc::make_mut(config.upstreams.get_mut("gmail").unwrap()).endpoints.values_mut() {
+                endpoint.sessions_max = 3;
+            }
+            config.session.connections_per_address_max = Some(6);
+            config.upstream.gate_timeout = Duration::from_millis(50);
+        })
+        .start()
+        .await;
+    let (record, secret) = client_secret::issue("", None, Timestamp::now()).unwrap();
+    let bindings = vec![Binding::Account(lab.alice.address.clone())];
+    let client = Client { login: "second".into(), secrets: vec![record], bindings, policy: Policy::default() };
+    lab.directory.put_client(&client, None).await.unwrap();
+    lab.alter(&lab.alice, |client| client.policy.sessions_max = Some(2)).await;
+    let (first, second) = (lab.log_in(Protocol::Imap, &lab.alice).await, lab.log_in(Protocol::Imap, &lab.alice).await);
+    let (third, answer) = lab.present(Protocol::Imap, &lab.alice.login, &lab.alice.secret).await;
+    assert_eq!(answer, refused(Protocol::Imap, Refusal::LimitReached), "two are its own");
+    let (fourth, answer) = lab.present(Protocol::Imap, "second", secret.expose_text().unwrap()).await;
+    assert_eq!(answer, accepted(Protocol::Imap), "and the third place of the mailbox is another's");
+    assert_eq!(lab.gmail.logins().len(), 3, "the provider has not seen more than it bears");
+    let more = [lab.open(Protocol::Pop3).await, lab.open(Protocol::Pop3).await];
+    let address = lab.address(&Door::Plain.listener(Protocol::Pop3));
+    let mut seventh = Wire::connect(address).await;
+    let said = seventh.try_line().await;
+    assert!(said.as_ref().is_none_or(|said| said.starts_with("-ERR")), "{said:?}");
+    let mut elsewhere = Wire::connect_from([127, 0, 0, 66].into(), address).await;
+    assert!(elsewhere.line().await.starts_with("+OK"), "others find a place");
+    drop((first, second, third, fourth, more));
+}
+
+/// An upstream that is Locum itself is refused: where the configuration shows it, at once, and where a name leads there, when it
+/// is dialled; or one login would take all places by logging in to itself.
+#[tokio::test]
+async fn pitfall_25_a_login_is_never_sent_round_to_oneself() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let toml = format!(
+        "[upstream.itself.imap]\nhost = \"localhost\"\nport = 1\n\
+         [[listener]]\nname = \"round\"\nprotocol = \"imap\"\nbind = \"127.0.0.1:{port}\"\n"
+    );
+    // What the file shows is refused as it is read.
+    let shown = format!("[store]\nkey-file = \"k\"\n[tls]\ncertificate = \"c\"\nkey = \"k\"\n{toml}");
+    assert!(Config::parse(&shown, Path::new("locum.toml")).is_ok());
+    for host in ["localhost", "127.0.0.1", "LOCALHOST."] {
+        let round = shown.replace("port = 1\n", &format!("port = {port}\n")).replace("\"localhost\"", &format!("\"{host}\""));
+        let error = Config::parse(&round, Path::new("locum.toml")).unwrap_err().to_string();
+        assert!(host != "localhost" || error.contains("log in to itself"), "{error}");
+    }
+    // And what it does not, as it is dialled.
+    let lab = Plan::new()
+        .toml(&toml)
+        .tune(move |config| {
+            for endpoint in Arc::make_mut(config.upstreams.get_mut("itself").unwrap()).endpoints.values_mut() {
+                endpoint.port = port;
+            }
+        })
+        .start()
+        .await;
+    let carol = lab.enrol("carol", "itself", APP_PASSWORD).await;
+    let (_wire, answer) = lab.present(Protocol::Imap, &carol.login, &carol.secret).await;
+    assert_eq!(answer, refused(Protocol::Imap, Refusal::ContactAdmin));
+    let audit = lab.audit();
+    let decisions = audit.iter().filter(|event| event["event"] == "decision").count();
+    assert_eq!(decisions, 1, "it has come round: {audit:?}");
+    let reason = lab.last_event(Protocol::Imap, "carol")["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("this Locum itself"), "{reason}");
+    lab.log_in(Protocol::Imap, &lab.alice).await;
 }
