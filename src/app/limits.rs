@@ -8,11 +8,14 @@ use super::Problems;
 use crate::admin::Descriptors;
 use crate::config::LockMemory;
 
+/// Descriptors for everything else: the store and the audit, Vault and authorities, hooks, up to 128 connections of operators,
+/// connections that are told to leave, and what the accept loops keep back.
+const OTHERS: u64 = 256;
+
 /// Two descriptors a session, and some for everything else: better said now than at the thousandth client.
 pub(super) fn check_descriptors(sessions_max: usize, problems: &mut Vec<String>) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    const SPARE: u64 = 64;
-    let needed = sessions_max as u64 * 2 + SPARE;
+    let needed = sessions_max as u64 * 2 + OTHERS;
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= needed) {
         return;

@@ -12,6 +12,9 @@ mod csv_out;
 mod demo;
 mod desk;
 mod exit;
+#[cfg(debug_assertions)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod import;
 mod init;

@@ -20,6 +20,7 @@ mod rotation;
 mod secrets;
 mod sections;
 mod settings;
+mod shared;
 mod store;
 mod suggest;
 mod upstream;
@@ -129,6 +130,7 @@ fn read_root(mut root: Table<'_, '_>, file: &Path) -> Option<Config> {
     let upstreams = upstream::upstreams(root.section("upstream"));
     let mut bound = listener::Bound::new();
     let listeners = listener::listeners(root.tables("listener"), &upstreams, names_certificate, &mut bound);
+    listener::loops(&upstreams, &bound, root.reader());
     let limits = sections::limits(root.section("limits"), &name);
     let admin = sections::admin(root.section("admin"), names_certificate, &mut bound);
     let audit = sections::audit(root.section("audit"));
@@ -344,6 +346,8 @@ mod tests {
             "listener.recognise.certificate",
             "upstream.own.app-passwords-max",
             "upstream.own.date.ends",
+            "limits.connections-per-address-max",
+            "limits.session-max-time",
             "limits.class.migration.sessions-max",
             "limits.class.migration.sessions-per-mailbox-max",
             "limits.class.migration.messages-per-minute",
@@ -413,6 +417,6 @@ mod tests {
             assert!(BASES.iter().any(is_default), "[{table}] {name}");
             checked += 1;
         }
-        assert_eq!(checked, 47);
+        assert_eq!(checked, 48);
     }
 }

@@ -113,7 +113,9 @@ pub(super) fn decode_base64(text: &[u8]) -> Option<Secret> {
 /// A provider's text, safe for a log: one line, printable, bounded.
 pub(super) fn printable(text: &[u8]) -> String {
     const CHARS_MAX: usize = 512;
-    String::from_utf8_lossy(text).chars().take(CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    // The latter end a line to some readers, or turn its direction.
+    let is_shown = |c: char| !c.is_control() && !matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    String::from_utf8_lossy(text).chars().take(CHARS_MAX).map(|c| if is_shown(c) { c } else { ' ' }).collect()
 }
 
 /// The longest piece of a secret that may be shown is one shorter than this.
