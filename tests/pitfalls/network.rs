@@ -285,7 +285,8 @@ async fn pitfall_25_a_login_is_never_sent_round_to_oneself() {
     let shown = format!("[store]\nkey-file = \"k\"\n[tls]\ncertificate = \"c\"\nkey = \"k\"\n{toml}");
     assert!(Config::parse(&shown, Path::new("locum.toml")).is_ok());
     for host in ["localhost", "127.0.0.1", "LOCALHOST."] {
-        let round = shown.replace("port = 1\n", &format!("port = {port}\n")).replace("\"localhost\"", &format!("\"{host}\""));
+        let round =
+            shown.replace("port = 1\n", &format!("port = {port}\n")).replace("\"localhost\"", &format!("\"{host}\""));
         let error = Config::parse(&round, Path::new("locum.toml")).unwrap_err().to_string();
         assert!(host != "localhost" || error.contains("log in to itself"), "{error}");
     }
