@@ -20,7 +20,7 @@ mod stream;
 pub mod tls;
 mod unix;
 
-pub use dial::{DialError, dial};
+pub use dial::{DialError, Names, dial};
 pub use http::{HttpOptions, Https, HttpsError, Reply};
 pub use inspector::Inspector;
 pub use legacy_tls::LegacyTls;

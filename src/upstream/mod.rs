@@ -32,7 +32,7 @@ use tracing::Instrument;
 
 use crate::broker::Lease;
 use crate::model::{CredentialKind, Endpoint, Mechanism, Profile, Protocol, UpstreamTls};
-use crate::net::{Stream, dial};
+use crate::net::{Names, Stream, dial};
 use crate::proto::{self, ClientLimits, ClientOptions, Goal, Remark, Speaker, Tap, UpstreamReady};
 use breaker::{Breaker, Open};
 use classes::Passages;
@@ -54,6 +54,7 @@ pub struct Upstreams {
     paces: Paces,
     breaker: Breaker,
     offers: DashMap<(String, Protocol), Vec<String>>,
+    names: Names,
 }
 
 /// What holds logins up or back.
@@ -101,7 +102,7 @@ impl Upstreams {
         meters::describe();
         let (passages, paces, breaker) = (Passages::default(), Paces::default(), Breaker::default());
         let means = ArcSwap::from_pointee(Means { options, tls });
-        Self { means, passages, paces, breaker, offers: DashMap::new() }
+        Self { means, passages, paces, breaker, offers: DashMap::new(), names: Names::default() }
     }
 
     /// From now on they are reached so. Sessions that are open, and what is known of credentials and mailboxes, stay.
@@ -291,7 +292,7 @@ impl Upstreams {
             attempt.failed("dial", Cause::Unavailable.into(), format!("{}: {error}", endpoint.host))
         })?;
         let (began, means) = (Instant::now(), self.means());
-        let dialling = dial(&endpoint.host, endpoint.port, means.options.dial_timeout);
+        let dialling = dial(&self.names, &endpoint.host, endpoint.port, means.options.dial_timeout);
         let dialled = dialling.instrument(tracing::debug_span!("dial")).await;
         attempt.passed("dial", began);
         let socket = dialled.map_err(|error| attempt.failed("dial", Cause::Unavailable.into(), error.to_string()))?;
