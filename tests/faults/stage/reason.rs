@@ -25,8 +25,12 @@ impl Reason {
     pub(crate) fn cell(reasons: &[Self]) -> String {
         let Some(first) = reasons.first() else { return "-".to_owned() };
         assert!(reasons.iter().all(|it| it.cause == first.cause), "{reasons:?}");
-        let mut said: Vec<_> = reasons.iter().map(|it| page::code(&format!("{}: {}", it.state, it.detail))).collect();
-        said.dedup();
+        let mut said: Vec<String> = Vec::new();
+        for one in reasons.iter().map(|it| page::code(&format!("{}: {}", it.state, it.detail))) {
+            if !said.contains(&one) {
+                said.push(one);
+            }
+        }
         format!("{}: {}", first.cause, said.join(", "))
     }
 }

@@ -50,7 +50,7 @@ fn rows() -> Vec<Row> {
         row("still", "It stands still (SIGSTOP)", What::StandsStill, "timed out"),
         row("revoked", "The node's token is revoked", What::TokenRevoked, ""),
         row("rights", "The node's rights are taken away", What::PolicyTaken, "denied"),
-        row("closed", "It hangs up at each request", on_the_way(When::Request, Act::Close), "it hung up"),
+        row("closed", "It hangs up at each request", on_the_way(When::Request, Act::Close), "closed"),
         row("reset", "Requests to it are reset", on_the_way(When::Request, Act::Reset), "Connection reset"),
         row("slow", "It answers a byte each 20 ms", on_the_way(When::Request, Act::Slow), "timed out"),
         row("errors", "It answers each request with 500", on_the_way(When::Request, Act::Say(broken)), "500"),
@@ -110,7 +110,10 @@ async fn befall(stage: &Stage, vault: &mut Vault, row: &Row) -> Vec<String> {
         let look = look.await;
         assert_eq!((look.status, &look.said["degraded"]), (200, &true.into()), "{}: {look:?}", row.words);
         let reason = settled(look.check("store").1);
-        code(&reason)
+        // Which request met with it first is chance.
+        let outage = reason.strip_prefix("the store is unavailable for now: ");
+        let reason = outage.and_then(|rest| rest.split_once(": ")).map_or(&*reason, |(_, cause)| cause);
+        code(reason)
     } else {
         "`up`".to_owned()
     };
