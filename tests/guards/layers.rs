@@ -266,6 +266,8 @@ const ROOMS: &[Room] = &[
                     "Directory",
                     "DirectoryError",
                     "Page",
+                    "Shared",
+                    "SharedOptions",
                     "Versioned",
                     "client_secret",
                     "tokens",
