@@ -20,7 +20,7 @@ use crate::support::{Doors, Identity, Lab, Plan, Wire};
 const PASSWORD: &str = "hqzvkxjwpbmfgytd";
 
 /// All that Locum needs of it. What it may do and where stands in docs/operations.md.
-const RIGHTS: &str = "resetkeys ~locum:* -@all +set +incr +pttl +pexpire +del";
+const RIGHTS: &str = "resetkeys ~locum:* -@all +set +incr +exists +pttl +pexpire +del";
 
 /// A Redis server in a folder of its own, with one user for Locum and one for the test.
 struct Redis {
@@ -85,7 +85,7 @@ impl Redis {
         let tls = if self.is_tls { format!("ca-file = \"{ca}\"\ntls = true") } else { "tls = false".to_owned() };
         format!(
             "[admin]\nbind = \"127.0.0.1:0\"\n[limits.shared]\naddress = \"localhost:{}\"\n{tls}\nusername = \"locum\"\n\
-             password-file = \"{password}\"\nkey-file = \"{key}\"\n",
+             password-file = \"{password}\"\ndigest-key-file = \"{key}\"\n",
             self.port
         )
     }
