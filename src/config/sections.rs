@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustls::pki_types::DnsName;
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
+use super::LockMemory;
 use super::class;
 use super::listener::{self, Bound};
 use super::reader::Table;
@@ -65,6 +66,7 @@ pub(super) struct Limits {
     pub(super) session: session::Options,
     pub(super) upstream: upstream::Options,
     pub(super) broker: broker::Options,
+    pub(super) lock_memory: LockMemory,
 }
 
 /// `[limits]`.
@@ -77,9 +79,13 @@ pub(super) fn limits(mut table: Table<'_, '_>, name: &str) -> Limits {
         upstream.tls_handshake_timeout = value.duration(secs(1)..=mins(5), reason)?;
         Some(upstream.tls_handshake_timeout)
     });
+    let mut lock_memory = LockMemory::default();
+    set(&mut lock_memory, table.take("lock-memory"), |value| {
+        value.one_of(&[("auto", LockMemory::Auto), ("require", LockMemory::Require), ("off", LockMemory::Off)])
+    });
     upstream.classes = class::classes(table.section("class"));
     table.finish();
-    Limits { session, upstream, broker }
+    Limits { session, upstream, broker, lock_memory }
 }
 
 fn session_limits(table: &mut Table<'_, '_>) -> session::Options {

@@ -21,6 +21,7 @@ mod stream;
 pub mod tls;
 mod unix;
 mod valkey;
+mod wiping;
 
 pub use dial::{DialError, dial, leads_to};
 pub use http::{HttpOptions, Https, HttpsError, Reply};

@@ -2,7 +2,9 @@
 //! client that has logged in, or whose login is being decided; and it never waits.
 //!
 //! Whoever connects is *unproven* until it has logged in. At a bound the one that has been idle for longest, of the address
-//! that has most of them, gives its place to the newcomer; if none has had its time yet, the newcomer is turned away.
+//! that has most of them, gives its place to the newcomer; or, if that one has not had its time yet, the one that has been
+//! idle for longest of all: a busy site of many clients is no reason to keep silent strangers. If none has had its time, the
+//! newcomer is turned away.
 //!
 //! **Invariant:** unproven connections have three quarters of the places at the most; the rest is for clients that are in.
 
@@ -79,6 +81,8 @@ struct State {
     /// Those without an address of their own, and addresses, that have idle unproven connections: how many they have
     /// without a login, which came first, and when.
     idle: BTreeSet<Rank>,
+    /// The idle unproven connections, whosever they are: the first has been so for longest.
+    ages: BTreeSet<u64>,
     leaving: usize,
 }
 
@@ -127,6 +131,7 @@ impl Capacity {
             unproven: 0,
             addresses: HashMap::new(),
             idle: BTreeSet::new(),
+            ages: BTreeSet::new(),
             leaving: 0,
         })))
     }
@@ -255,13 +260,16 @@ impl State {
         } else {
             return Ok(());
         };
-        let Some(&(_, Reverse(oldest))) = self.idle.last() else { return Err(why) };
-        let had_its_time = self.holders.get(&oldest).is_some_and(|it| it.since.elapsed() >= self.bounds.grace);
+        let of_the_heaviest = self.idle.last().map(|&(_, Reverse(oldest))| oldest);
+        let candidates = [of_the_heaviest, self.ages.first().copied()];
+        let has_had_its_time =
+            |id: &u64| self.holders.get(id).is_some_and(|it| it.since.elapsed() >= self.bounds.grace);
+        let Some(gives_way) = candidates.into_iter().flatten().find(has_had_its_time) else { return Err(why) };
         // Where places were made fewer, one that goes makes no room for another yet.
-        if !had_its_time || self.holders.len() > self.bounds.sessions {
+        if self.holders.len() > self.bounds.sessions {
             return Err(why);
         }
-        if let Some(holder) = self.remove(oldest) {
+        if let Some(holder) = self.remove(gives_way) {
             self.leaving += 1;
             holder.displaced.cancel();
         }
@@ -272,6 +280,9 @@ impl State {
         let is_idle = holder.standing == Standing::Idle;
         let is_unproven = holder.standing != Standing::Proven;
         self.unproven += usize::from(is_unproven);
+        if is_idle {
+            self.ages.insert(id);
+        }
         match holder.network {
             None if is_idle => drop(self.idle.insert((1, Reverse(id)))),
             None => {}
@@ -290,6 +301,7 @@ impl State {
         let holder = self.holders.remove(&id)?;
         let is_unproven = holder.standing != Standing::Proven;
         self.unproven -= usize::from(is_unproven);
+        self.ages.remove(&id);
         match holder.network {
             None => drop(self.idle.remove(&(1, Reverse(id)))),
             Some(network) => self.alter(network, |address| {
@@ -397,6 +409,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_busy_address_is_no_shelter_for_silent_ones() {
+        let capacity = Capacity::new(&options(8, 4));
+        let silent: Vec<_> = (1..=3).map(|last| enter(&capacity, last).unwrap()).collect();
+        pass(60).await;
+        // All its connections are new, and there are more of them than of any other.
+        let busy: Vec<_> = (0..3).map(|_| enter(&capacity, 9).unwrap()).collect();
+        let newcomers = [enter(&capacity, 9).unwrap(), enter(&capacity, 10).unwrap()];
+        assert!(busy.iter().chain(&newcomers).all(|place| !place.is_lost()));
+        let is_lost: Vec<bool> = silent.iter().map(Place::is_lost).collect();
+        assert_eq!(is_lost, [true, true, false], "the first two gave way");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn who_is_logged_in_or_about_to_be_keeps_its_place() {
         let capacity = Capacity::new(&options(4, 4));
         let places: Vec<_> = (1..=3).map(|last| enter(&capacity, last).unwrap()).collect();
@@ -449,7 +474,8 @@ mod tests {
         }
         drop(places);
         let state = capacity.state();
-        assert!(state.holders.is_empty() && state.addresses.is_empty() && state.idle.is_empty(), "{state:?}");
+        assert!(state.holders.is_empty() && state.addresses.is_empty(), "{state:?}");
+        assert!(state.idle.is_empty() && state.ages.is_empty(), "{state:?}");
         assert_eq!((state.unproven, state.leaving), (0, 0));
     }
 }

@@ -12,6 +12,9 @@ mod classes;
 mod classify;
 mod converse;
 mod error;
+#[cfg(debug_assertions)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod mailbox;
 mod meters;

@@ -119,18 +119,17 @@ async fn an_address_that_only_connects_does_not_take_all_places() {
     let first = lab.open(Protocol::Imap).await;
     let known = lab.log_in(Protocol::Pop3, &lab.alice).await; // who has logged in is no stranger
     let second = lab.open(Protocol::Pop3).await;
-    let mut refused = TcpStream::connect(lab.address(&Door::Plain.listener(Protocol::Submission))).await.unwrap();
-    assert_eq!(refused.read(&mut [0; 1]).await.unwrap(), 0, "closed without a word");
+    let refused = Wire::connect(lab.address(&Door::Plain.listener(Protocol::Submission))).await;
+    assert_eq!(refused.rest().await, "421 4.3.2 Too many connections, try again later\r\n");
+    let refused = Wire::connect(lab.address(&Door::Implicit.listener(Protocol::Submission))).await;
+    assert_eq!(refused.rest().await, "", "words would cost a handshake");
     drop((first, second));
     // Their places are free once the server has seen that they are gone.
-    while !matches!(
-        TcpStream::connect(lab.address(&Door::Plain.listener(Protocol::Submission)))
-            .await
-            .unwrap()
-            .read(&mut [0; 1])
-            .await,
-        Ok(1)
-    ) {
+    loop {
+        let mut next = Wire::connect(lab.address(&Door::Plain.listener(Protocol::Submission))).await;
+        if next.line().await.starts_with("220 ") {
+            break;
+        }
         tokio::task::yield_now().await;
     }
     drop(known);
