@@ -28,7 +28,8 @@ fn each_pitfall_has_a_test_or_a_reason() {
                 complaints.push(format!("{}: the row of pitfall {number} names none of its tests", PAGES[0]));
             }
             Some(row) if !has_test && !row.contains("cannot apply") => {
-                complaints.push(format!("pitfall {number} has no test `pitfall_{number:02}_…`, and no reason for that"));
+                complaints
+                    .push(format!("pitfall {number} has no test `pitfall_{number:02}_…`, and no reason for that"));
             }
             Some(_) => {}
         }
@@ -68,7 +69,8 @@ fn each_key_of_the_configuration_is_looked_at() {
 
 /// Whether a text names a test as `folder/file`, and if it does, whether that is there.
 fn test_file(text: &str) -> Option<bool> {
-    let is_word = |part: &str| !part.is_empty() && part.bytes().all(|it| it.is_ascii_lowercase() || b"_0123456789".contains(&it));
+    let is_word =
+        |part: &str| !part.is_empty() && part.bytes().all(|it| it.is_ascii_lowercase() || b"_0123456789".contains(&it));
     let (folder, file) = text.strip_prefix("tests/").unwrap_or(text).split_once('/')?;
     // In `tests`, or beside the code that it is a test of.
     let folders = ["tests", "src"].map(|above| top().join(above).join(folder));
@@ -115,7 +117,10 @@ mod tests {
 
     #[test]
     fn a_test_is_known_by_its_number() {
-        assert_eq!((number_of("pitfall_01b_x"), number_of("pitfall_28_x"), number_of("pitfall_x")), (Some(1), Some(28), None));
+        assert_eq!(
+            (number_of("pitfall_01b_x"), number_of("pitfall_28_x"), number_of("pitfall_x")),
+            (Some(1), Some(28), None)
+        );
         assert!(functions("tests/pitfalls").len() >= PITFALLS);
     }
 

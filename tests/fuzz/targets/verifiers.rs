@@ -38,7 +38,10 @@ pub(crate) fn run(data: &[u8]) {
             let told = format!("{error} {error:?}");
             assert!(told.len() <= 1024, "{} bytes", told.len());
             // What it may say of a hash is a number.
-            assert!(matches!(error, HashRefused::TooCostly { .. }) || text.len() < 12 || !told.contains(text), "{told}");
+            assert!(
+                matches!(error, HashRefused::TooCostly { .. }) || text.len() < 12 || !told.contains(text),
+                "{told}"
+            );
         }
     }
 }
