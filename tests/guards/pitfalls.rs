@@ -75,7 +75,7 @@ fn test_file(text: &str) -> Option<bool> {
     // In `tests`, or beside the code that it is a test of.
     let folders = ["tests", "src"].map(|above| top().join(above).join(folder));
     let is_folder = folders.iter().any(|folder| folder.is_dir());
-    if !is_word(file.trim_end_matches('/')) || !is_folder || top().join(text).exists() {
+    if !is_word(folder) || !is_word(file.trim_end_matches('/')) || !is_folder || top().join(text).exists() {
         return None;
     }
     Some(folders.iter().any(|folder| folder.join(format!("{file}.rs")).is_file() || folder.join(file).is_dir()))
