@@ -255,7 +255,7 @@ async fn a_server_that_is_full_or_will_not_have_us_is_told_and_stands_in_nobodys
         })
         .await;
     let said = says(&refused, "alone").await;
-    assert!(said.contains("WRONGPASS") && !said.contains("another"), "{said}");
+    assert!(said.contains("refuses the user or the password") && !said.contains("another"), "{said}");
     refused.log_in(Protocol::Imap, &lab.alice).await;
 
     redis.ask(&["config", "set", "maxmemory", "1"]);
