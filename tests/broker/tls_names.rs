@@ -51,7 +51,7 @@ async fn no_protocol_is_named_to_providers() {
 
 /// There is one certificate, and nothing is kept by name: whatever name is asked for, the handshake is the same.
 #[tokio::test]
-async fn a_thousand_names_are_one() {
+async fn all_names_are_one() {
     use rustls::pki_types::ServerName;
     use tokio::net::TcpStream;
 
