@@ -25,6 +25,10 @@ pub(super) fn describe() {
     );
     describe_gauge!("locum_breaker_paused", "Credentials that wait for a while after a refusal, by upstream.");
     describe_gauge!("locum_throttled", "Addresses, and logins from one, that are held back for too many failures.");
+    describe_gauge!(
+        "locum_throttle_shared_up",
+        "1 if failed logins are counted together with other nodes, 0 if they should be and their server does not answer."
+    );
     describe_gauge!("locum_access_tokens", "OAuth2 access tokens in memory.");
     describe_gauge!(
         "locum_access_token_min_ttl_seconds",
@@ -133,6 +137,9 @@ fn set_sessions(office: &Office) {
         gauge!("locum_breaker_paused", "upstream" => upstream.clone()).set(of_it.paused as f64);
     }
     gauge!("locum_throttled").set(desk.broker.throttled() as f64);
+    if let Some(shared) = desk.broker.shared() {
+        gauge!("locum_throttle_shared_up").set(f64::from(u8::from(shared.status().trouble.is_none())));
+    }
     let (living, least) = desk.tokens.living();
     gauge!("locum_access_tokens").set(living as f64);
     gauge!("locum_access_token_min_ttl_seconds").set(least.map_or(f64::INFINITY, |left| left.as_secs_f64()));

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::{AuditNow, CertificateEnd, CertificateUse, Descriptors, Phase, Stage};
+use crate::broker::SharedStatus;
 use crate::store::Condition;
 
 /// The judgement, and what it rests on.
@@ -62,6 +63,8 @@ pub(super) struct Now {
     pub(super) descriptors: Option<Descriptors>,
     pub(super) certificates: Vec<CertificateEnd>,
     pub(super) audit: AuditNow,
+    /// Where nodes count failed logins together, if they do.
+    pub(super) shared: Option<SharedStatus>,
 }
 
 /// A connection that could not be taken is news for so long.
@@ -83,11 +86,20 @@ impl Readiness {
         checks.extend(it.descriptors.map(of_descriptors));
         checks.extend(of_certificates(&it.certificates, now));
         checks.push(of_audit(it.audit, now));
+        checks.extend(it.shared.map(of_shared));
         Self {
             ready: checks.iter().all(|check| check.verdict != Verdict::Bad),
             degraded: checks.iter().any(|check| check.verdict == Verdict::Degraded),
             checks,
         }
+    }
+}
+
+impl Readiness {
+    /// The same for those who are nobody here: how it is, and nothing of where its store is or what to do.
+    pub(super) fn without_reasons(mut self) -> Self {
+        self.checks.iter_mut().for_each(|check| (check.reason, check.remedy) = (None, None));
+        self
     }
 }
 
@@ -173,6 +185,13 @@ fn of_audit(audit: AuditNow, now: Timestamp) -> Check {
     }
 }
 
+/// A node that counts alone serves its clients as well as ever.
+fn of_shared(SharedStatus { place, trouble }: SharedStatus) -> Check {
+    let Some(why) = trouble else { return Check::good("throttle", "shared") };
+    let reason = format!("this node counts failed logins alone; the server at {place}: {why}");
+    Check::degraded("throttle", "alone", reason, "see to the server, or to [limits.shared]")
+}
+
 fn of_process(Stage { phase, since }: Stage) -> Check {
     let (state, verdict, reason) = match phase {
         Phase::Starting => ("starting", Verdict::Bad, Some("upstreams are asked what they offer, for some seconds")),
@@ -249,6 +268,7 @@ mod tests {
             descriptors: Some(Descriptors { open: 10, max: 1000 }),
             certificates: Vec::new(),
             audit: GOOD,
+            shared: None,
         }
     }
 

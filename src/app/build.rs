@@ -8,7 +8,6 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::capacity::Capacity;
 use super::doors::Doors;
 use super::face::{self, Face};
 use super::listeners::{Prepared, warn};
@@ -22,7 +21,7 @@ use crate::admin::{
     self, Admin, AuditNow, Auth, CertificateEnd, Node, Office, Phase, Reload, Stage, Watched, WatchedStore,
 };
 use crate::audit::Audit;
-use crate::broker::{self, Broker, Directory, client_secret};
+use crate::broker::{self, Broker, Directory, Shared, client_secret};
 use crate::config::Config;
 use crate::enrolment::Enrolment;
 use crate::management::overview::Overview;
@@ -85,6 +84,7 @@ impl App {
         let doors = Doors::bind(listeners, &mut inherited, &mut problems);
         let admin_doors = face::Doors::bind(&config.admin, admin_tls, &mut inherited, &mut problems);
         inherited.leftovers(&mut problems);
+        let shared = config.broker.shared.as_ref().and_then(|it| note(&mut problems, Shared::open(it))).map(Arc::new);
         let node = note(&mut problems, client_secret::random_id());
         limits::check_descriptors(config.session.sessions_max, &mut problems);
         Problems::none_in(problems, passes)?;
@@ -99,6 +99,7 @@ impl App {
         let (drain, kill) = (CancellationToken::new(), CancellationToken::new());
         let classes = config.upstream.classes.keys().cloned().collect();
         let upstreams = Arc::new(Upstreams::new(client_tls, config.upstream.clone()));
+        upstreams.listens_at(doors.addresses());
         let directory = Directory::new(Arc::clone(&served.store));
         let tokens = Arc::new(broker::tokens(directory.clone(), https.clone(), config.tokens.clone()));
         let ledger = Ledger::default();
@@ -111,7 +112,7 @@ impl App {
         let enrolment = Enrolment::new(latest.clone(), audit.clone());
         let profiles = config.upstreams.clone();
         let broker = Broker::new(directory, Arc::clone(&tokens), profiles, audit.clone(), config.broker.clone());
-        let broker = Arc::new(broker);
+        let broker = Arc::new(broker.sharing(shared.clone()));
         let desk = Desk {
             directory: latest,
             profiles: Arc::new(config.upstreams.clone()),
@@ -142,24 +143,11 @@ impl App {
         let overview = Arc::new(Overview::new(Arc::clone(&desk), ledger.clone()));
         let works = (operations, overview, reload.clone());
         let admin = face(admin_doors, &config.admin, watched, (&desk, &node), &sessions, works);
-        let (capacity, sessions_max) = Capacity::new(config.session.sessions_max);
         let (news, upkeep) = (served.news, served.upkeep);
         let at_start = source.as_ref().map(|source| source.settings.clone()).unwrap_or_default();
         let (upgrade, upgrades) = mpsc::channel(1); // a second one wishes the same
         Ok(Self {
-            holding: Holding {
-                source,
-                at_start,
-                config,
-                files,
-                certificates,
-                desk,
-                node,
-                admin_tls,
-                sessions_max,
-                doors,
-            },
-            capacity,
+            holding: Holding { source, at_start, config, files, certificates, desk, node, admin_tls, doors },
             sessions,
             live,
             at_work,
@@ -167,6 +155,7 @@ impl App {
             news,
             upkeep,
             tokens,
+            shared,
             usage,
             seen,
             store,

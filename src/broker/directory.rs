@@ -192,6 +192,11 @@ impl Directory {
         found.map(|found| typed(&id, found)).transpose()
     }
 
+    /// Whether the store is known not to answer now: then what is read here may be old.
+    pub fn is_silent(&self) -> bool {
+        self.store.is_silent()
+    }
+
     /// The client of that login name as of the last write anywhere, as [`Directory::latest_account`].
     ///
     /// # Errors

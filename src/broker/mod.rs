@@ -11,6 +11,9 @@ mod authority;
 pub mod client_secret;
 mod delegation;
 mod directory;
+#[cfg(debug_assertions)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod headcount;
 mod keyring;
 mod lease;
@@ -46,24 +49,26 @@ use crate::model::{
     normalise,
 };
 use crate::net::Https;
+use crate::store::StoreError;
 use client_secret::Prover;
 use delegation::{ActsAs, acts_as};
 use headcount::Headcount;
 use keyring::{Door, Found, Freshness, Keyring, Search, Spent};
 use login_form::{Asked, Candidate, Candidates};
-use throttle::{Admission, Throttle};
+use throttle::{Admission, Look, Throttle};
 
 pub use authority::Authorities;
 pub use directory::{Change, Damage, Directory, DirectoryError, Page, Versioned};
 pub use headcount::Seat;
 pub use lease::Lease;
 pub use objection::Objection;
-pub use options::Options;
+pub use options::{Options, SharedOptions};
 pub use proven::Proven;
 pub use reason::Reason;
 pub use refresh_tokens::KeptTokens;
 pub use standing::{Standing, Withdrawal};
 pub use terms::Terms;
+pub use throttle::{Shared, SharedError, SharedStatus};
 pub use trial::{account_of_domain, is_of_domain};
 pub use unproven::{LEARNT_LABEL, Unproven, Way};
 
@@ -149,26 +154,37 @@ impl Broker {
         let began = Instant::now();
         let candidates = Candidates::of(attempt, &entrance.login_forms);
         let counted_by = candidates.counted_by(attempt);
-        if let Admission::HoldBack { first } = self.throttle.admit(origin.peer, counted_by, began.into_std()) {
-            if first {
-                self.audit.record(origin, &event(attempt, None, &Err(Reason::Throttled), began));
+        let look = match self.throttle.admit(origin.peer, counted_by, Some(&attempt.proof)).await {
+            Admission::Look(look) => look,
+            Admission::HoldBack { first } => return Err(self.unseen(Reason::Throttled, first, attempt, origin, began)),
+            Admission::Repeat { first } => {
+                sleep_until(began + REFUSAL_TIME).await;
+                return Err(self.unseen(Reason::Repeated, first, attempt, origin, began));
             }
-            return Err(Reason::Throttled);
-        }
-        let mut decision = self.try_decide(attempt, &candidates, origin, entrance, proven).await;
+        };
+        let mut decision = self.try_decide(attempt, &candidates, &look, origin, entrance, proven).await;
         if let Err(denied @ (Reason::UnknownLogin | Reason::WrongSecret)) = decision {
             decision = match self.unproven(denied, attempt, origin, entrance).await {
                 // It has become a client's since this node looked last.
-                None => self.try_decide(attempt, &candidates, origin, entrance, proven).await,
+                None => self.try_decide(attempt, &candidates, &look, origin, entrance, proven).await,
                 Some(reason) => Err(reason),
             };
         }
-        let decision = decision.and_then(|lease| self.seated(lease));
+        let mut decision = decision.and_then(|lease| self.seated(lease));
         let refusal = decision.as_ref().err().map(Reason::refusal);
-        if refusal == Some(Refusal::WrongCredentials) {
-            self.throttle.failed(origin.peer, counted_by, began.into_std());
+        match &decision {
+            Ok(_) => look.succeeded(origin.peer, counted_by).await,
+            Err(_) if refusal == Some(Refusal::WrongCredentials) => look.failed(origin.peer, counted_by).await,
+            Err(_) => drop(look),
         }
-        if matches!(refusal, Some(Refusal::WrongCredentials | Refusal::NotPermitted)) {
+        if matches!(decision, Err(Reason::UnknownLogin | Reason::WrongSecret)) && self.keyring.directory().is_silent() {
+            // That a record is remembered must not show: who is not remembered is told this, too. And it may have changed.
+            let silent = StoreError::Unavailable("it does not answer, and what is remembered may be old".into());
+            decision = Err(Reason::Directory(silent.into()));
+        }
+        if let Err(reason) = &decision
+            && reason.takes_time()
+        {
             sleep_until(began + told_after(began.elapsed())).await;
         }
         let told = event(attempt, proven.as_ref(), &decision, began);
@@ -182,6 +198,15 @@ impl Broker {
             self.audit.record(origin, &told);
         }
         decision
+    }
+
+    /// An attempt that was not looked at; the first of many is written down.
+    fn unseen(&self, reason: Reason, first: bool, attempt: &Attempt, origin: &Origin, began: Instant) -> Reason {
+        let denied = Err(reason);
+        if first {
+            self.audit.record(origin, &event(attempt, None, &denied, began));
+        }
+        denied.expect_err("it was made one line above")
     }
 
     /// Counts a session in, if its client may have one more.
@@ -205,9 +230,21 @@ impl Broker {
         Ok(Standing::new(found.map(|found| found.record)))
     }
 
-    /// How many addresses, and logins from one, are held back now for too many failures.
+    /// How many addresses, sites, and logins from one, are held back now for too many failures.
     pub fn throttled(&self) -> usize {
-        self.throttle.held_back(std::time::Instant::now())
+        self.throttle.held_back()
+    }
+
+    /// Counts failures together with other nodes from now on, in so far as their server answers.
+    #[must_use]
+    pub fn sharing(self, shared: Option<Arc<Shared>>) -> Self {
+        shared.into_iter().for_each(|shared| self.throttle.share(shared));
+        self
+    }
+
+    /// Where failures are counted together with other nodes, if they are.
+    pub fn shared(&self) -> Option<&Arc<Shared>> {
+        self.throttle.shared()
     }
 
     /// The upstream of that name.
@@ -282,11 +319,13 @@ impl Broker {
         &self,
         attempt: &Attempt,
         candidates: &Candidates,
+        look: &Look<'_>,
         origin: &Origin,
         entrance: &Entrance,
         proven: &mut Option<Proven>,
     ) -> Result<Lease, Reason> {
         let (client, secret, asked) = self.prove(attempt, candidates, proven).await?;
+        look.release(); // what follows may wait for an authority, and is no guess any more
         policy::check_time(&client, Timestamp::now())?;
         policy::check(&client, origin)?;
         let ActsAs { account: name, delegation } = acts_as(&client, &asked, origin.peer, Timestamp::now())?;
@@ -414,7 +453,7 @@ mod tests {
         RecordKind, Secret, Slots,
     };
     use crate::store::memory::Memory;
-    use crate::store::{Expected, Record, Store, StoreError, Version};
+    use crate::store::{Expected, Record, Store, Version};
 
     /// Where a client of the tests in this room comes from.
     pub(super) fn origin(listener: &str, protocol: Protocol, peer: IpAddr) -> Origin {

@@ -14,8 +14,11 @@ use super::{DirectoryError, Terms, Unproven};
 #[derive(Debug, thiserror::Error)]
 pub enum Reason {
     /// Too many failures of late; the secret was not looked at.
-    #[error("too many failed logins from this address; they count for the time of failure-window")]
+    #[error("too many failed logins from this address; it is held back for a while, longer each time (hold-back-max)")]
     Throttled,
+    /// The same wrong secret so often of late that it was not looked at once more.
+    #[error("the same wrong client secret over and over; it is looked at again after failure-window")]
+    Repeated,
     /// No client has that login.
     #[error("unknown login")]
     UnknownLogin,
@@ -184,6 +187,13 @@ impl Reason {
         }
     }
 
+    /// Whether it is told after [`super::told_after`] alone: all that says something about who there is, or would if it came
+    /// sooner for some. The store's silence among it, which some logins meet and others, that are remembered, do not.
+    pub(super) fn takes_time(&self) -> bool {
+        matches!(self.refusal(), Refusal::WrongCredentials | Refusal::NotPermitted)
+            || matches!(self, Self::Directory(_))
+    }
+
     /// What the client may be told (design: the table of answers).
     pub fn refusal(&self) -> Refusal {
         match self {
@@ -191,6 +201,7 @@ impl Reason {
             Self::UnknownLogin
             | Self::NotEnrollable { .. }
             | Self::WrongSecret
+            | Self::Repeated
             | Self::SecretExpired { .. }
             | Self::ClientExpired { .. }
             | Self::NotRecognised

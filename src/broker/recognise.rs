@@ -29,20 +29,23 @@ impl Broker {
         entrance: &Entrance,
     ) -> Result<Lease, Reason> {
         let began = Instant::now();
-        let now = began.into_std();
         if certificate.is_none() && by_network(entrance, origin).is_none() {
             return Err(Reason::NotRecognised);
         }
         // Failures count against the address alone: no login was named.
-        if let Admission::HoldBack { first } = self.throttle.admit(origin.peer, b"", now) {
-            if first {
-                let denied = Err(Reason::Throttled);
-                self.audit.record(origin, &event("", BY_CERTIFICATE, &denied, began));
+        let look = match self.throttle.admit(origin.peer, b"", None).await {
+            Admission::Look(look) => look,
+            Admission::HoldBack { first } | Admission::Repeat { first } => {
+                if first {
+                    let denied = Err(Reason::Throttled);
+                    self.audit.record(origin, &event("", BY_CERTIFICATE, &denied, began));
+                }
+                return Err(Reason::Throttled);
             }
-            return Err(Reason::Throttled);
-        }
+        };
         match find(entrance, origin, certificate) {
             Ok(recognition) => {
+                drop(look); // who is recognised by where it comes from has proven nothing
                 let decision = self.try_recognise(recognition, certificate, origin, entrance).await;
                 let decision = decision.and_then(|lease| self.seated(lease));
                 let method = recognition.mark.method();
@@ -60,7 +63,7 @@ impl Broker {
                 decision
             }
             Err(reason) => {
-                self.throttle.failed(origin.peer, b"", now);
+                look.failed(origin.peer, b"").await;
                 let denied = Err(reason);
                 self.audit.record(origin, &event("", BY_CERTIFICATE, &denied, began));
                 denied

@@ -297,7 +297,7 @@ impl Broker {
 
     /// Counts a failure of which only the provider knew, and takes the time of any other.
     pub async fn proved_wrong(&self, attempt: &Attempt, origin: &Origin, began: Instant) {
-        self.throttle.failed(origin.peer, &attempt.authcid, began.into_std());
+        self.throttle.failed(origin.peer, &attempt.authcid, &attempt.proof).await;
         sleep_until(began + REFUSAL_TIME).await;
     }
 }

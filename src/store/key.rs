@@ -17,6 +17,7 @@ use ring::{
 use zeroize::Zeroizing;
 
 use super::private::{self, NotPrivate};
+use crate::model::Secret;
 
 /// Bytes of a key.
 pub(super) const KEY_BYTES: usize = 32;
@@ -41,16 +42,27 @@ impl KeySource {
         self.read_with(|variable| env::var_os(variable))
     }
 
+    /// Another secret that is kept in such a place: its text, without blanks and line ends around it.
+    ///
+    /// # Errors
+    /// As for a key.
+    pub fn read_text(&self) -> Result<Secret, KeyError> {
+        self.text(|variable| env::var_os(variable)).map(|text| Secret::new(text.trim_ascii()))
+    }
+
     fn read_with(&self, variable: impl Fn(&str) -> Option<OsString>) -> Result<Key, KeyError> {
-        let text = match self {
+        Key::parse(&self.text(variable)?, self)
+    }
+
+    fn text(&self, variable: impl Fn(&str) -> Option<OsString>) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        Ok(match self {
             Self::Credential(name) => read_file(&credential_path(name, variable)?, private::check_credential)?,
             Self::File(path) => read_file(path, private::check)?,
             Self::Environment(name) => {
                 let value = variable(name).ok_or_else(|| KeyError::NotSet { name: name.clone() })?;
                 Zeroizing::new(value.into_encoded_bytes())
             }
-        };
-        Key::parse(&text, self)
+        })
     }
 }
 
@@ -133,7 +145,7 @@ pub(super) fn random_bytes<const COUNT: usize>() -> Result<Zeroizing<[u8; COUNT]
 pub(super) struct Key(Zeroizing<[u8; KEY_BYTES]>);
 
 impl Key {
-    fn parse(text: &[u8], place: &KeySource) -> Result<Self, KeyError> {
+    pub(super) fn parse(text: &[u8], place: &KeySource) -> Result<Self, KeyError> {
         let text = text.trim_ascii();
         let not_base64 = || KeyError::NotBase64 { place: place.clone() };
         let mut decoded = Zeroizing::new(vec![0; BASE64.decode_len(text.len()).map_err(|_| not_base64())?]);

@@ -14,6 +14,9 @@
 pub mod cache;
 mod envelope;
 mod feed;
+#[cfg(debug_assertions)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod key;
 pub mod memory;
@@ -71,6 +74,11 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// As for [`Store::read`].
     async fn read_certain(&self, id: &RecordId) -> Result<Option<Record>, StoreError> {
         self.read(id).await
+    }
+
+    /// Whether the store is known not to answer now, so that what is read may be old, or cannot be read at all.
+    fn is_silent(&self) -> bool {
+        false
     }
 
     /// A number that is another one after any write by anybody; `None` where the store tells of writes by a [`Feed`]. It is

@@ -130,8 +130,8 @@ async fn fail2ban_bans_who_fails_and_nobody_whom_they_name() {
     present(&mut wire, Protocol::Imap, "nobody", "wrong").await;
 
     // Until the throttle holds it back: that is one line, and the same address.
-    for _ in 0..3 {
-        fail(9, "nobody", "wrong").await;
+    for guess in ["one", "two", "three"] {
+        fail(9, "nobody", guess).await;
     }
     assert!(
         lab.audit().iter().any(|event| event["reason"].as_str().is_some_and(|it| it.starts_with("too many failed")))

@@ -216,13 +216,13 @@ async fn wrong_passwords_beside_many_mailboxes_are_counted_as_one_client() {
     });
     let lab = plan.start().await;
     delegate(&lab, ADMIN, delegation("*@mail.test")).await;
-    for (login, refusal) in [
-        ("a*admin@mail.test", Refusal::WrongCredentials),
-        (r"admin@mail.test\b", Refusal::WrongCredentials),
-        ("c*ADMIN@mail.test", Refusal::LimitReached),
-        (ADMIN, Refusal::LimitReached),
+    for (login, guess, refusal) in [
+        ("a*admin@mail.test", "one", Refusal::WrongCredentials),
+        (r"admin@mail.test\b", "two", Refusal::WrongCredentials),
+        ("c*ADMIN@mail.test", "three", Refusal::LimitReached),
+        (ADMIN, "four", Refusal::LimitReached),
     ] {
-        let (_wire, answer) = lab.present(Protocol::Pop3, login, "guess").await;
+        let (_wire, answer) = lab.present(Protocol::Pop3, login, guess).await;
         assert_eq!(answer, refused(Protocol::Pop3, refusal), "{login}");
     }
 }

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use locum::broker::SharedOptions;
 use locum::config::Config;
 use locum::model::{
     AppPasswordFormat, Authority, CredentialKind, Enrolment, EnrolmentMode, LoginForm, Mark, Mechanism, Protocol,
     Recognition, UnknownLogins, UpstreamTls, presets,
 };
+use locum::net::ValkeyOptions;
 use locum::rotation::Action;
 use locum::session::{FrontEnds, ListenerTls};
 use locum::store::vault::Login;
@@ -59,12 +61,16 @@ fn every_setting_arrives_in_its_place() {
     let expected = session::Options {
         sessions_max: 1,
         unproven_per_address_max: 2,
+        connections_per_address_max: Some(3),
         tls_handshake_timeout: seconds(2),
         login_timeout: seconds(180),
         write_timeout: seconds(4),
         idle_timeout: seconds(5 * 3600),
+        stall_timeout: seconds(120),
+        session_max_time: Some(seconds(3 * 86400)),
         drain_timeout: seconds(0),
         handover_timeout: seconds(7200),
+        ..session::Options::default()
     };
     assert_eq!(config.session, expected);
     let migration = upstream::ClassOptions {
@@ -85,8 +91,29 @@ fn every_setting_arrives_in_its_place() {
         ..upstream::Options::default()
     };
     assert_eq!(config.upstream, expected);
-    let expected =
-        broker::Options { failures_per_login_max: 11, failures_per_address_max: 12, failure_window: seconds(13) };
+    let shared = config.broker.shared.as_ref().unwrap();
+    assert!(shared.server.ca_file.as_ref().unwrap().ends_with("tests/config/valid/valkey.pem"));
+    let server = ValkeyOptions {
+        host: "valkey.example.com".to_owned(),
+        port: 6380,
+        tls: true,
+        ca_file: shared.server.ca_file.clone(),
+        username: Some("locum".to_owned()),
+        timeout: Duration::from_millis(16),
+    };
+    let expected = broker::Options {
+        failures_per_login_max: 11,
+        failures_per_address_max: 12,
+        failures_per_site_max: 14,
+        failure_window: seconds(13),
+        hold_back_max: seconds(900),
+        shared: Some(SharedOptions {
+            server,
+            password: Some(KeySource::Credential("valkey".to_owned())),
+            key: KeySource::Environment("LOCUM_SHARED".to_owned()),
+            prefix: "mail:".to_owned(),
+        }),
+    };
     assert_eq!(config.broker, expected);
     assert_eq!(config.admin.bind, ["127.0.0.1:9465".parse().unwrap(), "[::1]:9465".parse().unwrap()]);
     assert!(config.admin.socket.as_ref().unwrap().ends_with("admin.sock"));

@@ -25,7 +25,10 @@ const ROOMS: &[Room] = &[
     Room { name: "net", grants: &[("model", &["DeviceCertificate", "Fingerprint", "Secret"])] },
     Room { name: "telemetry", grants: &[] },
     // What a record means is no business of a store.
-    Room { name: "store", grants: &[("model", &["RecordId", "RecordKind", "Secret"])] },
+    Room {
+        name: "store",
+        grants: &[("model", &["RecordId", "RecordKind", "Secret", "Shield", "Shielded", "wipe_stack"])],
+    },
     Room { name: "credential", grants: &[("model", ALL), ("sasl", &["Credentials"])] },
     Room { name: "audit", grants: &[("model", &["Protocol"])] },
     // Who uses what is counted in the words of records; no record is read.
@@ -59,7 +62,7 @@ const ROOMS: &[Room] = &[
             // What a credential becomes on the wire passes through, unread.
             ("sasl", &["Credentials"]),
             // It hands HTTP to the credentials that need it, and looks at none of it.
-            ("net", &["Https", "HttpsError"]),
+            ("net", &["Commands", "Https", "HttpsError", "Valkey", "ValkeyError", "ValkeyOptions"]),
         ],
     },
     // The lease is the proof that the broker allowed it; of how that was decided nothing is seen here.
@@ -201,6 +204,7 @@ const ROOMS: &[Room] = &[
         grants: &[
             ("model", ALL),
             ("store", &["Condition", "Health"]),
+            ("broker", &["SharedStatus"]),
             ("telemetry", &["Metrics"]),
             // How many clients could not be taken, for the process as a whole.
             ("net", &["describe_listening", "exhausted_ago"]),
@@ -216,9 +220,9 @@ const ROOMS: &[Room] = &[
             ("model", ALL),
             ("admin", &["Options"]),
             ("audit", &["Options", "Rotate"]),
-            ("broker", &["Options"]),
+            ("broker", &["Options", "SharedOptions"]),
             ("credential", &["oauth2::TokenOptions"]),
-            ("net", &["LegacyTls", "TlsOptions"]),
+            ("net", &["LegacyTls", "TlsOptions", "ValkeyOptions"]),
             ("session", &["FrontEnds", "ListenerOptions", "ListenerTls", "Options"]),
             ("store", &["KeySource", "Options", "cache::Options", "sqlite::Options", "vault::Login", "vault::Options"]),
             ("rotation", &["Action", "HookOptions", "Options", "WebhookOptions"]),
@@ -265,6 +269,8 @@ const ROOMS: &[Room] = &[
                     "Directory",
                     "DirectoryError",
                     "Page",
+                    "Shared",
+                    "SharedOptions",
                     "Versioned",
                     "client_secret",
                     "tokens",
@@ -335,6 +341,7 @@ const RESERVED: &[Reserved] = &[
         rooms: &["store::vault", "net::http"],
         why: "they carry tokens, and log, show and redirect them if they are let",
     },
+    Reserved { paths: &["redis"], rooms: &["net::valkey"], why: "it dials and logs in as it likes, if it is let" },
     Reserved {
         paths: &["metrics_exporter_prometheus"],
         rooms: &["telemetry"],
@@ -588,7 +595,7 @@ mod tests {
     fn of_some_rooms_only_some_names_are_granted() {
         is_refused("upstream/mod.rs", "use crate::broker::{Lease, Broker};", "may import of broker only: Lease");
         is_refused("upstream/mod.rs", "use crate::broker::*;", "may import of broker only");
-        is_refused("broker/policy.rs", "use super::super::net::dial;", "may import of net only: Https, HttpsError");
+        is_refused("broker/policy.rs", "use super::super::net::dial;", "may import of net only: Commands, Https");
         is_refused("config/mod.rs", "use crate::{store, net}; fn f() { store::open(); }", "(not `crate::store::open`)");
         is_refused("config/mod.rs", "use crate::store as s; fn f() { s::open(); }", "(not `crate::store::open`)");
         is_refused("store/mod.rs", "use crate::model::Account;", "store may import of model only");

@@ -19,6 +19,9 @@ use crate::model::{ClientSecret, Secret, Verifier};
 #[derive(Debug, Default)]
 pub(in crate::broker) struct Prover {
     remembered: Remembered,
+    /// Proofs that were none, by all that they were held against: one that is repeated costs nothing again, and a record that
+    /// changes is looked at anew.
+    wrong: Remembered,
     flights: Flights,
     /// Proofs for which slow hashes were computed.
     computed: AtomicU64,
@@ -77,11 +80,17 @@ impl Prover {
         }
         let flight = candidates.iter().flat_map(|(secret, hash)| [secret.id.as_str(), *hash]);
         let flight = self.remembered.tag([login].into_iter().chain(flight), proof);
+        if flight.is_some_and(|flight| self.wrong.knows(&flight, began)) {
+            return Ok(None);
+        }
         let found = match flight {
             Some(flight) => self.flights.join(flight).found(|| self.compute(&candidates, proof)).await?,
             None => self.compute(&candidates, proof).await?,
         };
-        let Some(found) = found else { return Ok(None) };
+        let Some(found) = found else {
+            flight.into_iter().for_each(|flight| self.wrong.add(flight, Instant::now()));
+            return Ok(None);
+        };
         if let Some(tag) = tags[found] {
             self.remembered.add(tag, Instant::now());
         }

@@ -193,6 +193,10 @@ impl<S: Store + Feed + 'static> Store for Cache<S> {
         }
     }
 
+    fn is_silent(&self) -> bool {
+        self.0.state().is_silent(Instant::now())
+    }
+
     async fn write(&self, id: &RecordId, value: &Secret, expected: Expected) -> Result<Version, StoreError> {
         // Before and after: this may be dropped in between, and a write that failed may still have happened.
         self.0.state().remembered.doubt(id);
