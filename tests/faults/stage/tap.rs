@@ -22,6 +22,10 @@ use super::struck::{Slowed, Struck, befall};
 use super::{Bound, Provider};
 use crate::child::free_port;
 use crate::endpoint::Tls;
+use crate::openbao::eventually;
+
+/// Connections that may wait to be taken.
+const BACKLOG: u32 = 64;
 
 /// Where it strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +154,7 @@ impl Tap {
         let (guard, listening) = (stop.clone().drop_guard(), tokio::sync::Mutex::default());
         let live = Mutex::new(stop.child_token());
         let tap = Self { port: free_port(), way: Arc::new(way), addresses, listening, live, stop, _guard: guard };
-        tap.strike(None).await;
+        tap.listen().await;
         tap
     }
 
@@ -169,36 +173,43 @@ impl Tap {
     /// From now on it is at these addresses and no others.
     pub(crate) async fn move_to(&self, addresses: &[IpAddr]) {
         *self.addresses.lock().unwrap() = addresses.to_vec();
-        let fault = *self.way.fault.lock().unwrap();
-        self.strike(fault).await;
+        self.listen().await;
     }
 
     /// From now on that befalls connections; `None` ends it. Connections that are there go on as they are, unless they
     /// come to where it strikes; where it is the connection that fails, they end.
     pub(crate) async fn strike(&self, fault: Option<Fault>) {
-        *self.way.fault.lock().unwrap() = fault;
+        let before = std::mem::replace(&mut *self.way.fault.lock().unwrap(), fault);
+        let [was, is] = [before, fault].map(|fault| fault.is_some_and(|fault| fault.when == When::Connect));
+        if is {
+            // Whoever kept a connection would not notice.
+            std::mem::replace(&mut *self.live.lock().unwrap(), self.stop.child_token()).cancel();
+        }
+        if was || is {
+            self.listen().await;
+        }
+    }
+
+    /// Takes connections anew, in the way of the fault.
+    async fn listen(&self) {
         let mut listening = self.listening.lock().await;
         for task in listening.drain(..) {
             task.abort();
             let _ = task.await; // it was aborted
         }
-        if fault.is_some_and(|fault| fault.when == When::Connect) {
-            // Whoever kept a connection would not notice.
-            std::mem::replace(&mut *self.live.lock().unwrap(), self.stop.child_token()).cancel();
-        }
-        let addresses = self.addresses.lock().unwrap().clone();
+        let (addresses, fault) = (self.addresses.lock().unwrap().clone(), self.way.fault());
         for address in addresses {
-            let address = SocketAddr::new(address, self.port);
-            match fault {
-                Some(Fault { when: When::Connect, act: Act::Refuse }) => {}
-                Some(Fault { when: When::Connect, .. }) => listening.push(take_nobody(address).await),
-                _ => listening.push(self.take(address).await),
-            }
+            let socket = bind(SocketAddr::new(address, self.port)).await;
+            listening.push(match fault {
+                // A port that nobody listens at, and nobody else can take.
+                Some(Fault { when: When::Connect, act: Act::Refuse }) => hold(socket),
+                Some(Fault { when: When::Connect, .. }) => take_nobody(socket).await,
+                _ => self.take(socket.listen(BACKLOG).unwrap()),
+            });
         }
     }
 
-    async fn take(&self, address: SocketAddr) -> JoinHandle<()> {
-        let listener = TcpListener::bind(address).await.unwrap();
+    fn take(&self, listener: TcpListener) -> JoinHandle<()> {
         let (way, live) = (Arc::clone(&self.way), self.live.lock().unwrap().clone());
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
@@ -210,22 +221,34 @@ impl Tap {
     }
 }
 
+/// The kernel may take a moment to give back what was listened at before.
+async fn bind(address: SocketAddr) -> TcpSocket {
+    eventually(&format!("{address} to be free"), async || {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(address).ok().map(|()| socket)
+    })
+    .await
+}
+
+fn hold(what: impl Send + 'static) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let _held = what;
+        std::future::pending().await
+    })
+}
+
 /// Connections to there are neither taken nor refused: the queue is full, and the kernel lets what comes wait.
-async fn take_nobody(address: SocketAddr) -> JoinHandle<()> {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_reuseaddr(true).unwrap();
-    socket.bind(address).unwrap();
+async fn take_nobody(socket: TcpSocket) -> JoinHandle<()> {
     let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
     let mut filling = Vec::new();
     for _ in 0..3 {
         if let Ok(Ok(stream)) = timeout(Duration::from_millis(100), TcpStream::connect(address)).await {
             filling.push(stream);
         }
     }
-    tokio::spawn(async move {
-        let _held = (listener, filling);
-        std::future::pending().await
-    })
+    hold((listener, filling))
 }
 
 impl Way {
