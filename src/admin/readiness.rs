@@ -95,6 +95,14 @@ impl Readiness {
     }
 }
 
+impl Readiness {
+    /// The same for those who are nobody here: how it is, and nothing of where its store is or what to do.
+    pub(super) fn without_reasons(mut self) -> Self {
+        self.checks.iter_mut().for_each(|check| (check.reason, check.remedy) = (None, None));
+        self
+    }
+}
+
 impl Check {
     fn good(name: &'static str, state: &'static str) -> Self {
         Self { name, state, since: None, reason: None, remedy: None, verdict: Verdict::Good }

@@ -47,7 +47,7 @@ use crate::usage::Ledger;
 
 pub use build::Start;
 use face::Face;
-pub use limits::forbid_core_dumps;
+pub use limits::{forbid_core_dumps, lock_memory};
 pub use problems::Problems;
 pub(crate) use problems::{explain, note, note_all};
 use reload::Holding;

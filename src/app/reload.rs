@@ -21,7 +21,8 @@ use crate::session::{Listener, ListenerTls};
 use crate::telemetry;
 
 /// Keys, and beginnings of keys, that hold from the next start on: what they speak of is open, or was said to others.
-const AT_START_ONLY: [&str; 5] = ["store.", "admin.", "limits.shared.", "telemetry.log-format", "telemetry.otlp"];
+const AT_START_ONLY: [&str; 6] =
+    ["store.", "admin.", "limits.shared.", "limits.lock-memory", "telemetry.log-format", "telemetry.otlp"];
 
 /// Where a configuration was read from, and what it said.
 #[derive(Debug)]

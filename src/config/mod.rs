@@ -62,6 +62,8 @@ pub struct Config {
     pub upstream: crate::upstream::Options,
     /// Bounds on failed logins.
     pub broker: broker::Options,
+    /// Whether what is in memory may be written to swap.
+    pub lock_memory: LockMemory,
     /// Bounds for access tokens. No key in the file changes them.
     pub tokens: TokenOptions,
     /// How credentials are rotated.
@@ -72,6 +74,18 @@ pub struct Config {
     pub audit: audit::Options,
     /// How the log is written.
     pub telemetry: telemetry::Options,
+}
+
+/// Whether the memory of the process is kept out of swap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LockMemory {
+    /// Where the system permits it.
+    #[default]
+    Auto,
+    /// Or the process does not start.
+    Require,
+    /// No.
+    Off,
 }
 
 impl Config {
@@ -134,6 +148,7 @@ fn read_root(mut root: Table<'_, '_>, file: &Path) -> Option<Config> {
         session: limits.session,
         upstream: limits.upstream,
         broker: limits.broker,
+        lock_memory: limits.lock_memory,
         tokens: TokenOptions::default(),
         rotation,
         admin,
@@ -187,7 +202,7 @@ mod tests {
     const REFERENCE: &str = include_str!("../../docs/config.md");
 
     /// Tables that the reference speaks of, and that what it says of a default is tried with.
-    const BASES: [&str; 5] = [
+    const BASES: [&str; 6] = [
         "[store]\nkey-file = \"k\"\n",
         "[store]\nkind = \"vault\"\naddress = \"https://v\"\n[store.login]\nmethod = \"token\"\ntoken-file = \"t\"\n",
         "[store]\nkind = \"vault\"\naddress = \"https://v\"\n[store.login]\nmethod = \"approle\"\nrole-id = \"r\"\n\
@@ -195,6 +210,7 @@ mod tests {
         "[store]\nkind = \"vault\"\naddress = \"https://v\"\n[store.login]\nmethod = \"kubernetes\"\nrole = \"r\"\n",
         "[store]\nkind = \"vault\"\naddress = \"https://v\"\n[store.login]\nmethod = \"certificate\"\n\
          certificate = \"c\"\nkey = \"./k\"\n",
+        "[store]\nkey-file = \"k\"\n[limits.shared]\naddress = \"v\"\ndigest-key-file = \"d\"\n",
     ];
 
     fn parse(text: &str) -> Result<Config, ConfigErrors> {
@@ -218,7 +234,7 @@ mod tests {
     fn with_what_is_off(sample: &str) -> String {
         let mut is_off = false;
         let lines = sample.lines().map(|line| {
-            is_off = line == "#[listener.enrolment]" || is_off && line.starts_with('#');
+            is_off = ["#[listener.enrolment]", "#[limits.shared]"].contains(&line) || is_off && line.starts_with('#');
             if is_off && !line.starts_with("# ") { &line[1..] } else { line }
         });
         lines.collect::<Vec<_>>().join("\n")
@@ -331,9 +347,17 @@ mod tests {
             "listener.recognise.certificate",
             "upstream.own.app-passwords-max",
             "upstream.own.date.ends",
+            "limits.connections-per-address-max",
+            "limits.session-max-time",
             "limits.class.migration.sessions-max",
             "limits.class.migration.sessions-per-mailbox-max",
             "limits.class.migration.messages-per-minute",
+            "limits.shared.ca-file",
+            "limits.shared.username",
+            "limits.shared.password-credential",
+            "limits.shared.password-environment",
+            "limits.shared.digest-key-credential",
+            "limits.shared.digest-key-environment",
             "admin.bind",
             "admin.socket",
             "rotation.max-age.app-password",
@@ -400,6 +424,6 @@ mod tests {
             assert!(BASES.iter().any(is_default), "[{table}] {name}");
             checked += 1;
         }
-        assert_eq!(checked, 47);
+        assert_eq!(checked, 52);
     }
 }

@@ -615,7 +615,8 @@ mod tests {
         let mut ends = start(16, b"", b"");
         let flood = tokio::spawn(async move {
             let (mut reading, mut writing) = tokio::io::split(ends.provider);
-            tokio::join!(writing.write_all(&[0; 100_000]), reading.read_to_end(&mut Vec::new())).0
+            let mut heard = Vec::new();
+            tokio::join!(writing.write_all(&[0; 100_000]), reading.read_to_end(&mut heard)).0
         });
         // The client keeps on talking, and reads nothing.
         let talking = tokio::spawn(async move {
@@ -635,10 +636,11 @@ mod tests {
     async fn one_byte_now_and_then_is_enough() {
         let mut ends = start(16, b"", b"");
         let flood = tokio::spawn(async move { ends.provider.write_all(&[0; 100]).await.map(|()| ends.provider) });
-        for _ in 0..100 {
+        for _ in 0..50 {
             tokio::time::sleep(OPTIONS.stall_timeout - Duration::from_secs(1)).await;
             ends.client.read_u8().await.unwrap();
         }
+        ends.client.read_exact(&mut [0; 50]).await.unwrap();
         let provider = flood.await.unwrap().unwrap();
         tokio::time::sleep(OPTIONS.stall_timeout * 2).await;
         assert!(!ends.relay.is_finished(), "who has nothing to take does not stall");

@@ -13,6 +13,7 @@ mod hour;
 mod live;
 mod login;
 mod meters;
+mod operating;
 mod options;
 mod overlap;
 mod parting;
@@ -36,10 +37,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::audit::{self, Audit, Event, Origin};
+use crate::audit::{Audit, Event, Origin};
 use crate::broker::Broker;
 use crate::enrolment::Enrolment;
-use crate::model::{Profile, Protocol, normalise};
+use crate::model::{Profile, Protocol};
 use crate::net::{End, LegacyTls, RelayOptions, Relayed, Stream, relay_inspected};
 use crate::proto::{self, Goodbye, Server, ServerAction, ServerLimits, ServerOptions, ServerTls, Tap};
 use crate::upstream::Upstreams;
@@ -195,91 +196,6 @@ impl Sessions {
         self.hour.minutes(Timestamp::now())
     }
 
-    /// Ends that session, in the name of an operator; whether there was one.
-    pub fn close(&self, session: u64, by: &str) -> bool {
-        let closed = self.live.close(|live| live.session == session);
-        self.audit_closed(by, &closed, Some(session), None, None);
-        !closed.is_empty()
-    }
-
-    /// Ends all sessions of a client, of an account, or of both at once; how many there were. Without either: none.
-    pub fn close_all(&self, login: Option<&str>, account: Option<&str>, by: &str) -> usize {
-        if login.is_none() && account.is_none() {
-            return 0;
-        }
-        let (wanted, owner) = (login.map(normalise), account.map(normalise));
-        let closed = self.live.close(|live| {
-            wanted.as_ref().is_none_or(|wanted| live.login == *wanted)
-                && owner.as_ref().is_none_or(|owner| normalise(&live.account) == *owner)
-        });
-        self.audit_closed(by, &closed, None, login, account);
-        closed.len()
-    }
-
-    fn audit_closed(&self, by: &str, closed: &[u64], one: Option<u64>, login: Option<&str>, account: Option<&str>) {
-        let text = |text: Option<&str>| text.map(|text| audit::name(text.as_bytes()));
-        self.audit.record_step(&Event::Session {
-            step: "closed",
-            actor: by.to_owned(),
-            session: one,
-            sessions: Some(closed.len()),
-            login: text(login),
-            account: text(account),
-            peer: None,
-            listener: None,
-            trace: None,
-        });
-    }
-
-    /// Begins a trace of the dialogues of whom the filter names, of sessions that begin from now on; its id.
-    ///
-    /// # Errors
-    /// See [`TraceError`].
-    pub fn trace(&self, filter: TraceFilter, time: Duration, by: &str) -> Result<String, TraceError> {
-        let id = self.traces.begin(filter.clone(), time, by)?;
-        self.audit_trace("traced", &id, Some(&filter), by);
-        Ok(id)
-    }
-
-    /// That trace, with its lines behind that number; `None` if there is none.
-    pub fn read_trace(&self, id: &str, after: u64, limit: usize, by: &str) -> Option<TraceView> {
-        let view = self.traces.view(id, after, limit)?;
-        // Once a reader, not once a look.
-        if after == 0 && view.by != by {
-            self.audit_trace("trace-read", id, None, by);
-        }
-        Some(view)
-    }
-
-    /// All traces that run or ran of late, without their lines.
-    pub fn traces(&self) -> Vec<TraceView> {
-        self.traces.all()
-    }
-
-    /// Ends and forgets a trace; whether there was one.
-    pub fn end_trace(&self, id: &str, by: &str) -> bool {
-        let was = self.traces.remove(id);
-        if was {
-            self.audit_trace("trace-ended", id, None, by);
-        }
-        was
-    }
-
-    fn audit_trace(&self, step: &'static str, id: &str, filter: Option<&TraceFilter>, by: &str) {
-        let text = |text: Option<&String>| text.map(|text| audit::name(text.as_bytes()));
-        self.audit.record_step(&Event::Session {
-            step,
-            actor: by.to_owned(),
-            session: None,
-            sessions: None,
-            login: text(filter.and_then(|it| it.login.as_ref())),
-            account: None,
-            peer: filter.and_then(|it| it.peer),
-            listener: text(filter.and_then(|it| it.listener.as_ref())),
-            trace: Some(id.to_owned()),
-        });
-    }
-
     /// How many sessions there are, by protocol and state.
     pub fn census(&self) -> Vec<(Protocol, SessionState, usize)> {
         self.census.all()
@@ -388,6 +304,7 @@ impl Sessions {
                         Ok(Ok(count)) => {
                             error::reject_tls_on_plain(&stream, &buffer[..count])?;
                             dialogue.receive(&buffer[..count]);
+                            buffer[..count].zeroize();
                         }
                         Ok(Err(source)) => return Err(SessionError::Broken { state, source }),
                         Err(_) if said_goodbye => return Err(SessionError::TimedOut { state }),

@@ -6,6 +6,9 @@
 mod answers;
 mod audit;
 mod bad_clients;
+#[path = "../support/child.rs"]
+#[expect(dead_code, reason = "clients are none here")]
+mod child;
 mod client_secrets;
 mod delegation;
 mod devices;
@@ -25,6 +28,7 @@ mod oauth2;
 mod offers;
 mod overlap;
 mod overlap_by_token;
+mod overload;
 mod pace;
 mod pipelining;
 mod probe;
@@ -37,6 +41,7 @@ mod rotation_by_token;
 mod seen;
 mod senders;
 mod sessions;
+mod shared_counts;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "a part of it is for nodes at a store elsewhere")]
 mod support;

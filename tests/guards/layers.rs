@@ -25,7 +25,10 @@ const ROOMS: &[Room] = &[
     Room { name: "net", grants: &[("model", &["DeviceCertificate", "Fingerprint", "Secret"])] },
     Room { name: "telemetry", grants: &[] },
     // What a record means is no business of a store.
-    Room { name: "store", grants: &[("model", &["RecordId", "RecordKind", "Secret"])] },
+    Room {
+        name: "store",
+        grants: &[("model", &["RecordId", "RecordKind", "Secret", "Shield", "Shielded", "wipe_stack"])],
+    },
     Room { name: "credential", grants: &[("model", ALL), ("sasl", &["Credentials"])] },
     Room { name: "audit", grants: &[("model", &["Protocol"])] },
     // Who uses what is counted in the words of records; no record is read.
@@ -266,6 +269,8 @@ const ROOMS: &[Room] = &[
                     "Directory",
                     "DirectoryError",
                     "Page",
+                    "Shared",
+                    "SharedOptions",
                     "Versioned",
                     "client_secret",
                     "tokens",

@@ -190,7 +190,7 @@ impl ChosenHash {
     }
 
     /// Whether it is made of that. It takes its time; not for a thread of the runtime.
-    pub(super) fn proves(&self, proof: &Secret) -> bool {
+    pub(in crate::broker) fn proves(&self, proof: &Secret) -> bool {
         match self.kind {
             Kind::Argon2id { .. } => {
                 let hash = PasswordHash::new(&self.text);

@@ -411,6 +411,8 @@ impl crate::proto::Server for Server {
             return self.close();
         }
         self.tls = ServerTls::Active;
+        // Whoever said what came in clear, the client shall not answer for it.
+        (self.consumed_bytes, self.bad_commands) = (0, 0);
         self.state = State::Command;
     }
 

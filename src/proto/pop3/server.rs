@@ -280,6 +280,8 @@ impl proto::Server for Server {
             return self.close();
         }
         self.options.tls = ServerTls::Active;
+        // Whoever said what came in clear, the client shall not answer for it.
+        (self.bytes_read, self.bad_commands) = (0, 0);
         self.state = State::ExpectCommand;
     }
 

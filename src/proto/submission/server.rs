@@ -326,7 +326,8 @@ impl proto::Server for Server {
             return self.close();
         }
         self.options.tls = ServerTls::Active;
-        self.greeted = false;
+        // Whoever said what came in clear, the client shall not answer for it.
+        (self.greeted, self.bytes_read, self.bad_commands) = (false, 0, 0);
         self.state = State::ExpectCommand;
     }
 
