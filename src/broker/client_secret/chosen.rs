@@ -19,8 +19,8 @@ const PASSES: u32 = 2;
 pub(super) const MEMORY_KIB_MAX: u32 = 128 * 1024;
 
 /// What is as large as this the allocator of the C library has from the system and gives back to it when it is freed (glibc:
-/// over 32 MiB). Of smaller ones it keeps many, and finds none of them again because they are aligned: a node would grow with
-/// each login by a chosen secret.
+/// over 32 MiB). Smaller ones it keeps, for each of its threads and more than one at a time, since it does not find those again
+/// that are aligned: more than a GiB of them was seen.
 const APART_BYTES: usize = 33 << 20;
 
 /// Memory times passes: half a second.
