@@ -291,17 +291,18 @@ async fn pitfall_27c_one_client_leaves_places_to_others() {
 
 /// A lab whose Gmail is at that host, on ports where Locum itself listens at all addresses.
 async fn looping(host: &'static str) -> Lab {
-    let port = TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
+    let free = [(); 2].map(|()| TcpListener::bind("0.0.0.0:0").unwrap());
+    let [imap, submission] = free.map(|socket| socket.local_addr().unwrap().port());
     let tune = move |config: &mut Config| {
         for listener in &mut config.listeners {
-            if ["imaps", "submissions"].contains(&listener.name.as_str()) {
-                listener.bind.push(SocketAddr::from(([0, 0, 0, 0], port + u16::from(listener.name == "submissions"))));
-            }
+            let own =
+                [("imaps", imap), ("submissions", submission)].into_iter().find(|(name, _)| *name == listener.name);
+            listener.bind.extend(own.map(|(_, port)| SocketAddr::from(([0, 0, 0, 0], port))));
         }
         let gmail = Arc::make_mut(config.upstreams.get_mut("gmail").unwrap());
         for (protocol, endpoint) in &mut gmail.endpoints {
             endpoint.host = host.to_owned();
-            endpoint.port = port + u16::from(*protocol == Protocol::Submission);
+            endpoint.port = if *protocol == Protocol::Submission { submission } else { imap };
         }
     };
     Plan::new().tune(tune).start().await

@@ -290,8 +290,8 @@ mod tests {
     #[test]
     fn a_certificate_is_found_wrong_however_deep_it_is_told() {
         let wrong = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
-        let io = std::io::Error::new(std::io::ErrorKind::InvalidData, wrong);
-        let io = std::io::Error::other(io);
+        let io = io::Error::new(io::ErrorKind::InvalidData, wrong);
+        let io = io::Error::other(io);
         assert_eq!(of_transport(&io), Failure::Untrusted("invalid peer certificate: UnknownIssuer".into()));
     }
 
