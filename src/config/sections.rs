@@ -223,7 +223,8 @@ pub(super) fn admin(mut table: Table<'_, '_>, names_certificate: bool, bound: &m
     set(&mut options.console, console, |value| value.boolean());
     let listens_nowhere = !names_place && options.socket.is_none();
     let api_at = api_at.filter(|_| options.api).map(|at| (at, "\"api\" in [admin], which listens nowhere"));
-    let console_at = console_at.filter(|_| options.console).map(|at| (at, "\"console\" in [admin], which listens nowhere"));
+    let console_at =
+        console_at.filter(|_| options.console).map(|at| (at, "\"console\" in [admin], which listens nowhere"));
     if let Some((at, what)) = api_at.or(console_at).filter(|_| listens_nowhere) {
         let remedy = "such as bind = \"127.0.0.1:9465\", or socket = \"/run/locum/admin.sock\"";
         table.reader().wrong_in_whole(at, what, Some(remedy));

@@ -126,7 +126,8 @@ async fn under_tls_the_same_is_said() {
 async fn behind_a_proxy_numbers_and_reasons_are_for_operators() {
     let plan = Plan::new().toml(ADMIN).tune(|config| config.session.sessions_max = 4);
     let lab = plan.start().await;
-    let (api, viewer) = (Api::at(lab.address("admin")), signed_in(&lab, &Api::at(lab.address("admin")), "viewer").await);
+    let (api, viewer) =
+        (Api::at(lab.address("admin")), signed_in(&lab, &Api::at(lab.address("admin")), "viewer").await);
     let mut full = Vec::new();
     for _ in 0..4 {
         full.push(lab.log_in(Protocol::Imap, &lab.alice).await);
@@ -137,7 +138,10 @@ async fn behind_a_proxy_numbers_and_reasons_are_for_operators() {
         let headers = [(name, "192.0.2.7")];
         api.send("GET", "/metrics", &headers, "").await.is(401);
         let told = api.send("GET", "/readyz", &headers, "").await.is(200);
-        assert!(told.body.contains("\"full\"") && !told.body.contains(why) && !told.body.contains("remedy"), "{told:?}");
+        assert!(
+            told.body.contains("\"full\"") && !told.body.contains(why) && !told.body.contains("remedy"),
+            "{told:?}"
+        );
         api.send("GET", "/healthz", &headers, "").await.is(200);
         viewer.send("GET", "/metrics", &headers, "").await.is(200);
         assert!(viewer.send("GET", "/readyz", &headers, "").await.is(200).body.contains(why));

@@ -41,7 +41,9 @@ fn try_all(target: &'static Target, inputs: impl Iterator<Item = Vec<u8>>) {
         let is_taken = to_run.send(input.clone()).is_ok();
         match done.recv_timeout(INPUT_TIME_MAX) {
             Ok(()) if is_taken => {}
-            Err(RecvTimeoutError::Timeout) => panic!("{}: no end within {INPUT_TIME_MAX:?}: {}", target.name, keep(target, &input)),
+            Err(RecvTimeoutError::Timeout) => {
+                panic!("{}: no end within {INPUT_TIME_MAX:?}: {}", target.name, keep(target, &input))
+            }
             Ok(()) | Err(RecvTimeoutError::Disconnected) => {
                 let path = keep(target, &input);
                 let panic = runner.take().and_then(|runner| runner.join().err());

@@ -21,10 +21,14 @@ fn the_package_says_what_it_is_made_of() {
     let bom: Value = serde_json::from_str(&made).unwrap();
     assert_eq!((text(&bom, "bomFormat"), text(&bom, "specVersion")), ("CycloneDX", "1.6"));
     let own = &bom["metadata"]["component"];
-    assert_eq!((text(own, "type"), text(own, "purl")), ("application", concat!("pkg:cargo/locum@", env!("CARGO_PKG_VERSION"))));
+    assert_eq!(
+        (text(own, "type"), text(own, "purl")),
+        ("application", concat!("pkg:cargo/locum@", env!("CARGO_PKG_VERSION")))
+    );
 
     let components = bom["components"].as_array().unwrap();
-    let (crates, others): (Vec<_>, Vec<_>) = components.iter().partition(|it| text(it, "purl").starts_with("pkg:cargo/"));
+    let (crates, others): (Vec<_>, Vec<_>) =
+        components.iter().partition(|it| text(it, "purl").starts_with("pkg:cargo/"));
     assert_eq!(others.len(), 1, "what is linked in and is no crate: {others:?}");
     assert!(text(others[0], "cpe").starts_with("cpe:2.3:a:sqlite:sqlite:3."), "{}", others[0]);
     let lock = fs::read_to_string(top().join("Cargo.lock")).unwrap();

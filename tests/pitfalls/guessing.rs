@@ -211,7 +211,10 @@ async fn pitfall_19_acting_as_others_takes_a_grant_a_network_and_is_audited() {
         let answer = ask("backup", &format!("guess{number}"), &format!("m{number}@mail.test")).await;
         assert_eq!(answer, refused(Protocol::Imap, Refusal::WrongCredentials));
     }
-    assert_eq!(ask("backup", "another guess", "another@mail.test").await, refused(Protocol::Imap, Refusal::LimitReached));
+    assert_eq!(
+        ask("backup", "another guess", "another@mail.test").await,
+        refused(Protocol::Imap, Refusal::LimitReached)
+    );
 }
 
 /// Nor is there a pattern for everybody.

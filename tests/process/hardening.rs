@@ -53,7 +53,11 @@ fn of_process(pid: u32, file: &str, name: &str) -> String {
 
 fn assert_no_core(pid: u32) {
     let limit = of_process(pid, "limits", "Max core file size");
-    assert_eq!(limit.split_whitespace().collect::<Vec<_>>(), ["0", "0", "bytes"], "soft and hard: nothing can raise it");
+    assert_eq!(
+        limit.split_whitespace().collect::<Vec<_>>(),
+        ["0", "0", "bytes"],
+        "soft and hard: nothing can raise it"
+    );
 }
 
 #[test]

@@ -182,7 +182,9 @@ pub(super) async fn numbers(State(office): State<Arc<Office>>, mut request: Requ
 
 /// Whether a proxy says that it asks for somebody else, who need not be on this machine though the proxy is.
 fn is_forwarded(headers: &HeaderMap) -> bool {
-    ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name))
+    ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"]
+        .iter()
+        .any(|name| headers.contains_key(*name))
 }
 
 /// What stands behind `Authorization: Bearer`.

@@ -78,7 +78,8 @@ fn chain(text: &[u8]) -> Vec<Vec<u8>> {
     let mut lines = Vec::new();
     for (at, event) in events.enumerate() {
         let event = serde_json::Value::from(String::from_utf8_lossy(event).into_owned());
-        let line = format!("{{\"seq\":{},\"prev\":\"{before}\",\"run\":\"r\",\"event\":\"decision\",\"x\":{event}}}", at + 1);
+        let line =
+            format!("{{\"seq\":{},\"prev\":\"{before}\",\"run\":\"r\",\"event\":\"decision\",\"x\":{event}}}", at + 1);
         before = HEXLOWER.encode(digest(&SHA256, line.as_bytes()).as_ref());
         lines.push([line.as_bytes(), b"\n"].concat());
     }

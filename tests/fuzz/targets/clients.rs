@@ -53,7 +53,10 @@ fn goal(setup: u8, wanted: u8) -> Goal {
         mechanisms = Mechanism::ALL.to_vec();
     }
     let identity = if bit(setup, 4) { "m\u{fc}ller@example.com" } else { "scan@example.com" };
-    Goal::LogIn { credentials: Credentials { identity: identity.into(), secret: Secret::new(secret), kind }, mechanisms }
+    Goal::LogIn {
+        credentials: Credentials { identity: identity.into(), secret: Secret::new(secret), kind },
+        mechanisms,
+    }
 }
 
 /// All that the client does, as one text.

@@ -31,7 +31,13 @@ impl Cut {
         match self {
             Self::Glued => left,
             Self::Bytes => 1,
-            Self::Lengths(even, odd) => if piece.is_multiple_of(2) { even } else { odd },
+            Self::Lengths(even, odd) => {
+                if piece.is_multiple_of(2) {
+                    even
+                } else {
+                    odd
+                }
+            }
         }
     }
 }

@@ -5,9 +5,7 @@
 
 use jiff::Timestamp;
 use locum::broker::fuzzing::{candidates, masked};
-use locum::model::{
-    AddressPattern, Attempt, Fingerprint, Hours, LoginForm, RecordId, RecordKind, Secret, normalise,
-};
+use locum::model::{AddressPattern, Attempt, Fingerprint, Hours, LoginForm, RecordId, RecordKind, Secret, normalise};
 
 use super::{Input, bit};
 

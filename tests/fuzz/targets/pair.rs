@@ -119,7 +119,9 @@ impl Pair {
             ServerAction::Authenticate(attempt) => {
                 assert!(self.attempt.replace(attempt).is_none(), "a second attempt");
                 match refusal {
-                    None => self.server.accept(&UpstreamReady { keywords: vec!["IMAP4rev1".to_owned()], early: Vec::new() }),
+                    None => {
+                        self.server.accept(&UpstreamReady { keywords: vec!["IMAP4rev1".to_owned()], early: Vec::new() })
+                    }
                     Some(refusal) => self.server.refuse(refusal),
                 }
             }

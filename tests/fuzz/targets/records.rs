@@ -151,7 +151,9 @@ fn use_oauth2(stored: &StoredCredential) {
         Ok(credential) => {
             assert!(credential.client_id.bytes().all(|byte| byte.is_ascii_graphic()), "it goes into a form");
             let url = credential.url("https://x.test/{tenant}/token");
-            assert!(url.is_err() || credential.tenant.as_deref().is_none_or(|tenant| !tenant.contains(['/', '?', '#'])));
+            assert!(
+                url.is_err() || credential.tenant.as_deref().is_none_or(|tenant| !tenant.contains(['/', '?', '#']))
+            );
             let _ = (credential.expires(), credential.version(&stored.id));
         }
         Err(error) => assert!(!error.to_string().contains("canary"), "{error}"),

@@ -42,7 +42,8 @@ fn ask(mechanism: Mechanism, waits: bool, messages: &[&[u8]], last: &[u8]) {
             Ok(ServerStep::Done(attempt)) => {
                 let proof = attempt.proof.expose();
                 assert!(!proof.is_empty() && proof.len() <= length, "it makes up a proof");
-                let bound = if mechanism.presents() == CredentialKind::OAuth2 { MESSAGE_BYTES_MAX } else { PART_BYTES_MAX };
+                let bound =
+                    if mechanism.presents() == CredentialKind::OAuth2 { MESSAGE_BYTES_MAX } else { PART_BYTES_MAX };
                 assert!(proof.len() <= bound && attempt.authcid.len() <= PART_BYTES_MAX);
                 assert!(!attempt.authcid.is_empty(), "nobody proves something");
                 assert!(attempt.authzid.is_none_or(|name| !name.is_empty() && name.len() <= PART_BYTES_MAX));

@@ -125,7 +125,10 @@ impl<'d> Play<'d> {
         let remarks = self.server.remarks();
         assert!(self.is_traced || remarks.is_empty(), "nobody asked for remarks");
         for remark in remarks {
-            assert!(remark.text.len() <= 512 && remark.text.chars().all(|c| !c.is_control() || "\r\n".contains(c)), "{remark:?}");
+            assert!(
+                remark.text.len() <= 512 && remark.text.chars().all(|c| !c.is_control() || "\r\n".contains(c)),
+                "{remark:?}"
+            );
             assert!(!remark.text.contains("canary"), "{remark:?}");
         }
     }

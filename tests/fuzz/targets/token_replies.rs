@@ -103,7 +103,8 @@ fn redirected(text: &[u8], mut answer: HttpAnswer) {
     let begun = begin().expect("a page");
     let Ok(query) = std::str::from_utf8(text) else { return };
     assert!(begun.redirected(query).is_none(), "nobody can guess the state");
-    let state = begun.url.split_once("&state=").and_then(|(_, rest)| rest.split('&').next()).expect("a state").to_owned();
+    let state =
+        begun.url.split_once("&state=").and_then(|(_, rest)| rest.split('&').next()).expect("a state").to_owned();
     let (query, body) = query.split_once('\n').unwrap_or((query, ""));
     answer.body = Secret::new(body);
     let Some(redirected) = begun.redirected(&format!("{query}&state={state}")) else { return };

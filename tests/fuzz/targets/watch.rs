@@ -199,7 +199,8 @@ impl Server {
     fn command(&mut self) -> Option<usize> {
         let (end, next) = self.line()?;
         let line = self.input[..end].to_vec();
-        let verb: Vec<u8> = line.iter().take_while(|byte| byte.is_ascii_alphabetic()).map(u8::to_ascii_uppercase).collect();
+        let verb: Vec<u8> =
+            line.iter().take_while(|byte| byte.is_ascii_alphabetic()).map(u8::to_ascii_uppercase).collect();
         match verb.as_slice() {
             b"MAIL" => {
                 assert!(senders(&line).iter().all(|it| it == SENDER), "the server hears {}", line.escape_ascii());
