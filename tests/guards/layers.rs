@@ -222,7 +222,7 @@ const ROOMS: &[Room] = &[
             ("audit", &["Options", "Rotate"]),
             ("broker", &["Options", "SharedOptions"]),
             ("credential", &["oauth2::TokenOptions"]),
-            ("net", &["LegacyTls", "TlsOptions", "ValkeyOptions"]),
+            ("net", &["LegacyTls", "TlsOptions", "ValkeyOptions", "leads_to"]),
             ("session", &["FrontEnds", "ListenerOptions", "ListenerTls", "Options"]),
             ("store", &["KeySource", "Options", "cache::Options", "sqlite::Options", "vault::Login", "vault::Options"]),
             ("rotation", &["Action", "HookOptions", "Options", "WebhookOptions"]),
