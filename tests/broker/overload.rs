@@ -110,10 +110,11 @@ async fn under_tls_the_word_comes_under_tls_and_in_a_handshake_there_is_none() {
     let silent = Wire::connect(lab.address("imaps")).await;
     let _third = Wire::connect(lab.address("imaps")).await;
     // These three are of one address, and there are no more places for those without a login.
-    let mut fourth = knock(&lab, 1, Door::Plain, Protocol::Imap).await;
+    // By the same door: whoever came to it first was taken first.
+    let mut fourth = knock(&lab, 1, Door::Implicit, Protocol::Imap).await.start_tls(&lab.client_tls).await;
     assert!(fourth.line().await.starts_with("* OK"));
     assert_eq!(greeted.rest().await, IMAP);
-    let mut fifth = knock(&lab, 2, Door::Plain, Protocol::Imap).await;
+    let mut fifth = knock(&lab, 2, Door::Implicit, Protocol::Imap).await.start_tls(&lab.client_tls).await;
     assert!(fifth.line().await.starts_with("* OK"));
     assert_eq!(silent.rest().await, "");
 }

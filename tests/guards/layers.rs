@@ -269,6 +269,8 @@ const ROOMS: &[Room] = &[
                     "Directory",
                     "DirectoryError",
                     "Page",
+                    "Shared",
+                    "SharedOptions",
                     "Versioned",
                     "client_secret",
                     "tokens",

@@ -72,11 +72,13 @@ fn test_file(text: &str) -> Option<bool> {
     let is_word =
         |part: &str| !part.is_empty() && part.bytes().all(|it| it.is_ascii_lowercase() || b"_0123456789".contains(&it));
     let (folder, file) = text.strip_prefix("tests/").unwrap_or(text).split_once('/')?;
-    let folder = top().join("tests").join(folder);
-    if !is_word(file.trim_end_matches('/')) || !folder.is_dir() || top().join(text).exists() {
+    // In `tests`, or beside the code that it is a test of.
+    let folders = ["tests", "src"].map(|above| top().join(above).join(folder));
+    let is_folder = folders.iter().any(|folder| folder.is_dir());
+    if !is_word(folder) || !is_word(file.trim_end_matches('/')) || !is_folder || top().join(text).exists() {
         return None;
     }
-    Some(folder.join(format!("{file}.rs")).is_file() || folder.join(file).is_dir())
+    Some(folders.iter().any(|folder| folder.join(format!("{file}.rs")).is_file() || folder.join(file).is_dir()))
 }
 
 /// The rows of the table of pitfalls, by their number.
@@ -126,6 +128,7 @@ mod tests {
     fn a_file_of_tests_is_known_and_another_path_is_none() {
         assert_eq!((test_file("broker/gate"), test_file("tests/broker/gate")), (Some(true), Some(true)));
         assert_eq!(test_file("broker/enrolment"), Some(true), "a folder");
+        assert_eq!(test_file("net/relay"), Some(true), "beside the code");
         assert_eq!(test_file("broker/no_such_test"), Some(false));
         for text in ["broker", "/readyz", "config/deploy", "a/b", "broker/gate.rs and more"] {
             assert_eq!(test_file(text), None, "{text}");

@@ -1,6 +1,7 @@
 //! Pitfalls 23, 24, 25 and 27: names in a handshake, other protocols on the same port, oneself as an upstream, and clients that
 //! take their time.
 
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use jiff::Timestamp;
 use locum::broker::client_secret;
 use locum::config::Config;
 use locum::model::{Binding, Client, Policy, Protocol, Refusal};
+use locum::net::tls;
 use locum::sandbox::Start;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
@@ -100,12 +102,12 @@ async fn pitfall_23_a_name_in_a_handshake_makes_nothing() {
     nothing_came_of_it(&lab).await;
 }
 
-/// The name that a protocol has in ALPN, if it has one.
-fn alpn(protocol: Protocol) -> Option<&'static [u8]> {
+/// The name of a protocol in ALPN. That of submission is registered nowhere, and the one that its clients would use.
+fn alpn(protocol: Protocol) -> &'static [u8] {
     match protocol {
-        Protocol::Imap => Some(b"imap"),
-        Protocol::Pop3 => Some(b"pop3"),
-        Protocol::Submission => None,
+        Protocol::Imap => b"imap",
+        Protocol::Pop3 => b"pop3",
+        Protocol::Submission => b"smtp",
     }
 }
 
@@ -116,13 +118,21 @@ async fn pitfall_24_another_protocol_gets_no_handshake() {
     let lab = Lab::start().await;
     for protocol in Protocol::ALL {
         for door in [Door::Implicit, Door::StartTls] {
-            let offers: [&[&[u8]]; 6] =
-                [&[b"http/1.1"], &[b"h2", b"http/1.1"], &[b"ftp"], &[b"imap", b"h2"], &[b"pop3"], &[b"xmpp-client"]];
+            let offers: [&[&[u8]]; 8] = [
+                &[b"http/1.1"],
+                &[b"h2", b"http/1.1"],
+                &[b"ftp"],
+                &[b"h2", b"imap"],
+                &[b"pop3"],
+                &[b"smtp"],
+                &[b"IMAP", b"smtps", b"submission"],
+                &[b"xmpp-client"],
+            ];
             for offer in offers {
                 let mut config = (*lab.client_tls).clone();
                 config.alpn_protocols = offer.iter().map(|it| it.to_vec()).collect();
                 let wire = begin(&lab, protocol, door).await.try_tls(&Arc::new(config)).await;
-                let is_meant = alpn(protocol).is_some_and(|own| offer.contains(&own));
+                let is_meant = offer.contains(&alpn(protocol));
                 assert_eq!(wire.is_some(), is_meant, "{protocol}, {door:?}: {:?}", offer[0]);
             }
             let wire = begin(&lab, protocol, door).await.try_tls(&lab.client_tls).await;
@@ -130,6 +140,13 @@ async fn pitfall_24_another_protocol_gets_no_handshake() {
         }
     }
     nothing_came_of_it(&lab).await;
+}
+
+/// Servers that know other names than ours would have to refuse us (RFC 7301 section 3.2).
+#[tokio::test]
+async fn pitfall_24c_no_protocol_is_named_to_providers() {
+    let lab = Lab::start().await;
+    assert!(tls::client_config(&lab.config().tls).unwrap().alpn_protocols.is_empty());
 }
 
 /// A connection on which TLS is next.
@@ -272,41 +289,57 @@ async fn pitfall_27c_one_client_leaves_places_to_others() {
     drop((first, second, third, fourth, more));
 }
 
-/// An upstream that is Locum itself is refused: where the configuration shows it, at once, and where a name leads there, when it
-/// is dialled; or one login would take all places by logging in to itself.
+/// A lab whose Gmail is at that host, on ports where Locum itself listens at all addresses.
+async fn looping(host: &'static str) -> Lab {
+    let free = [(); 2].map(|()| TcpListener::bind("0.0.0.0:0").unwrap());
+    let [imap, submission] = free.map(|socket| socket.local_addr().unwrap().port());
+    let tune = move |config: &mut Config| {
+        for listener in &mut config.listeners {
+            let own =
+                [("imaps", imap), ("submissions", submission)].into_iter().find(|(name, _)| *name == listener.name);
+            listener.bind.extend(own.map(|(_, port)| SocketAddr::from(([0, 0, 0, 0], port))));
+        }
+        let gmail = Arc::make_mut(config.upstreams.get_mut("gmail").unwrap());
+        for (protocol, endpoint) in &mut gmail.endpoints {
+            endpoint.host = host.to_owned();
+            endpoint.port = if *protocol == Protocol::Submission { submission } else { imap };
+        }
+    };
+    Plan::new().tune(tune).start().await
+}
+
+/// An upstream that is Locum itself is refused when it is dialled, or one login would take all places by logging in to itself.
 #[tokio::test]
 async fn pitfall_25_a_login_is_never_sent_round_to_oneself() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let toml = format!(
-        "[upstream.itself.imap]\nhost = \"localhost\"\nport = 1\n\
-         [[listener]]\nname = \"round\"\nprotocol = \"imap\"\nbind = \"127.0.0.1:{port}\"\n"
-    );
-    // What the file shows is refused as it is read.
-    let shown = format!("[store]\nkey-file = \"k\"\n[tls]\ncertificate = \"c\"\nkey = \"k\"\n{toml}");
-    assert!(Config::parse(&shown, Path::new("locum.toml")).is_ok());
-    for host in ["localhost", "127.0.0.1", "LOCALHOST."] {
-        let round =
-            shown.replace("port = 1\n", &format!("port = {port}\n")).replace("\"localhost\"", &format!("\"{host}\""));
-        let error = Config::parse(&round, Path::new("locum.toml")).unwrap_err().to_string();
-        assert!(host != "localhost" || error.contains("log in to itself"), "{error}");
+    let lab = looping("localhost").await;
+    for protocol in [Protocol::Imap, Protocol::Submission] {
+        let (_wire, answer) = lab.present(protocol, &lab.alice.login, &lab.alice.secret).await;
+        assert_eq!(answer, refused(protocol, Refusal::ContactAdmin));
+        let event = lab.last_event(protocol, &lab.alice.login);
+        assert_eq!((event["event"].as_str(), event["outcome"].as_str()), (Some("upstream"), Some("failed")));
+        let reason = event["reason"].as_str().unwrap();
+        for part in ["state=\"dial\"", "where this process listens itself", "correct host and port of the upstream"] {
+            assert!(reason.contains(part), "{reason}");
+        }
     }
-    // And what it does not, as it is dialled.
-    let lab = Plan::new()
-        .toml(&toml)
-        .tune(move |config| {
-            for endpoint in Arc::make_mut(config.upstreams.get_mut("itself").unwrap()).endpoints.values_mut() {
-                endpoint.port = port;
-            }
-        })
-        .start()
-        .await;
-    let carol = lab.enrol("carol", "itself", APP_PASSWORD).await;
-    let (_wire, answer) = lab.present(Protocol::Imap, &carol.login, &carol.secret).await;
-    assert_eq!(answer, refused(Protocol::Imap, Refusal::ContactAdmin));
-    let audit = lab.audit();
-    let decisions = audit.iter().filter(|event| event["event"] == "decision").count();
-    assert_eq!(decisions, 1, "it has come round: {audit:?}");
-    let reason = lab.last_event(Protocol::Imap, "carol")["reason"].as_str().unwrap().to_owned();
-    assert!(reason.contains("this Locum itself"), "{reason}");
-    lab.log_in(Protocol::Imap, &lab.alice).await;
+    let sessions = lab.audit().iter().filter(|event| event["outcome"] == "allow").count();
+    assert_eq!(sessions, 2, "nothing came back to us");
+    // Other upstreams at loopback are none of ours.
+    lab.log_in(Protocol::Submission, &lab.scanner).await;
+}
+
+/// What the file shows is refused as it is read.
+#[test]
+fn pitfall_25b_an_upstream_that_is_a_listener_is_no_configuration() {
+    let read = |host: &str, port: u16| {
+        let text = format!(
+            "[store]\nkey-file = \"k\"\n[tls]\ncertificate = \"c\"\nkey = \"k\"\n\
+             [upstream.itself.imap]\nhost = \"{host}\"\nport = {port}\n\
+             [[listener]]\nname = \"round\"\nprotocol = \"imap\"\nbind = \"127.0.0.1:1993\"\n"
+        );
+        Config::parse(&text, Path::new("locum.toml"))
+    };
+    assert!(read("localhost", 993).is_ok());
+    let error = read("localhost", 1993).unwrap_err().to_string();
+    assert!(error.contains("Locum would log in to itself"), "{error}");
 }

@@ -1,6 +1,6 @@
 //! The change feed: what other nodes wrote into the Vault, and the datagrams that anybody can send.
 //!
-//! An input is: what is seen (1 byte), and JSON, or a datagram.
+//! An input is: how far is seen (1 byte), and JSON, or a datagram.
 
 use locum::store::Position;
 use locum::store::fuzzing::{heard, notice};
@@ -11,7 +11,8 @@ use super::Input;
 
 pub(crate) fn run(data: &[u8]) {
     let mut input = Input::new(data);
-    let seen = u64::from(input.byte());
+    // The last one is further than any feed comes.
+    let seen = Some(input.byte()).filter(|byte| *byte < u8::MAX).map_or(u64::MAX, u64::from);
     let rest = input.rest();
     let ours = notice("epoch", seen);
     assert_eq!(heard(&ours, "epoch"), Some(seen));

@@ -35,8 +35,10 @@ pub(crate) fn run(data: &[u8]) {
             assert!(sent.is_none() || !text.contains(SENT), "it quotes what was sent: {text}");
             let made = serde_json::from_slice::<Value>(answer).ok();
             let made = made.as_ref().and_then(|answer| answer["secret"].as_str()).unwrap_or_default();
-            // Words of ours may have a short one in them by chance.
-            assert!(made.len() < 24 || !text.contains(made), "it quotes what was made: {text}");
+            // Words of ours may have a short one in them by chance, and one in another spelling is not known for one.
+            let is_plain = made.len() >= 24 && made.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            let is_as_it_stands = answer.windows(made.len().max(1)).any(|it| it == made.as_bytes());
+            assert!(!is_plain || !is_as_it_stands || !text.contains(made), "it quotes what was made: {text}");
         }
     }
 }
