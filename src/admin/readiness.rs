@@ -174,7 +174,8 @@ fn renewal(purpose: CertificateUse) -> &'static str {
 fn of_audit(audit: AuditNow, now: Timestamp) -> Check {
     let Some(lasting) = audit.failing_for else { return Check::good("audit", "written") };
     let verdict = if audit.fail_closed { Verdict::Bad } else { Verdict::Degraded };
-    let consequence = if audit.fail_closed { "nobody is let in meanwhile" } else { "what happens meanwhile is lost" };
+    let consequence =
+        if audit.fail_closed { "nobody is let in meanwhile" } else { "events are in the log alone meanwhile" };
     Check {
         name: "audit",
         state: "failing",

@@ -11,6 +11,7 @@ use rustls::ClientConfig;
 
 use super::output;
 use crate::app::{Problems, Webhook, note, note_all, windows};
+use crate::broker::{Shared, SharedOptions};
 use crate::config::Config;
 use crate::model::{Protocol, Recognition};
 use crate::net::{HttpOptions, Https, tls};
@@ -44,6 +45,9 @@ pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<()> {
     if let Some(options) = &config.rotation.webhook {
         let tls = tls.as_ref().filter(|_| arguments.dial);
         check_webhook(options, tls, &config.name, &mut problems).await;
+    }
+    if let Some(options) = &config.broker.shared {
+        check_shared(options, arguments.dial, &mut problems).await;
     }
     if let (Some(tls), true) = (tls, arguments.dial) {
         let upstreams = Upstreams::new(tls, config.upstream.clone());
@@ -98,6 +102,15 @@ async fn check_store(options: &store::Options, dial: bool) -> Result<Option<Stri
 }
 
 /// Whether alerts can be posted: with TLS at hand it is tried.
+async fn check_shared(options: &SharedOptions, dial: bool, problems: &mut Vec<String>) {
+    let Some(shared) = note(problems, Shared::open(options)).filter(|_| dial) else { return };
+    let place = shared.status().place;
+    match shared.try_once().await {
+        Ok(()) => output::line(format!("limits.shared: {place} takes counts")),
+        Err(error) => problems.push(format!("limits.shared: {place}: {error}")),
+    }
+}
+
 async fn check_webhook(
     options: &WebhookOptions,
     tls: Option<&Arc<ClientConfig>>,

@@ -202,7 +202,7 @@ mod tests {
     const REFERENCE: &str = include_str!("../../docs/config.md");
 
     /// Tables that the reference speaks of, and that what it says of a default is tried with.
-    const BASES: [&str; 5] = [
+    const BASES: [&str; 6] = [
         "[store]\nkey-file = \"k\"\n",
         "[store]\nkind = \"vault\"\naddress = \"https://v\"\n[store.login]\nmethod = \"token\"\ntoken-file = \"t\"\n",
         "[store]\nkind = \"vault\"\naddress = \"https://v\"\n[store.login]\nmethod = \"approle\"\nrole-id = \"r\"\n\
@@ -210,6 +210,7 @@ mod tests {
         "[store]\nkind = \"vault\"\naddress = \"https://v\"\n[store.login]\nmethod = \"kubernetes\"\nrole = \"r\"\n",
         "[store]\nkind = \"vault\"\naddress = \"https://v\"\n[store.login]\nmethod = \"certificate\"\n\
          certificate = \"c\"\nkey = \"./k\"\n",
+        "[store]\nkey-file = \"k\"\n[limits.shared]\naddress = \"v\"\ndigest-key-file = \"d\"\n",
     ];
 
     fn parse(text: &str) -> Result<Config, ConfigErrors> {
@@ -233,7 +234,7 @@ mod tests {
     fn with_what_is_off(sample: &str) -> String {
         let mut is_off = false;
         let lines = sample.lines().map(|line| {
-            is_off = line == "#[listener.enrolment]" || is_off && line.starts_with('#');
+            is_off = ["#[listener.enrolment]", "#[limits.shared]"].contains(&line) || is_off && line.starts_with('#');
             if is_off && !line.starts_with("# ") { &line[1..] } else { line }
         });
         lines.collect::<Vec<_>>().join("\n")
@@ -351,6 +352,12 @@ mod tests {
             "limits.class.migration.sessions-max",
             "limits.class.migration.sessions-per-mailbox-max",
             "limits.class.migration.messages-per-minute",
+            "limits.shared.ca-file",
+            "limits.shared.username",
+            "limits.shared.password-credential",
+            "limits.shared.password-environment",
+            "limits.shared.digest-key-credential",
+            "limits.shared.digest-key-environment",
             "admin.bind",
             "admin.socket",
             "rotation.max-age.app-password",
@@ -417,6 +424,6 @@ mod tests {
             assert!(BASES.iter().any(is_default), "[{table}] {name}");
             checked += 1;
         }
-        assert_eq!(checked, 48);
+        assert_eq!(checked, 52);
     }
 }

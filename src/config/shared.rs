@@ -27,10 +27,10 @@ const PASSWORD: Places = Places {
 };
 
 const KEY: Places = Places {
-    keys: ["key-file", "key-credential", "key-environment"],
+    keys: ["digest-key-file", "digest-key-credential", "digest-key-environment"],
     secret: "key",
     why: "logins and addresses are kept there as digests under a key that all nodes have and the server has not: set one of \
-          key-file (`openssl rand -base64 32` makes one), key-credential and key-environment",
+          digest-key-file (`openssl rand -base64 32` makes one), digest-key-credential and digest-key-environment",
     examples: ("locum-shared.key", "LOCUM_SHARED_KEY"),
 };
 

@@ -6,39 +6,57 @@ use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::hint::black_box;
 
-/// So deep calls go, below those who wipe: what was measured is less than half of it. Code that is not optimised has frames
-/// several times as large.
-const DEPTH_BYTES: usize = if cfg!(debug_assertions) { 384 << 10 } else { 96 << 10 };
+/// Below the deepest place where a secret was in somebody's hands, so far is wiped, too: ciphers and hashes work there. (How deep
+/// that place is differs: code that is not optimised moves futures through its frames whole, and comes to 1.7 MiB.)
+const MARGIN_BYTES: usize = 64 << 10;
+
+/// So much is wiped by one call of many.
+const FRAME_BYTES: usize = 16 << 10;
 
 thread_local! {
-    /// Whether this thread had a secret in its hands since its stack was wiped.
-    static TOUCHED: Cell<bool> = const { Cell::new(false) };
+    /// Where the stack of this thread ended at its deepest while it had a secret in its hands, since it was wiped. Stacks grow
+    /// downwards, on every machine that Locum is built for.
+    static DEEPEST: Cell<usize> = const { Cell::new(UNTOUCHED) };
+}
+
+const UNTOUCHED: usize = usize::MAX;
+
+/// Where the stack ends now.
+#[inline(always)]
+fn here() -> usize {
+    let place = 0_u8;
+    std::ptr::from_ref(black_box(&place)).addr()
 }
 
 /// A secret was made or looked at by this thread.
 pub(super) fn touch() {
     // A thread that is ending has none any more, and its stack is given back to the system.
-    let _ = TOUCHED.try_with(|touched| touched.set(true));
+    let _ = DEEPEST.try_with(|deepest| deepest.set(deepest.get().min(here())));
 }
 
 /// Overwrites what calls that are over left below the caller's frame. It costs some microseconds.
 pub fn wipe_stack() {
-    let _ = TOUCHED.try_with(|touched| touched.set(false));
-    overwrite();
+    let deepest = DEEPEST.try_with(|deepest| deepest.replace(UNTOUCHED)).unwrap_or(UNTOUCHED);
+    // As deep as this the stack was before, so it has the room; the margin is a thirtieth of it.
+    overwrite(here().saturating_sub(deepest) + MARGIN_BYTES);
 }
 
 /// The same, if this thread had a secret in its hands since it was done last, and nothing otherwise.
 pub fn wipe_touched_stack() {
-    if TOUCHED.try_with(Cell::get).unwrap_or(false) {
+    if DEEPEST.try_with(Cell::get).unwrap_or(UNTOUCHED) != UNTOUCHED {
         wipe_stack();
     }
 }
 
-/// A frame of its own, as large as that.
+/// So many bytes, in frames of its own.
 #[inline(never)]
-fn overwrite() {
-    let mut dead = [0_u8; DEPTH_BYTES];
+fn overwrite(left: usize) {
+    let mut dead = [0_u8; FRAME_BYTES];
     black_box(&mut dead);
+    if left > FRAME_BYTES {
+        overwrite(left - FRAME_BYTES);
+    }
+    black_box(&mut dead); // else the last call could take this frame over
 }
 
 /// The same future, with the stack wiped whenever it waits: for a thread that is not one of the runtime's.
@@ -58,7 +76,7 @@ mod tests {
     use crate::model::Secret;
 
     fn is_touched() -> bool {
-        TOUCHED.with(Cell::get)
+        DEEPEST.with(Cell::get) != UNTOUCHED
     }
 
     #[test]

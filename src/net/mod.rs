@@ -23,7 +23,7 @@ mod unix;
 mod valkey;
 mod wiping;
 
-pub use dial::{DialError, dial, leads_to};
+pub use dial::{DialError, Names, dial, leads_to};
 pub use http::{HttpOptions, Https, HttpsError, Reply};
 pub use inspector::Inspector;
 pub use legacy_tls::LegacyTls;

@@ -15,11 +15,11 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::tls::{self, TlsError};
-use super::{Stream, TlsOptions, dial};
+use super::{Names, Stream, TlsOptions, dial};
 use crate::model::Secret;
 
 /// A connection that takes longer is none: name, TCP, TLS and AUTH. No login waits for it.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Between two looks whether a server that is asked nothing is still there, and still takes writes.
 const PROBE_INTERVAL: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The pause before a server that went away is tried again, doubled each time up to the second.
 const PAUSE_MIN: Duration = Duration::from_millis(500);
-const PAUSE_MAX: Duration = Duration::from_secs(15);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// One that stayed for so long begins anew with the shortest pause; one that comes and goes does not.
 const STEADY_AFTER: Duration = Duration::from_secs(30);
@@ -196,6 +196,20 @@ impl Valkey {
         }
     }
 
+    /// Tries once whether it can be used, for an operator.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn try_once(&self, probe: &str) -> Result<(), ValkeyError> {
+        let connected = timeout(CONNECT_TIMEOUT, self.connect()).await;
+        let (connection, driver) = connected.map_err(|_| ValkeyError::TimedOut(CONNECT_TIMEOUT))??;
+        let commands = probing(probe);
+        tokio::select! {
+            answers = answers(connection, &commands, PROBE_TIMEOUT) => answers.map(drop),
+            () = driver.0 => Err(ValkeyError::Unreachable("it closed the connection".into())),
+        }
+    }
+
     /// One connection, from its beginning to its end.
     async fn serve(&self, probe: &str, up: impl FnOnce()) -> ValkeyError {
         let connected = timeout(CONNECT_TIMEOUT, self.connect()).await;
@@ -204,7 +218,7 @@ impl Valkey {
             Ok(Err(why)) => return why,
             Err(_) => return ValkeyError::TimedOut(CONNECT_TIMEOUT),
         };
-        let commands = Commands::new().and(&["SET", probe, "1", "EX", "60"]);
+        let commands = probing(probe);
         let look = || answers(connection.clone(), &commands, PROBE_TIMEOUT);
         let serving = async {
             if let Err(why) = look().await {
@@ -214,7 +228,12 @@ impl Valkey {
             up();
             loop {
                 tokio::select! {
-                    () = self.lost.notified() => return self.state().why.clone(),
+                    () = self.lost.notified() => {
+                        // What was told of a connection before this one is no news.
+                        if let Some(why) = self.trouble() {
+                            return why;
+                        }
+                    }
                     () = sleep(PROBE_INTERVAL) => {
                         if let Err(why) = look().await {
                             return why;
@@ -232,7 +251,8 @@ impl Valkey {
     async fn connect(&self) -> Result<(MultiplexedConnection, Driver), ValkeyError> {
         let ValkeyOptions { host, port, .. } = &self.options;
         let unreachable = |error: &dyn fmt::Display| ValkeyError::Unreachable(plain(&error.to_string()));
-        let stream = dial(host, *port, &[], CONNECT_TIMEOUT).await.map_err(|error| unreachable(&error))?;
+        let stream =
+            dial(&Names::default(), host, *port, &[], CONNECT_TIMEOUT).await.map_err(|error| unreachable(&error))?;
         let mut stream = Stream::Plain(stream);
         if let Some(config) = &self.tls {
             let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
@@ -269,6 +289,11 @@ impl Valkey {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder of this lock panics")
     }
+}
+
+/// A write, for a server that is full or a replica answers all else.
+fn probing(probe: &str) -> Commands {
+    Commands::new().and(&["SET", probe, "1", "EX", "60"])
 }
 
 /// What comes back in time. An error among the answers is one.

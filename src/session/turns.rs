@@ -11,6 +11,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::model::network;
@@ -37,7 +38,7 @@ struct Turn {
 impl Turns {
     /// As many at once as half the threads: the others go on relaying.
     pub(super) fn new() -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = Handle::try_current().map_or(1, |runtime| runtime.metrics().num_workers());
         Self::of((threads / 2).max(1))
     }
 

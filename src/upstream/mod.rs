@@ -36,7 +36,7 @@ use tracing::Instrument;
 
 use crate::broker::Lease;
 use crate::model::{CredentialKind, Endpoint, Mechanism, Profile, Protocol, UpstreamTls};
-use crate::net::{DialError, Stream, dial};
+use crate::net::{DialError, Names, Stream, dial};
 use crate::proto::{self, ClientLimits, ClientOptions, Goal, Remark, Speaker, Tap, UpstreamReady};
 use breaker::{Breaker, Open};
 use classes::Passages;
@@ -58,6 +58,7 @@ pub struct Upstreams {
     paces: Paces,
     breaker: Breaker,
     offers: DashMap<(String, Protocol), Vec<String>>,
+    names: Names,
     /// Where this process listens itself.
     own: ArcSwap<Vec<SocketAddr>>,
 }
@@ -107,7 +108,8 @@ impl Upstreams {
         meters::describe();
         let (passages, paces, breaker) = (Passages::default(), Paces::default(), Breaker::default());
         let means = ArcSwap::from_pointee(Means { options, tls });
-        Self { means, passages, paces, breaker, offers: DashMap::new(), own: ArcSwap::default() }
+        let (names, own) = (Names::default(), ArcSwap::default());
+        Self { means, passages, paces, breaker, offers: DashMap::new(), names, own }
     }
 
     /// From now on they are reached so. Sessions that are open, and what is known of credentials and mailboxes, stay.
@@ -303,7 +305,7 @@ impl Upstreams {
         })?;
         let (began, means) = (Instant::now(), self.means());
         let own = self.own.load_full();
-        let dialling = dial(&endpoint.host, endpoint.port, &own, means.options.dial_timeout);
+        let dialling = dial(&self.names, &endpoint.host, endpoint.port, &own, means.options.dial_timeout);
         let dialled = dialling.instrument(tracing::debug_span!("dial")).await;
         attempt.passed("dial", began);
         let socket = dialled.map_err(|error| {

@@ -23,7 +23,6 @@ mod hostile_logins;
 mod hostile_upstreams;
 mod keeper;
 mod keeper_by_token;
-mod loops;
 mod matrix;
 mod oauth2;
 mod offers;
@@ -46,5 +45,4 @@ mod shared_counts;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "a part of it is for nodes at a store elsewhere")]
 mod support;
-mod tls_names;
 mod usage;

@@ -20,7 +20,7 @@ use crate::support::{Doors, Identity, Lab, Plan, Wire};
 const PASSWORD: &str = "hqzvkxjwpbmfgytd";
 
 /// All that Locum needs of it. What it may do and where stands in docs/operations.md.
-const RIGHTS: &str = "resetkeys ~locum:* -@all +set +incr +pttl +pexpire +del";
+const RIGHTS: &str = "resetkeys ~locum:* -@all +set +incr +exists +pttl +pexpire +del";
 
 /// A Redis server in a folder of its own, with one user for Locum and one for the test.
 struct Redis {
@@ -85,7 +85,7 @@ impl Redis {
         let tls = if self.is_tls { format!("ca-file = \"{ca}\"\ntls = true") } else { "tls = false".to_owned() };
         format!(
             "[admin]\nbind = \"127.0.0.1:0\"\n[limits.shared]\naddress = \"localhost:{}\"\n{tls}\nusername = \"locum\"\n\
-             password-file = \"{password}\"\nkey-file = \"{key}\"\n",
+             password-file = \"{password}\"\ndigest-key-file = \"{key}\"\n",
             self.port
         )
     }
@@ -255,7 +255,7 @@ async fn a_server_that_is_full_or_will_not_have_us_is_told_and_stands_in_nobodys
         })
         .await;
     let said = says(&refused, "alone").await;
-    assert!(said.contains("WRONGPASS") && !said.contains("another"), "{said}");
+    assert!(said.contains("refuses the user or the password") && !said.contains("another"), "{said}");
     refused.log_in(Protocol::Imap, &lab.alice).await;
 
     redis.ask(&["config", "set", "maxmemory", "1"]);

@@ -1,6 +1,6 @@
 //! The disks of store and audit: full, or read-only all of a sudden, as a file system makes itself after an error. Locum has
-//! file systems of its own there, mounted for it alone: the store's in memory, the audit's in a file, since only a real one
-//! turns read-only under a program that writes.
+//! file systems of its own there, mounted for it alone, in files: one in memory does not turn read-only under a program that
+//! writes.
 
 use std::fs;
 use std::io::Write;
@@ -20,11 +20,12 @@ const ROW: &str = "served";
 const MOUNTS: &str = r#"
 set -e
 cp -a "$0/locum" "$0/kept"
-mount -t tmpfs -o size=4m tmpfs "$0/locum"
+for name in locum audit; do
+    truncate -s 4M "$0/$name.img"
+    mkfs.ext4 -q "$0/$name.img"
+    mount -o loop "$0/$name.img" "$0/$name"
+done
 cp -a "$0/kept/." "$0/locum"
-truncate -s 4M "$0/audit.img"
-mkfs.ext4 -q "$0/audit.img"
-mount -o loop "$0/audit.img" "$0/audit"
 exec "$@"
 "#;
 
@@ -78,6 +79,8 @@ async fn a_disk_that_is_full_or_read_only_locks_nobody_out_unless_told_to() {
         async {
             let mut seen = vec![store_full(&open).await, audit_full(&open, View::LetIn).await];
             seen.push(audit_read_only(&open, View::LetIn).await);
+            // The last, as nothing makes it writable again.
+            seen.insert(1, store_read_only(&open).await);
             seen
         },
         async { [audit_full(&closed, View::Later).await, audit_read_only(&closed, View::Later).await] }
@@ -95,28 +98,46 @@ async fn store_full(stage: &Stage) -> Vec<String> {
     let mut cells = vec!["The store's disk is full".to_owned()];
     cells.extend(log_in(stage, View::LetIn).await);
     cells.push(go_on(&mut open).await);
-    let config = stage.provider.scratch.path("locum/locum.toml").display().to_string();
-    let program = env!("CARGO_BIN_EXE_locum");
-    // A record that finds no room in what the store's file has to spare.
-    let issue = ["client", "add", "another", "--account", "served@example.test", "--config", &config];
-    let mut refused = None;
-    for _ in 0..64 {
-        let output = beside(stage, program, &issue, b"");
-        if !output.status.success() {
-            refused = Some(output);
-            break;
-        }
-        let _ = beside(stage, program, &["client", "remove", "another", "--config", &config], b"");
-    }
+    // One finds no room in what the store's file has to spare.
+    let mut adding = (0..200).map(|number| add_client(stage, &format!("client{number}")));
+    let refused = adding.find(|output| !output.status.success());
     let refused = refused.expect("a full disk takes no record");
     let said = String::from_utf8_lossy(&refused.stderr).trim().to_owned();
     assert!(said.contains("full"), "{said}");
     cells.push(format!("a command that writes ends with {}: {}", refused.status.code().unwrap(), code(&said)));
     empty(stage, "locum");
-    assert!(beside(stage, program, &issue, b"").status.success());
+    assert!(add_client(stage, "another").status.success());
     cells.push("commands write again".to_owned());
     log_in(stage, View::LetIn).await;
     cells
+}
+
+/// The same where the disk takes nothing at all any more.
+async fn store_read_only(stage: &Stage) -> Vec<String> {
+    let mut open = enter_all(stage).await;
+    abort(stage, "locum");
+    let mut cells = vec!["The store's disk is read-only".to_owned()];
+    cells.extend(log_in(stage, View::LetIn).await);
+    cells.push(go_on(&mut open).await);
+    let refused = add_client(stage, "one-more");
+    let said = String::from_utf8_lossy(&refused.stderr).trim().to_owned();
+    assert!(!refused.status.success(), "a disk that is read-only takes no record");
+    cells.push(format!("a command that writes ends with {}: {}", refused.status.code().unwrap(), code(&said)));
+    cells.push("let in; commands write once the disk was repaired".to_owned());
+    cells
+}
+
+/// An error, as the file system itself tells of one: it takes no byte more until it was repaired.
+fn abort(stage: &Stage, folder: &str) {
+    let path = stage.provider.scratch.path(folder).display().to_string();
+    let aborted = beside(stage, "mount", &["-o", "remount,abort", &path], b"");
+    assert!(aborted.status.success(), "{}", String::from_utf8_lossy(&aborted.stderr));
+}
+
+fn add_client(stage: &Stage, login: &str) -> Output {
+    let config = stage.provider.scratch.path("locum/locum.toml").display().to_string();
+    let add = ["client", "add", login, "--account", "served@example.test", "--config", &config];
+    beside(stage, env!("CARGO_BIN_EXE_locum"), &add, b"")
 }
 
 async fn audit_full(stage: &Stage, view: View) -> Vec<String> {
@@ -135,15 +156,13 @@ async fn audit_full(stage: &Stage, view: View) -> Vec<String> {
     cells
 }
 
-/// The file system has met an error, and takes no byte more until it was repaired: of that Locum knows nothing.
 async fn audit_read_only(stage: &Stage, view: View) -> Vec<String> {
     let open = enter_all(stage).await;
-    let folder = stage.provider.scratch.path("audit").display().to_string();
-    let aborted = beside(stage, "mount", &["-o", "remount,abort", &folder], b"");
-    assert!(aborted.status.success(), "{}", String::from_utf8_lossy(&aborted.stderr));
+    abort(stage, "audit");
     let words = format!("The audit's disk is read-only{}", strict(&view));
     let mut cells = befall(stage, words, view, open).await;
     // Another disk in its place.
+    let folder = stage.provider.scratch.path("audit").display().to_string();
     assert!(beside(stage, "mount", &["-t", "tmpfs", "tmpfs", &folder], b"").status.success());
     stage.node.look_until("audit", "written").await;
     log_in(stage, View::LetIn).await;

@@ -5,11 +5,13 @@
 //! All of it runs as root: real mail servers do, and so do mounts and names of a process's own.
 //!
 //! - `stage`: the servers, Locum, what stands between them and strikes, and clients that must notice nothing.
-//! - `upstream`, `relay`, `servers`, `names`: the provider, before the login and after, its servers, its name.
-//! - `vault`, `disk`, `clock`, `process`: the store, the disk, the time, and the end of Locum itself.
+//! - `before_login`, `relay`, `servers`, `names`: the provider, before the login and after, its servers, its name.
+//! - `bao`, `disk`, `clock`, `process`: the store, the disk, the time, and the end of Locum itself.
 
 #![expect(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 
+mod bao;
+mod before_login;
 #[path = "../support/certificates.rs"]
 #[expect(dead_code, reason = "the bad ones are made here")]
 mod certificates;
@@ -47,7 +49,5 @@ mod relay;
 mod scratch;
 mod servers;
 mod stage;
-mod upstream;
-mod vault;
 
 use openbao::child;

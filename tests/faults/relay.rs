@@ -9,7 +9,7 @@ use locum::model::Protocol;
 use crate::mail;
 use crate::openbao::eventually;
 use crate::page::{self, code};
-use crate::stage::{Act, Bystanders, Client, Ending, Fault, Plan, Stage, When};
+use crate::stage::{Act, Bystanders, Client, Ending, Fault, Plan, Stage, When, settled};
 
 /// What a session may stay silent for until the harness believes that nothing more comes. Locum itself waits for half an
 /// hour at the least (`idle-timeout`).
@@ -123,7 +123,7 @@ async fn befall(stage: &Stage, row: &Row, message: &[u8]) -> Vec<String> {
     let mut reasons: Vec<_> = seen.into_iter().map(|(_, reason)| reason).filter(|it| it != "-").collect();
     reasons.sort();
     reasons.dedup();
-    cells.push(reasons.join(", "));
+    cells.push(if reasons.is_empty() { "-".to_owned() } else { reasons.join(", ") });
     cells
 }
 
@@ -195,7 +195,7 @@ async fn end(stage: &Stage, row: &Row, protocol: Protocol) -> String {
         let is_meant = |event: &&serde_json::Value| {
             event["event"] == "end" && event["login"] == row.name && event["protocol"] == protocol.name()
         };
-        events.iter().find(is_meant).map(|event| event["reason"].as_str().unwrap().to_owned())
+        events.iter().find(is_meant).map(|event| settled(event["reason"].as_str().unwrap()))
     })
     .await
 }

@@ -70,7 +70,7 @@ async fn pitfall_18_nobody_is_believed_about_its_address_unless_it_is_named() {
         wire.write([&claims(&format!("192.0.2.{number}"))[number % 6], b"NOOP\r\n".as_slice()].concat()).await;
         wire.until("250 2.0.0 OK").await;
         wire.ehlo().await;
-        answers.push(present(&mut wire, Protocol::Submission, "alice", "guess").await);
+        answers.push(present(&mut wire, Protocol::Submission, "alice", &format!("guess{number}")).await);
     }
     assert!(answers[..7].iter().all(|answer| answer == refused(Protocol::Submission, Refusal::WrongCredentials)));
     assert_eq!(answers[7], refused(Protocol::Submission, Refusal::LimitReached));

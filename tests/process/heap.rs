@@ -25,8 +25,9 @@ use serde_json::{Value, json};
 use crate::canary::{Ended, log_in, login_forms, present};
 use crate::support::{Canaries, Home, Leak, Provider, Served, Wire, ask, leaks, trusted};
 
-/// When all of it has to be gone. A connection to an authority is kept for a second, and looked after once a second.
-const GONE_WITHIN: Duration = Duration::from_millis(2500);
+/// When all of it has to be gone, on a machine that has much else to do; it takes a second where it has not: so long a
+/// connection to an authority is kept.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
 
 const GOOD: &str = "good@x.test";
 const ALICE: &str = "alice@contoso.test";

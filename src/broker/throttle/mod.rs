@@ -96,6 +96,8 @@ pub(super) struct Look<'t> {
     is_repeat: bool,
     /// Whether it counts among those under way, as all do but repeats, until nothing hangs on it any more.
     has_place: AtomicBool,
+    /// Whether nodes have counted something against the pair.
+    has_failed_elsewhere: bool,
 }
 
 /// What is found at first sight.
@@ -175,9 +177,11 @@ impl Throttle {
                 }
             }
         };
-        let look = Look { throttle: self, subjects, proof, is_repeat, has_place: AtomicBool::new(!is_repeat) };
+        let has_place = AtomicBool::new(!is_repeat);
+        let mut look = Look { throttle: self, subjects, proof, is_repeat, has_place, has_failed_elsewhere: false };
         let Some(shared) = self.shared.get() else { return Admission::Look(look) };
         let Some(held) = shared.held(peer, login).await else { return Admission::Look(look) };
+        look.has_failed_elsewhere = held.has_failed;
         match self.hold_as_found(&subjects, &held, now()) {
             Some(first) => Admission::HoldBack { first },
             None => Admission::Look(look),
@@ -343,8 +347,9 @@ impl Look<'_> {
             }
             memory.proven.put(self.subjects.pair, now());
         }
+        let has_failed = self.has_failed_elsewhere;
         drop(self);
-        if let Some(shared) = throttle.shared.get() {
+        if has_failed && let Some(shared) = throttle.shared.get() {
             shared.succeeded(peer, login).await;
         }
     }

@@ -22,12 +22,12 @@ const REMEMBERED_TIMES: u32 = 2;
 #[derive(Debug, thiserror::Error)]
 pub enum SharedError {
     /// A secret cannot be read.
-    #[error("{what} in [limits.shared]: {why}")]
+    #[error("{what} of [limits.shared] cannot be read: {why}")]
     Unreadable {
         /// Which one.
         what: &'static str,
         /// Why.
-        why: KeyError,
+        why: String,
     },
     /// It can be guessed.
     #[error(
@@ -60,9 +60,11 @@ pub struct SharedStatus {
     pub trouble: Option<ValkeyError>,
 }
 
-/// For how long yet subjects are held back.
+/// What nodes have counted: for how long yet subjects are held back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Held {
+    /// Whether anything is counted against the pair.
+    pub(super) has_failed: bool,
     pub(super) pair: Option<Duration>,
     pub(super) source: Option<Duration>,
     pub(super) site: Option<Duration>,
@@ -74,8 +76,10 @@ impl Shared {
     /// # Errors
     /// If a secret or a certificate cannot be read.
     pub fn open(options: &SharedOptions) -> Result<Self, SharedError> {
-        let read = |what, source: &KeySource| source.read_text().map_err(|why| SharedError::Unreadable { what, why });
-        let key = read("the key", &options.key)?;
+        let read = |what, source: &KeySource| {
+            source.read_text().map_err(|why| SharedError::Unreadable { what, why: plain(&why) })
+        };
+        let key = read("the digest key", &options.key)?;
         if key.expose().len() < KEY_CHARS_MIN {
             return Err(SharedError::ShortKey { place: options.key.clone() });
         }
@@ -97,7 +101,15 @@ impl Shared {
                 "failed logins are counted by this node alone until the server answers; see [limits.shared]"
             ),
         };
-        self.valkey.keep(&format!("{}probe", self.prefix), told).await;
+        self.valkey.keep(&self.probe(), told).await;
+    }
+
+    /// Tries once whether nodes can count there, for an operator.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn try_once(&self) -> Result<(), ValkeyError> {
+        self.valkey.try_once(&self.probe()).await
     }
 
     /// How it is.
@@ -105,19 +117,20 @@ impl Shared {
         SharedStatus { place: self.valkey.place(), trouble: self.valkey.trouble() }
     }
 
-    /// What of an attempt is held back, by what all nodes have counted; `None` if nothing is, or if nobody answers.
+    /// What of an attempt is held back, by what all nodes have counted; `None` if nobody answers.
     pub(super) async fn held(&self, peer: IpAddr, login: &[u8]) -> Option<Held> {
         let Subjects { pair, source, site } = self.digester.subjects(peer, login);
-        let mut commands = Commands::new();
+        let [count, strikes] = ['c', 's'].map(|kind| self.key(kind, &pair));
+        let mut commands = Commands::new().and(&["EXISTS", &count, &strikes]);
         for key in [Some(pair), Some(source), site].into_iter().flatten() {
             commands = commands.and(&["PTTL", &self.key('h', &key)]);
         }
         let answers = self.valkey.ask(&commands).await?;
         // Below zero: there is none.
         let rest = |at: usize| answers.get(at).copied().flatten().and_then(|rest| u64::try_from(rest).ok());
-        let [pair, source, site] = [0, 1, 2].map(|at| rest(at).filter(|rest| *rest > 0).map(Duration::from_millis));
-        let held = Held { pair, source, site };
-        (held != Held { pair: None, source: None, site: None }).then_some(held)
+        let [pair, source, site] = [1, 2, 3].map(|at| rest(at).filter(|rest| *rest > 0).map(Duration::from_millis));
+        let has_failed = answers.first().copied().flatten().is_some_and(|failed| failed > 0);
+        Some(Held { has_failed, pair, source, site })
     }
 
     /// Counts a failure for all nodes.
@@ -167,9 +180,24 @@ impl Shared {
         self.valkey.ask(&commands).await.map(drop)
     }
 
+    /// A key that nothing hangs on.
+    fn probe(&self) -> String {
+        format!("{}probe", self.prefix)
+    }
+
     /// `<prefix><kind>:<digest>`; `c`: failures in the window, `s`: strikes, `h`: held back.
     fn key(&self, kind: char, key: &Key) -> String {
         format!("{}{kind}:{}", self.prefix, BASE64URL_NOPAD.encode(&key.0))
+    }
+}
+
+/// What is wrong with a place of a secret that is no store's key.
+fn plain(error: &KeyError) -> String {
+    match error {
+        KeyError::Missing { path } => format!("there is no file {}", path.display()),
+        KeyError::NotSet { name } => format!("the environment variable {name} is not set"),
+        KeyError::Unreadable { path, source } => format!("{}: {source}", path.display()),
+        other => other.to_string(),
     }
 }
 

@@ -70,9 +70,9 @@ async fn many_logins_from_one_source_are_held_back() {
 #[tokio::test(start_paused = true)]
 async fn who_goes_on_guessing_waits_longer_each_time_and_who_stops_is_forgiven() {
     let throttle = Throttle::new(options());
-    for seconds in [60, 120, 240, 240] {
-        assert_eq!(guess(&throttle, PEER, "a", &format!("{seconds} 1")).await, "wrong");
-        assert_eq!(guess(&throttle, PEER, "a", &format!("{seconds} 2")).await, "wrong");
+    for (round, seconds) in [60, 120, 240, 240].into_iter().enumerate() {
+        assert_eq!(guess(&throttle, PEER, "a", &format!("{round} 1")).await, "wrong");
+        assert_eq!(guess(&throttle, PEER, "a", &format!("{round} 2")).await, "wrong");
         assert_eq!(guess(&throttle, PEER, "a", "3").await, "held back");
         advance(Duration::from_secs(seconds - 1)).await;
         assert_eq!(guess(&throttle, PEER, "a", "3").await, "still held back");

@@ -98,6 +98,7 @@ fn main() -> ExitCode {
     if attacks::serve_if_told() {
         return ExitCode::SUCCESS;
     }
+    load::raise_descriptors();
     // Behind `--`, a part of the name of what is to be done alone.
     let wanted: Vec<String> = env::args().skip(1).filter(|it| !it.starts_with("--")).collect();
     let runtime = Runtime::new().unwrap();

@@ -124,7 +124,7 @@ impl Field {
         let keys = (0..count).map(|number| {
             let directory = &directory;
             async move {
-                let (login, secret) = (format!("desk-{number:05}"), format!("correct horse {number:05} battery"));
+                let (login, secret) = (format!("desk-{number:05}"), format!("correct-horse-{number:05}-battery"));
                 let now = Timestamp::now();
                 let chosen = client_secret::choose("", SecretSource::FirstLogin, &Secret::new(secret.as_str()), now)
                     .await

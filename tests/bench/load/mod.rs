@@ -13,7 +13,15 @@ mod field;
 mod tally;
 mod vitals;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 pub(crate) use clients::Caller;
 pub(crate) use field::{Field, Key};
 pub(crate) use tally::{Phase, Tally};
 pub(crate) use vitals::{Gauges, Look, Vitals};
+
+/// Has this process open as many files as the system lets it: each connection is one.
+pub(crate) fn raise_descriptors() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+}

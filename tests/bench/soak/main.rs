@@ -96,6 +96,7 @@ fn main() -> ExitCode {
     if attacks::serve_if_told() {
         return ExitCode::SUCCESS;
     }
+    load::raise_descriptors();
     let time = Duration::from_secs_f64(60.0 * minutes());
     let runtime = Runtime::new().unwrap();
     let mut field = Field::new(&runtime, ACCOUNTS + ROTATED, CHOSEN).with_fakes(&runtime, STUCK);

@@ -40,7 +40,7 @@ const CERTIFICATES: [&str; 2] = ["first", "second"];
 pub(crate) fn prepare(field: &mut Field) {
     let home = &field.stage.home;
     let other = tls::self_signed(&["localhost".to_owned()]).unwrap();
-    let pems = [(home.read("tls.crt"), home.read("tls.key")), (other.certificate.clone(), other.key.clone())];
+    let pems = [(home.read("tls.crt"), home.read("tls.key")), (other.certificate.clone(), other.key.to_string())];
     for (name, (certificate, key)) in CERTIFICATES.iter().zip(&pems) {
         home.write(&format!("{name}.crt"), certificate);
         home.write(&format!("{name}.key"), key);

@@ -7,6 +7,8 @@ mod client;
 mod locum;
 mod nameserver;
 mod provider;
+mod reason;
+mod struck;
 mod tap;
 
 use std::collections::BTreeMap;
@@ -30,10 +32,10 @@ pub(crate) use self::client::{Client, Ending, View};
 pub(crate) use self::locum::Node;
 pub(crate) use self::nameserver::{Answer, Nameserver};
 pub(crate) use self::provider::{PASSWORD, Provider, trusting};
+pub(crate) use self::reason::{Reason, settled};
 pub(crate) use self::tap::{Act, Fault, Front, Tap, When};
 use crate::endpoint::Tls;
 use crate::openbao::eventually;
-use crate::page;
 
 /// What nobody strikes: the mailbox of the bystanders.
 pub(crate) const HEALTHY: &str = "bystander";
@@ -120,10 +122,11 @@ impl Plan {
         for name in &all {
             fronts.insert(*name, Front::before(&provider, self.starttls.contains(name)).await);
         }
-        let elsewhere = match self.healthy_elsewhere {
-            true => Some(tokio::task::spawn_blocking(|| Provider::start(&[HEALTHY], "localhost")).await.unwrap()),
-            false => None,
-        };
+        let mut elsewhere = None;
+        if self.healthy_elsewhere {
+            let starting = tokio::task::spawn_blocking(|| Provider::start(&[HEALTHY], "localhost"));
+            elsewhere = Some(starting.await.unwrap());
+        }
         if let Some(elsewhere) = &elsewhere {
             fronts[HEALTHY].lead_to(elsewhere);
         }
@@ -269,51 +272,4 @@ impl Stage {
         let reason = eventually(&what, async || self.reasons(name, protocol).into_iter().nth(before));
         Reason::read(&reason.await)
     }
-}
-
-/// What an operator reads: `the provider is out of reach (upstream=… state="greeting" after=0.1s): it hung up; what to do`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Reason {
-    cause: String,
-    state: String,
-    pub(crate) detail: String,
-}
-
-impl Reason {
-    fn read(reason: &str) -> Self {
-        let parts = reason.split_once(" (upstream=").and_then(|(cause, rest)| Some((cause, rest.split_once("s): ")?)));
-        let (cause, (head, rest)) = parts.unwrap_or_else(|| panic!("no state in {reason:?}"));
-        let state = head.split("state=\"").nth(1).and_then(|it| it.split('"').next()).unwrap_or_default();
-        let detail = rest.split("; ").next().unwrap_or_default();
-        // The time in it is that of the run.
-        let detail = detail.split(": verification time").next().unwrap_or_default();
-        Self { cause: cause.to_owned(), state: state.to_owned(), detail: without_ports(detail) }
-    }
-
-    /// The cell of the page for some, of which most are the same.
-    pub(crate) fn cell(reasons: &[Self]) -> String {
-        let Some(first) = reasons.first() else { return "-".to_owned() };
-        assert!(reasons.iter().all(|it| it.cause == first.cause), "{reasons:?}");
-        let mut said: Vec<_> = reasons.iter().map(|it| page::code(&format!("{}: {}", it.state, it.detail))).collect();
-        said.dedup();
-        format!("{}: {}", first.cause, said.join(", "))
-    }
-}
-
-/// Ports differ from run to run.
-pub(crate) fn without_ports(text: &str) -> String {
-    let mut out = String::new();
-    for (number, part) in text.split(':').enumerate() {
-        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
-        if number > 0 {
-            out.push(':');
-        }
-        if number > 0 && digits >= 4 {
-            out.push('…');
-            out.push_str(&part[digits..]);
-        } else {
-            out.push_str(part);
-        }
-    }
-    out
 }

@@ -4,31 +4,28 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use locum::model::Protocol;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ServerConfig};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::provider::Identities;
+use super::struck::{Slowed, Struck, befall};
 use super::{Bound, Provider};
 use crate::child::free_port;
 use crate::endpoint::Tls;
+use crate::openbao::eventually;
 
-/// Between two bytes of one that is slow.
-const SLOWNESS: Duration = Duration::from_millis(20);
-
-/// What is no TLS and no mail protocol.
-const GARBAGE: &[u8] = b"%$\0\xff\xfe )*( not a protocol\r\n";
+/// Connections that may wait to be taken.
+const BACKLOG: u32 = 64;
 
 /// Where it strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +70,22 @@ pub(crate) enum Act {
 pub(crate) struct Fault {
     pub(crate) when: When,
     pub(crate) act: Act,
+}
+
+impl Fault {
+    pub(crate) const fn at(when: When, act: Act) -> Self {
+        Self { when, act }
+    }
+
+    /// By when a client has its answer, before it is logged in.
+    pub(crate) fn bound(self) -> Bound {
+        match (self.when, self.act) {
+            (When::Connect, Act::Silence) => Bound::Dial,
+            (When::Handshake, Act::Silence | Act::Slow) => Bound::Handshake,
+            (_, Act::Silence | Act::Slow) => Bound::Login,
+            _ => Bound::AtOnce,
+        }
+    }
 }
 
 /// The taps before the three servers of one row.
@@ -141,7 +154,7 @@ impl Tap {
         let (guard, listening) = (stop.clone().drop_guard(), tokio::sync::Mutex::default());
         let live = Mutex::new(stop.child_token());
         let tap = Self { port: free_port(), way: Arc::new(way), addresses, listening, live, stop, _guard: guard };
-        tap.strike(None).await;
+        tap.listen().await;
         tap
     }
 
@@ -160,36 +173,43 @@ impl Tap {
     /// From now on it is at these addresses and no others.
     pub(crate) async fn move_to(&self, addresses: &[IpAddr]) {
         *self.addresses.lock().unwrap() = addresses.to_vec();
-        let fault = *self.way.fault.lock().unwrap();
-        self.strike(fault).await;
+        self.listen().await;
     }
 
     /// From now on that befalls connections; `None` ends it. Connections that are there go on as they are, unless they
     /// come to where it strikes; where it is the connection that fails, they end.
     pub(crate) async fn strike(&self, fault: Option<Fault>) {
-        *self.way.fault.lock().unwrap() = fault;
+        let before = std::mem::replace(&mut *self.way.fault.lock().unwrap(), fault);
+        let [was, is] = [before, fault].map(|fault| fault.is_some_and(|fault| fault.when == When::Connect));
+        if is {
+            // Whoever kept a connection would not notice.
+            std::mem::replace(&mut *self.live.lock().unwrap(), self.stop.child_token()).cancel();
+        }
+        if was || is {
+            self.listen().await;
+        }
+    }
+
+    /// Takes connections anew, in the way of the fault.
+    async fn listen(&self) {
         let mut listening = self.listening.lock().await;
         for task in listening.drain(..) {
             task.abort();
             let _ = task.await; // it was aborted
         }
-        if fault.is_some_and(|fault| fault.when == When::Connect) {
-            // Whoever kept a connection would not notice.
-            std::mem::replace(&mut *self.live.lock().unwrap(), self.stop.child_token()).cancel();
-        }
-        let addresses = self.addresses.lock().unwrap().clone();
+        let (addresses, fault) = (self.addresses.lock().unwrap().clone(), self.way.fault());
         for address in addresses {
-            let address = SocketAddr::new(address, self.port);
-            match fault {
-                Some(Fault { when: When::Connect, act: Act::Refuse }) => {}
-                Some(Fault { when: When::Connect, .. }) => listening.push(take_nobody(address).await),
-                _ => listening.push(self.take(address).await),
-            }
+            let socket = bind(SocketAddr::new(address, self.port)).await;
+            listening.push(match fault {
+                // A port that nobody listens at, and nobody else can take.
+                Some(Fault { when: When::Connect, act: Act::Refuse }) => hold(socket),
+                Some(Fault { when: When::Connect, .. }) => take_nobody(socket).await,
+                _ => self.take(socket.listen(BACKLOG).unwrap()),
+            });
         }
     }
 
-    async fn take(&self, address: SocketAddr) -> JoinHandle<()> {
-        let listener = TcpListener::bind(address).await.unwrap();
+    fn take(&self, listener: TcpListener) -> JoinHandle<()> {
         let (way, live) = (Arc::clone(&self.way), self.live.lock().unwrap().clone());
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
@@ -201,22 +221,34 @@ impl Tap {
     }
 }
 
+/// The kernel may take a moment to give back what was listened at before.
+async fn bind(address: SocketAddr) -> TcpSocket {
+    eventually(&format!("{address} to be free"), async || {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(address).ok().map(|()| socket)
+    })
+    .await
+}
+
+fn hold(what: impl Send + 'static) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let _held = what;
+        std::future::pending().await
+    })
+}
+
 /// Connections to there are neither taken nor refused: the queue is full, and the kernel lets what comes wait.
-async fn take_nobody(address: SocketAddr) -> JoinHandle<()> {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_reuseaddr(true).unwrap();
-    socket.bind(address).unwrap();
+async fn take_nobody(socket: TcpSocket) -> JoinHandle<()> {
     let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
     let mut filling = Vec::new();
     for _ in 0..3 {
         if let Ok(Ok(stream)) = timeout(Duration::from_millis(100), TcpStream::connect(address)).await {
             filling.push(stream);
         }
     }
-    tokio::spawn(async move {
-        let _held = (listener, filling);
-        std::future::pending().await
-    })
+    hold((listener, filling))
 }
 
 impl Way {
@@ -238,7 +270,7 @@ impl Way {
                 Act::Expired => identity = &self.identities.expired,
                 Act::SelfSigned => identity = &self.identities.self_signed,
                 Act::Stranger => identity = &self.identities.stranger,
-                Act::Slow => socket.is_slow = true,
+                Act::Slow => socket.slow(),
                 act => {
                     let _hello = socket.read(&mut [0; 4096]).await?;
                     return befall(socket, act).await;
@@ -321,14 +353,13 @@ impl Place {
     /// Locum says something.
     fn hear(&mut self, said: &[u8]) {
         let has = |word: &str| said.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()));
-        if has(" HTTP/1.1\r\n") {
-            *self = Self::Request;
-        } else if *self == Self::Session {
-        } else if has("STARTTLS\r\n") || has("STLS\r\n") {
-            *self = Self::StartTls;
-        } else if has("LOGIN ") || has("AUTHENTICATE ") || has("AUTH ") || has("PASS ") {
-            *self = Self::Login;
-        }
+        *self = match *self {
+            _ if has(" HTTP/1.1\r\n") => Self::Request,
+            Self::Session => Self::Session,
+            _ if has("STARTTLS\r\n") || has("STLS\r\n") => Self::StartTls,
+            _ if has("LOGIN ") || has("AUTHENTICATE ") || has("AUTH ") || has("PASS ") => Self::Login,
+            here => here,
+        };
     }
 
     /// The server answers: what that is the answer to.
@@ -349,121 +380,6 @@ impl Place {
             }
             Self::Request => Some(When::Request),
             Self::Dialogue | Self::Login | Self::Session => None,
-        }
-    }
-}
-
-/// The end of a connection in one of the ways.
-async fn befall(mut stream: impl Struck, act: Act) -> io::Result<()> {
-    match act {
-        Act::Reset => {
-            stream.socket().set_zero_linger()?;
-            return Ok(());
-        }
-        Act::Close => stream.shutdown().await?,
-        Act::Garbage => {
-            stream.write_all(GARBAGE).await?;
-            stream.flush().await?;
-        }
-        Act::Say(words) => {
-            stream.write_all(words.as_bytes()).await?;
-            stream.flush().await?;
-        }
-        Act::Alert => stream.socket_mut().write_all(&[21, 3, 3, 0, 2, 2, 40]).await?,
-        Act::Silence => {}
-        other => panic!("{other:?} is no end"),
-    }
-    // What is not read when it is closed would reset it. One that is silent does not read either, but for its end.
-    let mut heard = [0; 1024];
-    while stream.read(&mut heard).await? > 0 {}
-    Ok(())
-}
-
-/// A connection to Locum, and the socket under it.
-trait Struck: AsyncRead + AsyncWrite + Unpin + Send {
-    fn socket(&self) -> &TcpStream;
-    fn socket_mut(&mut self) -> &mut TcpStream;
-    fn slow(&mut self);
-}
-
-impl Struck for Slowed {
-    fn socket(&self) -> &TcpStream {
-        &self.inner
-    }
-
-    fn socket_mut(&mut self) -> &mut TcpStream {
-        &mut self.inner
-    }
-
-    fn slow(&mut self) {
-        self.is_slow = true;
-    }
-}
-
-impl Struck for tokio_rustls::server::TlsStream<Slowed> {
-    fn socket(&self) -> &TcpStream {
-        &self.get_ref().0.inner
-    }
-
-    fn socket_mut(&mut self) -> &mut TcpStream {
-        &mut self.get_mut().0.inner
-    }
-
-    fn slow(&mut self) {
-        self.get_mut().0.is_slow = true;
-    }
-}
-
-/// A socket that may write slowly.
-struct Slowed {
-    inner: TcpStream,
-    is_slow: bool,
-    nap: Pin<Box<Sleep>>,
-}
-
-impl Slowed {
-    fn new(inner: TcpStream) -> Self {
-        Self { inner, is_slow: false, nap: Box::pin(sleep(Duration::ZERO)) }
-    }
-}
-
-impl AsyncRead for Slowed {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Slowed {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if !self.is_slow {
-            return Pin::new(&mut self.inner).poll_write(cx, bytes);
-        }
-        std::task::ready!(self.nap.as_mut().poll(cx));
-        self.nap.as_mut().reset(tokio::time::Instant::now() + SLOWNESS);
-        Pin::new(&mut self.inner).poll_write(cx, &bytes[..bytes.len().min(1)])
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
-}
-
-impl Fault {
-    pub(crate) const fn at(when: When, act: Act) -> Self {
-        Self { when, act }
-    }
-
-    /// By when a client has its answer, before it is logged in.
-    pub(crate) fn bound(self) -> Bound {
-        match (self.when, self.act) {
-            (When::Connect, Act::Silence) => Bound::Dial,
-            (When::Handshake, Act::Silence | Act::Slow) => Bound::Handshake,
-            (_, Act::Silence | Act::Slow) => Bound::Login,
-            _ => Bound::AtOnce,
         }
     }
 }

@@ -28,7 +28,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::clients::{Caller, Doors, trusting};
-use super::{Field, Key};
+use super::{Field, Key, raise_descriptors};
 
 /// The argument that makes an attacker of the benchmark's program.
 const ROLE: &str = "--attack";
@@ -144,6 +144,7 @@ pub(crate) fn serve_if_told() -> bool {
     if !env::args().any(|it| it == ROLE) {
         return false;
     }
+    raise_descriptors();
     let mut order = String::new();
     io::stdin().lock().read_line(&mut order).unwrap();
     let order: Order = serde_json::from_str(&order).unwrap();

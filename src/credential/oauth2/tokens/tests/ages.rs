@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::super::super::{FailureKind, Grant, Granted, HttpAnswer, HttpError, TokenEndpoint};
 use super::super::life::{AccessToken, Age};
-use super::super::{TokenOptions, Tokens};
+use super::super::{TokenOptions, Tokens, shield};
 use super::{Fake, Kept, granted, refused, run, text, tokens, wanted};
 use crate::model::Secret;
 

@@ -1,5 +1,6 @@
 //! A provider that fails before it has let us in: at each place of a login, in each way, by each protocol. Clients are told to
 //! try again, the operator reads where and why, and the next login after the fault succeeds: no credential is given up for it.
+//! It takes longest (`upstream-login-timeout` is half a minute at the least), and tests begin in the order of their names.
 
 use futures::future::join_all;
 use locum::model::Protocol;
@@ -69,7 +70,7 @@ async fn a_provider_that_fails_before_the_login_is_never_a_wrong_password() {
     let seen = join_all(rows.iter().map(|row| befall(&stage, row))).await;
     bystanders.end(20).await;
     let head = ["Fault", "IMAP", "POP3", "submission", "at the latest after", "the audit says"];
-    page::holds("upstream", &head, &seen);
+    page::holds("before-login", &head, &seen);
 }
 
 /// The line of the page.
