@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use jiff::Timestamp;
 
+use super::auth::InFull;
 use super::readiness::{Now, Readiness, StoreNow};
 use super::{Office, WatchedStore, gauges};
 use crate::net::exhausted_ago;
@@ -40,8 +41,8 @@ async fn alive() -> Response {
     }
 }
 
-async fn ready(State(office): State<Arc<Office>>) -> Response {
-    let readiness = judge(&office);
+async fn ready(State(office): State<Arc<Office>>, Extension(InFull(in_full)): Extension<InFull>) -> Response {
+    let readiness = if in_full { judge(&office) } else { judge(&office).without_reasons() };
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     match serde_json::to_string(&readiness) {
         Ok(json) => (status, [(header::CONTENT_TYPE, "application/json"), NOT_STORED], json + "\n").into_response(),

@@ -35,6 +35,9 @@ use axum::http::StatusCode;
 use axum::middleware;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+#[cfg(debug_assertions)]
+#[doc(hidden)]
+pub use api::fuzzing;
 pub use ask::{Answer, AskError, Question, ask};
 pub use auth::{Auth, Peer};
 pub use gauges::count_reload;

@@ -95,6 +95,14 @@ impl Readiness {
     }
 }
 
+impl Readiness {
+    /// The same for those who are nobody here: how it is, and nothing of where its store is or what to do.
+    pub(super) fn without_reasons(mut self) -> Self {
+        self.checks.iter_mut().for_each(|check| (check.reason, check.remedy) = (None, None));
+        self
+    }
+}
+
 impl Check {
     fn good(name: &'static str, state: &'static str) -> Self {
         Self { name, state, since: None, reason: None, remedy: None, verdict: Verdict::Good }
@@ -166,7 +174,8 @@ fn renewal(purpose: CertificateUse) -> &'static str {
 fn of_audit(audit: AuditNow, now: Timestamp) -> Check {
     let Some(lasting) = audit.failing_for else { return Check::good("audit", "written") };
     let verdict = if audit.fail_closed { Verdict::Bad } else { Verdict::Degraded };
-    let consequence = if audit.fail_closed { "nobody is let in meanwhile" } else { "what happens meanwhile is lost" };
+    let consequence =
+        if audit.fail_closed { "nobody is let in meanwhile" } else { "events are in the log alone meanwhile" };
     Check {
         name: "audit",
         state: "failing",

@@ -8,7 +8,6 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::capacity::Capacity;
 use super::doors::Doors;
 use super::face::{self, Face};
 use super::listeners::{Prepared, warn};
@@ -100,6 +99,7 @@ impl App {
         let (drain, kill) = (CancellationToken::new(), CancellationToken::new());
         let classes = config.upstream.classes.keys().cloned().collect();
         let upstreams = Arc::new(Upstreams::new(client_tls, config.upstream.clone()));
+        upstreams.listens_at(doors.addresses());
         let directory = Directory::new(Arc::clone(&served.store));
         let tokens = Arc::new(broker::tokens(directory.clone(), https.clone(), config.tokens.clone()));
         let ledger = Ledger::default();
@@ -143,24 +143,11 @@ impl App {
         let overview = Arc::new(Overview::new(Arc::clone(&desk), ledger.clone()));
         let works = (operations, overview, reload.clone());
         let admin = face(admin_doors, &config.admin, watched, (&desk, &node), &sessions, works);
-        let (capacity, sessions_max) = Capacity::new(config.session.sessions_max);
         let (news, upkeep) = (served.news, served.upkeep);
         let at_start = source.as_ref().map(|source| source.settings.clone()).unwrap_or_default();
         let (upgrade, upgrades) = mpsc::channel(1); // a second one wishes the same
         Ok(Self {
-            holding: Holding {
-                source,
-                at_start,
-                config,
-                files,
-                certificates,
-                desk,
-                node,
-                admin_tls,
-                sessions_max,
-                doors,
-            },
-            capacity,
+            holding: Holding { source, at_start, config, files, certificates, desk, node, admin_tls, doors },
             sessions,
             live,
             at_work,

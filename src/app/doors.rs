@@ -7,20 +7,18 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::explain;
 use super::sockets::{Bound, Inherited, bind_each};
-use crate::net::{self, BindError, accept_loop};
+use crate::net::{self, BindError, accept_each};
 use crate::session::{Listener, Sessions};
 
 /// What accept loops need.
 #[derive(Debug, Clone)]
 pub(super) struct Hall {
     pub(super) sessions: Arc<Sessions>,
-    pub(super) permits: Arc<Semaphore>,
     /// Where sessions run.
     pub(super) live: TaskTracker,
     /// Where operations do that operators asked for.
@@ -85,6 +83,11 @@ impl Doors {
     /// The name of the listener of each, and its socket.
     pub(super) fn sockets(&self) -> impl Iterator<Item = (String, &Arc<TcpListener>)> {
         self.open.values().map(|door| (door.listener.load().options.name.clone(), &door.socket))
+    }
+
+    /// Where it listens.
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        self.open.values().filter_map(|door| door.socket.local_addr().ok()).collect()
     }
 
     /// Lets clients in.
@@ -158,15 +161,13 @@ impl Door {
     }
 
     fn serve(&self, hall: &Hall) {
-        let Hall { sessions, permits, live, tasks, shut, .. } = hall.clone();
+        let Hall { sessions, live, tasks, shut, .. } = hall.clone();
         let (socket, listener, own) = (Arc::clone(&self.socket), Arc::clone(&self.listener), self.shut.clone());
-        let accepting = accept_loop(socket, permits, shut, move |stream, peer, permit| {
-            let (listener, sessions) = (listener.load_full(), Arc::clone(&sessions));
-            live.spawn(async move {
-                sessions.serve(&listener, stream, peer).await;
-                drop(permit); // last: a place is free when all that the session held is
-            });
-            std::future::ready(())
+        let accepting = accept_each(socket, shut, move |socket, peer| {
+            let listener = listener.load_full();
+            let Some(arrival) = sessions.admit(&listener, socket, peer) else { return };
+            let sessions = Arc::clone(&sessions);
+            live.spawn(async move { sessions.serve(&listener, arrival).await });
         });
         tasks.spawn(async move {
             let _: Option<()> = own.run_until_cancelled(accepting).await;

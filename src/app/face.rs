@@ -92,14 +92,13 @@ impl Face {
             let serve = move |stream, peer: SocketAddr, permit| {
                 let Some(share) = shares.take(peer.ip()) else {
                     tracing::debug!(%peer, "an address has all the admin connections that it may have");
-                    return std::future::ready(()); // it is closed
+                    return; // it is closed
                 };
                 let (admin, tls, stop) = (Arc::clone(&admin), tls.clone(), stop.clone());
                 answers.spawn(async move {
                     let _: Option<()> = stop.run_until_cancelled(answer(&admin, tls, stream, peer)).await;
                     drop((share, permit));
                 });
-                std::future::ready(())
             };
             background.spawn(accept_loop(socket, Arc::clone(&permits), asked.clone(), serve));
         }
@@ -123,7 +122,6 @@ impl Face {
                     }
                     drop(permit);
                 });
-                std::future::ready(())
             };
             let permits = Arc::new(Semaphore::new(admin::CONNECTIONS_MAX));
             background.spawn(accept_here(door, permits, asked.clone(), serve));

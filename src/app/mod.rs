@@ -2,11 +2,10 @@
 //! spawns tasks.
 //!
 //! - `build`: the configuration becomes an [`App`]. `serve`: it runs. `drain`: it ends.
-//! - `listeners`, `sockets`, `doors`, `capacity`: where clients come in, by what, and how many. `face`: where operators do; `shares`: how many of one address.
+//! - `listeners`, `sockets`, `doors`: where clients come in, and by what. `face`: where operators do; `shares`: how many of one address.
 //! - `reload`: the configuration is read again. `successor`: an upgrade. `notify`: what the service manager is told.
 
 mod build;
-mod capacity;
 mod certificates;
 mod collector;
 mod doors;
@@ -47,9 +46,8 @@ use crate::telemetry::Traces;
 use crate::usage::Ledger;
 
 pub use build::Start;
-use capacity::Capacity;
 use face::Face;
-pub use limits::forbid_core_dumps;
+pub use limits::{forbid_core_dumps, lock_memory};
 pub use problems::Problems;
 pub(crate) use problems::{explain, note, note_all};
 use reload::Holding;
@@ -65,7 +63,6 @@ pub use windows::windows;
 #[derive(Debug)]
 pub struct App {
     holding: Holding,
-    capacity: Capacity,
     sessions: Arc<Sessions>,
     live: TaskTracker,
     at_work: TaskTracker,

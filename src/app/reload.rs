@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
-use tokio::sync::watch;
 
 use super::doors::{Doors, Hall, Plan};
 use super::face;
@@ -22,7 +21,8 @@ use crate::session::{Listener, ListenerTls};
 use crate::telemetry;
 
 /// Keys, and beginnings of keys, that hold from the next start on: what they speak of is open, or was said to others.
-const AT_START_ONLY: [&str; 5] = ["store.", "admin.", "limits.shared.", "telemetry.log-format", "telemetry.otlp"];
+const AT_START_ONLY: [&str; 6] =
+    ["store.", "admin.", "limits.shared.", "limits.lock-memory", "telemetry.log-format", "telemetry.otlp"];
 
 /// Where a configuration was read from, and what it said.
 #[derive(Debug)]
@@ -49,7 +49,6 @@ pub(super) struct Holding {
     pub(super) node: Arc<ArcSwap<Node>>,
     /// What operators are shown at the admin listener, where it speaks TLS.
     pub(super) admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
-    pub(super) sessions_max: watch::Sender<usize>,
     pub(super) doors: Doors,
 }
 
@@ -178,7 +177,6 @@ impl Holding {
         }
         desk.broker.change(config.upstreams.clone(), config.broker.clone());
         hall.sessions.change(config.name.clone(), config.session.clone());
-        self.sessions_max.send_replace(config.session.sessions_max);
         hall.sessions.expect(config.listeners.iter());
         desk.audit.go_on_in(audit);
         if let Err(error) = telemetry::change(&config.telemetry, config.audit.path.is_none()) {
@@ -193,6 +191,7 @@ impl Holding {
             ..Desk::clone(&desk)
         }));
         self.doors.change(plan, hall);
+        desk.upstreams.listens_at(self.doors.addresses());
         self.node.store(Arc::new(face::node_anew(&self.node.load(), &self.doors)));
         if let (Some(slot), Some(shown)) = (&self.admin_tls, prepared.admin_tls) {
             slot.store(shown);

@@ -53,16 +53,8 @@ impl App {
         let notifier = Notifier::start(&background, &self.kill);
         notifier.keep_telling(&background, &self.kill, move || status(live.len(), store.as_ref()));
 
-        let hall = Hall {
-            sessions: self.sessions,
-            permits: Arc::clone(&self.capacity.permits),
-            live: self.live,
-            at_work: self.at_work,
-            tasks: TaskTracker::new(),
-            shut,
-        };
-        let (capacity, ending) = (self.capacity, self.kill.clone());
-        background.spawn(async move { ending.run_until_cancelled(capacity.keep()).await });
+        let hall =
+            Hall { sessions: self.sessions, live: self.live, at_work: self.at_work, tasks: TaskTracker::new(), shut };
         let mut serving = Serving {
             holding: self.holding,
             hall,

@@ -259,7 +259,15 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
-/// A name from the wire, fit for a line: bounded, and readable where it is text.
+/// A name from the wire, fit for a line: bounded, and readable where it is text. What JSON does not escape and a terminal or a
+/// reader could take for more than text is replaced.
 pub fn name(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).chars().take(NAME_CHARS_MAX).collect()
+    let shown = |c: char| if is_deceptive(c) { char::REPLACEMENT_CHARACTER } else { c };
+    String::from_utf8_lossy(bytes).chars().take(NAME_CHARS_MAX).map(shown).collect()
+}
+
+/// DEL and C1, among them the CSI that some terminals obey; the separators that some readers take for the end of a line; and
+/// what turns the direction of writing, so that a name looks like another.
+fn is_deceptive(c: char) -> bool {
+    matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -11,6 +11,9 @@ mod authority;
 pub mod client_secret;
 mod delegation;
 mod directory;
+#[cfg(debug_assertions)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod headcount;
 mod keyring;
 mod lease;

@@ -50,7 +50,9 @@ pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<()> {
         check_shared(options, arguments.dial, &mut problems).await;
     }
     if let (Some(tls), true) = (tls, arguments.dial) {
-        dial_all(&config, Upstreams::new(tls, config.upstream.clone()), &mut problems).await;
+        let upstreams = Upstreams::new(tls, config.upstream.clone());
+        upstreams.listens_at(config.listeners.iter().flat_map(|listener| listener.bind.clone()).collect());
+        dial_all(&config, upstreams, &mut problems).await;
     }
     Problems::none_in(problems, passes)?;
     if let Some(warning) = tls::name_warning(&config.tls, &config.name) {

@@ -12,6 +12,9 @@ mod csv_out;
 mod demo;
 mod desk;
 mod exit;
+#[cfg(debug_assertions)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod import;
 mod init;
@@ -43,6 +46,7 @@ use crate::app::{self, Problems};
 use crate::broker::{Directory, DirectoryError};
 use crate::config::{Config, ConfigErrors};
 use crate::management::ManagementError;
+use crate::model::{wipe_touched_stack, wiping};
 use crate::store::StoreError;
 
 /// A credential broker for mail clients that cannot change.
@@ -131,14 +135,16 @@ pub fn main() -> ExitCode {
     if let Err(error) = app::forbid_core_dumps() {
         output::note(format!("locum: core dumps cannot be forbidden ({error}); a crash could write secrets to disk"));
     }
-    let runtime = match tokio::runtime::Runtime::new() {
+    // A thread that has nothing to do wipes what secrets its stack still holds.
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().on_thread_park(wipe_touched_stack).build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
             output::note(format!("locum: cannot start: {error}"));
             return ExitCode::from(exit::OS_ERROR);
         }
     };
-    let done = runtime.block_on(run(arguments));
+    let done = runtime.block_on(wiping(run(arguments)));
     // A name that is still being looked up must not keep us: the resolver cannot be interrupted.
     runtime.shutdown_timeout(Duration::from_secs(1));
     match (done, output::lost()) {

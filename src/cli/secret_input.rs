@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{IsTerminal, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::exit::{self, Failure};
 use crate::model::Secret;
+use crate::store;
 
 /// No secret is longer than this.
 const BYTES_MAX: u64 = 64 * 1024;
@@ -17,7 +18,7 @@ const BYTES_MAX: u64 = 64 * 1024;
 /// How a secret is handed in; without either, the terminal asks for it.
 #[derive(Debug, Args)]
 pub(super) struct SecretInput {
-    /// Read the secret from this file.
+    /// Read the secret from this file, which nobody but its owner may be able to read.
     #[arg(long, value_name = "FILE", conflicts_with = "secret_stdin")]
     secret_file: Option<PathBuf>,
 
@@ -35,9 +36,7 @@ impl SecretInput {
     /// Reads the secret. `what` is asked for at the prompt.
     pub(super) fn read(&self, what: &str) -> Result<Secret> {
         if let Some(path) = &self.secret_file {
-            return File::open(path).and_then(read_all).map_err(|error| {
-                Failure::new(exit::NOT_FOUND, format!("cannot read the secret from {}: {error}", path.display())).into()
-            });
+            return read_file(path);
         }
         if self.secret_stdin {
             return read_all(std::io::stdin().lock()).context("cannot read the secret from standard input");
@@ -49,6 +48,21 @@ impl SecretInput {
         let typed = dialoguer::Password::new().with_prompt(what).interact().context("cannot read from the terminal")?;
         Ok(Secret::new(typed))
     }
+}
+
+/// A file that others can read has told them already. What is no file, such as the pipe of a shell's `<(…)`, is nobody else's.
+fn read_file(path: &Path) -> Result<Secret> {
+    let failed = |error: std::io::Error| {
+        Failure::new(exit::NOT_FOUND, format!("cannot read the secret from {}: {error}", path.display()))
+    };
+    let file = File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if metadata.is_file() {
+        store::check_private(path, &metadata).map_err(|error| {
+            Failure::new(exit::DENIED, format!("{error}; whoever could read it has the secret in it"))
+        })?;
+    }
+    Ok(read_all(file).map_err(failed)?)
 }
 
 fn read_all(from: impl Read) -> std::io::Result<Secret> {

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit::{self, Failure};
 use super::output;
-use crate::app::{App, Inherited, Source, Start, Succession};
+use crate::app::{self, App, Inherited, Source, Start, Succession};
 use crate::config::Config;
 use crate::telemetry;
 
@@ -22,6 +22,8 @@ pub(super) async fn run(path: &Path) -> Result<()> {
         return Err(Failure::new(exit::CONFIG, message).into());
     }
     let traces = telemetry::start(&config.telemetry, config.audit.path.is_none())?;
+    // Before there is anything secret in it.
+    app::lock_memory(config.lock_memory)?;
     let source = Some(Source { path: path.to_owned(), settings });
     let app = App::start(Start { config, source, succession: succession(), inherited }).await?.tracing(traces);
     let orders = app.orders();

@@ -62,6 +62,8 @@ pub struct Config {
     pub upstream: crate::upstream::Options,
     /// Bounds on failed logins.
     pub broker: broker::Options,
+    /// Whether what is in memory may be written to swap.
+    pub lock_memory: LockMemory,
     /// Bounds for access tokens. No key in the file changes them.
     pub tokens: TokenOptions,
     /// How credentials are rotated.
@@ -72,6 +74,18 @@ pub struct Config {
     pub audit: audit::Options,
     /// How the log is written.
     pub telemetry: telemetry::Options,
+}
+
+/// Whether the memory of the process is kept out of swap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LockMemory {
+    /// Where the system permits it.
+    #[default]
+    Auto,
+    /// Or the process does not start.
+    Require,
+    /// No.
+    Off,
 }
 
 impl Config {
@@ -116,6 +130,7 @@ fn read_root(mut root: Table<'_, '_>, file: &Path) -> Option<Config> {
     let upstreams = upstream::upstreams(root.section("upstream"));
     let mut bound = listener::Bound::new();
     let listeners = listener::listeners(root.tables("listener"), &upstreams, names_certificate, &mut bound);
+    listener::loops(&upstreams, &bound, root.reader());
     let limits = sections::limits(root.section("limits"), &name);
     let admin = sections::admin(root.section("admin"), names_certificate, &mut bound);
     let audit = sections::audit(root.section("audit"));
@@ -133,6 +148,7 @@ fn read_root(mut root: Table<'_, '_>, file: &Path) -> Option<Config> {
         session: limits.session,
         upstream: limits.upstream,
         broker: limits.broker,
+        lock_memory: limits.lock_memory,
         tokens: TokenOptions::default(),
         rotation,
         admin,
@@ -331,6 +347,8 @@ mod tests {
             "listener.recognise.certificate",
             "upstream.own.app-passwords-max",
             "upstream.own.date.ends",
+            "limits.connections-per-address-max",
+            "limits.session-max-time",
             "limits.class.migration.sessions-max",
             "limits.class.migration.sessions-per-mailbox-max",
             "limits.class.migration.messages-per-minute",

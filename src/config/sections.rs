@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustls::pki_types::DnsName;
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
+use super::LockMemory;
 use super::class;
 use super::listener::{self, Bound};
 use super::reader::Table;
@@ -65,6 +66,7 @@ pub(super) struct Limits {
     pub(super) session: session::Options,
     pub(super) upstream: upstream::Options,
     pub(super) broker: broker::Options,
+    pub(super) lock_memory: LockMemory,
 }
 
 /// `[limits]`.
@@ -77,9 +79,13 @@ pub(super) fn limits(mut table: Table<'_, '_>, name: &str) -> Limits {
         upstream.tls_handshake_timeout = value.duration(secs(1)..=mins(5), reason)?;
         Some(upstream.tls_handshake_timeout)
     });
+    let mut lock_memory = LockMemory::default();
+    set(&mut lock_memory, table.take("lock-memory"), |value| {
+        value.one_of(&[("auto", LockMemory::Auto), ("require", LockMemory::Require), ("off", LockMemory::Off)])
+    });
     upstream.classes = class::classes(table.section("class"));
     table.finish();
-    Limits { session, upstream, broker }
+    Limits { session, upstream, broker, lock_memory }
 }
 
 fn session_limits(table: &mut Table<'_, '_>) -> session::Options {
@@ -90,6 +96,9 @@ fn session_limits(table: &mut Table<'_, '_>) -> session::Options {
     set(&mut session.unproven_per_address_max, table.take("unproven-per-address-max"), |value| {
         value.integer(1..=100_000, "an address may be a whole site behind one router")
     });
+    session.connections_per_address_max = table.take("connections-per-address-max").and_then(|value| {
+        value.integer(1..=100_000, "an address may be a whole site behind one router, or a balancer")
+    });
     set(&mut session.login_timeout, table.take("login-timeout"), |value| {
         value.duration(secs(5)..=mins(30), "devices and providers are slow at logins; strangers must not stay for long")
     });
@@ -98,6 +107,12 @@ fn session_limits(table: &mut Table<'_, '_>) -> session::Options {
     });
     set(&mut session.idle_timeout, table.take("idle-timeout"), |value| {
         value.duration(mins(30)..=mins(24 * 60), "IMAP IDLE is silent for up to 29 minutes (RFC 2177)")
+    });
+    set(&mut session.stall_timeout, table.take("stall-timeout"), |value| {
+        value.duration(mins(1)..=mins(60), "a slow line takes some bytes in each minute; one that takes none is dead")
+    });
+    session.session_max_time = table.take("session-max-time").and_then(|value| {
+        value.duration(mins(60)..=mins(30 * 24 * 60), "clients that idle for days, and large messages, are interrupted")
     });
     set(&mut session.drain_timeout, table.take("drain-timeout"), |value| {
         value.duration(secs(0)..=mins(60), "service managers do not wait for longer")
@@ -200,13 +215,19 @@ pub(super) fn admin(mut table: Table<'_, '_>, names_certificate: bool, bound: &m
     }
     options.socket = table.take("socket").and_then(|value| value.path());
     let api = table.take("api");
-    let at = api.as_ref().map(|value| value.at);
+    let api_at = api.as_ref().map(|value| value.at);
     set(&mut options.api, api, |value| value.boolean());
     options.console = options.api;
-    set(&mut options.console, table.take("console"), |value| value.boolean());
-    if let Some(at) = at.filter(|_| options.api && !names_place && options.socket.is_none()) {
+    let console = table.take("console");
+    let console_at = console.as_ref().map(|value| value.at);
+    set(&mut options.console, console, |value| value.boolean());
+    let listens_nowhere = !names_place && options.socket.is_none();
+    let api_at = api_at.filter(|_| options.api).map(|at| (at, "\"api\" in [admin], which listens nowhere"));
+    let console_at =
+        console_at.filter(|_| options.console).map(|at| (at, "\"console\" in [admin], which listens nowhere"));
+    if let Some((at, what)) = api_at.or(console_at).filter(|_| listens_nowhere) {
         let remedy = "such as bind = \"127.0.0.1:9465\", or socket = \"/run/locum/admin.sock\"";
-        table.reader().wrong_in_whole(at, "\"api\" in [admin], which listens nowhere", Some(remedy));
+        table.reader().wrong_in_whole(at, what, Some(remedy));
     }
     table.finish();
     options

@@ -130,8 +130,9 @@ impl Ready {
     /// The access token for that name.
     pub fn of_token(identity: &str, issued: Issued) -> Self {
         let kind = CredentialKind::OAuth2;
-        let credentials = Credentials { identity: identity.to_owned(), secret: issued.token.secret.clone(), kind };
-        let version = CredentialVersion::new(&issued.wanted.version.id, &issued.token.secret);
+        let secret = issued.token.secret();
+        let version = CredentialVersion::new(&issued.wanted.version.id, &secret);
+        let credentials = Credentials { identity: identity.to_owned(), secret, kind };
         Self { version, credentials, issued: Some(issued) }
     }
 }

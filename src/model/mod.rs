@@ -11,7 +11,7 @@
 //! - [`Sighting`]: the record of one client as nodes have seen it.
 //! - [`Operator`]: the record of one who manages this system over HTTP.
 //! - [`Profile`]: what Locum knows of a provider. [`presets`]: the providers it knows by name.
-//! - [`Secret`]: bytes that must never be seen.
+//! - [`Secret`]: bytes that must never be seen. [`Shielded`]: one that is kept for later. [`wipe_stack`]: what calls leave of them.
 
 mod account;
 mod attempt;
@@ -29,7 +29,9 @@ mod recognition;
 mod refusal;
 pub mod secret;
 mod seen;
+mod shield;
 mod slots;
+mod stack;
 mod usage;
 
 pub use account::{Account, CredentialKind, Identity, KeptToken, Material, Preference, StoredCredential, Tenant};
@@ -47,5 +49,7 @@ pub use recognition::{DeviceCertificate, Fingerprint, Mark, Recognition};
 pub use refusal::Refusal;
 pub use secret::Secret;
 pub use seen::{SeenKey, SeenNetwork, SeenUpstream, Sighting};
+pub use shield::{Shield, Shielded};
 pub use slots::{COMMAND_OP, HistoryEntry, Leftover, LeftoverReason, Next, NextState, Previous, Refused, Slot, Slots};
+pub use stack::{wipe_stack, wipe_touched_stack, wiping};
 pub use usage::{Holder, UsageEntry, UsageLogin, UsagePlace, UsageReport};

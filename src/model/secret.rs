@@ -5,6 +5,8 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use super::stack::touch;
+
 /// Secret bytes: a password, a token, a sealed document. Wiped from memory when dropped; `Debug` prints `[REDACTED]`.
 ///
 /// [`Secret::expose`] is the only way in, so that every use can be found by its name.
@@ -14,17 +16,19 @@ pub struct Secret(Zeroizing<Vec<u8>>);
 impl Secret {
     /// Takes the bytes over; the caller keeps no copy.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        touch();
         Self(Zeroizing::new(bytes.into()))
     }
 
     /// The bytes. Name the reason at the call if it is not plain.
     pub fn expose(&self) -> &[u8] {
+        touch();
         &self.0
     }
 
     /// The bytes as text, where they are UTF-8.
     pub fn expose_text(&self) -> Option<&str> {
-        std::str::from_utf8(&self.0).ok()
+        std::str::from_utf8(self.expose()).ok()
     }
 
     /// Whether there are no bytes at all.

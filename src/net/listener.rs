@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -21,12 +22,18 @@ const BACKLOG: i32 = 1024;
 /// How long the loop rests when the process has no more file descriptors or memory: accepting again at once would spin.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(250);
 
+/// The log says at most once in this time that there are none.
+const SAID_AGAIN_AFTER: Duration = Duration::from_secs(60);
+
 /// Connections that could not be taken, for the process had no more file descriptors or memory.
 const EXHAUSTIONS: &str = "locum_accept_exhausted_total";
 
 /// When that was last, in milliseconds since [`since_start`] began to count; 0 if it never was. Descriptors belong to the
 /// process as a whole, and so does this.
 static EXHAUSTED: AtomicU64 = AtomicU64::new(0);
+
+/// When the log said so last, in the same way.
+static EXHAUSTION_TOLD: AtomicU64 = AtomicU64::new(0);
 
 fn since_start() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
@@ -90,30 +97,58 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
     })
 }
 
+/// Accepts until `drain` is cancelled, and hands each connection on at once. `serve` must not block; what it does not want
+/// it drops.
+pub async fn accept_each(
+    listener: impl Borrow<TcpListener>,
+    drain: CancellationToken,
+    mut serve: impl FnMut(TcpStream, SocketAddr),
+) {
+    let mut doorman = Doorman::new();
+    while let Some((stream, peer)) = doorman.next(listener.borrow(), &drain).await {
+        tune(&stream);
+        serve(stream, peer);
+    }
+}
+
 /// Accepts until `drain` is cancelled. A connection is served once it has a permit, and no other is accepted before that:
 /// at the limit one client for each socket waits here, and the rest in the kernel's queue, where they cost nothing.
 /// `serve` is given the permit and drops it last; it must not block.
-pub async fn accept_loop<F: Future<Output = ()>>(
+pub async fn accept_loop(
     listener: impl Borrow<TcpListener>,
     permits: Arc<Semaphore>,
     drain: CancellationToken,
-    mut serve: impl FnMut(TcpStream, SocketAddr, OwnedSemaphorePermit) -> F,
+    mut serve: impl FnMut(TcpStream, SocketAddr, OwnedSemaphorePermit),
 ) {
     let serve = |stream, peer, permit| {
         tune(&stream);
-        serve(stream, peer, permit)
+        serve(stream, peer, permit);
     };
-    accept(listener.borrow(), permits, drain, serve).await;
+    accept_permitted(listener.borrow(), permits, drain, serve).await;
 }
 
 /// The same at a Unix socket; `serve` is given the number of the user who connected.
-pub async fn accept_here<F: Future<Output = ()>>(
+pub async fn accept_here(
     door: UnixDoor,
     permits: Arc<Semaphore>,
     drain: CancellationToken,
-    serve: impl FnMut(UnixStream, u32, OwnedSemaphorePermit) -> F,
+    serve: impl FnMut(UnixStream, u32, OwnedSemaphorePermit),
 ) {
-    accept(&door, permits, drain, serve).await;
+    accept_permitted(&door, permits, drain, serve).await;
+}
+
+/// Says that to a client that was accepted a moment ago, as far as the kernel takes it at once: of a line it takes all.
+pub fn say_at_once(stream: &TcpStream, words: &[u8]) {
+    let _ = SockRef::from(stream).send(words); // it is closed next, whether it heard us or not
+}
+
+/// How many file descriptors the process can open beyond this one: the kernel gives out the lowest that is free, so all
+/// below a new one are in use.
+pub fn descriptors_beyond(newest: &impl AsRawFd) -> usize {
+    use rustix::process::{Resource, getrlimit};
+    let Some(limit) = getrlimit(Resource::Nofile).current else { return usize::MAX };
+    let used = u64::try_from(newest.as_raw_fd()).map_or(u64::MAX, |number| number.saturating_add(1));
+    usize::try_from(limit.saturating_sub(used)).unwrap_or(usize::MAX)
 }
 
 /// What connections come out of.
@@ -142,32 +177,81 @@ impl Door for UnixDoor {
     }
 }
 
-async fn accept<D: Door, F: Future<Output = ()>>(
+async fn accept_permitted<D: Door>(
     door: &D,
     permits: Arc<Semaphore>,
     drain: CancellationToken,
-    mut serve: impl FnMut(D::Stream, D::Peer, OwnedSemaphorePermit) -> F,
+    mut serve: impl FnMut(D::Stream, D::Peer, OwnedSemaphorePermit),
 ) {
-    loop {
-        let accepted = tokio::select! {
-            () = drain.cancelled() => return,
-            accepted = door.next() => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let permit = drain.run_until_cancelled(Arc::clone(&permits).acquire_owned()).await;
-                let Some(Ok(permit)) = permit else { return }; // the process ends
-                serve(stream, peer, permit).await;
+    let mut doorman = Doorman::new();
+    while let Some((stream, peer)) = doorman.next(door, &drain).await {
+        let permit = drain.run_until_cancelled(Arc::clone(&permits).acquire_owned()).await;
+        let Some(Ok(permit)) = permit else { return }; // the process ends
+        serve(stream, peer, permit);
+    }
+}
+
+/// Takes connections out of one door, and keeps a file descriptor for the time when there are no others: with it the next
+/// connection can at least be taken and closed, and its client does not wait for nothing in the kernel's queue.
+struct Doorman {
+    spare: Option<OwnedFd>,
+}
+
+impl Doorman {
+    fn new() -> Self {
+        Self { spare: spare() }
+    }
+
+    /// The next connection; `None` once `drain` is cancelled. However many cannot be taken, it does not spin.
+    async fn next<D: Door>(&mut self, door: &D, drain: &CancellationToken) -> Option<(D::Stream, D::Peer)> {
+        loop {
+            match drain.run_until_cancelled(door.next()).await? {
+                Ok(accepted) => return Some(accepted),
+                Err(error) if is_exhaustion(&error) => {
+                    tell_exhaustion(&error);
+                    self.turn_away(door, drain).await?;
+                }
+                // The client gave up before we took it: a stranger can cause this at will.
+                Err(error) => tracing::debug!(%error, "a connection was gone before it was accepted"),
             }
-            Err(error) if is_exhaustion(&error) => {
-                EXHAUSTED.store(since_start(), Ordering::Relaxed);
-                metrics::counter!(EXHAUSTIONS).increment(1);
-                tracing::error!(%error, "cannot accept: raise the limit of open files (LimitNOFILE) or lower sessions-max");
-                tokio::time::sleep(EXHAUSTED_PAUSE).await;
-            }
-            // The client gave up before we took it: a stranger can cause this at will.
-            Err(error) => tracing::debug!(%error, "a connection was gone before it was accepted"),
         }
+    }
+
+    /// Closes those that wait, as far as that can be done at once, and rests.
+    async fn turn_away<D: Door>(&mut self, door: &D, drain: &CancellationToken) -> Option<()> {
+        for _ in 0..BACKLOG {
+            if self.spare.take().is_none() {
+                break; // somebody else was faster the last time
+            }
+            let closed = tokio::time::timeout(Duration::ZERO, door.next()).await;
+            let is_closed = matches!(closed, Ok(Ok(_)));
+            drop(closed);
+            self.spare = spare();
+            if !is_closed {
+                break;
+            }
+        }
+        drain.run_until_cancelled(tokio::time::sleep(EXHAUSTED_PAUSE)).await?;
+        if self.spare.is_none() {
+            self.spare = spare();
+        }
+        Some(())
+    }
+}
+
+fn spare() -> Option<OwnedFd> {
+    std::fs::File::open("/dev/null").ok().map(OwnedFd::from)
+}
+
+/// Counts it, and says it now and then: whoever fills our descriptors must not fill the log.
+fn tell_exhaustion(error: &io::Error) {
+    let now = since_start();
+    EXHAUSTED.store(now, Ordering::Relaxed);
+    metrics::counter!(EXHAUSTIONS).increment(1);
+    let told = EXHAUSTION_TOLD.load(Ordering::Relaxed);
+    let is_due = told == 0 || Duration::from_millis(now.saturating_sub(told)) >= SAID_AGAIN_AFTER;
+    if is_due && EXHAUSTION_TOLD.compare_exchange(told, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        tracing::error!(%error, "cannot accept: raise the limit of open files (LimitNOFILE) or lower sessions-max");
     }
 }
 
@@ -214,7 +298,6 @@ mod tests {
         let drain = CancellationToken::new();
         let serve = move |stream, _, permit| {
             taken.send((stream, permit)).unwrap();
-            std::future::ready(())
         };
         let running = tokio::spawn(accept_loop(listener, Arc::clone(&permits), drain.clone(), serve));
 

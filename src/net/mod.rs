@@ -1,6 +1,6 @@
 //! Floor 2: sockets and TLS. This room moves bytes; it never knows what they say.
 //!
-//! - [`bind`] and [`accept_loop`]: listeners. [`UnixDoor`] and [`accept_here`]: the same for this machine alone. [`dial`]: connections to upstreams.
+//! - [`bind`] and [`accept_each`]: listeners. [`accept_loop`]: the same with permits. [`UnixDoor`] and [`accept_here`]: the same for this machine alone. [`dial`]: connections to upstreams.
 //! - [`Stream`]: a connection, plain or under TLS. [`tls`]: certificates, keys and trust. [`LegacyTls`]: TLS 1.0 and 1.1,
 //!   where it is built in.
 //! - [`Https`]: posts forms to authorities.
@@ -21,12 +21,16 @@ mod stream;
 pub mod tls;
 mod unix;
 mod valkey;
+mod wiping;
 
-pub use dial::{DialError, dial};
+pub use dial::{DialError, Names, dial, leads_to};
 pub use http::{HttpOptions, Https, HttpsError, Reply};
 pub use inspector::Inspector;
 pub use legacy_tls::LegacyTls;
-pub use listener::{BindError, accept_here, accept_loop, bind, describe_listening, exhausted_ago};
+pub use listener::{
+    BindError, accept_each, accept_here, accept_loop, bind, describe_listening, descriptors_beyond, exhausted_ago,
+    say_at_once,
+};
 pub use options::TlsOptions;
 pub use proxy_protocol::{HeaderError, ProxyHeaderError, read_proxy_header};
 pub use relay::{End, RelayOptions, Relayed, Side, Tally, Traffic, relay, relay_inspected};

@@ -41,6 +41,10 @@ thread_local! {
 pub struct RelayOptions {
     /// Time without a byte either way.
     pub idle_timeout: Duration,
+    /// Time in which a side that has bytes to take takes none.
+    pub stall_timeout: Duration,
+    /// Time after which it ends, whatever moves; `None`: never.
+    pub session_max_time: Option<Duration>,
     /// Where what moves is counted while it moves, if anywhere.
     pub tally: Option<Tally>,
     /// Where what has moved of this one relay is told while it moves, if anywhere.
@@ -91,6 +95,10 @@ pub enum End {
     Closed(Side),
     /// No byte came either way for too long.
     Idle,
+    /// This side took no byte of those that it was given for too long.
+    Stalled(Side),
+    /// It went on for as long as a relay may.
+    Expired,
     /// It was told to stop.
     Stopped,
     /// The inspector ended it, for this reason.
@@ -146,7 +154,7 @@ where
 {
     let mut up = Direction::new(Side::Downstream, early_up, inspector);
     let mut down = Direction::new(Side::Upstream, early_down, inspector);
-    let mut idle = IdleWatch::new(options.idle_timeout);
+    let mut watch = Watch::new(&options);
     let mut counted = (0, 0);
     let mut first_closed = None;
 
@@ -183,19 +191,21 @@ where
                 (false, false) => None,
             };
             if first_closed == Some(Side::Upstream) {
-                idle.shorten(UPSTREAM_CLOSED_IDLE);
+                watch.shorten(UPSTREAM_CLOSED_IDLE);
             }
         }
         if let (Some(side), Poll::Ready(_), Poll::Ready(_)) = (first_closed, &results.0, &results.1) {
             return Poll::Ready(End::Closed(side));
         }
         if (up.progress(), down.progress()) != before {
-            idle.touch();
+            watch.touch();
             if I::LOOKS {
                 cx.waker().wake_by_ref(); // what came from one side may let something go on to the other
             }
         }
-        idle.poll(cx)
+        watch.see(&up);
+        watch.see(&down);
+        watch.poll(cx)
     });
 
     let end = tokio::select! {
@@ -232,6 +242,8 @@ struct Direction {
     spill: Zeroizing<Vec<u8>>,
     spilled: usize,
     bytes: u64,
+    /// Bytes that the writer took.
+    written: u64,
     /// How often the inspector gave something.
     given: u64,
     unflushed: bool,
@@ -250,7 +262,7 @@ impl Direction {
             inspector.passes(from, &spill);
         }
         let unflushed = !spill.is_empty();
-        Self { from, spill, spilled: 0, bytes, given: 0, unflushed, read_to_end: false, done: false }
+        Self { from, spill, spilled: 0, bytes, written: 0, given: 0, unflushed, read_to_end: false, done: false }
     }
 
     /// Grows with every byte that is read, given or written.
@@ -297,6 +309,11 @@ impl Direction {
         Poll::Pending
     }
 
+    /// Whether there is something that the writer could not take.
+    fn is_blocked(&self) -> bool {
+        !self.done && (!self.spill.is_empty() || self.unflushed)
+    }
+
     fn to(&self) -> Side {
         match self.from {
             Side::Downstream => Side::Upstream,
@@ -330,7 +347,9 @@ impl Direction {
     ) -> Poll<Result<(), Broken>> {
         while self.spilled < self.spill.len() {
             let written = ready!(Pin::new(&mut *writer).poll_write(cx, &self.spill[self.spilled..]));
-            self.spilled += accepted(written)?;
+            let count = accepted(written)?;
+            self.spilled += count;
+            self.written += count as u64;
         }
         if !self.spill.is_empty() {
             (self.spill, self.spilled) = (Zeroizing::new(Vec::new()), 0); // gives the memory back
@@ -374,6 +393,7 @@ impl Direction {
                 Poll::Pending => 0,
                 Poll::Ready(result) => accepted(result)?,
             };
+            self.written += written as u64;
             if written < read.len() {
                 self.spill = Zeroizing::new(read[written..].to_vec());
             }
@@ -389,16 +409,31 @@ fn accepted(written: io::Result<usize>) -> Result<usize, Broken> {
     }
 }
 
-/// Ends a relay in which nothing moves. The timer is only set again when it fires, not at every byte.
-struct IdleWatch {
-    limit: Duration,
+/// Ends a relay in which nothing moves, or a side takes nothing, or that has gone on for long enough. The timer is only set
+/// again when it fires or must fire earlier, not at every byte.
+struct Watch {
+    idle_limit: Duration,
     last: Instant,
+    stall_limit: Duration,
+    /// By the side that is to take something: since when it has taken none, and what it had taken by then.
+    blocked: [Option<(Instant, u64)>; 2],
+    end: Option<Instant>,
     timer: Pin<Box<Sleep>>,
 }
 
-impl IdleWatch {
-    fn new(limit: Duration) -> Self {
-        Self { limit, last: Instant::now(), timer: Box::pin(tokio::time::sleep(limit)) }
+impl Watch {
+    fn new(options: &RelayOptions) -> Self {
+        let now = Instant::now();
+        let end = options.session_max_time.map(|time| now + time);
+        let due = end.map_or(now + options.idle_timeout, |end| end.min(now + options.idle_timeout));
+        Self {
+            idle_limit: options.idle_timeout,
+            last: now,
+            stall_limit: options.stall_timeout,
+            blocked: [None; 2],
+            end,
+            timer: Box::pin(tokio::time::sleep_until(due)),
+        }
     }
 
     fn touch(&mut self) {
@@ -406,19 +441,52 @@ impl IdleWatch {
     }
 
     fn shorten(&mut self, limit: Duration) {
-        self.limit = self.limit.min(limit);
-        self.timer.as_mut().reset(Instant::now() + self.limit);
+        self.idle_limit = self.idle_limit.min(limit);
+        self.wake_by(Instant::now() + self.idle_limit);
+    }
+
+    /// Notes whether the writer of a direction is blocked.
+    fn see(&mut self, direction: &Direction) {
+        let since = &mut self.blocked[direction.to() as usize];
+        if !direction.is_blocked() {
+            *since = None;
+        } else if since.is_none_or(|(_, written)| written != direction.written) {
+            let now = Instant::now();
+            *since = Some((now, direction.written));
+            self.wake_by(now + self.stall_limit);
+        }
+    }
+
+    fn wake_by(&mut self, due: Instant) {
+        if due < self.timer.deadline() {
+            self.timer.as_mut().reset(due);
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         loop {
             ready!(self.timer.as_mut().poll(cx));
-            let due = self.last + self.limit;
-            if due <= Instant::now() {
+            let now = Instant::now();
+            for side in [Side::Downstream, Side::Upstream] {
+                if self.stalls_at(side).is_some_and(|due| due <= now) {
+                    return Poll::Ready(End::Stalled(side));
+                }
+            }
+            if self.end.is_some_and(|end| end <= now) {
+                return Poll::Ready(End::Expired);
+            }
+            let idle = self.last + self.idle_limit;
+            if idle <= now {
                 return Poll::Ready(End::Idle);
             }
+            let others = [self.stalls_at(Side::Downstream), self.stalls_at(Side::Upstream), self.end];
+            let due = others.into_iter().flatten().fold(idle, Instant::min);
             self.timer.as_mut().reset(due);
         }
+    }
+
+    fn stalls_at(&self, side: Side) -> Option<Instant> {
+        self.blocked[side as usize].map(|(since, _)| since + self.stall_limit)
     }
 }
 
@@ -428,7 +496,13 @@ mod tests {
 
     use super::*;
 
-    const OPTIONS: RelayOptions = RelayOptions { idle_timeout: Duration::from_secs(1800), tally: None, traffic: None };
+    const OPTIONS: RelayOptions = RelayOptions {
+        idle_timeout: Duration::from_secs(1800),
+        stall_timeout: Duration::from_secs(300),
+        session_max_time: None,
+        tally: None,
+        traffic: None,
+    };
 
     struct Ends {
         client: DuplexStream,
@@ -536,13 +610,71 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_reader_that_never_reads_is_bounded_by_idle_time() {
+    async fn a_side_that_takes_nothing_ends_it_however_much_the_other_says() {
+        let started = Instant::now();
         let mut ends = start(16, b"", b"");
-        let flood = tokio::spawn(async move { ends.provider.write_all(&[0; 100_000]).await });
+        let flood = tokio::spawn(async move {
+            let (mut reading, mut writing) = tokio::io::split(ends.provider);
+            let mut heard = Vec::new();
+            tokio::join!(writing.write_all(&[0; 100_000]), reading.read_to_end(&mut heard)).0
+        });
+        // The client keeps on talking, and reads nothing.
+        let talking = tokio::spawn(async move {
+            while ends.client.write_all(b"NOOP\r\n").await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+            }
+        });
         let relayed = ends.relay.await.unwrap();
-        assert!(matches!(relayed.end, End::Idle), "{:?}", relayed.end);
+        assert!(matches!(relayed.end, End::Stalled(Side::Downstream)), "{:?}", relayed.end);
+        assert_eq!(started.elapsed(), OPTIONS.stall_timeout);
         assert!(relayed.bytes_down <= 16 + SCRATCH_BYTES as u64, "nothing more is read while the writer is blocked");
         assert!(flood.await.unwrap().is_err());
-        drop(ends.client);
+        talking.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_byte_now_and_then_is_enough() {
+        let mut ends = start(16, b"", b"");
+        let flood = tokio::spawn(async move { ends.provider.write_all(&[0; 100]).await.map(|()| ends.provider) });
+        for _ in 0..50 {
+            tokio::time::sleep(OPTIONS.stall_timeout - Duration::from_secs(1)).await;
+            ends.client.read_u8().await.unwrap();
+        }
+        ends.client.read_exact(&mut [0; 50]).await.unwrap();
+        let provider = flood.await.unwrap().unwrap();
+        tokio::time::sleep(OPTIONS.stall_timeout * 2).await;
+        assert!(!ends.relay.is_finished(), "who has nothing to take does not stall");
+        drop((provider, ends.client));
+        assert!(matches!(ends.relay.await.unwrap().end, End::Closed(_)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_side_that_is_done_does_not_stall() {
+        let mut ends = start(64, b"", b"");
+        ends.client.write_all(b"a LOGOUT\r\n").await.unwrap();
+        ends.client.shutdown().await.unwrap();
+        tokio::time::sleep(OPTIONS.stall_timeout * 2).await;
+        assert!(!ends.relay.is_finished());
+        ends.stop.cancel();
+        assert_eq!(ends.relay.await.unwrap().bytes_up, 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_the_time_it_ends_whatever_moves() {
+        let started = Instant::now();
+        let (mut client, mut downstream) = duplex(64);
+        let (_provider, mut upstream) = duplex(1 << 20);
+        let options = RelayOptions { session_max_time: Some(Duration::from_secs(3600)), ..OPTIONS };
+        let stop = CancellationToken::new();
+        let talking = tokio::spawn(async move {
+            while client.write_all(b"NOOP\r\n").await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+            }
+        });
+        let relayed = relay(&mut downstream, &mut upstream, vec![], vec![], options, &stop).await;
+        assert!(matches!(relayed.end, End::Expired), "{:?}", relayed.end);
+        assert_eq!(started.elapsed().as_secs(), 3600);
+        drop(downstream);
+        talking.await.unwrap();
     }
 }

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::wiping::Wiping;
 use crate::model::{DeviceCertificate, Fingerprint};
 
 /// A connection to a client or to an upstream.
@@ -20,7 +21,7 @@ pub enum Stream {
     /// As TCP carries it.
     Plain(TcpStream),
     /// Under TLS. Boxed: its state is a kilobyte, and most of what handles a stream only moves it.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Wiping<TcpStream>>>),
     /// Under TLS by OpenSSL, for a client that may know none of today's versions.
     #[cfg(feature = "legacy-tls")]
     Legacy(Box<tokio_openssl::SslStream<TcpStream>>),
@@ -32,12 +33,22 @@ impl Stream {
         !matches!(self, Self::Plain(_))
     }
 
+    /// The connection below TLS, for its options.
+    pub fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0.inner(),
+            #[cfg(feature = "legacy-tls")]
+            Self::Legacy(stream) => stream.get_ref(),
+        }
+    }
+
     /// Shakes TLS hands as a server.
     ///
     /// # Errors
     /// If the handshake fails, or TLS is on already.
     pub async fn accept_tls(self, config: Arc<ServerConfig>) -> io::Result<Self> {
-        let stream = TlsAcceptor::from(config).accept(self.into_plain()?).await?;
+        let stream = TlsAcceptor::from(config).accept(Wiping::new(self.into_plain()?)).await?;
         Ok(Self::Tls(Box::new(stream.into())))
     }
 
@@ -46,7 +57,7 @@ impl Stream {
     /// # Errors
     /// If the handshake fails, the certificate is not trusted or not for that name, or TLS is on already.
     pub async fn connect_tls(self, config: Arc<ClientConfig>, name: ServerName<'static>) -> io::Result<Self> {
-        let stream = TlsConnector::from(config).connect(name, self.into_plain()?).await?;
+        let stream = TlsConnector::from(config).connect(name, Wiping::new(self.into_plain()?)).await?;
         Ok(Self::Tls(Box::new(stream.into())))
     }
 

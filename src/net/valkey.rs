@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::tls::{self, TlsError};
-use super::{Stream, TlsOptions, dial};
+use super::{Names, Stream, TlsOptions, dial};
 use crate::model::Secret;
 
 /// A connection that takes longer is none: name, TCP, TLS and AUTH. No login waits for it.
@@ -251,7 +251,8 @@ impl Valkey {
     async fn connect(&self) -> Result<(MultiplexedConnection, Driver), ValkeyError> {
         let ValkeyOptions { host, port, .. } = &self.options;
         let unreachable = |error: &dyn fmt::Display| ValkeyError::Unreachable(plain(&error.to_string()));
-        let stream = dial(host, *port, CONNECT_TIMEOUT).await.map_err(|error| unreachable(&error))?;
+        let stream =
+            dial(&Names::default(), host, *port, &[], CONNECT_TIMEOUT).await.map_err(|error| unreachable(&error))?;
         let mut stream = Stream::Plain(stream);
         if let Some(config) = &self.tls {
             let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());

@@ -64,8 +64,12 @@ impl Exchange {
         }
     }
 
-    /// The provider says that it is done, and well.
+    /// The provider says that it is done, and well. One that never asked for the credential has proven nothing of it: a
+    /// rotation must not take that for a login.
     pub(super) fn succeed(&self) -> Result<(), ClientFailure> {
+        if self.held.is_some() || !self.sasl.has_told() {
+            return Err(ClientFailure::Protocol("the login was accepted before the credential was sent"));
+        }
         match self.explanation {
             Some(_) => Err(ClientFailure::Protocol("the login was accepted after it was refused")),
             None => Ok(()),

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use data_encoding::BASE64;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::Outgoing;
 use crate::model::Secret;
 
-/// Bytes received and not yet consumed. Wiped when dropped: a password may be among them.
+/// Bytes received and not yet consumed. Each is wiped when it is consumed, and the rest when this is dropped: a password may
+/// be among them, and a dialogue go on after it.
 pub(super) struct Input {
     bytes: Zeroizing<Vec<u8>>,
     start: usize,
@@ -45,7 +46,7 @@ impl Input {
             Some(end) => {
                 let line = unread[..end].strip_suffix(b"\r").unwrap_or(&unread[..end]);
                 let line = Zeroizing::new(line.to_vec());
-                self.start += end + 1;
+                self.consume(end + 1);
                 Ok(Some(line))
             }
             None if unread.len() >= self.line_bytes_max => Err(LineTooLong),
@@ -56,23 +57,32 @@ impl Input {
     /// Exactly `count` bytes, once they are all there.
     pub(super) fn take(&mut self, count: usize) -> Option<Zeroizing<Vec<u8>>> {
         let taken = Zeroizing::new(self.bytes.get(self.start..self.start + count)?.to_vec());
-        self.start += count;
+        self.consume(count);
         Some(taken)
     }
 
     /// Drops up to `count` bytes and says how many.
     pub(super) fn skip(&mut self, count: usize) -> usize {
         let skipped = count.min(self.len());
-        self.start += skipped;
+        self.consume(skipped);
         skipped
     }
 
     /// All that is left.
     pub(super) fn take_rest(&mut self) -> Vec<u8> {
         let rest = self.bytes[self.start..].to_vec();
-        self.bytes.clear();
-        self.start = 0;
+        self.consume(rest.len());
         rest
+    }
+
+    fn consume(&mut self, count: usize) {
+        let end = self.start + count;
+        self.bytes[self.start..end].zeroize();
+        self.start = end;
+        if self.is_empty() {
+            self.bytes.clear();
+            self.start = 0;
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -103,7 +113,9 @@ pub(super) fn decode_base64(text: &[u8]) -> Option<Secret> {
 /// A provider's text, safe for a log: one line, printable, bounded.
 pub(super) fn printable(text: &[u8]) -> String {
     const CHARS_MAX: usize = 512;
-    String::from_utf8_lossy(text).chars().take(CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    // The latter end a line to some readers, or turn its direction.
+    let is_shown = |c: char| !c.is_control() && !matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    String::from_utf8_lossy(text).chars().take(CHARS_MAX).map(|c| if is_shown(c) { c } else { ' ' }).collect()
 }
 
 /// The longest piece of a secret that may be shown is one shorter than this.
@@ -198,6 +210,20 @@ mod tests {
         assert_eq!(input.next_line().unwrap().unwrap().as_slice(), b"123456");
         input.push(b"1234567\r\n");
         assert_eq!(input.next_line().unwrap_err(), LineTooLong);
+    }
+
+    #[test]
+    fn what_was_read_is_there_no_more() {
+        let mut input = Input::new(64);
+        input.push(b"PASS geheim\r\ngeheim, too.");
+        assert_eq!(input.next_line().unwrap().unwrap().as_slice(), b"PASS geheim");
+        assert_eq!(input.take(6).unwrap().as_slice(), b"geheim");
+        assert_eq!(input.bytes.as_slice(), [[0; 13].as_slice(), &[0; 6], b", too."].concat());
+        assert_eq!(input.skip(5), 5);
+        assert_eq!(input.take_rest(), b".");
+        assert_eq!((input.len(), input.start), (0, 0), "what comes begins where that was");
+        input.push(b"x");
+        assert_eq!(input.take_rest(), b"x");
     }
 
     #[test]

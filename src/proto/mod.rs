@@ -7,7 +7,7 @@
 //! - read from the socket only on `Wait`, and feed what was read with `receive`;
 //! - carry out every other action before asking for the next one;
 //! - after `StartTls`: flush, shake hands, call `tls_started`;
-//! - after `Authenticate` and `Recognise`: read nothing, decide, call `accept` or `refuse`;
+//! - after `Authenticate` and `Recognise`: decide, feed what was read meanwhile, call `accept` or `refuse`;
 //! - after `ChangePeer`: call `peer_changed` or `refuse`;
 //! - after `Relay`, `Ready`, `Fail` or `Close`: the dialogue is over.
 //!
@@ -42,6 +42,9 @@ pub trait Server: Send + fmt::Debug {
 
     /// What to do next.
     fn next_action(&mut self) -> ServerAction;
+
+    /// Whether there are bytes that were received and not read yet.
+    fn has_unread(&self) -> bool;
 
     /// The TLS handshake asked for by [`ServerAction::StartTls`] is done. All that was said before is forgotten.
     fn tls_started(&mut self);
@@ -103,6 +106,8 @@ pub enum Goodbye {
     Draining,
     /// The client took too long to log in.
     TimedOut,
+    /// Its place is needed for others.
+    Overloaded,
 }
 
 /// What the driver does next for a [`Server`].

@@ -41,6 +41,9 @@ use crate::model::Protocol;
 pub use alerts::{Alert, AlertKind, Alerts, Courier, Messenger, Undelivered};
 pub use by_hook::Revoked;
 pub use dates::{Impact, Instead, impacts, tenant_of};
+#[cfg(debug_assertions)]
+#[doc(hidden)]
+pub use hook::fuzzing;
 pub use hook::{Action, HookError, HookOptions};
 pub use inventory::{Inventory, Room};
 pub use keeper::Keeper;

@@ -77,6 +77,10 @@ impl Client {
             (None, None) => ClientStep::Cancel,
         }
     }
+
+    pub(super) fn has_told(&self) -> bool {
+        self.message.is_none()
+    }
 }
 
 /// RFC 6750 section 2.1, `b64token`.

@@ -77,6 +77,10 @@ impl Client {
             _ => ClientStep::Cancel,
         }
     }
+
+    pub(super) fn has_told(&self) -> bool {
+        self.sent >= 2
+    }
 }
 
 #[cfg(test)]

@@ -195,6 +195,15 @@ impl ClientExchange {
             ClientState::Bearer(client) => client.respond(challenge),
         }
     }
+
+    /// Whether all of the credential was handed out. A login that is accepted before is none.
+    pub fn has_told(&self) -> bool {
+        match &self.0 {
+            ClientState::Plain(client) => client.has_told(),
+            ClientState::Login(client) => client.has_told(),
+            ClientState::Bearer(client) => client.has_told(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -45,6 +45,10 @@ impl Client {
         message.extend_from_slice(credentials.secret.expose());
         Some(Secret::new(message))
     }
+
+    pub(super) fn has_told(&self) -> bool {
+        self.credentials.is_none()
+    }
 }
 
 #[cfg(test)]

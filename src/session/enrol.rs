@@ -2,6 +2,7 @@
 //! the record to say. It must never come here for a login that is a client's.
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::login::Login;
 use super::meters::Denied;
@@ -17,6 +18,8 @@ struct Coming<'a> {
     attempt: &'a Attempt,
     origin: &'a Origin,
     listener: &'a Listener,
+    /// Cancelled once nobody waits for the answer.
+    gone: &'a CancellationToken,
     began: Instant,
 }
 
@@ -28,8 +31,9 @@ impl Sessions {
         attempt: &Attempt,
         origin: &Origin,
         listener: &Listener,
+        gone: &CancellationToken,
     ) -> Result<Login, Denied> {
-        let coming = Coming { attempt, origin, listener, began: Instant::now() };
+        let coming = Coming { attempt, origin, listener, gone, began: Instant::now() };
         let Some(enrolment) = &self.enrolment else { return Err(Denied::from(&Reason::Unproven(unproven))) };
         let turn = enrolment.begin(&unproven, origin).await?;
         if turn.has_waited() {
@@ -39,7 +43,7 @@ impl Sessions {
             match self.broker.decide_telling(attempt, origin, entrance, &mut proven).await {
                 Ok(lease) => {
                     drop(turn);
-                    return self.enter_seen(lease, attempt.method, origin).await;
+                    return self.enter_seen(lease, attempt.method, origin, gone).await;
                 }
                 Err(Reason::Unproven(still)) => unproven = still,
                 Err(reason) => return Err(self.deny(&reason, proven, attempt, origin)),
@@ -109,12 +113,12 @@ impl Sessions {
 
     /// Decides by what the record says now, and by nothing else.
     async fn authenticate_as_known(&self, coming: Coming<'_>) -> Result<Login, Denied> {
-        let Coming { attempt, origin, listener, .. } = coming;
+        let Coming { attempt, origin, listener, gone, .. } = coming;
         let usual = listener.options.entrance.clone();
         let entrance = Entrance { enrolment: None, unknown_logins: UnknownLogins::Reject, ..usual };
         let mut proven = None;
         match self.broker.decide_telling(attempt, origin, &entrance, &mut proven).await {
-            Ok(lease) => self.enter_seen(lease, attempt.method, origin).await,
+            Ok(lease) => self.enter_seen(lease, attempt.method, origin, gone).await,
             Err(reason) => Err(self.deny(&reason, proven, attempt, origin)),
         }
     }

@@ -18,6 +18,8 @@ pub(super) enum SessionError {
     Tls { source: io::Error },
     #[error("the client began TLS on a port that begins in plain text")]
     TlsOnPlain,
+    #[error("its place was needed for another client in state={state:?}")]
+    Displaced { state: &'static str },
     #[error("the dialogue asked for TLS where there is none")]
     NoTlsHere,
     #[error("the dialogue asked for a relay without a login")]
@@ -40,6 +42,7 @@ impl SessionError {
             Self::TimedOut { .. } => "timed-out",
             Self::Tls { .. } => "tls",
             Self::TlsOnPlain => "tls-on-plain",
+            Self::Displaced { .. } => "displaced",
             Self::NoTlsHere | Self::RelayWithoutLogin => "ours",
         }
     }
@@ -49,7 +52,7 @@ impl SessionError {
             Self::Gone { .. } | Self::Broken { .. } | Self::TimedOut { .. } | Self::Tls { .. } | Self::TlsOnPlain => {
                 Fault::Client
             }
-            Self::NoTlsHere | Self::RelayWithoutLogin => Fault::Ours,
+            Self::Displaced { .. } | Self::NoTlsHere | Self::RelayWithoutLogin => Fault::Ours,
         }
     }
 }
@@ -76,6 +79,9 @@ pub(super) fn describe(end: &End, withdrawn: Option<&Withdrawal>) -> (String, &'
         End::Closed(Side::Downstream) => ("the client closed", "client-closed"),
         End::Closed(Side::Upstream) => ("the upstream closed", "upstream-closed"),
         End::Idle => ("nothing moved for too long", "idle"),
+        End::Stalled(Side::Downstream) => ("the client took no byte for too long", "client-stalled"),
+        End::Stalled(Side::Upstream) => ("the upstream took no byte for too long", "upstream-stalled"),
+        End::Expired => ("it was open for as long as a session may be (session-max-time)", "expired"),
         End::Cut(reason) if *reason == super::parting::REASON => (*reason, "drained"),
         End::Cut(reason) => (*reason, "cut"),
         End::Stopped => match withdrawn {

@@ -10,26 +10,36 @@ use metrics::{counter, describe_counter};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use super::strangers::Stranger;
-use super::{Listener, ListenerTls, Sessions};
+use super::capacity::{Place, Shed};
+use super::error::SessionError;
+use super::{FrontEnds, Listener, ListenerTls, Sessions, meters};
 use crate::audit::Origin;
 use crate::model::{DeviceCertificate, Refusal};
-use crate::net::{Stream, read_proxy_header};
-use crate::proto::SpokenFor;
+use crate::net::{Stream, descriptors_beyond, read_proxy_header, say_at_once};
+use crate::proto::{self, Goodbye, ServerAction, ServerLimits, ServerOptions, ServerTls, SpokenFor};
 
 const HEADER_ERRORS: &str = "locum_proxy_header_errors_total";
 
 /// A front end that is set up wrongly is so for each of its connections; the log says it once in this time.
 const SAID_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
+/// A connection that has a place.
+#[derive(Debug)]
+pub struct Arrival {
+    pub(super) socket: TcpStream,
+    /// Who connected.
+    pub(super) peer: IpAddr,
+    pub(super) place: Place,
+}
+
 /// Who is at the other end of a session.
 #[derive(Debug)]
-pub(super) struct Guest {
+pub(super) struct Guest<'a> {
     pub(super) origin: Origin,
     /// The peer that TLS is spoken with. It stays, whatever XCLIENT says.
     pub(super) hand: IpAddr,
-    /// Its part of the places for those that have not logged in. A front end that speaks for many has none of its own.
-    stranger: Option<Stranger>,
+    /// Counted as its address's. That of a front end that speaks for many is nobody's.
+    pub(super) place: &'a Place,
     /// The address that XCLIENT is taken from. It stays that of the front end, whatever is said by it.
     front_end: Option<IpAddr>,
     /// How many front ends spoke before XCLIENT.
@@ -38,7 +48,7 @@ pub(super) struct Guest {
     is_spoken_for: bool,
 }
 
-impl Guest {
+impl Guest<'_> {
     /// Whether it is a front end that may say for whom it speaks.
     pub(super) fn is_front_end(&self) -> bool {
         self.front_end.is_some()
@@ -49,6 +59,19 @@ impl Guest {
         contains(&listener.options.plaintext_networks, self.origin.peer)
     }
 
+    /// Does that, unless its place is needed for another before it is done.
+    pub(super) async fn or_lost<T>(
+        &self,
+        state: &'static str,
+        work: impl Future<Output = Result<T, SessionError>>,
+    ) -> Result<T, SessionError> {
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = self.place.lost() => Err(SessionError::Displaced { state }),
+        }
+    }
+
     /// The certificate that it showed, if it is its own.
     pub(super) fn certificate(&self, stream: &Stream) -> Option<DeviceCertificate> {
         if self.is_spoken_for { None } else { stream.device_certificate() }
@@ -56,39 +79,78 @@ impl Guest {
 }
 
 impl Sessions {
+    /// A place for a connection; without one it is closed, with a word where that costs nothing. Nothing here waits.
+    pub fn admit(&self, listener: &Listener, socket: TcpStream, peer: SocketAddr) -> Option<Arrival> {
+        let peer = peer.ip().to_canonical();
+        let FrontEnds { proxy_protocol, xclient } = &listener.options.front_ends;
+        let brings_header = contains(proxy_protocol, peer);
+        meters::count_connection(&listener.options);
+        if !brings_header && !listener.allows(peer) {
+            tracing::debug!(listener = listener.options.name, %peer, "not from an allowed network");
+            return None;
+        }
+        let counted = (!brings_header && !contains(xclient, peer)).then_some(peer);
+        match self.capacity.enter(counted, descriptors_beyond(&socket)) {
+            Ok(place) => Some(Arrival { socket, peer, place }),
+            Err(shed) => {
+                self.turn_away(listener, &socket, peer, shed);
+                None
+            }
+        }
+    }
+
+    /// Tells a client that there is no place for it, if that takes no handshake.
+    fn turn_away(&self, listener: &Listener, socket: &TcpStream, peer: IpAddr, shed: Shed) {
+        meters::count_shed(shed);
+        tracing::debug!(listener = listener.options.name, %peer, reason = shed.name(), "turned away");
+        if listener.options.tls == ListenerTls::Implicit {
+            return; // words would cost what there is least of: a signature
+        }
+        let options = ServerOptions {
+            name: self.manner().name.clone(),
+            tls: ServerTls::Absent,
+            plaintext_login: false,
+            keywords: Vec::new(),
+            takes_xclient: false,
+            recognises: false,
+            limits: ServerLimits::default(),
+        };
+        let mut dialogue = proto::server(listener.options.protocol, options);
+        dialogue.shut_down(Goodbye::Overloaded);
+        while let ServerAction::Send(words) = dialogue.next_action() {
+            say_at_once(socket, words.as_bytes());
+        }
+    }
+
     /// Finds out who came, and whether there is a place for it; `None` if it is to be closed without a word.
-    pub(super) async fn welcome(
+    pub(super) async fn welcome<'a>(
         &self,
         listener: &Listener,
         session: u64,
         socket: &mut TcpStream,
-        peer: SocketAddr,
-    ) -> Option<Guest> {
+        mut peer: IpAddr,
+        place: &'a Place,
+    ) -> Option<Guest<'a>> {
         let front_ends = &listener.options.front_ends;
-        let (mut peer, mut via) = (peer.ip().to_canonical(), Vec::new());
-        if contains(&front_ends.proxy_protocol, peer)
-            && let Some(client) = self.spoken_for(listener, socket, peer).await?
-        {
-            via.push(std::mem::replace(&mut peer, client));
-        }
-        let allow = &listener.options.allow;
-        if !allow.is_empty() && !contains(allow, peer) {
-            tracing::debug!(session, listener = listener.options.name, %peer, "not from an allowed network");
-            return None;
+        let mut via = Vec::new();
+        if contains(&front_ends.proxy_protocol, peer) {
+            let spoken_for = tokio::select! {
+                spoken_for = self.spoken_for(listener, socket, peer) => spoken_for?,
+                () = place.lost() => return None,
+            };
+            if let Some(client) = spoken_for {
+                via.push(std::mem::replace(&mut peer, client));
+            }
+            if !listener.allows(peer) {
+                tracing::debug!(session, listener = listener.options.name, %peer, "not from an allowed network");
+                return None;
+            }
         }
         let front_end = contains(&front_ends.xclient, peer).then_some(peer);
-        let stranger = match front_end {
-            Some(_) => None,
-            None => {
-                let admitted = self.strangers.admit(peer);
-                if admitted.is_none() {
-                    // Silently: words would cost a TLS handshake each.
-                    let listener = &listener.options.name;
-                    tracing::debug!(session, listener, %peer, "its address has too many sessions that have not logged in");
-                }
-                Some(admitted?)
-            }
-        };
+        if let Err(shed) = place.belongs_to(front_end.is_none().then_some(peer)) {
+            self.turn_away(listener, socket, peer, shed);
+            return None;
+        }
         let hops = via.len();
         let origin = Origin {
             session,
@@ -99,7 +161,7 @@ impl Sessions {
             tls: listener.options.tls == ListenerTls::Implicit,
             tls_version: None,
         };
-        Some(Guest { origin, hand: peer, stranger, front_end, hops, is_spoken_for: false })
+        Some(Guest { origin, hand: peer, place, front_end, hops, is_spoken_for: false })
     }
 
     /// The client that the header of the PROXY protocol names; within, `None` where it names none.
@@ -123,29 +185,43 @@ impl Sessions {
     }
 
     /// Counts another one as the peer, for which a front end speaks; whether it may log in without TLS.
-    pub(super) fn change_peer(&self, listener: &Listener, guest: &mut Guest, said: SpokenFor) -> Result<bool, Refusal> {
+    pub(super) fn change_peer(
+        &self,
+        listener: &Listener,
+        guest: &mut Guest<'_>,
+        said: SpokenFor,
+    ) -> Result<bool, Refusal> {
         let front_end = guest.front_end.ok_or(Refusal::NotPermitted)?;
         guest.is_spoken_for = true;
         match said {
             SpokenFor::Same => {}
             SpokenFor::Unknown => {
                 guest.origin.via.truncate(guest.hops);
-                (guest.origin.peer, guest.stranger) = (front_end, None);
+                guest.origin.peer = front_end;
+                let _ = guest.place.belongs_to(None); // a front end may have as many as it likes
             }
             SpokenFor::Address(client) => {
                 tracing::debug!(%client, "a front end speaks for a client");
-                let allow = &listener.options.allow;
-                if !allow.is_empty() && !contains(allow, client) {
+                if !listener.allows(client) {
                     return Err(Refusal::NotPermitted);
                 }
-                guest.stranger = None; // before it is counted anew: it may be the same
-                guest.stranger = Some(self.strangers.admit(client).ok_or(Refusal::LimitReached)?);
+                guest.place.belongs_to(Some(client)).map_err(|shed| {
+                    meters::count_shed(shed);
+                    Refusal::LimitReached
+                })?;
                 guest.origin.via.truncate(guest.hops);
                 guest.origin.via.push(front_end);
                 guest.origin.peer = client;
             }
         }
         Ok(guest.may_log_in_plainly(listener))
+    }
+}
+
+impl Listener {
+    /// Whether somebody from there may connect at all.
+    fn allows(&self, peer: IpAddr) -> bool {
+        self.options.allow.is_empty() || contains(&self.options.allow, peer)
     }
 }
 

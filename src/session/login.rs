@@ -11,6 +11,7 @@ use crate::proto::{Tap, UpstreamReady};
 use crate::upstream::{Cause, LoggedIn, Places, UpstreamError};
 use crate::usage::{Entered, Stay, Use};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::live::Alive;
@@ -63,12 +64,14 @@ pub(super) struct Established {
 
 impl Sessions {
     /// Decides about the attempt and logs in upstream. What the client is told of a failure is a [`Refusal`]; what the
-    /// operator is told stands in the audit and the log.
+    /// operator is told stands in the audit and the log. Once `gone` is cancelled nobody waits for the upstream any more. The
+    /// decision is never broken off: who hangs up behind each guess must be counted all the same.
     pub(super) async fn authenticate(
         &self,
         attempt: &Attempt,
         origin: &Origin,
         listener: &Listener,
+        gone: &CancellationToken,
     ) -> Result<Login, Denied> {
         let mut proven: Option<Proven> = None;
         let began = Instant::now();
@@ -76,9 +79,9 @@ impl Sessions {
         let decided = deciding.instrument(tracing::debug_span!("decide")).await;
         count_phase(origin.protocol, "decide", began);
         let mut entered = match decided {
-            Ok(lease) => self.enter_seen(lease, attempt.method, origin).await,
+            Ok(lease) => self.enter_seen(lease, attempt.method, origin, gone).await,
             // Boxed: hardly any session comes by here, and all would have to hold what it takes.
-            Err(Reason::Unproven(unproven)) => Box::pin(self.enrol(unproven, attempt, origin, listener)).await,
+            Err(Reason::Unproven(unproven)) => Box::pin(self.enrol(unproven, attempt, origin, listener, gone)).await,
             Err(reason) => Err(self.deny(&reason, proven, attempt, origin)),
         };
         if let Ok(login) = &mut entered {
@@ -93,13 +96,14 @@ impl Sessions {
         certificate: Option<&DeviceCertificate>,
         origin: &Origin,
         listener: &Listener,
+        gone: &CancellationToken,
     ) -> Result<Login, Denied> {
         let recognised = self.broker.recognise(certificate, origin, &listener.options.entrance).await;
         let lease = recognised.map_err(|reason| {
             tracing::debug!(%reason, "not recognised");
             Denied::from(&reason)
         })?;
-        let mut login = self.enter_seen(lease, RECOGNISED, origin).await?;
+        let mut login = self.enter_seen(lease, RECOGNISED, origin, gone).await?;
         self.see(&mut login, RECOGNISED, origin);
         Ok(login)
     }
@@ -117,25 +121,33 @@ impl Sessions {
         lease: Lease,
         method: &'static str,
         origin: &Origin,
+        gone: &CancellationToken,
     ) -> Result<Login, Denied> {
         let guise = Guise::of(&lease);
-        let entered = self.enter_persistently(lease, origin).await;
+        let entered = self.enter_persistently(lease, origin, gone).await;
         if let Err(denied) = &entered {
             self.see_refused(guise, method, origin, denied.refusal.name());
         }
         entered
     }
 
-    /// Logs in upstream, unless what the client was let in by is withdrawn meanwhile.
-    async fn enter_persistently(&self, lease: Lease, origin: &Origin) -> Result<Login, Denied> {
+    /// Logs in upstream, unless what the client was let in by is withdrawn meanwhile, or the client itself is gone.
+    async fn enter_persistently(
+        &self,
+        lease: Lease,
+        origin: &Origin,
+        gone: &CancellationToken,
+    ) -> Result<Login, Denied> {
         let alive = self.live.enter(origin, &lease, &self.kill);
         let (over, why) = (alive.over().clone(), alive.why());
         let (login, account) = (lease.login().to_owned(), lease.account().to_owned());
         let client_secret = lease.terms().client_secret.clone();
-        if let Some(entered) = over.run_until_cancelled(self.try_to_enter(lease, origin, alive)).await {
+        let entering = gone.run_until_cancelled(self.try_to_enter(lease, origin, alive));
+        if let Some(Some(entered)) = over.run_until_cancelled(entering).await {
             return entered;
         }
-        let reason = why.get().map_or_else(|| "the process stopped".to_owned(), ToString::to_string);
+        let stopped = if gone.is_cancelled() { "the client hung up" } else { "the process stopped" };
+        let reason = why.get().map_or_else(|| stopped.to_owned(), ToString::to_string);
         let reason = format!("{reason}, before the upstream was entered");
         let event = Event::End {
             login,
@@ -149,7 +161,7 @@ impl Sessions {
             duration_ms: 0,
         };
         self.audit.record(origin, &event);
-        Err(Refusal::Unavailable.into())
+        Err(if why.get().is_none() && gone.is_cancelled() { Denied::hung_up() } else { Refusal::Unavailable.into() })
     }
 
     /// Logs in upstream, with another credential where the first was refused and there is one.

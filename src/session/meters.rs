@@ -9,6 +9,7 @@ use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 use tokio::time::Instant;
 
 use super::ListenerOptions;
+use super::capacity::Shed;
 use super::error::SessionError;
 use crate::broker::Reason;
 use crate::model::{Protocol, Refusal};
@@ -30,6 +31,9 @@ const CONNECTIONS: &str = "locum_connections_total";
 /// Labels `protocol`, `cause`.
 const ENDED: &str = "locum_dialogues_ended_total";
 
+/// Label `reason`.
+const SHED: &str = "locum_connections_shed_total";
+
 /// Labels `protocol`, `direction`: `up`, `down`.
 const BYTES: &str = "locum_relay_bytes_total";
 
@@ -37,7 +41,7 @@ const BYTES: &str = "locum_relay_bytes_total";
 const RESULTS: [&str; 3] = ["accepted", "refused", "failed"];
 
 /// Why a client is not let in, beside what a provider may say ([`Cause`]).
-const CAUSES: [&str; 14] = [
+const CAUSES: [&str; 15] = [
     "wrong-credentials",
     "not-permitted",
     "unavailable",
@@ -52,6 +56,7 @@ const CAUSES: [&str; 14] = [
     "store",
     "listener",
     "audit",
+    "hung-up",
 ];
 
 /// Why a client is not let in: what it is told, and what is counted.
@@ -100,6 +105,11 @@ pub(super) fn describe() {
     );
     describe_counter!(CONNECTIONS, "Connections that were taken, by protocol and listener.");
     describe_counter!(
+        SHED,
+        "Connections that were turned away, or gave their places to others before a login, by reason: address, unproven, full, descriptors, displaced."
+    );
+    Shed::ALL.into_iter().for_each(|shed| counter!(SHED, "reason" => shed.name()).increment(0));
+    describe_counter!(
         ENDED,
         "Connections that ended before a login, by protocol and cause; those that were sent away in words are not among them."
     );
@@ -126,6 +136,11 @@ pub(super) fn expect(options: &ListenerOptions) {
 }
 
 impl Denied {
+    /// It did not wait for the upstream.
+    pub(super) fn hung_up() -> Self {
+        Self { refusal: Refusal::Unavailable, cause: "hung-up", is_failure: false }
+    }
+
     /// The cause in a word.
     pub(super) fn cause(self) -> &'static str {
         self.cause
@@ -158,6 +173,11 @@ pub(super) fn count_phase(protocol: Protocol, phase: &'static str, began: Instan
 /// A connection was taken.
 pub(super) fn count_connection(options: &ListenerOptions) {
     counter!(CONNECTIONS, "protocol" => options.protocol.name(), "listener" => options.name.clone()).increment(1);
+}
+
+/// A connection has no place, or has lost it.
+pub(super) fn count_shed(shed: Shed) {
+    counter!(SHED, "reason" => shed.name()).increment(1);
 }
 
 /// A connection ended before a login.

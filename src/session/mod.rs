@@ -4,23 +4,26 @@
 //! - [`Sessions::serve`]: the whole life of one connection, top down.
 //! - [`Sessions::doubt`], [`Sessions::keep_true`]: sessions end when what they were let in by is gone.
 
+mod capacity;
 mod enrol;
 mod error;
 mod front;
+mod hangup;
 mod hour;
 mod live;
 mod login;
 mod meters;
+mod operating;
 mod options;
 mod overlap;
 mod parting;
 mod sighting;
-mod strangers;
 mod trace;
 mod truth;
+mod turns;
 mod watched;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -29,31 +32,33 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
-use crate::audit::{self, Audit, Event, Origin};
+use crate::audit::{Audit, Event, Origin};
 use crate::broker::Broker;
 use crate::enrolment::Enrolment;
-use crate::model::{Profile, Protocol, normalise};
+use crate::model::{Profile, Protocol};
 use crate::net::{End, LegacyTls, RelayOptions, Relayed, Stream, relay_inspected};
 use crate::proto::{self, Goodbye, Server, ServerAction, ServerLimits, ServerOptions, ServerTls, Tap};
 use crate::upstream::Upstreams;
 use crate::usage::{Ledger, Visitors};
+use capacity::{Capacity, Place, Shed};
 use error::SessionError;
 use front::{Guest, Misfits};
+use hangup::meanwhile;
 use hour::Hour;
 use live::Live;
 use login::{Established, Login};
 use meters::{Census, Counted, Denied, count_phase};
 use overlap::Overlap;
 use parting::{Parting, WatchedDeparture};
-use strangers::Strangers;
 use trace::Traces;
+use turns::Turns;
 
+pub use front::Arrival;
 pub use hour::Minute;
 pub use live::{LiveSession, LiveState};
 pub use meters::SessionState;
@@ -77,7 +82,8 @@ pub struct Sessions {
     visitors: Visitors,
     enrolment: Option<Enrolment>,
     next: AtomicU64,
-    strangers: Strangers,
+    capacity: Capacity,
+    turns: Turns,
     live: Arc<Live>,
     hour: Hour,
     traces: Arc<Traces>,
@@ -122,7 +128,7 @@ impl Sessions {
         kill: CancellationToken,
     ) -> Self {
         meters::describe();
-        let strangers = Strangers::new(strangers_max(&options));
+        let capacity = Capacity::new(&options);
         Self {
             manner: ArcSwap::from_pointee(Manner { name, options }),
             broker,
@@ -132,7 +138,8 @@ impl Sessions {
             visitors: Visitors::default(),
             enrolment: None,
             next: AtomicU64::new(1),
-            strangers,
+            capacity,
+            turns: Turns::new(),
             live: Live::new(),
             hour: Hour::default(),
             traces: Arc::default(),
@@ -147,7 +154,7 @@ impl Sessions {
 
     /// All behave so from now on; those that are logged in keep to what held then.
     pub fn change(&self, name: String, options: Options) {
-        self.strangers.change(strangers_max(&options));
+        self.capacity.change(&options);
         self.manner.store(Arc::new(Manner { name, options }));
     }
 
@@ -189,91 +196,6 @@ impl Sessions {
         self.hour.minutes(Timestamp::now())
     }
 
-    /// Ends that session, in the name of an operator; whether there was one.
-    pub fn close(&self, session: u64, by: &str) -> bool {
-        let closed = self.live.close(|live| live.session == session);
-        self.audit_closed(by, &closed, Some(session), None, None);
-        !closed.is_empty()
-    }
-
-    /// Ends all sessions of a client, of an account, or of both at once; how many there were. Without either: none.
-    pub fn close_all(&self, login: Option<&str>, account: Option<&str>, by: &str) -> usize {
-        if login.is_none() && account.is_none() {
-            return 0;
-        }
-        let (wanted, owner) = (login.map(normalise), account.map(normalise));
-        let closed = self.live.close(|live| {
-            wanted.as_ref().is_none_or(|wanted| live.login == *wanted)
-                && owner.as_ref().is_none_or(|owner| normalise(&live.account) == *owner)
-        });
-        self.audit_closed(by, &closed, None, login, account);
-        closed.len()
-    }
-
-    fn audit_closed(&self, by: &str, closed: &[u64], one: Option<u64>, login: Option<&str>, account: Option<&str>) {
-        let text = |text: Option<&str>| text.map(|text| audit::name(text.as_bytes()));
-        self.audit.record_step(&Event::Session {
-            step: "closed",
-            actor: by.to_owned(),
-            session: one,
-            sessions: Some(closed.len()),
-            login: text(login),
-            account: text(account),
-            peer: None,
-            listener: None,
-            trace: None,
-        });
-    }
-
-    /// Begins a trace of the dialogues of whom the filter names, of sessions that begin from now on; its id.
-    ///
-    /// # Errors
-    /// See [`TraceError`].
-    pub fn trace(&self, filter: TraceFilter, time: Duration, by: &str) -> Result<String, TraceError> {
-        let id = self.traces.begin(filter.clone(), time, by)?;
-        self.audit_trace("traced", &id, Some(&filter), by);
-        Ok(id)
-    }
-
-    /// That trace, with its lines behind that number; `None` if there is none.
-    pub fn read_trace(&self, id: &str, after: u64, limit: usize, by: &str) -> Option<TraceView> {
-        let view = self.traces.view(id, after, limit)?;
-        // Once a reader, not once a look.
-        if after == 0 && view.by != by {
-            self.audit_trace("trace-read", id, None, by);
-        }
-        Some(view)
-    }
-
-    /// All traces that run or ran of late, without their lines.
-    pub fn traces(&self) -> Vec<TraceView> {
-        self.traces.all()
-    }
-
-    /// Ends and forgets a trace; whether there was one.
-    pub fn end_trace(&self, id: &str, by: &str) -> bool {
-        let was = self.traces.remove(id);
-        if was {
-            self.audit_trace("trace-ended", id, None, by);
-        }
-        was
-    }
-
-    fn audit_trace(&self, step: &'static str, id: &str, filter: Option<&TraceFilter>, by: &str) {
-        let text = |text: Option<&String>| text.map(|text| audit::name(text.as_bytes()));
-        self.audit.record_step(&Event::Session {
-            step,
-            actor: by.to_owned(),
-            session: None,
-            sessions: None,
-            login: text(filter.and_then(|it| it.login.as_ref())),
-            account: None,
-            peer: filter.and_then(|it| it.peer),
-            listener: text(filter.and_then(|it| it.listener.as_ref())),
-            trace: Some(id.to_owned()),
-        });
-    }
-
     /// How many sessions there are, by protocol and state.
     pub fn census(&self) -> Vec<(Protocol, SessionState, usize)> {
         self.census.all()
@@ -302,11 +224,11 @@ impl Sessions {
     }
 
     /// Serves one connection until it is closed.
-    pub async fn serve(&self, listener: &Listener, mut socket: TcpStream, peer: SocketAddr) {
+    pub async fn serve(&self, listener: &Listener, arrival: Arrival) {
+        let Arrival { mut socket, peer, place } = arrival; // the place is dropped last: it is free when all else is
         let session = self.next.fetch_add(1, Ordering::Relaxed);
-        meters::count_connection(&listener.options);
         let counted = self.census.enter(listener.options.protocol);
-        let Some(guest) = Box::pin(self.welcome(listener, session, &mut socket, peer)).await else { return };
+        let Some(guest) = Box::pin(self.welcome(listener, session, &mut socket, peer, &place)).await else { return };
         let peer = guest.origin.peer;
         let span = tracing::info_span!("session", id = session, listener = listener.options.name, %peer);
         async {
@@ -318,6 +240,9 @@ impl Sessions {
                 Ok(None) => {}
                 // A stranger can cause any of these at will.
                 Err(error) => {
+                    if place.is_lost() {
+                        meters::count_shed(Shed::Displaced);
+                    }
                     meters::count_ended(listener.options.protocol, &error);
                     tracing::debug!(%error, fault = ?error.fault(), "the session ended before login");
                 }
@@ -332,11 +257,11 @@ impl Sessions {
         &self,
         listener: &Listener,
         mut stream: Stream,
-        mut guest: Guest,
+        mut guest: Guest<'_>,
     ) -> Result<Option<Established>, SessionError> {
         let mut deadline = Instant::now() + self.manner().options.login_timeout;
         if listener.options.tls == ListenerTls::Implicit {
-            stream = self.accept_tls(stream, listener, guest.hand).await?;
+            stream = self.accept_tls(stream, listener, &guest).await?;
             guest.origin.tls_version = stream.tls_version();
         }
         let mut dialogue = proto::server(listener.options.protocol, self.dialogue_options(listener, &guest));
@@ -366,11 +291,20 @@ impl Sessions {
                         said_goodbye = true;
                         dialogue.shut_down(Goodbye::Draining);
                     }
+                    () = guest.place.lost(), if !said_goodbye => {
+                        if !guest.place.may_be_told() {
+                            return Err(SessionError::Displaced { state });
+                        }
+                        said_goodbye = true;
+                        deadline = deadline.min(Instant::now() + LINGER);
+                        dialogue.shut_down(Goodbye::Overloaded);
+                    }
                     read = timeout_at(deadline, stream.read(&mut buffer)) => match read {
                         Ok(Ok(0)) => return Err(SessionError::Gone { state }),
                         Ok(Ok(count)) => {
                             error::reject_tls_on_plain(&stream, &buffer[..count])?;
                             dialogue.receive(&buffer[..count]);
+                            buffer[..count].zeroize();
                         }
                         Ok(Err(source)) => return Err(SessionError::Broken { state, source }),
                         Err(_) if said_goodbye => return Err(SessionError::TimedOut { state }),
@@ -378,14 +312,18 @@ impl Sessions {
                     },
                 },
                 ServerAction::Send(bytes) => {
-                    let sent = self.send(&mut stream, bytes.as_bytes(), state).await;
+                    let sending = self.send(&mut stream, bytes.as_bytes(), state);
+                    let sent = match accepted.is_some() || said_goodbye {
+                        true => sending.await,
+                        false => guest.or_lost(state, sending).await,
+                    };
                     if let (Err(error), Some(login)) = (&sent, &accepted) {
                         self.record_end(&guest.origin, login, error.to_string(), (0, 0), Instant::now());
                     }
                     sent?;
                 }
                 ServerAction::StartTls => {
-                    stream = self.accept_tls(stream, listener, guest.hand).await?;
+                    stream = self.accept_tls(stream, listener, &guest).await?;
                     (guest.origin.tls, guest.origin.tls_version) = (true, stream.tls_version());
                     if let Some(tap) = &tap {
                         tap.note(format!("TLS is on: {}", guest.origin.tls_version.unwrap_or("of no known version")));
@@ -398,15 +336,18 @@ impl Sessions {
                         tap.login_is(&attempt.authcid);
                         tap.note(format!("is decided: {}", attempt.method));
                     }
-                    accepted = self
-                        .answer(dialogue.as_mut(), listener, self.authenticate(&attempt, &guest.origin, listener))
-                        .await;
+                    let gone = CancellationToken::new();
+                    let deciding = self.authenticate(&attempt, &guest.origin, listener, &gone);
+                    let client = (&mut stream, &mut buffer[..], guest.place);
+                    accepted = self.answer(dialogue.as_mut(), listener, client, &gone, deciding).await?;
                     deadline += began.elapsed(); // the time we took is not the client's
                 }
                 ServerAction::Recognise => {
                     let (began, certificate) = (Instant::now(), guest.certificate(&stream));
-                    let deciding = self.recognise(certificate.as_ref(), &guest.origin, listener);
-                    accepted = self.answer(dialogue.as_mut(), listener, deciding).await;
+                    let gone = CancellationToken::new();
+                    let deciding = self.recognise(certificate.as_ref(), &guest.origin, listener, &gone);
+                    let client = (&mut stream, &mut buffer[..], guest.place);
+                    accepted = self.answer(dialogue.as_mut(), listener, client, &gone, deciding).await?;
                     deadline += began.elapsed();
                 }
                 ServerAction::ChangePeer(said) => match self.change_peer(listener, &mut guest, said) {
@@ -430,15 +371,24 @@ impl Sessions {
         }
     }
 
-    /// Tells the dialogue what became of an attempt.
+    /// Decides about an attempt and tells the dialogue what became of it. Bytes that came meanwhile stand behind the login.
     async fn answer(
         &self,
         dialogue: &mut dyn Server,
         listener: &Listener,
+        (stream, buffer, place): (&mut Stream, &mut [u8], &Place),
+        gone: &CancellationToken,
         deciding: impl Future<Output = Result<Login, Denied>>,
-    ) -> Option<Login> {
+    ) -> Result<Option<Login>, SessionError> {
+        if !place.decides() {
+            return Err(SessionError::Displaced { state: dialogue.state() });
+        }
         let began = Instant::now();
-        let decided = self.kill.run_until_cancelled(deciding).await;
+        let manners = (dialogue.has_unread(), self.manner().options.hang_up_grace);
+        let deciding = self.kill.run_until_cancelled(deciding);
+        let (decided, held) = meanwhile(stream, buffer, manners, gone, deciding).await;
+        dialogue.receive(&buffer[..held]);
+        buffer[..held].zeroize();
         if let Some(decided) = &decided {
             let denied = decided.as_ref().err().copied();
             self.hour.count(denied.map(Denied::cause));
@@ -446,13 +396,15 @@ impl Sessions {
         }
         match decided {
             Some(Ok(login)) => {
+                place.is_proven();
                 dialogue.accept(&login.ready);
-                return Some(login);
+                return Ok(Some(login));
             }
             Some(Err(denied)) => dialogue.refuse(denied.refusal),
             None => dialogue.shut_down(Goodbye::Draining),
         }
-        None
+        place.is_idle();
+        Ok(None)
     }
 
     /// Copies both ways until one side is done.
@@ -462,8 +414,9 @@ impl Sessions {
         counted.relays();
         tracing::debug!(login = login.login, account = login.account, "logged in");
         let tally = Some(meters::tally(origin.protocol));
-        let idle_timeout = self.manner().options.idle_timeout;
-        let options = RelayOptions { idle_timeout, tally, traffic: Some(login.alive.traffic()) };
+        let Options { idle_timeout, stall_timeout, session_max_time, .. } = self.manner().options;
+        let traffic = Some(login.alive.traffic());
+        let options = RelayOptions { idle_timeout, stall_timeout, session_max_time, tally, traffic };
         let early_down = std::mem::take(&mut login.ready.early);
         let (client, upstream, stop) = (&mut stream, &mut login.stream, login.alive.over());
         let mut departure = self.parting.of(origin.session, origin.protocol);
@@ -510,7 +463,7 @@ impl Sessions {
         self.audit.record(origin, &event);
     }
 
-    fn dialogue_options(&self, listener: &Listener, guest: &Guest) -> ServerOptions {
+    fn dialogue_options(&self, listener: &Listener, guest: &Guest<'_>) -> ServerOptions {
         let protocol = listener.options.protocol;
         let offers: Vec<_> = listener.profiles.iter().map(|profile| self.upstreams.offers(profile, protocol)).collect();
         ServerOptions {
@@ -529,8 +482,10 @@ impl Sessions {
     }
 
     /// Shakes hands with whoever is there: for whom it may speak does not matter to TLS.
-    async fn accept_tls(&self, stream: Stream, listener: &Listener, hand: IpAddr) -> Result<Stream, SessionError> {
+    async fn accept_tls(&self, stream: Stream, listener: &Listener, guest: &Guest<'_>) -> Result<Stream, SessionError> {
+        const STATE: &str = "TLS handshake";
         let Some(config) = &listener.tls else { return Err(SessionError::NoTlsHere) };
+        let hand: IpAddr = guest.hand;
         let may_be_old = listener.options.legacy_tls_networks.iter().any(|network| network.contains(&hand));
         let handshake = async {
             match &listener.legacy_tls {
@@ -539,8 +494,9 @@ impl Sessions {
             }
         };
         let began = Instant::now();
-        let handshake = handshake.instrument(tracing::debug_span!("tls"));
-        let shaken = timeout(self.manner().options.tls_handshake_timeout, handshake).await;
+        let handshake = self.turns.take(hand, handshake).instrument(tracing::debug_span!("tls"));
+        let handshake = async { Ok(timeout(self.manner().options.tls_handshake_timeout, handshake).await) };
+        let shaken = guest.or_lost(STATE, handshake).await?;
         count_phase(listener.options.protocol, "tls", began);
         match shaken {
             Ok(Ok(stream)) => {
@@ -548,7 +504,7 @@ impl Sessions {
                 Ok(stream)
             }
             Ok(Err(source)) => Err(SessionError::Tls { source }),
-            Err(_) => Err(SessionError::TimedOut { state: "TLS handshake" }),
+            Err(_) => Err(SessionError::TimedOut { state: STATE }),
         }
     }
 
@@ -563,11 +519,6 @@ impl Sessions {
             Err(_) => Err(SessionError::TimedOut { state }),
         }
     }
-}
-
-/// However few the places are: half of them are for others.
-fn strangers_max(options: &Options) -> usize {
-    options.unproven_per_address_max.min(options.sessions_max.div_ceil(2))
 }
 
 /// What a trace begins with.

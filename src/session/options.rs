@@ -58,6 +58,12 @@ pub struct Options {
     /// Of these, sessions of one address (an IPv6 /64) that have not logged in: one stranger must not take all places. A
     /// site with hundreds of devices behind one router comes in at once after a power cut.
     pub unproven_per_address_max: usize,
+    /// Connections of one address, logged in or not. `None`: as many as there are places, for an address may be a whole
+    /// site, or a balancer that keeps the addresses of clients to itself.
+    pub connections_per_address_max: Option<usize>,
+    /// Time that an unproven connection has before its place may be given to another. Less, and under a flood nobody would
+    /// have the time to log in; it is a few round trips of a slow line.
+    pub unproven_grace: Duration,
     /// Time for one TLS handshake with a client. Old devices need seconds for a key exchange.
     pub tls_handshake_timeout: Duration,
     /// Time from accept to login. RFC 3501 section 5.4 lets it be shorter than the 30 minutes after login.
@@ -67,6 +73,14 @@ pub struct Options {
     /// Time without a byte either way after login. Over the 29 minutes of IMAP IDLE (RFC 2177) and the 10 minutes that
     /// the end of a message may take (RFC 5321 section 4.5.3.2.6).
     pub idle_timeout: Duration,
+    /// Time in which a side of a session that is given bytes takes none at all. A slow one takes some in each minute; over
+    /// the two to five minutes that clients and providers wait for each other (RFC 5321 section 4.5.3.2).
+    pub stall_timeout: Duration,
+    /// Time after which a session ends whatever it does, if anything. Clients that idle may stay for weeks.
+    pub session_max_time: Option<Duration>,
+    /// Time from when a client that waits for the answer to its login closes its side, until nobody waits for it any more: a
+    /// script may close its side and yet read the answer.
+    pub hang_up_grace: Duration,
     /// Time that live sessions have to end by themselves once the process is told to stop.
     pub drain_timeout: Duration,
     /// Time that sessions go on in a process that another one has taken the place of: idle ones are worth as much as busy
@@ -79,10 +93,15 @@ impl Default for Options {
         Self {
             sessions_max: 4_000,
             unproven_per_address_max: 500,
+            connections_per_address_max: None,
+            unproven_grace: Duration::from_secs(2),
             tls_handshake_timeout: Duration::from_secs(15),
             login_timeout: Duration::from_secs(120),
             write_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(35 * 60),
+            stall_timeout: Duration::from_secs(5 * 60),
+            session_max_time: None,
+            hang_up_grace: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(30),
             handover_timeout: Duration::from_secs(24 * 60 * 60),
         }

@@ -145,7 +145,7 @@ pub(super) fn random_bytes<const COUNT: usize>() -> Result<Zeroizing<[u8; COUNT]
 pub(super) struct Key(Zeroizing<[u8; KEY_BYTES]>);
 
 impl Key {
-    fn parse(text: &[u8], place: &KeySource) -> Result<Self, KeyError> {
+    pub(super) fn parse(text: &[u8], place: &KeySource) -> Result<Self, KeyError> {
         let text = text.trim_ascii();
         let not_base64 = || KeyError::NotBase64 { place: place.clone() };
         let mut decoded = Zeroizing::new(vec![0; BASE64.decode_len(text.len()).map_err(|_| not_base64())?]);

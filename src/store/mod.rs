@@ -14,6 +14,9 @@
 pub mod cache;
 mod envelope;
 mod feed;
+#[cfg(debug_assertions)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod key;
 pub mod memory;

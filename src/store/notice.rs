@@ -128,7 +128,7 @@ impl Receiver {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum NotANotice {
+pub(super) enum NotANotice {
     /// No node sends such.
     Malformed,
     /// Made by somebody who does not know the epoch; or by a node that knows another.
@@ -143,14 +143,14 @@ fn signed(sequence: &[u8]) -> Vec<u8> {
     [LABEL, sequence].concat()
 }
 
-fn seal(position: &Position) -> Vec<u8> {
+pub(super) fn seal(position: &Position) -> Vec<u8> {
     let sequence = position.sequence.to_be_bytes();
     let mac = hmac::sign(&key_of(position), &signed(&sequence));
     [&sequence, mac.as_ref()].concat()
 }
 
 /// The sequence that a datagram says, if a reader of the same feed said it.
-fn open(datagram: &[u8], known: &Position) -> Result<u64, NotANotice> {
+pub(super) fn open(datagram: &[u8], known: &Position) -> Result<u64, NotANotice> {
     let (sequence, mac) = datagram.split_first_chunk::<SEQUENCE_BYTES>().ok_or(NotANotice::Malformed)?;
     if mac.len() != MAC_BYTES {
         return Err(NotANotice::Malformed);

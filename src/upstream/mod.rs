@@ -12,6 +12,9 @@ mod classes;
 mod classify;
 mod converse;
 mod error;
+#[cfg(debug_assertions)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod mailbox;
 mod meters;
@@ -19,6 +22,7 @@ mod options;
 mod pace;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +36,7 @@ use tracing::Instrument;
 
 use crate::broker::Lease;
 use crate::model::{CredentialKind, Endpoint, Mechanism, Profile, Protocol, UpstreamTls};
-use crate::net::{Stream, dial};
+use crate::net::{DialError, Names, Stream, dial};
 use crate::proto::{self, ClientLimits, ClientOptions, Goal, Remark, Speaker, Tap, UpstreamReady};
 use breaker::{Breaker, Open};
 use classes::Passages;
@@ -54,6 +58,9 @@ pub struct Upstreams {
     paces: Paces,
     breaker: Breaker,
     offers: DashMap<(String, Protocol), Vec<String>>,
+    names: Names,
+    /// Where this process listens itself.
+    own: ArcSwap<Vec<SocketAddr>>,
 }
 
 /// What holds logins up or back.
@@ -101,12 +108,18 @@ impl Upstreams {
         meters::describe();
         let (passages, paces, breaker) = (Passages::default(), Paces::default(), Breaker::default());
         let means = ArcSwap::from_pointee(Means { options, tls });
-        Self { means, passages, paces, breaker, offers: DashMap::new() }
+        let (names, own) = (Names::default(), ArcSwap::default());
+        Self { means, passages, paces, breaker, offers: DashMap::new(), names, own }
     }
 
     /// From now on they are reached so. Sessions that are open, and what is known of credentials and mailboxes, stay.
     pub fn change(&self, tls: Arc<ClientConfig>, options: Options) {
         self.means.store(Arc::new(Means { options, tls }));
+    }
+
+    /// This process listens there: whatever leads to one of these is no upstream.
+    pub fn listens_at(&self, own: Vec<SocketAddr>) {
+        self.own.store(Arc::new(own));
     }
 
     /// What was seen of that upstream is true no more: it may be another one by now.
@@ -291,10 +304,19 @@ impl Upstreams {
             attempt.failed("dial", Cause::Unavailable.into(), format!("{}: {error}", endpoint.host))
         })?;
         let (began, means) = (Instant::now(), self.means());
-        let dialling = dial(&endpoint.host, endpoint.port, means.options.dial_timeout);
+        let own = self.own.load_full();
+        let dialling = dial(&self.names, &endpoint.host, endpoint.port, &own, means.options.dial_timeout);
         let dialled = dialling.instrument(tracing::debug_span!("dial")).await;
         attempt.passed("dial", began);
-        let socket = dialled.map_err(|error| attempt.failed("dial", Cause::Unavailable.into(), error.to_string()))?;
+        let socket = dialled.map_err(|error| {
+            let verdict = match error {
+                DialError::Own { .. } => Verdict::of_a_loop(),
+                DialError::Resolve { .. } | DialError::Connect { .. } | DialError::TimedOut { .. } => {
+                    Cause::Unavailable.into()
+                }
+            };
+            attempt.failed("dial", verdict, error.to_string())
+        })?;
         let mut stream = Stream::Plain(socket);
         if endpoint.tls == UpstreamTls::Implicit {
             stream = self.start_tls(attempt, "TLS handshake", stream, &name).await?;

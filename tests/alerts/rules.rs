@@ -103,6 +103,12 @@ const CASES: &[(&str, &[&str], &[&str], &[&str])] = &[
         &["89x60", "1x60", "100x60"],
     ),
     (
+        "LocumConnectionsTurnedAway",
+        &["locum_connections_shed_total{reason=\"full\"}", "locum_connections_shed_total{reason=\"unproven\"}"],
+        &["0+10x60", "0x60"],
+        &["0+5x60", "0+1000x60"],
+    ),
+    (
         "LocumDescriptorsShort",
         &["process_open_fds{job=\"locum\"}", "process_max_fds{job=\"locum\"}"],
         &["91x60", "100x60"],

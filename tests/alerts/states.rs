@@ -30,6 +30,11 @@ fn plan() -> Plan {
     Plan::new().toml(ADMIN).tune(hasty)
 }
 
+/// Nodes that read from there.
+async fn plan_in(house: &House) -> Plan {
+    Plan::new().store(&house.toml(""), house.operator("").await).toml(ADMIN)
+}
+
 /// A node where all is well: two clients are logged in, and a round of the keeper is over.
 async fn well(lab: &Lab) -> Scrape {
     lab.log_in(Protocol::Imap, &lab.alice).await;
@@ -149,7 +154,7 @@ async fn a_certificate_ends() {
 async fn the_store_is_down() {
     let mut cluster = Cluster::start(1).await;
     let house = House::found(&cluster.on(0), &cluster.addresses(), Some(cluster.ca_file()), "1h").await;
-    let lab = house.plan("").await.start().await;
+    let lab = plan_in(&house).await.start().await;
     let is_well = |scrape: &Scrape| scrape.sum("locum_store_up", &[]) == 1.0 && scrape.sum("locum_ready", &[]) == 1.0;
     let before = scraped(&lab, is_well).await;
     assert_fires(&before, &scraped(&lab, is_well).await, &[]);
@@ -162,7 +167,7 @@ async fn the_store_is_down() {
 async fn everything() -> Scrape {
     let mut cluster = Cluster::start(1).await;
     let house = House::found(&cluster.on(0), &cluster.addresses(), Some(cluster.ca_file()), "1h").await;
-    let lab = house.plan("").await.toml("[rotation]\nkeeper = false\n").start().await;
+    let lab = plan_in(&house).await.toml("[rotation]\nkeeper = false\n").start().await;
     let beside = plan().start().await; // the same process counts
     well(&beside).await;
     beside.present(Protocol::Pop3, "nobody", "nothing").await;

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use locum::model::Protocol;
 use locum::net::Stream;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use super::support::{Lab, Plan, exchange};
-use super::{ADMIN, here, lab, operator};
+use super::support::{Api, Lab, Plan, exchange};
+use super::{ADMIN, here, lab, operator, signed_in};
 
 /// The audit, once there is an event about each of these: it is written by a thread of its own.
 async fn audited(lab: &Lab, subjects: &[&str]) -> Vec<Value> {
@@ -118,6 +119,34 @@ async fn under_tls_the_same_is_said() {
     let head = "GET /v1/whoami HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n";
     let answer = exchange(stream, &format!("{head}authorization: Bearer {}\r\n\r\n", token(&made))).await;
     assert_eq!(answer.is(200).value()["name"], "alice");
+}
+
+/// A proxy on this machine asks for others, who are not on it.
+#[tokio::test]
+async fn behind_a_proxy_numbers_and_reasons_are_for_operators() {
+    let plan = Plan::new().toml(ADMIN).tune(|config| config.session.sessions_max = 4);
+    let lab = plan.start().await;
+    let (api, viewer) =
+        (Api::at(lab.address("admin")), signed_in(&lab, &Api::at(lab.address("admin")), "viewer").await);
+    let mut full = Vec::new();
+    for _ in 0..4 {
+        full.push(lab.log_in(Protocol::Imap, &lab.alice).await);
+    }
+    let why = "as many as there may be";
+    assert!(api.get("/readyz").await.is(200).body.contains(why), "on this machine, nobody has to sign in");
+    for name in ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via"] {
+        let headers = [(name, "192.0.2.7")];
+        api.send("GET", "/metrics", &headers, "").await.is(401);
+        let told = api.send("GET", "/readyz", &headers, "").await.is(200);
+        assert!(
+            told.body.contains("\"full\"") && !told.body.contains(why) && !told.body.contains("remedy"),
+            "{told:?}"
+        );
+        api.send("GET", "/healthz", &headers, "").await.is(200);
+        viewer.send("GET", "/metrics", &headers, "").await.is(200);
+        assert!(viewer.send("GET", "/readyz", &headers, "").await.is(200).body.contains(why));
+    }
+    api.with("locum_op_nobody").send("GET", "/readyz", &[("Via", "x")], "").await.is(401);
 }
 
 #[tokio::test]

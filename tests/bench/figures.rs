@@ -91,3 +91,46 @@ impl fmt::Display for Table {
         })
     }
 }
+
+/// A table that grows row by row, for what is measured in turns.
+pub(crate) struct Rows {
+    head: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Rows {
+    /// Under these columns.
+    pub(crate) fn under(head: &[&'static str]) -> Self {
+        Self { head: head.to_vec(), rows: Vec::new() }
+    }
+
+    /// Puts down a row, and says it to who waits.
+    #[expect(clippy::print_stderr, reason = "the table itself goes to standard output")]
+    pub(crate) fn put(&mut self, row: Vec<String>) {
+        assert_eq!(row.len(), self.head.len(), "a row has what the head names");
+        eprintln!(
+            "{}",
+            self.head.iter().zip(&row).map(|(name, it)| format!("{name}: {it}")).collect::<Vec<_>>().join("; ")
+        );
+        self.rows.push(row);
+    }
+}
+
+impl fmt::Display for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "| {} |\n|{}", self.head.join(" | "), "---|".repeat(self.head.len()))?;
+        self.rows.iter().try_for_each(|row| writeln!(f, "| {} |", row.join(" | ")))
+    }
+}
+
+/// The middle of these, and the one that 99 of a hundred are no greater than; `None` of nothing.
+pub(crate) fn median_and_worst(mut times: Vec<Duration>) -> Option<[Duration; 2]> {
+    times.sort_unstable();
+    let at = |percent: usize| times.get((times.len() * percent).div_ceil(100).saturating_sub(1)).copied();
+    Some([at(50)?, at(99)?])
+}
+
+/// So many bytes, for people.
+pub(crate) fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", short(bytes as f64 / f64::from(1 << 20)))
+}

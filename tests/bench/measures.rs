@@ -17,7 +17,7 @@ use locum::store::{self, Expected, Options};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
-use crate::figures::{Table, Times, short, time};
+use crate::figures::{Table, Times, mebibytes, short, time};
 use crate::openbao::child::free_port;
 use crate::openbao::{Audit, Calls};
 use crate::program::{Served, Wire};
@@ -294,10 +294,6 @@ fn resident_bytes(node: &Served) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", node.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
-}
-
-fn mebibytes(bytes: u64) -> String {
-    format!("{} MiB", short(bytes as f64 / f64::from(1 << 20)))
 }
 
 /// Processor time that the threads of a process have used.

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot be measured shall say where")]
 
+#[expect(dead_code, reason = "some of it is for the other benchmarks")]
 mod figures;
 mod measures;
 #[path = "../support/openbao/mod.rs"]

@@ -191,7 +191,8 @@ async fn a_front_end_is_not_one_stranger() {
         assert!(wire.line().await.starts_with("220 "));
         waiting.push(wire);
     }
-    assert_eq!(begin(&lab, FRONT, "proxied-plain", v1("192.0.2.1")).await.rest().await, "");
+    let said = begin(&lab, FRONT, "proxied-plain", v1("192.0.2.1")).await.rest().await;
+    assert_eq!(said, "421 4.3.2 Too many connections, try again later\r\n");
     drop(waiting);
 
     let mut waiting = Vec::new();

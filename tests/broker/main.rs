@@ -28,6 +28,7 @@ mod oauth2;
 mod offers;
 mod overlap;
 mod overlap_by_token;
+mod overload;
 mod pace;
 mod pipelining;
 mod probe;

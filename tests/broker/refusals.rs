@@ -1,8 +1,5 @@
 //! Clients that Locum does not let in: what each is told, that no provider hears of it, and what the operator reads.
 
-use futures::future::join_all;
-use jiff::Timestamp;
-use locum::broker::client_secret;
 use locum::model::{Binding, Policy, Protocol, RecordId, RecordKind, Refusal, Secret};
 use locum::sandbox::{Face, Start};
 use locum::store::Expected;
@@ -21,46 +18,6 @@ async fn assert_refused(lab: &Lab, login: &str, secret: &str, refusal: Refusal, 
         assert_eq!(event["login"].as_str(), Some(login));
     }
     assert_eq!((lab.gmail.logins(), lab.exchange.logins()), (vec![], vec![]), "{reason}");
-}
-
-#[tokio::test]
-async fn whoever_does_not_prove_who_it_is_is_told_the_same() {
-    let lab = Plan::new().tune(|config| config.broker.failures_per_login_max = 100).start().await;
-    let alice = lab.alice.clone();
-    let now = Timestamp::now();
-    let (mut expired, expired_secret) = client_secret::issue("", None, now).unwrap();
-    expired.expires = Some(now);
-    let expired_id = expired.id.clone();
-    let (other, revoked) = client_secret::issue("", None, now).unwrap();
-    lab.alter(&alice, |client| client.secrets.extend([expired, other])).await;
-    let (mut wire, answer) = lab.present(Protocol::Imap, &alice.login, revoked.expose_text().unwrap()).await;
-    assert_eq!(answer, accepted(Protocol::Imap), "it is good until it is revoked");
-    wire.write("z LOGOUT\r\n").await;
-    wire.rest().await;
-    let before = lab.gmail.logins().len();
-    lab.alter(&alice, |client| client.secrets.retain(|secret| secret.expires.is_some() || secret.label == "lab")).await;
-
-    let same = Refusal::WrongCredentials;
-    let revoked = revoked.expose_text().unwrap();
-    let expired = expired_secret.expose_text().unwrap();
-    let (unknown, wrong) = ("unknown login".to_owned(), "wrong client secret".to_owned());
-    let over = format!("the client secret {expired_id} has expired; issue another with `locum client issue`");
-    let checks = Protocol::ALL.map(async |protocol| {
-        for (login, secret, reason) in [
-            ("nobody", alice.secret.as_str(), &unknown),
-            (&alice.login, "wrong", &wrong),
-            (&alice.login, revoked, &wrong),
-            (&alice.login, &alice.app_password, &wrong),
-            (&alice.address, &alice.app_password, &unknown),
-            (&alice.login, expired, &over),
-        ] {
-            let (_wire, answer) = lab.present(protocol, login, secret).await;
-            assert_eq!(answer, refused(protocol, same), "{reason}");
-            assert_eq!(lab.last_event(protocol, login)["reason"], **reason);
-        }
-    });
-    join_all(checks).await;
-    assert_eq!(lab.gmail.logins().len(), before);
 }
 
 #[tokio::test]

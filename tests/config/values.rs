@@ -61,12 +61,16 @@ fn every_setting_arrives_in_its_place() {
     let expected = session::Options {
         sessions_max: 1,
         unproven_per_address_max: 2,
+        connections_per_address_max: Some(3),
         tls_handshake_timeout: seconds(2),
         login_timeout: seconds(180),
         write_timeout: seconds(4),
         idle_timeout: seconds(5 * 3600),
+        stall_timeout: seconds(120),
+        session_max_time: Some(seconds(3 * 86400)),
         drain_timeout: seconds(0),
         handover_timeout: seconds(7200),
+        ..session::Options::default()
     };
     assert_eq!(config.session, expected);
     let migration = upstream::ClassOptions {

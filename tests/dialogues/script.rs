@@ -142,7 +142,7 @@ fn parse_act(act: &str) -> Option<Line> {
         "accept" => Line::Accept(rest.split_ascii_whitespace().map(str::to_owned).collect()),
         "refuse" => Line::Refuse(Refusal::ALL.into_iter().find(|refusal| format!("{refusal:?}") == rest)?),
         "shut-down" => {
-            let causes = [Goodbye::Draining, Goodbye::TimedOut];
+            let causes = [Goodbye::Draining, Goodbye::TimedOut, Goodbye::Overloaded];
             Line::ShutDown(causes.into_iter().find(|cause| format!("{cause:?}") == rest)?)
         }
         "starttls" | "authenticate" | "recognise" | "change-peer" | "relay" | "close" | "ready" | "fail" => {

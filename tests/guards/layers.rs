@@ -25,7 +25,10 @@ const ROOMS: &[Room] = &[
     Room { name: "net", grants: &[("model", &["DeviceCertificate", "Fingerprint", "Secret"])] },
     Room { name: "telemetry", grants: &[] },
     // What a record means is no business of a store.
-    Room { name: "store", grants: &[("model", &["RecordId", "RecordKind", "Secret"])] },
+    Room {
+        name: "store",
+        grants: &[("model", &["RecordId", "RecordKind", "Secret", "Shield", "Shielded", "wipe_stack"])],
+    },
     Room { name: "credential", grants: &[("model", ALL), ("sasl", &["Credentials"])] },
     Room { name: "audit", grants: &[("model", &["Protocol"])] },
     // Who uses what is counted in the words of records; no record is read.
@@ -219,7 +222,7 @@ const ROOMS: &[Room] = &[
             ("audit", &["Options", "Rotate"]),
             ("broker", &["Options", "SharedOptions"]),
             ("credential", &["oauth2::TokenOptions"]),
-            ("net", &["LegacyTls", "TlsOptions", "ValkeyOptions"]),
+            ("net", &["LegacyTls", "TlsOptions", "ValkeyOptions", "leads_to"]),
             ("session", &["FrontEnds", "ListenerOptions", "ListenerTls", "Options"]),
             ("store", &["KeySource", "Options", "cache::Options", "sqlite::Options", "vault::Login", "vault::Options"]),
             ("rotation", &["Action", "HookOptions", "Options", "WebhookOptions"]),

@@ -2,7 +2,7 @@
 //! and what the house looks like. Each guard names file, line and rule, and is itself tried on small bad inputs.
 //!
 //! - [`source`] reads Rust as tokens, [`pages`] reads Markdown.
-//! - [`layers`], [`dependencies`], [`house`] and [`commands`] are the guards.
+//! - [`layers`], [`dependencies`], [`house`], [`commands`] and [`pitfalls`] are the guards.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
@@ -11,6 +11,7 @@ mod dependencies;
 mod house;
 mod layers;
 mod pages;
+mod pitfalls;
 mod source;
 
 use std::fs;

@@ -8,6 +8,7 @@ use locum::model::{Protocol, RecordId, RecordKind, Secret};
 use serde_json::Value;
 
 use crate::house::House;
+use crate::looks::figure;
 use crate::openbao::child::free_port;
 use crate::openbao::{Dev, eventually};
 use crate::scene::{tell, vault};
@@ -15,6 +16,7 @@ use crate::support::Lab;
 use crate::traffic::Verdict;
 
 const HOUR: Duration = Duration::from_secs(3600);
+const LOOKS: &str = "locum_store_request_seconds_count{operation=\"read_feed\"}";
 
 async fn house() -> (Dev, House) {
     let dev = Dev::start().await;
@@ -32,6 +34,8 @@ async fn an_edit_with_the_servers_own_tool_is_seen_at_the_first_refused_login() 
         (options.cache.poll_interval, options.cache.refresh_after) = (HOUR, HOUR);
     });
     let lab = plan.start().await;
+    // Its first look at the feed has it ask again for whatever it read before.
+    eventually("a look at the feed", async || (figure(&lab, LOOKS).await > 0.0).then_some(())).await;
     let alice = &lab.alice;
     for (round, protocol) in Protocol::ALL.into_iter().enumerate() {
         lab.log_in(protocol, alice).await;

@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::openbao::Api;
-use crate::support::Plan;
 
 const ROLE: &str = "locum-node";
 
@@ -39,15 +38,13 @@ impl House {
         house
     }
 
-    /// A stage whose nodes read from here. `more` are lines of `[store]`.
-    pub(crate) async fn plan(&self, more: &str) -> Plan {
-        let store =
-            self.tables(more, "approle", &format!("role-id = \"{}\"\nsecret-id-file", self.role_id), "secret-id");
-        Plan::new().store(&store, self.operator(more).await).toml("[admin]\nbind = \"127.0.0.1:0\"\n")
+    /// The store as a node has it: its tables in `locum.toml`. `more` are lines of `[store]`.
+    pub(crate) fn toml(&self, more: &str) -> String {
+        self.tables(more, "approle", &format!("role-id = \"{}\"\nsecret-id-file", self.role_id), "secret-id")
     }
 
     /// The store as an operator has it.
-    async fn operator(&self, more: &str) -> Arc<dyn Store> {
+    pub(crate) async fn operator(&self, more: &str) -> Arc<dyn Store> {
         let text = format!("name = \"locum.test\"\n{}{SMALLEST}", self.tables(more, "token", "token-file", "operator"));
         let config = Config::parse(&text, &self.path("locum.toml")).unwrap();
         let Options::Vault(options) = config.store else { panic!("it is a Vault") };

@@ -15,11 +15,19 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::house::House;
 use crate::looks::{Look, figure};
 use crate::openbao::{Cluster, eventually};
-use crate::support::{Actor, Doors, Lab, Node};
+use crate::support::{Actor, Doors, Lab, Node, Plan};
 use crate::traffic::{Traffic, Verdict};
 
 /// One scene at a time: metrics are of the process, and so are two cores.
 static STAGE: Mutex<()> = Mutex::const_new(());
+
+impl House {
+    /// A stage whose nodes read from here. `more` are lines of `[store]`.
+    pub(crate) async fn plan(&self, more: &str) -> Plan {
+        let admin = "[admin]\nbind = \"127.0.0.1:0\"\n";
+        Plan::new().store(&self.toml(more), self.operator(more).await).toml(admin)
+    }
+}
 
 pub(crate) struct Scene {
     pub(crate) cluster: Cluster,

@@ -2,6 +2,7 @@
 //! container file and the chart. The package is installed in a Debian with nothing else in it, and run there by systemd.
 //!
 //! - [`scripts`]: what shells and `man` are told. [`deb`] makes the package, [`machine`] the Debian, [`unit`] looks at both.
+//! - [`sbom`]: what it says that it is made of.
 //! - [`image`]: the container file. [`chart`]: what Helm makes of the chart.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall say where")]
@@ -13,6 +14,7 @@ mod child;
 mod deb;
 mod image;
 mod machine;
+mod sbom;
 mod scripts;
 mod unit;
 

@@ -292,6 +292,21 @@ fn a_damaged_record_is_told_by_whoever_reads_it() {
 }
 
 #[test]
+fn a_secret_in_a_file_that_others_can_read_is_refused() {
+    let home = Home::made();
+    home.write("secret", "abcd efgh ijkl mnop");
+    let add = ["account", "add", "a@gmail.test", "--upstream", "gmail", "--secret-file", "secret"];
+    for mode in [0o644, 0o640, 0o604] {
+        chmod(&home, "secret", mode);
+        let refused = home.run(&add).ended(77);
+        refused.said("secret is open to others");
+        refused.said("run `chmod 600 secret`; whoever could read it has the secret in it");
+    }
+    chmod(&home, "secret", 0o400);
+    home.run(&add).succeeded();
+}
+
+#[test]
 fn a_listener_needs_something_to_listen_to() {
     let home = Home::with_config("[upstream.gmail]\npreset = \"gmail\"\n");
     home.write("upstream.crt", home.read("tls.crt"));

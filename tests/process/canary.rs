@@ -196,7 +196,7 @@ fn config(format: &str, [good, quoting, untrusted]: [&str; 3]) -> String {
 }
 
 /// The ways to present a name and a password, as lines; after each a reply is waited for.
-fn login_forms(protocol: Protocol, login: &str, secret: &str) -> Vec<Vec<String>> {
+pub(crate) fn login_forms(protocol: Protocol, login: &str, secret: &str) -> Vec<Vec<String>> {
     let plain = BASE64.encode(format!("\0{login}\0{secret}").as_bytes());
     let (name, password) = (BASE64.encode(login.as_bytes()), BASE64.encode(secret.as_bytes()));
     let lines = |lines: &[&str]| lines.iter().map(|&line| line.to_owned()).collect::<Vec<_>>();
@@ -280,18 +280,28 @@ fn malformed(protocol: Protocol) -> Vec<String> {
 
 /// How a login ended, by the first word of the last reply.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Ended {
+pub(crate) enum Ended {
     In,
     Out,
 }
 
-fn log_in(mut wire: Wire, protocol: Protocol, form: &[String]) -> Ended {
+/// Presents it, and leaves the connection open.
+pub(crate) fn log_in(wire: &mut Wire, protocol: Protocol, form: &[String]) -> Ended {
+    greeted(wire, protocol);
+    present(wire, protocol, form)
+}
+
+fn greeted(wire: &mut Wire, protocol: Protocol) {
     let greeting = match protocol {
         Protocol::Imap => "* OK",
         Protocol::Pop3 => "+OK",
         Protocol::Submission => "220 ",
     };
     wire.expect(greeting);
+}
+
+/// The same where the greeting was read.
+pub(crate) fn present(wire: &mut Wire, protocol: Protocol, form: &[String]) -> Ended {
     let (last, first) = form.split_last().unwrap();
     for line in first {
         wire.say(line);
@@ -333,7 +343,11 @@ impl Scene {
                     ] {
                         scope.spawn(move || {
                             for form in login_forms(protocol, login, secret) {
-                                assert_eq!(log_in(wire(self, served, protocol), protocol, &form), ended, "{protocol}");
+                                assert_eq!(
+                                    log_in(&mut wire(self, served, protocol), protocol, &form),
+                                    ended,
+                                    "{protocol}"
+                                );
                             }
                         });
                     }
@@ -355,7 +369,7 @@ impl Scene {
     fn play_quoting(&self, served: &Served, protocol: Protocol) {
         let form = &login_forms(protocol, "quoted", &self.secrets[2])[0];
         for _ in 0..Quoting::logins(protocol) {
-            assert_eq!(log_in(self.plain(served, protocol), protocol, form), Ended::Out, "{protocol}");
+            assert_eq!(log_in(&mut self.plain(served, protocol), protocol, form), Ended::Out, "{protocol}");
         }
     }
 
@@ -395,7 +409,7 @@ impl Scene {
             self.provider.sandbox.set_behaviour("good@x.test", behaviour);
             for protocol in Protocol::ALL {
                 let form = &login_forms(protocol, "good", &self.secrets[0])[0];
-                log_in(self.plain(served, protocol), protocol, form);
+                log_in(&mut self.plain(served, protocol), protocol, form);
             }
             assert_eq!(self.provider.sandbox.logins().len(), before + 3, "{behaviour:?}");
         }

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::child::{self, Server};
 use crate::endpoint::{Endpoint, Tls};
+use crate::issuer::Issuer;
 use crate::programs;
 use crate::scratch::{Certificates, Scratch};
-use crate::tokens::Issuer;
 
 /// Owner of the mail. It needs no entry in `/etc/passwd`; it only must not be a user who matters.
 const MAIL_UID: u32 = 5000;

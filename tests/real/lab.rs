@@ -5,9 +5,9 @@ use locum::model::Protocol;
 
 use crate::dovecot::{Dovecot, Mailbox, write_passwords};
 use crate::endpoint::{Endpoint, Tls};
+use crate::issuer::Issuer;
 use crate::postfix::Postfix;
 use crate::scratch::{Certificates, Scratch};
-use crate::tokens::Issuer;
 
 /// The running servers. They stop in the order of the fields, and the folder goes last.
 pub(crate) struct Lab {

@@ -13,6 +13,7 @@ mod clients;
 mod dovecot;
 mod endpoint;
 mod front;
+mod issuer;
 mod lab;
 mod locum;
 mod mail;

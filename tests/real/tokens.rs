@@ -6,17 +6,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use data_encoding::{BASE64, BASE64URL_NOPAD};
-use jiff::Timestamp;
 use locum::model::{CredentialKind, Mechanism, Protocol, Secret};
 use locum::proto::{self, Client, ClientAction, ClientFailure, ClientLimits, ClientOptions, Goal};
 use locum::sasl::Credentials;
-use ring::hmac;
-use ring::rand::{SecureRandom, SystemRandom};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -24,42 +19,11 @@ use tokio_rustls::TlsConnector;
 
 use crate::child;
 use crate::endpoint::{Endpoint, Tls};
+use crate::issuer::Issuer;
 use crate::lab::{Lab, Route};
 
 /// A login may take this long.
 const TIME_MAX: Duration = Duration::from_secs(30);
-/// As long as the tokens of a large provider, and too long for any command line.
-const PADDING: usize = 1500;
-
-/// Who issues tokens: JWTs under a key that Dovecot has, too.
-pub(crate) struct Issuer([u8; 32]);
-
-impl Issuer {
-    fn new() -> Self {
-        let mut key = [0; 32];
-        SystemRandom::new().fill(&mut key).unwrap();
-        Self(key)
-    }
-
-    pub(crate) fn key_in_base64(&self) -> String {
-        BASE64.encode(&self.0)
-    }
-
-    /// A token that is good from `from` seconds on for `life` seconds.
-    fn issue(&self, address: &str, from: i64, life: i64) -> String {
-        let now = Timestamp::now().as_second() + from;
-        let part = |json: serde_json::Value| BASE64URL_NOPAD.encode(json.to_string().as_bytes());
-        let header = json!({ "alg": "HS256", "typ": "JWT" });
-        let claims = json!({
-            "sub": address, "email": address, "iat": now, "nbf": now, "exp": now + life, "padding": "x".repeat(PADDING)
-        });
-        let signed = format!("{}.{}", part(header), part(claims));
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
-        let signature = hmac::sign(&key, signed.as_bytes());
-        format!("{signed}.{}", BASE64URL_NOPAD.encode(signature.as_ref()))
-    }
-}
-
 /// What stands between the dialogue and the server: it hides one word of the server's offer, and keeps what was sent.
 #[derive(Default)]
 struct Middle {

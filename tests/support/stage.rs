@@ -178,7 +178,8 @@ pub(crate) fn address(number: usize) -> String {
     format!("mailbox-{number:05}@contoso.test")
 }
 
-fn account(number: usize) -> Account {
+/// The mailbox of that number.
+pub(crate) fn account(number: usize) -> Account {
     let (id, format, now) = (client_secret::random_id().unwrap(), AppPasswordFormat::Verbatim, Timestamp::now());
     let stored = credential::new_app_password(&Secret::new(APP_PASSWORD), format, id, "scanner", now).unwrap();
     Account {
@@ -191,7 +192,8 @@ fn account(number: usize) -> Account {
     }
 }
 
-fn client(number: usize) -> (Client, Secret) {
+/// Its client, and the secret that was issued to it.
+pub(crate) fn client(number: usize) -> (Client, Secret) {
     let (secret, issued) = client_secret::issue("first", None, Timestamp::now()).unwrap();
     let bindings = vec![Binding::Account(address(number))];
     (Client { login: login(number), secrets: vec![secret], bindings, policy: Policy::default() }, issued)

@@ -70,6 +70,13 @@ impl Wire {
         }
     }
 
+    /// The next line without its line end; `None` if the other side closes instead.
+    pub(crate) async fn try_line(&mut self) -> Option<String> {
+        let mut line = Vec::new();
+        let read = timeout(PATIENCE, self.0.read_until(b'\n', &mut line)).await.unwrap();
+        matches!(read, Ok(1..)).then(|| String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned())
+    }
+
     /// Sends a line and gives the next one back.
     #[track_caller]
     pub(crate) fn ask(&mut self, line: &str) -> impl Future<Output = String> {

@@ -106,7 +106,7 @@ fn too_large(bytes_max: usize) -> Problem {
 }
 
 /// What was meant by that text.
-fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
+pub(super) fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
     // A list would be taken for the fields of an object, one after the other.
     if text.trim_ascii_start().first().is_some_and(|first| *first == b'[') {
         let detail = "the body must be an object, not a list";

@@ -11,6 +11,9 @@ mod audit;
 mod clients;
 mod condition;
 mod document;
+#[cfg(debug_assertions)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod idempotency;
 mod json;
 mod limits;

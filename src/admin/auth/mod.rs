@@ -60,11 +60,6 @@ impl Peer {
             Self::Process { .. } => None,
         }
     }
-
-    /// Whether it is on this machine.
-    pub(super) fn is_here(&self) -> bool {
-        self.address().is_none_or(|address| address.is_loopback())
-    }
 }
 
 impl Auth {
@@ -162,14 +157,34 @@ pub(super) async fn sign_in(State(office): State<Arc<Office>>, mut request: Requ
     }
 }
 
-/// Numbers are told to whoever is on this machine, and to operators: from elsewhere they say too much of a house.
-pub(super) async fn numbers(State(office): State<Arc<Office>>, request: Request, next: Next) -> Response {
+/// Whether who asks may be told reasons and what to do: somebody on this machine, or an operator.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct InFull(pub(super) bool);
+
+/// Numbers and reasons are told to whoever is on this machine, and to operators: from elsewhere they say too much of a house.
+/// Who asks for how it is and is neither is told that alone, without a token.
+pub(super) async fn numbers(State(office): State<Arc<Office>>, mut request: Request, next: Next) -> Response {
     let (token, peer) = (token(request.headers()), request.extensions().get::<Peer>().cloned());
-    let is_told = request.uri().path() != "/metrics" || peer.as_ref().is_none_or(Peer::is_here);
-    if !is_told && let Err(problem) = office.auth.caller(token, peer).await {
-        return problem.into_response();
+    let is_here = match &peer {
+        Some(Peer::Address(address)) => address.is_loopback() && !is_forwarded(request.headers()),
+        Some(Peer::Process { .. }) | None => true,
+    };
+    let mut in_full = is_here;
+    if !is_here && (request.uri().path() == "/metrics" || token.is_some()) {
+        match office.auth.caller(token, peer).await {
+            Ok(_) => in_full = true,
+            Err(problem) => return problem.into_response(),
+        }
     }
+    request.extensions_mut().insert(InFull(in_full));
     next.run(request).await
+}
+
+/// Whether a proxy says that it asks for somebody else, who need not be on this machine though the proxy is.
+fn is_forwarded(headers: &HeaderMap) -> bool {
+    ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"]
+        .iter()
+        .any(|name| headers.contains_key(*name))
 }
 
 /// What stands behind `Authorization: Bearer`.

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use argon2::password_hash::phc;
-use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordVerifier, Version};
+use argon2::{Algorithm, Argon2, Block, Params, PasswordHash, PasswordVerifier, Version};
 use data_encoding::BASE64;
 use ring::digest;
 use subtle::ConstantTimeEq;
@@ -17,6 +17,11 @@ const PASSES: u32 = 2;
 
 /// As much memory as the second choice of RFC 9106 section 4 and libsodium's interactive limit take, twice.
 pub(super) const MEMORY_KIB_MAX: u32 = 128 * 1024;
+
+/// What is as large as this the allocator of the C library has from the system and gives back to it when it is freed (glibc:
+/// over 32 MiB). Smaller ones it keeps, for each of its threads and more than one at a time, since it does not find those again
+/// that are aligned: more than a GiB of them was seen.
+const APART_BYTES: usize = 33 << 20;
 
 /// Memory times passes: half a second.
 const MEMORY_KIB_PASSES_MAX: u64 = 512 * 1024;
@@ -190,12 +195,9 @@ impl ChosenHash {
     }
 
     /// Whether it is made of that. It takes its time; not for a thread of the runtime.
-    pub(super) fn proves(&self, proof: &Secret) -> bool {
+    pub(in crate::broker) fn proves(&self, proof: &Secret) -> bool {
         match self.kind {
-            Kind::Argon2id { .. } => {
-                let hash = PasswordHash::new(&self.text);
-                hash.is_ok_and(|hash| Argon2::default().verify_password(proof.expose(), &hash).is_ok())
-            }
+            Kind::Argon2id { .. } => argon2id_proves(&self.text, proof).unwrap_or(false),
             Kind::Bcrypt => bcrypt::verify(proof.expose(), &self.text).unwrap_or(false),
             Kind::ShaCrypt => {
                 sha_crypt::ShaCrypt::default().verify_password(proof.expose(), self.text.as_str()).is_ok()
@@ -217,7 +219,8 @@ impl ChosenHash {
         let params = Params::new(MEMORY_KIB, PASSES, 1, None).expect(INVARIANT);
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
         let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
-        argon2.hash_password_into(secret.expose(), salt, &mut output).expect(INVARIANT);
+        let mut room = room(&params);
+        argon2.hash_password_into_with_memory(secret.expose(), salt, &mut output, &mut room).expect(INVARIANT);
         let hash = PasswordHash {
             algorithm: argon2::ARGON2ID_IDENT,
             version: Some(Version::V0x13.into()),
@@ -227,6 +230,26 @@ impl ChosenHash {
         };
         hash.to_string()
     }
+}
+
+/// Whether an Argon2id hash is made of that; `None` if it is damaged.
+fn argon2id_proves(text: &str, proof: &Secret) -> Option<bool> {
+    let hash = PasswordHash::new(text).ok()?;
+    let (salt, expected) = (hash.salt?, hash.hash?);
+    let params = Params::try_from(&hash).ok()?;
+    let mut room = room(&params);
+    let mut output = vec![0; expected.as_bytes().len()];
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    argon2.hash_password_into_with_memory(proof.expose(), salt.as_ref(), &mut output, &mut room).ok()?;
+    Some(output.ct_eq(expected.as_bytes()).into())
+}
+
+/// The memory that Argon2 computes in.
+fn room(params: &Params) -> Vec<Block> {
+    let blocks = params.block_count();
+    let mut room = Vec::with_capacity(blocks.max(APART_BYTES / Block::SIZE));
+    room.resize(blocks, Block::new());
+    room
 }
 
 fn strip_scheme<'t>(text: &'t str, scheme: &str) -> Option<&'t str> {

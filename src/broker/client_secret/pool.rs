@@ -9,6 +9,8 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
+use crate::model::wipe_stack;
+
 /// Slow hashes at once: half as many as the runtime has threads, so that sessions keep the other cores, and no more than
 /// this, for each takes up to [`super::chosen::MEMORY_KIB_MAX`].
 const AT_ONCE_MAX: usize = 4;
@@ -62,7 +64,9 @@ pub(super) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'st
     }
     let working = spawn_blocking(move || {
         let _turn = turn;
-        work()
+        let done = work();
+        wipe_stack();
+        done
     });
     working.await.map_err(|_| Busy) // only where the runtime ends, or a hash panicked: it proves nothing
 }

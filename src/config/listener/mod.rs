@@ -5,6 +5,7 @@ mod enrolment;
 mod front;
 mod legacy_tls;
 mod login_forms;
+mod loops;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -16,6 +17,8 @@ use super::reader::{At, Reader, Table, is_plain};
 use super::value::Value;
 use crate::model::{Entrance, Profile, Protocol};
 use crate::session::{ListenerOptions, ListenerTls};
+
+pub(super) use loops::loops;
 
 /// The upstreams that a listener can name; `None` for one that could not be read.
 type Upstreams = BTreeMap<String, Option<Arc<Profile>>>;

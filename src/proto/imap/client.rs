@@ -138,7 +138,10 @@ impl Client {
             (_, Reply::Continue(challenge)) => self.challenged(challenge),
             (_, Reply::Tagged { tag, condition }) if tag == self.tag() => self.completed(condition),
             (_, Reply::Tagged { .. }) => self.fail(ClientFailure::Protocol("a reply to no command of ours")),
-            (_, Reply::Other) => self.look_for_literal(line),
+            // Untagged data, which may be of any kind; blank lines between replies harm nobody.
+            (_, Reply::Other) if line.is_empty() || line.starts_with(b"*") => self.look_for_literal(line),
+            // Nobody who says this will answer what we asked: there is nothing to wait for.
+            (_, Reply::Other) => self.fail(ClientFailure::Protocol("a line that is not IMAP")),
         }
     }
 

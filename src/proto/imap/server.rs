@@ -391,6 +391,10 @@ impl crate::proto::Server for Server {
         }
     }
 
+    fn has_unread(&self) -> bool {
+        !self.input.is_empty()
+    }
+
     fn next_action(&mut self) -> ServerAction {
         loop {
             if let Some(action) = self.actions.pop_front() {
@@ -407,6 +411,8 @@ impl crate::proto::Server for Server {
             return self.close();
         }
         self.tls = ServerTls::Active;
+        // Whoever said what came in clear, the client shall not answer for it.
+        (self.consumed_bytes, self.bad_commands) = (0, 0);
         self.state = State::Command;
     }
 
@@ -454,6 +460,7 @@ impl crate::proto::Server for Server {
         self.bye(match cause {
             Goodbye::Draining => "[UNAVAILABLE] Server is being stopped, try again later",
             Goodbye::TimedOut => "Login took too long",
+            Goodbye::Overloaded => "[UNAVAILABLE] Too many connections, try again later",
         });
     }
 

@@ -249,6 +249,10 @@ impl proto::Server for Server {
         self.input.push(bytes);
     }
 
+    fn has_unread(&self) -> bool {
+        !self.input.is_empty()
+    }
+
     fn next_action(&mut self) -> ServerAction {
         loop {
             if let Some(action) = self.queue.pop_front() {
@@ -276,6 +280,8 @@ impl proto::Server for Server {
             return self.close();
         }
         self.options.tls = ServerTls::Active;
+        // Whoever said what came in clear, the client shall not answer for it.
+        (self.bytes_read, self.bad_commands) = (0, 0);
         self.state = State::ExpectCommand;
     }
 
@@ -307,6 +313,7 @@ impl proto::Server for Server {
             // POP3 has no word for it; clients take a closed connection for a passing fault, which it is.
             (_, Goodbye::Draining) => self.close(),
             (_, Goodbye::TimedOut) => self.close_with("-ERR [SYS/TEMP] Took too long to log in"),
+            (_, Goodbye::Overloaded) => self.close_with("-ERR [SYS/TEMP] Too many connections, try again later"),
         }
     }
 

@@ -297,6 +297,10 @@ impl proto::Server for Server {
         self.input.push(bytes);
     }
 
+    fn has_unread(&self) -> bool {
+        !self.input.is_empty()
+    }
+
     fn next_action(&mut self) -> ServerAction {
         loop {
             if let Some(action) = self.queue.pop_front() {
@@ -322,7 +326,8 @@ impl proto::Server for Server {
             return self.close();
         }
         self.options.tls = ServerTls::Active;
-        self.greeted = false;
+        // Whoever said what came in clear, the client shall not answer for it.
+        (self.greeted, self.bytes_read, self.bad_commands) = (false, 0, 0);
         self.state = State::ExpectCommand;
     }
 
@@ -376,6 +381,7 @@ impl proto::Server for Server {
             (State::StartingTls | State::Over, _) => self.close(),
             (_, Goodbye::Draining) => self.close_with("421 4.3.2 Shutting down, try again shortly"),
             (_, Goodbye::TimedOut) => self.close_with("421 4.4.2 Took too long to log in"),
+            (_, Goodbye::Overloaded) => self.close_with("421 4.3.2 Too many connections, try again later"),
         }
     }
 

@@ -3,6 +3,9 @@
 //! reach its arguments or environment, nor what it says an error text as it came.
 
 mod answer;
+#[cfg(debug_assertions)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod process;
 
 use std::ffi::OsString;

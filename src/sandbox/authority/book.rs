@@ -133,6 +133,7 @@ pub(in crate::sandbox) struct Book {
     codes: HashMap<TokenId, Code>,
     devices: Vec<Device>,
     requests: VecDeque<TokenRequest>,
+    handed_out: Vec<Secret>,
     pub(super) token_life: Duration,
     pub(super) token_length: usize,
     pub(super) strict_rotation: bool,
@@ -162,6 +163,7 @@ impl Book {
             codes: HashMap::new(),
             devices: Vec::new(),
             requests: VecDeque::new(),
+            handed_out: Vec::new(),
             token_life: Duration::from_secs(token_life),
             token_length,
             strict_rotation: false,
@@ -292,6 +294,7 @@ impl Book {
         let token = random(prefix, self.token_length);
         let ends = Instant::now() + self.token_life;
         self.access.insert(TokenId::of(&token), Access { client_id: client_id.to_owned(), holder, protocols, ends });
+        self.hand_out(&token);
         token
     }
 
@@ -360,7 +363,19 @@ impl Book {
         };
         let token = random(prefix, 128);
         self.refresh.insert(TokenId::of(&token), refresh);
+        self.hand_out(&token);
         token
+    }
+
+    fn hand_out(&mut self, token: &Secret) {
+        if self.handed_out.len() < REQUESTS_MAX {
+            self.handed_out.push(token.clone());
+        }
+    }
+
+    /// The tokens that were made, access and refresh, the oldest first.
+    pub(super) fn handed_out(&self) -> Vec<Secret> {
+        self.handed_out.clone()
     }
 
     pub(super) fn refresh(&self, token: &Secret) -> Option<Refresh> {

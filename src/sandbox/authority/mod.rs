@@ -229,6 +229,11 @@ impl Sandbox {
         self.state().book.released.send_modify(|times| *times += 1);
     }
 
+    /// The tokens that were made, access and refresh, the oldest first: for tests that look for them where none may be.
+    pub fn tokens_made(&self) -> Vec<Secret> {
+        self.state().book.handed_out()
+    }
+
     /// The latest requests for tokens, oldest first.
     pub fn token_requests(&self) -> Vec<TokenRequest> {
         self.state().book.requests()

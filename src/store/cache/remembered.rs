@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use super::lru::Lru;
 use super::{Answer, Asking, Asks, Call, Options, PATIENCE};
-use crate::model::RecordId;
+use crate::model::{RecordId, Shield, Shielded};
+use crate::store::key::random_bytes;
 use crate::store::{Record, Version};
 
 /// That there is no such record is remembered for so long: enough for a client that tries every second, and too short for
@@ -27,6 +28,8 @@ const ANNOUNCED_MAX: usize = 4096;
 pub(super) struct Remembered {
     refresh_after: Duration,
     max_stale: Duration,
+    /// What is remembered is kept under it.
+    shield: Shield,
     records: Lru<Entry>,
     absent: Lru<Instant>,
     /// The least version that an answer must have, of records that are not remembered.
@@ -39,7 +42,8 @@ pub(super) struct Remembered {
 
 #[derive(Debug)]
 struct Entry {
-    record: Record,
+    value: Shielded,
+    version: Version,
     read_at: Instant,
     /// `None` where a write may have changed it.
     generation: Option<u64>,
@@ -55,12 +59,20 @@ struct Asked {
     asks: WeakShared<Call>,
 }
 
+impl Entry {
+    fn record(&mut self) -> Record {
+        Record { value: self.value.open(), version: self.version }
+    }
+}
+
 impl Remembered {
     pub(super) fn new(options: &Options) -> Self {
         Self {
             // Who allows no stale record wants each asked for, well or not.
             refresh_after: options.refresh_after.min(options.max_stale),
             max_stale: options.max_stale,
+            // Without randomness there is no TLS to read records by.
+            shield: Shield::new(&random_bytes().unwrap_or_default()),
             records: Lru::new(usize::try_from(options.records_max).unwrap_or(usize::MAX)),
             absent: Lru::new(ABSENT_MAX),
             announced: Lru::new(ANNOUNCED_MAX),
@@ -79,14 +91,14 @@ impl Remembered {
         if self.absent.peek(id).is_some_and(|read_at| now.duration_since(*read_at) < ABSENT_FOR) {
             return Some(None);
         }
-        self.is_fresh(id, now).then(|| self.records.touch(id).map(|entry| entry.record.clone()))
+        self.is_fresh(id, now).then(|| self.records.touch(id).map(Entry::record))
     }
 
     /// Whether a record is remembered, and as it is now for all that is known.
     fn is_fresh(&self, id: &RecordId, now: Instant) -> bool {
         self.records.peek(id).is_some_and(|entry| {
             entry.generation == Some(self.generation)
-                && entry.record.version >= entry.at_least
+                && entry.version >= entry.at_least
                 && now.duration_since(entry.read_at) < self.refresh_after
         })
     }
@@ -100,7 +112,7 @@ impl Remembered {
     pub(super) fn recall(&mut self, id: &RecordId, now: Instant) -> Option<Record> {
         let entry = self.records.touch(id)?;
         if now.duration_since(entry.read_at) < self.max_stale {
-            return Some(entry.record.clone());
+            return Some(entry.record());
         }
         let at_least = entry.at_least;
         self.let_go(id, at_least);
@@ -157,7 +169,7 @@ impl Remembered {
     /// name will differ.
     pub(super) fn gone(&mut self, id: &RecordId) {
         if let Some(entry) = self.records.peek(id) {
-            let next = Version(entry.record.version.0 + 1);
+            let next = Version(entry.version.0 + 1);
             self.announced.insert(id, next.max(entry.at_least));
         }
         self.forget(id);
@@ -192,7 +204,8 @@ impl Remembered {
         if self.max_stale.is_zero() {
             return self.let_go(id, at_least);
         }
-        self.records.insert(id, Entry { record, read_at, generation: Some(self.generation), at_least });
+        let (value, version) = (self.shield.over(&record.value), record.version);
+        self.records.insert(id, Entry { value, version, read_at, generation: Some(self.generation), at_least });
     }
 
     /// Keeps no more of a record than that it must not be older: a secret that is of no use is not to lie about in memory.

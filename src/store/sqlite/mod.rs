@@ -28,7 +28,7 @@ use super::{
     key::{Key, NoRandom},
     private,
 };
-use crate::model::{RecordId, RecordKind, Secret};
+use crate::model::{RecordId, RecordKind, Secret, wipe_stack};
 
 /// Connections that read. A read takes microseconds, so a few keep up with any number of logins; more than one, so that
 /// a page that has to come from disk holds up nobody else.
@@ -132,7 +132,12 @@ async fn on_a_thread<T: Send + 'static>(
 ) -> Result<T, OpenError> {
     let Options { path, key } = options.clone();
     let absolute = absolute(&path)?;
-    let opened = task::spawn_blocking(move || open(&absolute, &key)).await;
+    let opened = task::spawn_blocking(move || {
+        let opened = open(&absolute, &key);
+        wipe_stack(); // of the keys
+        opened
+    })
+    .await;
     opened.unwrap_or_else(|error| Err(OpenError::Io { path, source: io::Error::other(error) }))
 }
 

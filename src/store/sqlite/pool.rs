@@ -12,6 +12,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::model::wipe_stack;
 use crate::store::StoreError;
 
 /// Jobs that wait for a thread; callers beyond that wait for a place. A second's work for the writer, at the least.
@@ -66,7 +67,10 @@ fn serve(mut connection: Connection, queue: &Mutex<mpsc::Receiver<Job>>) {
         // One idle thread waits at the queue, the others for its place there; the lock is free again before the job runs.
         let job = queue.lock().expect("no job runs under this lock, so none can panic there").blocking_recv();
         match job {
-            Some(job) => job(&mut connection),
+            Some(job) => {
+                job(&mut connection);
+                wipe_stack(); // of what it opened and sealed
+            }
             None => return,
         }
     }

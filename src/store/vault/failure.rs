@@ -2,6 +2,7 @@
 //! the server's own error texts, and these only where no secret was sent.
 
 use std::error::Error;
+use std::io;
 
 use rustify::errors::ClientError as RestError;
 use vaultrs::error::ClientError;
@@ -211,6 +212,11 @@ fn deleted_version(content: &str) -> Option<u64> {
 fn of_transport(error: &(dyn Error + 'static)) -> Failure {
     let causes = || std::iter::successors(Some(error), |error| cause_of(*error));
     let text = causes().last().map(|cause| plain(&cause.to_string())).unwrap_or_default();
+    // Of an end without TLS's goodbye rustls tells where to read about it, which is no use to an operator.
+    let kinds = || causes().filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    if kinds().any(|kind| kind == io::ErrorKind::UnexpectedEof) {
+        return Failure::Unreachable("it hung up".into());
+    }
     match causes().find_map(|cause| cause.downcast_ref()) {
         Some(rustls::Error::InvalidCertificate(_)) => Failure::Untrusted(text),
         // A server without TLS, or something else that listens there.
@@ -221,7 +227,7 @@ fn of_transport(error: &(dyn Error + 'static)) -> Failure {
 
 /// An I/O error passes over what it was made of when it is asked for its source, and here one is made of another.
 fn cause_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(inner) => Some(inner),
         None => error.source(),
     }
@@ -284,9 +290,15 @@ mod tests {
     #[test]
     fn a_certificate_is_found_wrong_however_deep_it_is_told() {
         let wrong = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
-        let io = std::io::Error::new(std::io::ErrorKind::InvalidData, wrong);
-        let io = std::io::Error::other(io);
+        let io = io::Error::new(io::ErrorKind::InvalidData, wrong);
+        let io = io::Error::other(io);
         assert_eq!(of_transport(&io), Failure::Untrusted("invalid peer certificate: UnknownIssuer".into()));
+    }
+
+    #[test]
+    fn a_server_that_hangs_up_is_said_in_plain_words() {
+        let io = io::Error::new(io::ErrorKind::UnexpectedEof, "peer closed connection: https://docs.rs/rustls");
+        assert_eq!(of_transport(&io::Error::other(io)), Failure::Unreachable("it hung up".into()));
     }
 
     #[test]

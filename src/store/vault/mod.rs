@@ -8,6 +8,9 @@
 mod access;
 mod failure;
 mod feed;
+#[cfg(debug_assertions)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod kv;
 mod login;

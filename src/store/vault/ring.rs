@@ -62,7 +62,8 @@ impl Ring {
     pub(super) fn push(&mut self, changes: &[(RecordId, Version)]) {
         let mut sequence = self.position().sequence;
         for (id, version) in changes {
-            sequence += 1;
+            // One that came from another hand may stand at the end already.
+            sequence = sequence.saturating_add(1);
             self.entries.insert(0, (sequence, id.clone(), *version));
         }
         self.entries.truncate(ENTRIES_MAX);
@@ -73,7 +74,7 @@ impl Ring {
         let position = self.position();
         let oldest = self.entries.last().map_or(0, |(sequence, ..)| *sequence);
         let reaches_back =
-            seen.epoch == self.epoch && seen.sequence <= position.sequence && oldest <= seen.sequence + 1;
+            seen.epoch == self.epoch && seen.sequence <= position.sequence && oldest <= seen.sequence.saturating_add(1);
         let records = reaches_back.then(|| {
             let newer = self.entries.iter().take_while(|(sequence, ..)| *sequence > seen.sequence);
             let mut records: Vec<_> = newer.map(|(_, id, version)| (id.clone(), *version)).collect();

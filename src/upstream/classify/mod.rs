@@ -123,6 +123,17 @@ pub(super) struct Verdict {
     pub(super) remedy: &'static str,
 }
 
+impl Verdict {
+    /// The upstream is this process.
+    pub(super) fn of_a_loop() -> Self {
+        Self {
+            cause: Cause::Refused,
+            plain: "the upstream is this Locum itself, and a login would go round for ever",
+            remedy: "correct host and port of the upstream, or what the name resolves to on this machine",
+        }
+    }
+}
+
 impl From<Cause> for Verdict {
     fn from(cause: Cause) -> Self {
         Self { cause, plain: cause.plain(), remedy: cause.remedy() }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use data_encoding::{BASE32_NOPAD, BASE64, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
 
@@ -15,6 +16,17 @@ const START_BYTES: usize = 8;
 pub(crate) struct Canaries {
     needles: Vec<Needle>,
     by_start: HashMap<u64, Vec<usize>>,
+    /// The first two bytes of all of them: most of what is searched is passed over by these.
+    begins: Vec<bool>,
+}
+
+/// A secret that is where it should not be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Which it is, and in what form.
+    pub(crate) what: String,
+    /// How much of what was searched it takes.
+    pub(crate) place: Range<usize>,
 }
 
 struct Needle {
@@ -33,6 +45,8 @@ impl Canaries {
             let pieces = if in_pieces { bytes.windows(PIECE_BYTES).map(<[u8]>::to_vec).collect() } else { vec![bytes] };
             for bytes in pieces {
                 let start = start_of(&bytes).unwrap();
+                self.begins.resize(1 << 16, false);
+                self.begins[usize::from(u16::from_be_bytes([bytes[0], bytes[1]]))] = true;
                 self.by_start.entry(start).or_default().push(self.needles.len());
                 self.needles.push(Needle { what: format!("{name} ({form})"), bytes });
             }
@@ -41,17 +55,37 @@ impl Canaries {
 
     /// The first secret in there, and where.
     pub(crate) fn find(&self, haystack: &[u8]) -> Option<String> {
-        let mut start = 0_u64;
-        for (end, &byte) in haystack.iter().enumerate() {
-            start = start << 8 | u64::from(byte);
-            let Some(candidates) = (end + 1 >= START_BYTES).then(|| self.by_start.get(&start)).flatten() else {
-                continue;
-            };
-            let at = end + 1 - START_BYTES;
-            let rest = &haystack[at..];
-            if let Some(&found) = candidates.iter().find(|&&it| rest.starts_with(&self.needles[it].bytes)) {
-                let around = &haystack[at.saturating_sub(200)..haystack.len().min(at + 100)];
-                return Some(format!("{} in: {}", self.needles[found].what, String::from_utf8_lossy(around)));
+        let Found { what, place } = self.find_from(0, haystack)?;
+        let around = &haystack[place.start.saturating_sub(200)..haystack.len().min(place.start + 100)];
+        Some(format!("{what} in: {}", String::from_utf8_lossy(around)))
+    }
+
+    /// All of them; pieces of one that follow each other are one.
+    pub(crate) fn find_all(&self, haystack: &[u8]) -> Vec<Found> {
+        let mut all: Vec<Found> = Vec::new();
+        let mut from = 0;
+        while let Some(found) = self.find_from(from, haystack) {
+            from = found.place.start + 1;
+            match all.last_mut() {
+                Some(last) if last.what == found.what && found.place.start <= last.place.end => {
+                    last.place.end = found.place.end.max(last.place.end);
+                }
+                _ => all.push(found),
+            }
+        }
+        all
+    }
+
+    fn find_from(&self, from: usize, haystack: &[u8]) -> Option<Found> {
+        let candidates = haystack[from..].windows(START_BYTES).enumerate().filter(|(_, start)| {
+            self.begins.get(usize::from(start[0]) << 8 | usize::from(start[1])).is_some_and(|begins| *begins)
+        });
+        for (at, start) in candidates {
+            let rest = &haystack[from + at..];
+            let known = start_of(start).and_then(|start| self.by_start.get(&start)).into_iter().flatten();
+            if let Some(needle) = known.map(|it| &self.needles[*it]).find(|needle| rest.starts_with(&needle.bytes)) {
+                let place = from + at..from + at + needle.bytes.len();
+                return Some(Found { what: needle.what.clone(), place });
             }
         }
         None
@@ -92,6 +126,7 @@ pub(crate) fn forms(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("all percent", percent(|_| false).into_bytes()),
         ("Debug of bytes", list(", ").into_bytes()),
         ("JSON of bytes", list(",").into_bytes()),
+        ("UTF-16", secret.iter().flat_map(|byte| [*byte, 0]).collect()),
         ("hex with blanks", secret.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ").into_bytes()),
     ];
     // Wherever it stands in what is encoded, as in PLAIN behind the name: what is the same whatever is around it.
@@ -120,6 +155,9 @@ fn every_form_of_a_secret_is_found_and_nothing_else() {
     }
     assert!(canaries.find(format!("{SECRET:?}").as_bytes()).is_some());
     assert!(canaries.find(&SECRET[4..]).is_some(), "a part of it");
+    let twice = [b"....", SECRET, b"....", &SECRET[3..], b"...."].concat();
+    let places: Vec<_> = canaries.find_all(&twice).into_iter().map(|found| found.place).collect();
+    assert_eq!(places, [4..23, 27..43]);
     for harmless in ["", "mxwq", "the secret is 19 bytes", "mxwq~Tz5/Rk****bVn?2L"] {
         assert_eq!(canaries.find(harmless.as_bytes()), None);
     }

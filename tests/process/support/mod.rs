@@ -3,6 +3,7 @@
 
 mod api;
 mod canaries;
+mod dump;
 mod locum;
 mod provider;
 mod wire;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 pub(crate) use api::{ask, escaped};
 pub(crate) use canaries::Canaries;
+pub(crate) use dump::{Leak, leaks};
 pub(crate) use locum::{Home, Run, Served, finish};
 pub(crate) use provider::{Provider, Quoting, trusted};
 pub(crate) use wire::Wire;

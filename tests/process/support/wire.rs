@@ -19,7 +19,11 @@ enum Stream {
 
 impl Wire {
     pub(crate) fn plain(port: u16) -> Self {
-        let socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        Self::on(TcpStream::connect(("127.0.0.1", port)).unwrap())
+    }
+
+    /// On a connection that is there.
+    pub(crate) fn on(socket: TcpStream) -> Self {
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
         socket.set_write_timeout(Some(DEADLINE)).unwrap();
         socket.set_nodelay(true).unwrap();

@@ -16,7 +16,6 @@ mod api;
 mod audit;
 mod authority;
 #[path = "../child.rs"]
-#[expect(dead_code, reason = "some of it is for mail servers and clients")]
 pub(crate) mod child;
 mod cluster;
 mod dev;

@@ -1,5 +1,5 @@
-//! How long an app password lies in the memory of the program: for as long as it is remembered by design, once, and no
-//! longer. What libraries leave of it behind is looked for in all that a process can write to.
+//! How long an app password lies in the memory of the program: in clear for the moment of a login, and no longer; what is
+//! remembered by design is sealed. What libraries leave of it behind is looked for in all that a process can write to.
 //!
 //! Only root may look into a process that forbids core dumps. Where that is not permitted nothing is proven, and said so.
 
@@ -71,7 +71,7 @@ fn may_look(served: &Served) -> bool {
     permitted
 }
 
-async fn remembered_once_and_forgotten(post: Post) {
+async fn nothing_is_left_in_clear(post: Post) {
     let secret = post.enrol("good", APP_PASSWORD);
     let served = post.serve();
     if !may_look(&served) {
@@ -81,8 +81,8 @@ async fn remembered_once_and_forgotten(post: Post) {
     for _ in 0..3 {
         assert_eq!(post.log_in(&served, "good", &secret), Answer::In);
     }
-    // That of the session, should it not have ended yet, and that of the reader go; one is remembered.
-    until_there_are(1, &served).await;
+    // What is remembered is sealed; that of the session, should it not have ended yet, and that of the reader go.
+    until_there_are(0, &served).await;
     post.office.run(&["--config", "node.toml", "account", "remove", ADDRESS]).succeeded();
     until_there_are(0, &served).await;
     assert_eq!(post.log_in(&served, "good", &secret), Answer::Wrong);
@@ -90,13 +90,13 @@ async fn remembered_once_and_forgotten(post: Post) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_remembered_is_there_once_until_it_is_removed() {
-    remembered_once_and_forgotten(Post::set("", "").await).await;
+async fn what_is_remembered_is_never_there_in_clear() {
+    nothing_is_left_in_clear(Post::set("", "").await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tls_leaves_no_copy_behind() {
-    remembered_once_and_forgotten(Post::set_with_tls("").await).await;
+    nothing_is_left_in_clear(Post::set_with_tls("").await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

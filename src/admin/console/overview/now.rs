@@ -112,6 +112,7 @@ fn described(cause: &str) -> &str {
         "not-bound" => "not bound to the account",
         "credential" => "no usable credential",
         "store" => "store out of reach",
+        "hung-up" => "did not wait for the provider",
         "auth-bad" => "provider refuses the credential",
         "auth-policy" => "provider forbids the way in",
         "protocol-off" => "protocol off at the provider",

@@ -87,7 +87,8 @@ impl Tokens {
             Grant::ClientCredentials | Grant::ServiceAccount => self.request(wanted, None).await.granted,
             Grant::RefreshToken => self.refresh(key, wanted).await,
         };
-        let outcome = granted.map(|granted| AccessToken::new(&granted, began, self.options.refresh_ahead));
+        let outcome =
+            granted.map(|granted| AccessToken::new(&granted, began, self.options.refresh_ahead, &self.shield));
         self.settle(key, wanted, &outcome);
         flight.order.landing.send_replace(Some(outcome));
         let is_unsaved = self.shelf().get_mut(key).is_some_and(Entry::begin_saving);

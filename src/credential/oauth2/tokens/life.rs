@@ -6,7 +6,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::time::Instant;
 
 use super::super::Granted;
-use crate::model::Secret;
+use crate::model::{Secret, Shield, Shielded};
 
 /// A token with less time than this, or than a tenth of its life, is not begun with: the login takes a while, too, and some
 /// of Microsoft's servers refuse a token that is about to end.
@@ -15,8 +15,7 @@ const NEARLY_OVER: Duration = Duration::from_secs(60);
 /// A token to present to a provider. It lives in memory alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessToken {
-    /// What to present.
-    pub secret: Secret,
+    secret: Shielded,
     obtained: Instant,
     due: Instant,
     nearly_over: Instant,
@@ -37,17 +36,22 @@ pub(super) enum Age {
 
 impl AccessToken {
     /// As it was granted in answer to a request that began then.
-    pub(super) fn new(granted: &Granted, began: Instant, refresh_ahead: Duration) -> Self {
+    pub(super) fn new(granted: &Granted, began: Instant, refresh_ahead: Duration, shield: &Shield) -> Self {
         let life = granted.expires_in;
         // A fifth less or more by chance: nodes that got theirs together do not come together for the next.
         let ahead = refresh_ahead.min(life / 4).mul_f64(0.8 + 0.2 * chance());
         Self {
-            secret: granted.access_token.clone(),
+            secret: shield.over(&granted.access_token),
             obtained: began,
             due: began + life - ahead,
             nearly_over: began + life - NEARLY_OVER.min(life / 10),
             ends: began + life,
         }
+    }
+
+    /// What to present.
+    pub fn secret(&self) -> Secret {
+        self.secret.open()
     }
 
     /// How long the authority said that it lives on.

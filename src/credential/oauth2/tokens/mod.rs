@@ -21,9 +21,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout};
+use zeroize::Zeroizing;
 
 use self::flights::Order;
 use self::life::Age;
@@ -32,7 +34,7 @@ use self::trouble::Trouble;
 use super::failure::FailureKind;
 use super::{OAuth2, RefreshTokens, TokenEndpoint, TokenFailure};
 use crate::credential::CredentialVersion;
-use crate::model::Authority;
+use crate::model::{Authority, Shield};
 
 pub use life::AccessToken;
 
@@ -96,6 +98,8 @@ pub struct Tokens {
     endpoint: Arc<dyn TokenEndpoint>,
     refresh_tokens: Arc<dyn RefreshTokens>,
     options: TokenOptions,
+    /// Tokens are kept under it.
+    shield: Shield,
     shelf: Mutex<Shelf>,
     /// The right to ask, by token endpoint. There are as many as the configuration names.
     turns: Mutex<HashMap<String, Arc<Semaphore>>>,
@@ -130,6 +134,7 @@ impl Tokens {
             shelf: Mutex::new(Shelf::new(options.tokens_max)),
             turns: Mutex::default(),
             options,
+            shield: shield(),
             orders,
             ordered: Mutex::new(Some(ordered)),
             is_run: AtomicBool::new(false),
@@ -244,6 +249,13 @@ impl Tokens {
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
         self.shelf.lock().expect("nothing panics while it holds this lock")
     }
+}
+
+/// Without randomness there is no TLS, and so no token that it would have to protect.
+fn shield() -> Shield {
+    let mut key = Zeroizing::new([0; Shield::KEY_BYTES]);
+    let _ = SystemRandom::new().fill(key.as_mut_slice());
+    Shield::new(&key)
 }
 
 fn ours(cause: &str, remedy: &str) -> TokenFailure {

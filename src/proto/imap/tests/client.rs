@@ -130,6 +130,14 @@ fn what_is_not_imap_is_a_protocol_error() {
     let mut stranger = client(false);
     after(&mut stranger, "* OK hi\r\n");
     assert_eq!(after(&mut stranger, "A7 OK done\r\n"), ["protocol error: a reply to no command of ours"]);
+    for line in ["%$ )*( no protocol", "HTTP/1.1 400 Bad Request", "L1 OKAY done", "-ERR what"] {
+        let mut broken = client(false);
+        after(&mut broken, "* OK hi\r\n");
+        // News of any kind, and blank lines, are passed over.
+        assert!(after(&mut broken, "\r\n* 5 EXISTS\r\n* X-NEWS (\"a\")\r\n").is_empty());
+        // What is none would be waited behind until the time for a login is over.
+        assert_eq!(after(&mut broken, format!("{line}\r\n")), ["protocol error: a line that is not IMAP"], "{line}");
+    }
 }
 
 #[test]

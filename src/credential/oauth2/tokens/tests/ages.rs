@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::super::super::{FailureKind, Grant, Granted, HttpAnswer, HttpError, TokenEndpoint};
 use super::super::life::{AccessToken, Age};
-use super::super::{TokenOptions, Tokens};
+use super::super::{TokenOptions, Tokens, shield};
 use super::{Fake, Kept, granted, refused, run, text, tokens, wanted};
 use crate::model::Secret;
 
@@ -24,7 +24,7 @@ async fn a_token_is_due_a_while_before_its_end_and_not_at_the_same_time_everywhe
     let began = Instant::now();
     let of = |life| {
         let granted = Granted { access_token: Secret::new("t"), expires_in: seconds(life), refresh_token: None };
-        AccessToken::new(&granted, began, AHEAD)
+        AccessToken::new(&granted, began, AHEAD, &shield())
     };
     for (life, due, nearly_over) in [(3600, 2700, 3540), (86_400, 85_500, 86_340), (600, 450, 540), (60, 45, 54)] {
         let token = of(life);

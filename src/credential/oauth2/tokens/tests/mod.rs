@@ -213,6 +213,6 @@ impl Drop for Running {
     }
 }
 
-fn text(token: &super::AccessToken) -> &str {
-    token.secret.expose_text().unwrap()
+fn text(token: &super::AccessToken) -> String {
+    token.secret().expose_text().unwrap().to_owned()
 }

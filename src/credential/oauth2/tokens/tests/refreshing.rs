@@ -94,7 +94,7 @@ async fn a_node_that_is_killed_between_answer_and_store_loses_nothing() {
 }
 
 async fn tokens_of(tokens: &super::Tokens, wanted: &super::Wanted) -> String {
-    text(&tokens.access_token(wanted).await.unwrap()).to_owned()
+    text(&tokens.access_token(wanted).await.unwrap())
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,7 +237,7 @@ async fn an_end_waits_for_what_is_under_way() {
         (&mut running.task).await.unwrap();
     };
     let (token, ()) = tokio::join!(tokens.access_token(&wanted), stop);
-    assert_eq!((text(&token.unwrap()), kept.now().as_deref()), ("a1", Some("r1")));
+    assert_eq!((text(&token.unwrap()).as_str(), kept.now().as_deref()), ("a1", Some("r1")));
 }
 
 #[tokio::test(start_paused = true)]
