@@ -39,7 +39,8 @@ impl Candidates {
         let authzid = attempt.authzid.as_deref();
         let by_authzid = |principal: &str| match authzid {
             None => Asked::Itself,
-            Some(name) => match login_name(name) {
+            // A name of blanks alone is nobody's.
+            Some(name) => match login_name(name).filter(|name| !name.trim().is_empty()) {
                 Some(name) if is_same(name, principal) => Asked::Itself,
                 Some(name) if forms.contains(&LoginForm::Authzid) => Asked::mailbox(name, principal),
                 _ => Asked::Unclear,
@@ -253,7 +254,8 @@ mod tests {
         assert_eq!(read("migrator", b"alice@contoso.test"), ["migrator -> alice@contoso.test"]);
         assert_eq!(read("migrator", b" Migrator "), ["migrator"]);
         assert_eq!(read("admin@contoso.test", b"admin"), ["admin@contoso.test"]);
-        for unfit in [&b"\xff\xfe"[..], b"alice\r\n@contoso.test", b"alice\x7f", b"a\0b"] {
+        // Blanks alone were taken for a mailbox without a name: found by fuzzing.
+        for unfit in [&b"\xff\xfe"[..], b"alice\r\n@contoso.test", b"alice\x7f", b"a\0b", b" ", b""] {
             assert_eq!(read("migrator", unfit), ["migrator -> ?"], "{unfit:?}");
         }
     }

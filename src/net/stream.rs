@@ -33,6 +33,16 @@ impl Stream {
         !matches!(self, Self::Plain(_))
     }
 
+    /// The connection below TLS, for its options.
+    pub fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0.inner(),
+            #[cfg(feature = "legacy-tls")]
+            Self::Legacy(stream) => stream.get_ref(),
+        }
+    }
+
     /// Shakes TLS hands as a server.
     ///
     /// # Errors

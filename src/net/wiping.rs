@@ -16,6 +16,11 @@ impl<S> Wiping<S> {
     pub(super) fn new(stream: S) -> Self {
         Self(stream)
     }
+
+    /// What it stands before.
+    pub(super) fn inner(&self) -> &S {
+        &self.0
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Wiping<S> {

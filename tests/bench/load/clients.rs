@@ -131,13 +131,7 @@ impl Line {
 
     /// Ends it as no friend would: the other side reads an error.
     pub(crate) fn abort(self) {
-        let socket = match self.0.get_ref() {
-            Stream::Plain(socket) => socket,
-            Stream::Tls(stream) => stream.get_ref().0,
-            #[cfg(feature = "legacy-tls")]
-            Stream::Legacy(_) => return,
-        };
-        let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO)); // else it ends as others do
+        let _ = SockRef::from(self.0.get_ref().socket()).set_linger(Some(Duration::ZERO)); // else it ends as others do
     }
 }
 

@@ -16,7 +16,9 @@ pub(crate) fn run(data: &[u8]) {
     let rest = input.rest();
     let ours = notice("epoch", seen);
     assert_eq!(heard(&ours, "epoch"), Some(seen));
-    assert!(rest == ours.as_slice() || heard(rest, "epoch").is_none(), "a forged notice is believed");
+    // libFuzzer may learn one from here and send it again, which is none that is forged.
+    let forged = heard(rest, "epoch").filter(|sequence| rest != notice("epoch", *sequence).as_slice());
+    assert_eq!(forged, None, "a forged notice is believed");
     assert_eq!(heard(rest, ""), None, "without a feed nothing is authentic");
     let Ok(fields) = serde_json::from_slice::<Value>(rest) else { return };
     if let Some(written) = head(&fields) {

@@ -45,7 +45,9 @@ fn ask(mechanism: Mechanism, waits: bool, messages: &[&[u8]], last: &[u8]) {
                 let bound =
                     if mechanism.presents() == CredentialKind::OAuth2 { MESSAGE_BYTES_MAX } else { PART_BYTES_MAX };
                 assert!(proof.len() <= bound && attempt.authcid.len() <= PART_BYTES_MAX);
-                assert!(!attempt.authcid.is_empty(), "nobody proves something");
+                // A token names whom it is for by itself (RFC 7628 section 3.1).
+                let is_token = mechanism.presents() == CredentialKind::OAuth2;
+                assert!(is_token || !attempt.authcid.is_empty(), "nobody proves something");
                 assert!(attempt.authzid.is_none_or(|name| !name.is_empty() && name.len() <= PART_BYTES_MAX));
                 return;
             }

@@ -70,6 +70,8 @@ struct Play<'d> {
     is_private: bool,
     is_tls: bool,
     is_accepted: bool,
+    /// Whether what it asked for last is whether somebody knows the client.
+    is_recognised: bool,
     is_ended: bool,
     refusals: u32,
     /// Read since the dialogue last began anew.
@@ -96,6 +98,7 @@ impl<'d> Play<'d> {
             is_private: is_tls || options.plaintext_login,
             is_tls,
             is_accepted: false,
+            is_recognised: false,
             is_ended: false,
             refusals: 0,
             begun_at: 0,
@@ -153,18 +156,26 @@ impl<'d> Play<'d> {
                 (self.is_tls, self.is_private, self.begun_at) = (true, true, self.wire.read);
                 self.server.tls_started();
             }
-            ServerAction::Authenticate(attempt) => self.authenticate(&attempt),
+            ServerAction::Authenticate(attempt) => {
+                self.is_recognised = false;
+                self.authenticate(&attempt);
+            }
             ServerAction::Recognise => {
                 assert!(self.options.recognises && !self.is_ended, "nobody is recognised here");
                 assert_eq!(self.protocol, Protocol::Submission);
                 self.trace.push_str("! recognise\n");
+                self.is_recognised = true;
                 self.decide(self.trace.len() % 7);
             }
             ServerAction::ChangePeer(said) => self.change_peer(said),
             ServerAction::Relay { early } => {
                 assert!(self.is_accepted, "nobody let it in");
                 let rest = [&early, self.wire.rest()].concat();
-                assert!(is_part(self.client, &rest), "not the client's");
+                // The MAIL of who is recognised goes on with an end that every server takes for one.
+                let end = if self.is_recognised { rest.iter().position(|byte| *byte == b'\n') } else { None };
+                let (mail, behind) = end.map_or((&[][..], &rest[..]), |end| (&rest[..end], &rest[end + 1..]));
+                let mail = mail.strip_suffix(b"\r").unwrap_or(mail);
+                assert!(is_part(self.client, mail) && is_part(self.client, behind), "not the client's");
                 let _ = writeln!(self.trace, "! relay early={}", rest.escape_ascii());
                 return false;
             }
