@@ -424,6 +424,6 @@ mod tests {
             assert!(BASES.iter().any(is_default), "[{table}] {name}");
             checked += 1;
         }
-        assert_eq!(checked, 52);
+        assert_eq!(checked, 54);
     }
 }

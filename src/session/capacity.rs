@@ -6,13 +6,19 @@
 //! idle for longest of all: a busy site of many clients is no reason to keep silent strangers. If none has had its time, the
 //! newcomer is turned away.
 //!
-//! **Invariant:** unproven connections have three quarters of the places at the most; the rest is for clients that are in.
+//! An address from which somebody has logged in of late is *known*. Strangers give way before it does, and at once if the newcomer
+//! is of such an address: a crowd that nobody has seen before keeps none of the usual clients out.
+//!
+//! **Invariant:** strangers who come when three quarters of the places are of unproven connections take no more; the rest is for
+//! clients that are in, and for known addresses.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
+use lru::LruCache;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +32,12 @@ const DESCRIPTORS_KEPT: usize = 64;
 /// Connections that have lost their place and are told so. More are closed without a word: each keeps a descriptor
 /// meanwhile.
 const LEAVING_MAX: usize = 64;
+
+/// Addresses that are known, of some 100 bytes each. With one more the one from which nobody came for longest is a stranger's.
+const KNOWN_MAX: usize = 20_000;
+
+/// How long an address is known after a login: from one working day to the next.
+const KNOWN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Why a connection is not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,12 +90,13 @@ struct State {
     holders: HashMap<u64, Holder>,
     unproven: usize,
     addresses: HashMap<IpAddr, Address>,
-    /// Those without an address of their own, and addresses, that have idle unproven connections: how many they have
-    /// without a login, which came first, and when.
+    /// Those without an address of their own, and addresses, that have idle unproven connections.
     idle: BTreeSet<Rank>,
-    /// The idle unproven connections, whosever they are: the first has been so for longest.
-    ages: BTreeSet<u64>,
+    /// The idle unproven connections, first those of strangers: of each sort the first has been so for longest.
+    ages: BTreeSet<(Sort, u64)>,
     leaving: usize,
+    /// Addresses from which somebody logged in, and when that was last.
+    known: LruCache<IpAddr, Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +105,7 @@ struct Bounds {
     unproven: usize,
     unproven_per_address: usize,
     per_address: Option<usize>,
-    grace: std::time::Duration,
+    grace: Duration,
 }
 
 #[derive(Debug)]
@@ -112,15 +125,24 @@ enum Standing {
     Proven,
 }
 
-#[derive(Debug, Default)]
+/// Whether somebody logs in from there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Sort {
+    Stranger,
+    Known,
+}
+
+#[derive(Debug)]
 struct Address {
+    sort: Sort,
     connections: usize,
     unproven: usize,
     idle: BTreeSet<u64>,
 }
 
-/// The heaviest address comes last, and of two the one whose oldest came first.
-type Rank = (usize, Reverse<u64>);
+/// Strangers come last, and of each sort the heaviest address: by how many connections it has without a login, and of two alike
+/// the one whose oldest came first.
+type Rank = (Reverse<Sort>, usize, Reverse<u64>);
 
 impl Capacity {
     pub(super) fn new(options: &Options) -> Self {
@@ -133,6 +155,7 @@ impl Capacity {
             idle: BTreeSet::new(),
             ages: BTreeSet::new(),
             leaving: 0,
+            known: LruCache::unbounded(),
         })))
     }
 
@@ -149,7 +172,8 @@ impl Capacity {
         let mut state = self.state();
         let network = peer.map(network);
         state.admit(network)?;
-        state.make_room(descriptors)?;
+        let sort = state.sort_of(network);
+        state.make_room(descriptors, sort)?;
         let (id, displaced) = (state.next, CancellationToken::new());
         state.next += 1;
         let holder = Holder { network, since: Instant::now(), standing: Standing::Idle, displaced: displaced.clone() };
@@ -195,6 +219,9 @@ impl Place {
     fn stands(&self, standing: Standing) -> bool {
         let mut state = lock(&self.state);
         let Some(before) = state.remove(self.id) else { return false };
+        if let (Standing::Proven, Some(network)) = (standing, before.network) {
+            state.know(network);
+        }
         state.insert(self.id, Holder { standing, ..before });
         true
     }
@@ -251,20 +278,26 @@ impl State {
         Ok(())
     }
 
-    /// Takes the place of somebody where there is none.
-    fn make_room(&mut self, descriptors: usize) -> Result<(), Shed> {
+    /// Takes the place of somebody where there is none for a newcomer of that sort.
+    fn make_room(&mut self, descriptors: usize, newcomer: Sort) -> Result<(), Shed> {
+        let unproven_max = match newcomer {
+            Sort::Stranger => self.bounds.unproven,
+            Sort::Known => self.bounds.sessions,
+        };
         let why = if descriptors < DESCRIPTORS_KEPT + self.unproven {
             Shed::Descriptors
-        } else if self.holders.len() >= self.bounds.sessions || self.unproven >= self.bounds.unproven {
+        } else if self.holders.len() >= self.bounds.sessions || self.unproven >= unproven_max {
             Shed::Full
         } else {
             return Ok(());
         };
-        let of_the_heaviest = self.idle.last().map(|&(_, Reverse(oldest))| oldest);
+        let of_the_heaviest = self.idle.last().map(|&(Reverse(sort), _, Reverse(oldest))| (sort, oldest));
         let candidates = [of_the_heaviest, self.ages.first().copied()];
-        let has_had_its_time =
-            |id: &u64| self.holders.get(id).is_some_and(|it| it.since.elapsed() >= self.bounds.grace);
-        let Some(gives_way) = candidates.into_iter().flatten().find(has_had_its_time) else { return Err(why) };
+        let may_go = |&(sort, id): &(Sort, u64)| {
+            let had_its_time = self.holders.get(&id).is_some_and(|it| it.since.elapsed() >= self.bounds.grace);
+            had_its_time || sort < newcomer
+        };
+        let Some((_, gives_way)) = candidates.into_iter().flatten().find(may_go) else { return Err(why) };
         // Where places were made fewer, one that goes makes no room for another yet.
         if self.holders.len() > self.bounds.sessions {
             return Err(why);
@@ -280,11 +313,8 @@ impl State {
         let is_idle = holder.standing == Standing::Idle;
         let is_unproven = holder.standing != Standing::Proven;
         self.unproven += usize::from(is_unproven);
-        if is_idle {
-            self.ages.insert(id);
-        }
         match holder.network {
-            None if is_idle => drop(self.idle.insert((1, Reverse(id)))),
+            None if is_idle => drop(self.idle.insert((Reverse(Sort::Stranger), 1, Reverse(id)))),
             None => {}
             Some(network) => self.alter(network, |address| {
                 address.connections += 1;
@@ -294,6 +324,9 @@ impl State {
                 }
             }),
         }
+        if is_idle {
+            self.ages.insert((self.sort_of(holder.network), id)); // as its address was put down a line above
+        }
         self.holders.insert(id, holder);
     }
 
@@ -301,9 +334,9 @@ impl State {
         let holder = self.holders.remove(&id)?;
         let is_unproven = holder.standing != Standing::Proven;
         self.unproven -= usize::from(is_unproven);
-        self.ages.remove(&id);
+        self.ages.remove(&(self.sort_of(holder.network), id));
         match holder.network {
-            None => drop(self.idle.remove(&(1, Reverse(id)))),
+            None => drop(self.idle.remove(&(Reverse(Sort::Stranger), 1, Reverse(id)))),
             Some(network) => self.alter(network, |address| {
                 address.connections -= 1;
                 address.unproven -= usize::from(is_unproven);
@@ -313,9 +346,35 @@ impl State {
         Some(holder)
     }
 
+    /// Of which sort an address is. It stays what it is while it has connections, unless somebody logs in.
+    fn sort_of(&self, network: Option<IpAddr>) -> Sort {
+        let Some(network) = network else { return Sort::Stranger }; // for whom a front end speaks is not known yet
+        if let Some(address) = self.addresses.get(&network) {
+            return address.sort;
+        }
+        let is_known = self.known.peek(&network).is_some_and(|since| since.elapsed() < KNOWN_FOR);
+        if is_known { Sort::Known } else { Sort::Stranger }
+    }
+
+    /// Somebody has logged in from there.
+    fn know(&mut self, network: IpAddr) {
+        if self.known.len() >= KNOWN_MAX && !self.known.contains(&network) {
+            self.known.pop_lru();
+        }
+        self.known.put(network, Instant::now());
+        let Some(others) = self.addresses.get(&network).filter(|it| it.sort == Sort::Stranger) else { return };
+        for id in others.idle.clone() {
+            self.ages.remove(&(Sort::Stranger, id));
+            self.ages.insert((Sort::Known, id));
+        }
+        self.alter(network, |address| address.sort = Sort::Known);
+    }
+
     /// Changes what is counted of an address, and its rank; one that has nothing left is forgotten.
     fn alter(&mut self, network: IpAddr, change: impl FnOnce(&mut Address)) {
-        let address = self.addresses.entry(network).or_default();
+        let sort = self.sort_of(Some(network));
+        let new = || Address { sort, connections: 0, unproven: 0, idle: BTreeSet::new() };
+        let address = self.addresses.entry(network).or_insert_with(new);
         if let Some(rank) = address.rank() {
             self.idle.remove(&rank);
         }
@@ -330,7 +389,7 @@ impl State {
 
 impl Address {
     fn rank(&self) -> Option<Rank> {
-        self.idle.first().map(|&oldest| (self.unproven, Reverse(oldest)))
+        self.idle.first().map(|&oldest| (Reverse(self.sort), self.unproven, Reverse(oldest)))
     }
 }
 
@@ -419,6 +478,29 @@ mod tests {
         assert!(busy.iter().chain(&newcomers).all(|place| !place.is_lost()));
         let is_lost: Vec<bool> = silent.iter().map(Place::is_lost).collect();
         assert_eq!(is_lost, [true, true, false], "the first two gave way");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn strangers_give_way_to_where_logins_come_from() {
+        let capacity = Capacity::new(&options(8, 4));
+        enter(&capacity, 1).unwrap().is_proven();
+        let strangers: Vec<_> = (2..=7).map(|last| enter(&capacity, last).unwrap()).collect();
+        assert_eq!(enter(&capacity, 8).unwrap_err(), Shed::Full, "three quarters are taken");
+        let mut known: Vec<_> = (0..2).map(|_| enter(&capacity, 1).unwrap()).collect();
+        assert!(strangers.iter().all(|place| !place.is_lost()), "the last quarter was free");
+        known.push(enter(&capacity, 1).unwrap());
+        assert!(strangers[0].is_lost(), "without its time");
+        // A stranger who came to be known is spared, too, and what was there before its login.
+        let (waiting, proven) = (&strangers[1], &strangers[2]);
+        proven.is_proven();
+        waiting.belongs_to(address(4)).unwrap();
+        pass(60).await;
+        let newcomer = enter(&capacity, 9);
+        assert!(newcomer.is_ok() && strangers[3].is_lost(), "the oldest of those that are left");
+        assert!(!waiting.is_lost() && known.iter().all(|place| !place.is_lost()));
+        pass(24 * 60 * 60).await;
+        drop((known, strangers, newcomer));
+        assert_eq!(capacity.state().sort_of(address(1)), Sort::Stranger, "it is forgotten");
     }
 
     #[tokio::test(start_paused = true)]

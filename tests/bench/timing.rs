@@ -1,11 +1,9 @@
 //! Whether a stranger can tell by the clock whom Locum knows: `cargo bench --bench timing`. Unknown logins, wrong secrets and
-//! secrets that have expired, one after the other over real sockets, by every protocol, with the records in a file and in a
-//! real OpenBao. It judges no time; docs/benchmarks.md says what the figures mean. An argument is the number of tries of a kind.
+//! secrets that have expired, in turn over real sockets, by every protocol, with the records in a file and in a real OpenBao. It
+//! judges no time; docs/benchmarks.md says what the figures mean. An argument is the number of tries of a kind at a store.
 
 #![expect(clippy::unwrap_used, reason = "what cannot be measured shall say where")]
 
-#[expect(dead_code, reason = "some of it is for the other benchmarks")]
-mod figures;
 #[path = "../support/openbao/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "some of it is for tests")]
 mod openbao;
@@ -64,16 +62,20 @@ failure-window = "1s"
 enum Kind {
     UnknownLogin,
     WrongSecret,
+    /// With a secret that was issued to somebody: what is computed depends on the form of the secret.
+    UnknownWithIssued,
     ExpiredSecret,
 }
 
-const KINDS: [Kind; 3] = [Kind::UnknownLogin, Kind::WrongSecret, Kind::ExpiredSecret];
+const KINDS: [Kind; 4] = [Kind::UnknownLogin, Kind::WrongSecret, Kind::UnknownWithIssued, Kind::ExpiredSecret];
 
 #[expect(clippy::print_stdout, reason = "what was measured is what is wanted")]
 fn main() {
     let tries = env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(TRIES);
-    println!("| store | protocol | unknown login | wrong secret | differs by | expired secret | differs by |");
-    println!("|---|---|---|---|---|---|---|");
+    println!(
+        "| store | protocol | unknown login | wrong secret | differs by | unknown, issued | expired | differs by |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
     let runtime = Runtime::new().unwrap();
     measure("a file", Stage::on_sqlite(), &runtime, tries);
     let cluster = runtime.block_on(Cluster::start(1));
@@ -89,26 +91,29 @@ fn measure(store: &str, mut stage: Stage, runtime: &Runtime, tries: usize) {
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text + MORE).unwrap();
     let node = stage.home.serve();
+    let mut all = KINDS.map(|_| Vec::new());
     for (protocol, listener) in
         [(Protocol::Imap, "imaps"), (Protocol::Pop3, "pop3s"), (Protocol::Submission, "submissions")]
     {
-        let port = node.port(listener);
-        let [unknown, wrong, expired] = medians(&stage, protocol, port, tries);
-        let ms = |time: Duration| format!("{:.2} ms", time.as_secs_f64() * 1e3);
-        let differs = |time: Duration| {
-            let (one, other) = (unknown.as_secs_f64(), time.as_secs_f64());
-            format!("{:+.2} %", (other - one) / one * 100.0)
-        };
-        println!(
-            "| {store} | {protocol} | {} | {} | {} | {} | {} |",
-            ms(unknown),
-            ms(wrong),
-            differs(wrong),
-            ms(expired),
-            differs(expired)
-        );
+        let times = tried(&stage, protocol, node.port(listener), tries.div_ceil(Protocol::ALL.len()));
+        println!("{}", row(store, protocol.name(), &times));
+        all.iter_mut().zip(times).for_each(|(all, times)| all.extend(times));
     }
+    println!("{}", row(store, "all", &all));
     node.stop().succeeded();
+}
+
+/// The medians, and by how much two differ that should not.
+fn row(store: &str, protocol: &str, times: &[Vec<Duration>; KINDS.len()]) -> String {
+    let ms = times.each_ref().map(|times| {
+        let mut times = times.clone();
+        times.sort_unstable();
+        times[times.len() / 2].as_secs_f64() * 1e3
+    });
+    let differs = |one: f64, other: f64| format!("{:+.2} %", (other - one) / one * 100.0);
+    let [unknown, wrong, unknown_with_issued, expired] = ms.map(|ms| format!("{ms:.2} ms"));
+    let (first, second) = (differs(ms[0], ms[1]), differs(ms[2], ms[3]));
+    format!("| {store} | {protocol} | {unknown} | {wrong} | {first} | {unknown_with_issued} | {expired} | {second} |")
 }
 
 /// The second half of the clients has secrets that are over.
@@ -122,8 +127,8 @@ async fn expire(stage: &Stage) {
     }
 }
 
-/// The medians of each kind, by tries that take turns.
-fn medians(stage: &Stage, protocol: Protocol, port: u16, tries: usize) -> [Duration; 3] {
+/// So many tries of each kind, in turn.
+fn tried(stage: &Stage, protocol: Protocol, port: u16, tries: usize) -> [Vec<Duration>; KINDS.len()] {
     let next = AtomicUsize::new(0);
     let times = KINDS.map(|_| Mutex::new(Vec::new()));
     let answers = Mutex::new(BTreeSet::new());
@@ -149,11 +154,7 @@ fn medians(stage: &Stage, protocol: Protocol, port: u16, tries: usize) -> [Durat
     });
     let answers = answers.into_inner().unwrap();
     assert_eq!(answers.len(), 1, "one answer to all of them: {answers:?}");
-    times.map(|times| {
-        let mut times = times.into_inner().unwrap();
-        times.sort_unstable();
-        times[times.len() / 2]
-    })
+    times.map(|times| times.into_inner().unwrap())
 }
 
 /// No wrong secret comes twice, and none looks as if it were issued: a slow hash is computed for each.
@@ -162,6 +163,10 @@ fn presented(stage: &Stage, kind: Kind, number: usize) -> (String, String) {
     match kind {
         Kind::UnknownLogin => (format!("nobody{}@example.com", number % (CLIENTS / 2)), guess),
         Kind::WrongSecret => (login(number % (CLIENTS / 2)), guess),
+        Kind::UnknownWithIssued => {
+            let secret = stage.secret(number % CLIENTS).expose_text().unwrap().to_owned();
+            (format!("nobody{}@example.com", number % CLIENTS), secret)
+        }
         Kind::ExpiredSecret => {
             let number = CLIENTS / 2 + number % (CLIENTS / 2);
             (login(number), stage.secret(number).expose_text().unwrap().to_owned())
@@ -170,10 +175,15 @@ fn presented(stage: &Stage, kind: Kind, number: usize) -> (String, String) {
 }
 
 fn open(stage: &Stage, protocol: Protocol, port: u16) -> Wire {
-    let mut wire = stage.connect(port);
-    if protocol == Protocol::Submission {
-        wire.say("EHLO timing.test");
-        wire.expect("250 ");
+    let mut wire = Wire::tls(port, &stage.home.trust());
+    match protocol {
+        Protocol::Imap => drop(wire.expect("* OK")),
+        Protocol::Pop3 => drop(wire.expect("+OK")),
+        Protocol::Submission => {
+            wire.expect("220 ");
+            wire.say("EHLO timing.test");
+            wire.expect("250 ");
+        }
     }
     wire
 }

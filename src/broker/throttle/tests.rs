@@ -1,3 +1,5 @@
+//! Floods, crowds, scanners and sites at the throttle as a whole, in paused time.
+
 use std::net::Ipv6Addr;
 
 use futures_util::future::join_all;
