@@ -123,6 +123,10 @@ fn usual_config() -> PathBuf {
     if !here.exists() && packaged.exists() { packaged } else { here }
 }
 
+/// What threads of the runtime have as a stack. Code that is not optimised moves futures through its frames whole, and comes near
+/// the usual 2 MiB.
+const STACK_BYTES: usize = if cfg!(debug_assertions) { 8 << 20 } else { 2 << 20 };
+
 /// Runs the program and returns its exit code.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -136,7 +140,8 @@ pub fn main() -> ExitCode {
         output::note(format!("locum: core dumps cannot be forbidden ({error}); a crash could write secrets to disk"));
     }
     // A thread that has nothing to do wipes what secrets its stack still holds.
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().on_thread_park(wipe_touched_stack).build();
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.enable_all().thread_stack_size(STACK_BYTES).on_thread_park(wipe_touched_stack).build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
