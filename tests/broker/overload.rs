@@ -71,11 +71,12 @@ async fn who_only_connected_makes_room_and_is_told_so() {
     for protocol in Protocol::ALL {
         let lab = lab(8, Duration::ZERO).await;
         let mut inside = lab.log_in(Protocol::Imap, &lab.alice).await;
-        // One address with three, and three with one each: six places are for those without a login.
+        // One address with two, three with one each, and one of an address from which somebody is in: six places are for those
+        // without a login.
         let under_tls = lab.open(protocol).await;
         let mut crowd = vec![under_tls];
         for _ in 0..2 {
-            let mut wire = knock(&lab, 1, Door::Plain, protocol).await;
+            let mut wire = knock(&lab, 9, Door::Plain, protocol).await;
             wire.line().await;
             crowd.push(wire);
         }
@@ -85,7 +86,8 @@ async fn who_only_connected_makes_room_and_is_told_so() {
             wire.line().await;
         }
         let (answer, _wire) = {
-            let mut wire = lab.connect(Protocol::Imap, Door::Plain).await;
+            let mut wire = knock(&lab, 5, Door::Plain, Protocol::Imap).await;
+            wire.line().await;
             (present(&mut wire, Protocol::Imap, &lab.alice.login, &lab.alice.secret).await, wire)
         };
         assert_eq!(answer, accepted(Protocol::Imap), "the newcomer gets in");
