@@ -156,10 +156,10 @@ impl Broker {
         let counted_by = candidates.counted_by(attempt);
         let look = match self.throttle.admit(origin.peer, counted_by, Some(&attempt.proof)).await {
             Admission::Look(look) => look,
-            Admission::HoldBack { first } => return Err(self.unseen(Reason::Throttled, first, attempt, origin, began)),
+            Admission::HoldBack { first } => return self.unseen(Reason::Throttled, first, attempt, origin, began),
             Admission::Repeat { first } => {
                 sleep_until(began + REFUSAL_TIME).await;
-                return Err(self.unseen(Reason::Repeated, first, attempt, origin, began));
+                return self.unseen(Reason::Repeated, first, attempt, origin, began);
             }
         };
         let mut decision = self.try_decide(attempt, &candidates, &look, origin, entrance, proven).await;
@@ -201,12 +201,19 @@ impl Broker {
     }
 
     /// An attempt that was not looked at; the first of many is written down.
-    fn unseen(&self, reason: Reason, first: bool, attempt: &Attempt, origin: &Origin, began: Instant) -> Reason {
+    fn unseen(
+        &self,
+        reason: Reason,
+        first: bool,
+        attempt: &Attempt,
+        origin: &Origin,
+        began: Instant,
+    ) -> Result<Lease, Reason> {
         let denied = Err(reason);
         if first {
             self.audit.record(origin, &event(attempt, None, &denied, began));
         }
-        denied.expect_err("it was made one line above")
+        denied
     }
 
     /// Counts a session in, if its client may have one more.

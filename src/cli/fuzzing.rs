@@ -22,6 +22,7 @@ pub fn csv(bytes: &[u8], names: &[&str]) -> Result<Vec<(u64, Result<Vec<String>,
 }
 
 /// An LDIF file: its entries by line with the values of two attributes, and the lines that cannot be read.
+#[expect(clippy::type_complexity, reason = "a door has no types of its own")]
 pub fn ldif(bytes: &[u8]) -> (Vec<(u64, usize)>, Vec<(u64, String)>) {
     let _ = import::is_ldif(bytes);
     let (entries, bad) = import::entries(bytes);

@@ -67,6 +67,7 @@ pub fn leads_to(dialled: SocketAddr, listening: SocketAddr, here: Option<IpAddr>
 #[derive(Debug, Default)]
 pub struct Names {
     /// By host and port. An entry is as old as the oldest login that waits for it; as many as profiles at the most.
+    #[expect(clippy::type_complexity, reason = "it is what the library calls a future that several await")]
     flights: Mutex<HashMap<(String, u16), WeakShared<BoxFuture<'static, Looked>>>>,
 }
 

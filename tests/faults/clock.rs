@@ -103,8 +103,9 @@ async fn a_clock_that_jumps_costs_no_session_and_no_credential() {
 }
 
 async fn fail_often(stage: &Stage) {
-    let wrong = Actor { secret: "not-its-secret".to_owned(), ..stage.actor(THROTTLED).clone() };
-    for _ in 0..FAILURES {
+    for number in 0..FAILURES {
+        // Each another one: a wrong password that is repeated counts once.
+        let wrong = Actor { secret: format!("not-its-secret-{number}"), ..stage.actor(THROTTLED).clone() };
         let mut client = stage.client(Protocol::Imap).await;
         assert_eq!(client.log_in(&wrong).await, View::Wrong);
     }

@@ -15,7 +15,6 @@ use crate::model::Secret;
 ///
 /// # Errors
 /// If it did not do what it was asked for.
-#[expect(clippy::type_complexity, reason = "a door has no types of its own")]
 pub fn answered(
     action: Action,
     sent: Option<&Secret>,

@@ -13,6 +13,7 @@ pub fn head(fields: &Value) -> Option<Value> {
 }
 
 /// The ring of a feed, read and written again, and what came in it after a position.
+#[expect(clippy::type_complexity, reason = "a door has no types of its own")]
 pub fn ring(fields: &Value, seen: &Position) -> Option<(Value, Option<Vec<(RecordId, Version)>>)> {
     let ring = Ring::parse(fields)?;
     Some((ring.fields(), ring.since(seen).records))
