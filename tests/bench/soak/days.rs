@@ -174,7 +174,7 @@ async fn break_off(caller: &Caller, key: &Key, turn: usize) -> Result<(), Failur
             line
         }
     };
-    if turn / POINTS % 2 == 0 {
+    if (turn / POINTS).is_multiple_of(2) {
         line.abort();
     }
     Ok(())

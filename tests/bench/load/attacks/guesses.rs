@@ -46,7 +46,7 @@ async fn guess_some(side: &Side, number: usize, sources: usize, chosen: bool) ->
     for turn in 0..TRIES {
         let guess = number * TRIES + turn;
         let login = &logins[guess % logins.len()];
-        let login = if !chosen && guess % UNKNOWN > 0 { format!("{login}-{guess}") } else { login.clone() };
+        let login = if !chosen && !guess.is_multiple_of(UNKNOWN) { format!("{login}-{guess}") } else { login.clone() };
         let key = Key { login, secret: format!("lo_abcdefgh_wrong{guess}") };
         outcome = present(&mut line, Way::Imap, &key).await;
         side.seen.note("guesses answered");
