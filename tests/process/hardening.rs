@@ -57,10 +57,7 @@ fn served(command: Command) -> (bool, String) {
 
 #[test]
 fn memory_is_locked_where_that_is_permitted() {
-    if !may_lock() {
-        println!("NOT TESTED: nobody may lock all memory here");
-        return;
-    }
+    assert!(may_lock(), "this is for root, or for who may lock all memory (`ulimit -l unlimited`)");
     for (lock_memory, is_locked) in [("auto", true), ("require", true), ("off", false)] {
         let (locked, log) = served(home(lock_memory).command(&["serve"]));
         assert!(locked == is_locked && !log.contains("not locked"), "{lock_memory}: {log}");
@@ -69,10 +66,7 @@ fn memory_is_locked_where_that_is_permitted() {
 
 #[test]
 fn memory_is_not_locked_where_it_would_run_out() {
-    if rustix::process::getuid().as_raw() != 0 {
-        println!("NOT TESTED: a right is given up by root alone");
-        return;
-    }
+    assert!(rustix::process::getuid().is_root(), "this is for root: nobody else can give up the right to lock memory");
     let (locked, log) = served(serve_with_little(&home("auto")));
     let said = "memory is not locked: this process may lock 64 KiB; set LimitMEMLOCK=infinity (systemd) or `ulimit -l \
                 unlimited`, or use no swap, or an encrypted one";

@@ -55,7 +55,7 @@ fn login(choice: u8, authzid: &[u8], authcid: &[u8]) {
     for (principal, asked) in &found {
         assert!(!principal.contains(char::is_control));
         assert!(principal.len() <= authcid.len() && !asked.clone().flatten().is_some_and(|name| name.is_empty()));
-        assert!(!forms.is_empty() || !asked.clone().is_some_and(|asked| asked.is_some()), "no form is taken here");
+        assert!(!forms.is_empty() || asked.clone().is_none_or(|asked| asked.is_none()), "no form is taken here");
     }
     let shown = masked(authcid);
     assert_eq!(shown.len(), authcid.len());

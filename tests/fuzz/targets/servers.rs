@@ -205,7 +205,11 @@ impl<'d> Play<'d> {
         match self.wire.turn() {
             None => false,
             Some(SHUT_DOWN) => {
-                self.server.shut_down(if self.trace.len() % 2 == 0 { Goodbye::Draining } else { Goodbye::TimedOut });
+                self.server.shut_down(if self.trace.len().is_multiple_of(2) {
+                    Goodbye::Draining
+                } else {
+                    Goodbye::TimedOut
+                });
                 self.is_ended = true;
                 true
             }
