@@ -72,7 +72,7 @@ impl Remembered {
             refresh_after: options.refresh_after.min(options.max_stale),
             max_stale: options.max_stale,
             // Without randomness there is no TLS to read records by.
-            shield: Shield::new(&random_bytes().unwrap_or_default()),
+            shield: Shield::new(&random_bytes().expect("the system gives random bytes: TLS took some before this")),
             records: Lru::new(usize::try_from(options.records_max).unwrap_or(usize::MAX)),
             absent: Lru::new(ABSENT_MAX),
             announced: Lru::new(ANNOUNCED_MAX),

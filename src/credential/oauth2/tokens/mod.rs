@@ -251,10 +251,10 @@ impl Tokens {
     }
 }
 
-/// Without randomness there is no TLS, and so no token that it would have to protect.
+/// Under a key by lot. One that anybody knows would be worse than none.
 fn shield() -> Shield {
     let mut key = Zeroizing::new([0; Shield::KEY_BYTES]);
-    let _ = SystemRandom::new().fill(key.as_mut_slice());
+    SystemRandom::new().fill(key.as_mut_slice()).expect("the system gives random bytes: TLS took some before this");
     Shield::new(&key)
 }
 
