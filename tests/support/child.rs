@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 /// How long a server may take until it accepts a connection, on a machine that is busy with other tests.
 const START_TIME_MAX: Duration = Duration::from_secs(20);
@@ -89,11 +89,14 @@ impl Server {
         let _ = self.child.wait();
     }
 
-    /// To every process of the group.
+    /// To every process of the group. Who is to stop has stopped when this returns.
     pub(crate) fn signal(&self, signal: Signal) {
-        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            // The group may have ended already, which is what is wanted.
-            let _ = kill_process_group(group, signal);
+        let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) else { return };
+        // The group may have ended already, which is what is wanted.
+        if kill_process_group(group, signal).is_ok() && signal == Signal::STOP {
+            // Threads that run on other processors go on until they come by; this waits for the last of them.
+            let is_stopped = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            let _ = waitid(WaitId::Pid(group), is_stopped);
         }
     }
 }

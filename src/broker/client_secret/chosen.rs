@@ -18,11 +18,6 @@ const PASSES: u32 = 2;
 /// As much memory as the second choice of RFC 9106 section 4 and libsodium's interactive limit take, twice.
 pub(super) const MEMORY_KIB_MAX: u32 = 128 * 1024;
 
-/// What is as large as this the allocator of the C library has from the system and gives back to it when it is freed (glibc:
-/// over 32 MiB). Smaller ones it keeps, for each of its threads and more than one at a time, since it does not find those again
-/// that are aligned: more than a GiB of them was seen.
-const APART_BYTES: usize = 33 << 20;
-
 /// Memory times passes: half a second.
 const MEMORY_KIB_PASSES_MAX: u64 = 512 * 1024;
 
@@ -246,10 +241,7 @@ fn argon2id_proves(text: &str, proof: &Secret) -> Option<bool> {
 
 /// The memory that Argon2 computes in.
 fn room(params: &Params) -> Vec<Block> {
-    let blocks = params.block_count();
-    let mut room = Vec::with_capacity(blocks.max(APART_BYTES / Block::SIZE));
-    room.resize(blocks, Block::new());
-    room
+    vec![Block::new(); params.block_count()]
 }
 
 fn strip_scheme<'t>(text: &'t str, scheme: &str) -> Option<&'t str> {
