@@ -10,7 +10,9 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Account, Client, KeptToken, Operator, RecordId, RecordKind, Secret, Sighting, Tenant, UsageReport};
+use crate::model::{
+    Account, Client, KeptToken, Operator, RecordId, RecordKind, Secret, Sighting, Tenant, TicketKeys, UsageReport,
+};
 use crate::store::{Expected, Record, Store, StoreError, Version};
 
 /// Time for the store to hand out one record: a login must not hang with it.
@@ -67,7 +69,7 @@ impl DirectoryError {
     }
 
     /// Whether it is the record that cannot be read, and others may well be; its version then.
-    fn damaged(&self) -> Option<Version> {
+    pub fn damaged(&self) -> Option<Version> {
         match self {
             Self::Malformed { version, .. } => *version,
             Self::Store(StoreError::Corrupt { version, .. }) => Some(*version),
@@ -361,6 +363,22 @@ impl Directory {
         self.page(RecordKind::Seen, after, limit).await
     }
 
+    /// The keys of TLS tickets, as of the last write anywhere.
+    ///
+    /// # Errors
+    /// See [`DirectoryError`].
+    pub async fn ticket_keys(&self) -> Result<Option<Versioned<TicketKeys>>, DirectoryError> {
+        self.read(&RecordId::new(RecordKind::Tickets, TicketKeys::NAME), true).await
+    }
+
+    /// Writes the keys of TLS tickets, new (`found` is `None`) or in place of the version that was read.
+    ///
+    /// # Errors
+    /// As for [`Directory::put_account`].
+    pub async fn put_ticket_keys(&self, keys: &TicketKeys, found: Option<Version>) -> Result<Version, DirectoryError> {
+        self.write(RecordKind::Tickets, TicketKeys::NAME, keys, found).await
+    }
+
     /// The operator of that name.
     ///
     /// # Errors
@@ -433,6 +451,7 @@ impl Directory {
             RecordKind::Tenant => self.read::<Tenant>(id, true).await.map(|found| found.is_some()),
             RecordKind::Usage => self.read::<UsageReport>(id, true).await.map(|found| found.is_some()),
             RecordKind::Seen => self.read::<Sighting>(id, true).await.map(|found| found.is_some()),
+            RecordKind::Tickets => self.read::<TicketKeys>(id, true).await.map(|found| found.is_some()),
             RecordKind::Operator => self.read::<Operator>(id, true).await.map(|found| found.is_some()),
             RecordKind::Token => self.fetch(id, true).await.map(|found| found.is_some()).map_err(Into::into),
         };
@@ -592,6 +611,7 @@ fn describe(kind: RecordKind, name: &str) -> String {
         RecordKind::Token => "token",
         RecordKind::Usage => "report of the node",
         RecordKind::Seen => "sighting",
+        RecordKind::Tickets => "ticket keys",
         RecordKind::Operator => "operator",
     };
     format!("the {kind} {name}")
