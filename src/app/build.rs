@@ -151,7 +151,19 @@ impl App {
         let at_start = source.as_ref().map(|source| source.settings.clone()).unwrap_or_default();
         let (upgrade, upgrades) = mpsc::channel(1); // a second one wishes the same
         Ok(Self {
-            holding: Holding { source, at_start, config, files, tickets, trust, certificates, desk, node, admin_tls, doors },
+            holding: Holding {
+                source,
+                at_start,
+                config,
+                files,
+                tickets,
+                trust,
+                certificates,
+                desk,
+                node,
+                admin_tls,
+                doors,
+            },
             sessions,
             live,
             at_work,

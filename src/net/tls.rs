@@ -475,7 +475,10 @@ mod tests {
         };
         let first = trusting(&[&paths[0], &paths[1]], None);
         let is_first = |trust: &Trust| Arc::ptr_eq(trust.config(), first.config());
-        assert!(is_first(&trusting(&[&paths[1], &paths[0], &paths[1]], Some(&first))), "in whatever order they are named");
+        assert!(
+            is_first(&trusting(&[&paths[1], &paths[0], &paths[1]], Some(&first))),
+            "in whatever order they are named"
+        );
         assert!(!is_first(&trusting(&[&paths[0], &paths[1]], None)), "nothing was there before");
         assert!(!is_first(&trusting(&[&paths[0]], Some(&first))), "one less");
         fs::write(&paths[1], self_signed(&["b.test".to_owned()]).unwrap().certificate).unwrap();

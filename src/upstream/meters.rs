@@ -26,7 +26,10 @@ pub(super) fn describe() {
         LOGINS,
         "Logins at providers, by upstream, protocol and outcome: accepted, held-back by the breaker, or why they failed."
     );
-    describe_counter!(TLS_HANDSHAKES, "TLS handshakes with upstreams, by upstream, protocol and handshake: full, resumed.");
+    describe_counter!(
+        TLS_HANDSHAKES,
+        "TLS handshakes with upstreams, by upstream, protocol and handshake: full, resumed."
+    );
     describe_histogram!(
         PHASE_SECONDS,
         Unit::Seconds,

@@ -9,10 +9,10 @@ use locum::model::{RecordId, RecordKind, Secret, TicketKeys};
 use locum::net::tls;
 use locum::sandbox::Face;
 use locum::store::{self, Expected, KeySource};
+use rustix::process::Signal;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, HandshakeKind, RootCertStore, SupportedProtocolVersion};
-use rustix::process::Signal;
 
 use crate::support::{Home, Provider, Served, Wire, trusted};
 

@@ -15,8 +15,9 @@ use crate::model::KeptTicketKey;
 use crate::net::tls::{TicketKey, Tickets};
 use crate::store::{StoreError, Version};
 
-/// How often the record is read: a Vault is asked once a minute by each node, and `SETTLES` is five of these.
-const ROUND: Duration = Duration::from_secs(60);
+/// How often the record is read: a key is replaced twice in a ticket's life, and `SETTLES` is six of these. Each read is 3 KB in the
+/// audit log of a Vault.
+const ROUND: Duration = Duration::from_secs(5 * 60);
 
 /// Tries to renew the record in one round, each after another node was faster. That one has made what was due.
 const TRIES_MAX: usize = 3;
@@ -137,7 +138,9 @@ impl TicketKeeper {
             self.own.extend(draw(now));
         }
         let own = || self.own.iter().max_by_key(|key| key.made);
-        let Some(first) = schedule::sealing(&self.shared, now).or_else(own) else { return self.tickets.hold(Vec::new()) };
+        let Some(first) = schedule::sealing(&self.shared, now).or_else(own) else {
+            return self.tickets.hold(Vec::new());
+        };
         let others = self.shared.iter().chain(&self.own).filter(|key| key.id != first.id);
         self.tickets.hold([first].into_iter().chain(others).filter_map(usable).collect());
     }

@@ -13,12 +13,13 @@ use crate::model::{KeptTicketKey, TicketKeys};
 /// a session: who steals a key opens what was recorded of half a day by TLS 1.2, and clients come back sooner than that.
 pub(super) const KEY_LIFE: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// A key is followed by another when it is so old: a ticket is good for half of [`KEY_LIFE`] at the least.
+/// A key is followed by another when it is so old: a ticket is good for five hours and a half
+/// at the least.
 pub(super) const KEY_SEALS: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// A key seals when it has been in the record for so long, where there is an older one: five times as long as it takes a
-/// node to read it, and the clocks of nodes differ by seconds.
-pub(super) const SETTLES: Duration = Duration::from_secs(5 * 60);
+/// A key seals when it has been in the record for so long, where there is an older one: six times as long as it takes a
+/// node to read it, and the clocks of nodes may differ by the rest.
+pub(super) const SETTLES: Duration = Duration::from_secs(30 * 60);
 
 /// How far ahead of this clock a key may have been made. One from a later time is nobody's: it would be the newest for as long.
 const AHEAD_MAX: Duration = Duration::from_secs(60 * 60);
@@ -79,8 +80,8 @@ mod tests {
     fn a_key_is_read_by_all_before_it_seals() {
         let keys = [made(0), made(6 * HOUR)];
         assert_eq!(seals(&keys[..1], 0), Some(0), "there is no other");
-        assert_eq!(seals(&keys, 6 * HOUR + 299), Some(0));
-        assert_eq!(seals(&keys, 6 * HOUR + 300), Some(6 * HOUR));
+        assert_eq!(seals(&keys, 6 * HOUR + 1799), Some(0));
+        assert_eq!(seals(&keys, 6 * HOUR + 1800), Some(6 * HOUR));
         assert_eq!(seals(&[made(0), made(60)], 100), Some(0), "of two that are new, the one that others know sooner");
         assert_eq!(seals(&keys, 18 * HOUR - 1), Some(6 * HOUR), "nobody made another");
         assert_eq!(seals(&keys, 18 * HOUR), None);
@@ -116,25 +117,25 @@ mod tests {
         assert_eq!((kept.len(), kept.first(), kept.last()), (KEYS_MAX, Some(&made(13)), Some(&made(20))));
     }
 
-    /// Days of two nodes that look once a minute, each by a clock of its own: neither ever meets a ticket that it cannot open.
+    /// Days of two nodes that look once in five minutes, each by a clock of its own: neither ever meets a ticket that it cannot open.
     #[test]
     fn no_node_seals_under_a_key_that_the_other_lacks() {
         let (mut record, mut known, mut made_so_far) = (Vec::new(), [Vec::new(), Vec::new()], 0);
-        for second in (0..3 * 24 * HOUR).step_by(30) {
-            let node = usize::from(second % 60 != 0);
+        for second in (0..3 * 24 * HOUR).step_by(150) {
+            let node = usize::from(second % 300 != 0);
             let now = at(second + [0, 40][node]);
             if is_due(&record, now) {
                 record = renewed(&record, KeptTicketKey { made: now, ..made(second) }, now).keys;
                 made_so_far += 1;
             }
             known[node].clone_from(&record);
-            if second < 60 {
+            if second < 300 {
                 continue; // the first key, which is sealed under at once
             }
             for (own, other) in [(0, 1), (1, 0)] {
                 let sealed = sealing(&known[own], now).unwrap();
                 assert!(known[other].contains(sealed), "at {second}");
-                assert!(is_live(sealed, now + KEY_SEALS - SETTLES), "at {second}: good for nearly six hours");
+                assert!(is_live(sealed, now + KEY_SEALS - SETTLES), "at {second}: good for five hours and more");
             }
         }
         assert_eq!(made_so_far, 12, "one for each six hours");

@@ -143,9 +143,11 @@ impl Vault {
         };
         let operation = match id.kind() {
             RecordKind::Usage | RecordKind::Seen | RecordKind::Tickets => WRITE_USAGE,
-            RecordKind::Account | RecordKind::Client | RecordKind::Tenant | RecordKind::Token | RecordKind::Operator => {
-                WRITE
-            }
+            RecordKind::Account
+            | RecordKind::Client
+            | RecordKind::Tenant
+            | RecordKind::Token
+            | RecordKind::Operator => WRITE,
         };
         let mut doubt = "";
         let (deadline, mut pause) = (Instant::now() + WRITE_TIMEOUT, PAUSE_MIN);

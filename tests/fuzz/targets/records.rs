@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use locum::broker::{Directory, DirectoryError, Versioned};
 use locum::credential::{self, oauth2};
 use locum::model::{
-    Account, CredentialKind, KeptTicketKey, Protocol, RecordId, RecordKind, Secret, Slots, StoredCredential, TicketKeys, presets,
+    Account, CredentialKind, KeptTicketKey, Protocol, RecordId, RecordKind, Secret, Slots, StoredCredential,
+    TicketKeys, presets,
 };
 use locum::net::tls::TicketKey;
 use locum::store::memory::Memory;

@@ -6,10 +6,14 @@ use std::time::Duration;
 use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConnection, SupportedProtocolVersion};
+use rustls::{
+    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConnection, SupportedProtocolVersion,
+};
 
 use super::*;
-use crate::net::tls::{Pems, self_signed, server_config_from_pems, with_application_protocol, with_device_certificates};
+use crate::net::tls::{
+    Pems, self_signed, server_config_from_pems, with_application_protocol, with_device_certificates,
+};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 const PLAIN: &[u8] = b"a master secret and what belongs to it";
@@ -116,8 +120,7 @@ fn trusting(pems: &[&Pems], version: &'static SupportedProtocolVersion) -> Arc<C
 
 /// Shakes hands, waits for tickets, and says what kind of handshake it was.
 fn shake(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>) -> HandshakeKind {
-    let mut client =
-        ClientConnection::new(Arc::clone(client), ServerName::try_from("localhost").unwrap()).unwrap();
+    let mut client = ClientConnection::new(Arc::clone(client), ServerName::try_from("localhost").unwrap()).unwrap();
     let mut server = ServerConnection::new(Arc::clone(server)).unwrap();
     let mut wire = Vec::new();
     while client.wants_write() || server.wants_write() {
@@ -156,7 +159,8 @@ const VERSIONS: [&SupportedProtocolVersion; 2] = [&rustls::version::TLS12, &rust
 fn a_session_is_resumed_by_both_versions_at_another_node_and_under_another_certificate() {
     use HandshakeKind::{Full, Resumed};
     for version in VERSIONS {
-        let (pems, renewed) = (self_signed(&["localhost".into()]).unwrap(), self_signed(&["localhost".into()]).unwrap());
+        let (pems, renewed) =
+            (self_signed(&["localhost".into()]).unwrap(), self_signed(&["localhost".into()]).unwrap());
         let (key, other) = (lasting(), lasting());
         let node = |pems, keys: &[&(String, Secret, Timestamp)], listener| {
             let config = with_application_protocol(&server_config_from_pems(pems).unwrap(), "imap");
@@ -164,9 +168,17 @@ fn a_session_is_resumed_by_both_versions_at_another_node_and_under_another_certi
         };
         let client = trusting(&[&pems, &renewed], version);
         assert_eq!(shake(&client, &node(&pems, &[&key], "imaps")), Full, "{version:?}");
-        assert_eq!(shake(&client, &node(&pems, &[&key], "imaps")), Resumed, "{version:?}: it has the key, and knows no more");
+        assert_eq!(
+            shake(&client, &node(&pems, &[&key], "imaps")),
+            Resumed,
+            "{version:?}: it has the key, and knows no more"
+        );
         assert_eq!(shake(&client, &node(&renewed, &[&other, &key], "imaps")), Resumed, "{version:?}");
-        assert_eq!(shake(&client, &node(&renewed, &[&other], "imaps")), Resumed, "{version:?}: under the newest key by now");
+        assert_eq!(
+            shake(&client, &node(&renewed, &[&other], "imaps")),
+            Resumed,
+            "{version:?}: under the newest key by now"
+        );
         assert_eq!(shake(&client, &node(&pems, &[&key], "imaps")), Full, "{version:?}: a key that it does not have");
         assert_eq!(shake(&client, &node(&pems, &[&key], "others")), Full, "{version:?}: a ticket of another listener");
     }
