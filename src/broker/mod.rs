@@ -50,7 +50,7 @@ use crate::model::{
 };
 use crate::net::Https;
 use crate::store::StoreError;
-use client_secret::Prover;
+use client_secret::{Prover, Rank};
 use delegation::{ActsAs, acts_as};
 use headcount::Headcount;
 use keyring::{Door, Found, Freshness, Keyring, Search, Spent};
@@ -331,7 +331,7 @@ impl Broker {
         entrance: &Entrance,
         proven: &mut Option<Proven>,
     ) -> Result<Lease, Reason> {
-        let (client, secret, asked) = self.prove(attempt, candidates, proven).await?;
+        let (client, secret, asked) = self.prove(attempt, candidates, look, proven).await?;
         look.release(); // what follows may wait for an authority, and is no guess any more
         policy::check_time(&client, Timestamp::now())?;
         policy::check(&client, origin)?;
@@ -349,6 +349,7 @@ impl Broker {
         &self,
         attempt: &Attempt,
         candidates: &Candidates,
+        look: &Look<'_>,
         proven: &mut Option<Proven>,
     ) -> Result<(Client, ClientSecret, Asked), Reason> {
         let directory = self.keyring.directory();
@@ -364,7 +365,8 @@ impl Broker {
             |(client, _)| normalise(&client.login),
         );
         let now = Timestamp::now();
-        let matching = self.prover.find(&login, secrets, &attempt.proof, now).await?.cloned();
+        let rank = || if look.is_of_known_source() { Rank::Known } else { Rank::Stranger };
+        let matching = self.prover.find(&login, secrets, &attempt.proof, rank, now).await?.cloned();
         let both = best.as_ref().zip(matching.as_ref());
         *proven = both.map(|((client, asked), secret)| Proven::by(client, secret, asked, attempt));
         match (best, matching) {

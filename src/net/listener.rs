@@ -19,6 +19,9 @@ use super::UnixDoor;
 /// Connections that the kernel holds for us while we are busy; a reconnect storm fits in.
 const BACKLOG: i32 = 1024;
 
+/// Bytes of a connection that the system takes from us before they can be sent: as many as a relay moves in a few reads.
+const UNSENT_BYTES: u32 = 128 * 1024;
+
 /// How long the loop rests when the process has no more file descriptors or memory: accepting again at once would spin.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(250);
 
@@ -264,12 +267,16 @@ fn is_exhaustion(error: &io::Error) -> bool {
 
 /// Settings of every connection: no Nagle delay in dialogues of short lines, and keepalive, so that a peer that
 /// vanished is noticed (2 minutes of silence, then 4 probes 30 s apart) and its session does not stay for ever.
+///
+/// What the other side does not take is not piled up for it: without the bound Linux keeps up to 4 MiB for each of those that
+/// order much and read nothing, of memory that all connections of the machine share. What is on its way is not bounded by it.
 pub(super) fn tune(stream: &TcpStream) {
     let keepalive =
         TcpKeepalive::new().with_time(Duration::from_secs(120)).with_interval(Duration::from_secs(30)).with_retries(4);
     // Both only improve matters; a socket that was closed meanwhile refuses them, and the next read says so.
     let _ = stream.set_nodelay(true);
     let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+    let _ = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES);
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ use crate::model::{ClientSecret, Secret, SecretSource, Verifier};
 pub use chosen::{ChosenHash, HashRefused};
 pub use issue::{Alphabet, BITS_ENOUGH, BITS_MIN, Form, IssueError, issue, issue_as};
 pub use pool::Busy;
+pub(super) use pool::Rank;
 
 pub(super) use issue::names;
 pub(super) use mask::mask;
@@ -104,7 +105,7 @@ pub async fn chosen_one(secrets: &[ClientSecret], proof: &Secret) -> Result<Opti
         let Verifier::Chosen { hash } = &secret.verifier else { continue };
         let Ok(hash) = ChosenHash::parse(hash) else { continue };
         let proof = proof.clone();
-        if pool::run(move || hash.proves(&proof)).await? {
+        if pool::run(Rank::Known, move || hash.proves(&proof)).await? {
             return Ok(Some(secret.id.clone()));
         }
     }
@@ -151,7 +152,7 @@ pub(super) fn is_fit(proof: &Secret) -> bool {
 
 async fn slow_verifier_of(secret: &Secret) -> Result<Verifier, ChooseError> {
     let (secret, salt) = (secret.clone(), random_bytes::<SALT_BYTES>()?);
-    let hash = pool::run(move || ChosenHash::make(&secret, &salt)).await?;
+    let hash = pool::run(Rank::Known, move || ChosenHash::make(&secret, &salt)).await?;
     Ok(Verifier::Chosen { hash })
 }
 

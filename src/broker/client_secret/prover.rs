@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
 use super::remembered::{Remembered, Tag};
-use super::{Busy, CHOSEN_MAX, ChosenHash, is_fit, issue, pool, proves_fast};
+use super::{Busy, CHOSEN_MAX, ChosenHash, Rank, is_fit, issue, pool, proves_fast};
 use crate::model::{ClientSecret, Secret, Verifier};
 
 /// Proves clients, and remembers whom it proved by a slow hash.
@@ -28,7 +28,8 @@ pub(in crate::broker) struct Prover {
 }
 
 impl Prover {
-    /// The secret among these, of the client of that login, that `proof` is. One that holds comes before one that expired.
+    /// The secret among these, of the client of that login, that `proof` is. One that holds comes before one that expired. `rank`
+    /// is asked for where a slow hash is needed.
     ///
     /// # Errors
     /// If too many wait for a slow hash.
@@ -37,6 +38,7 @@ impl Prover {
         login: &str,
         secrets: &'a [ClientSecret],
         proof: &Secret,
+        rank: impl FnOnce() -> Rank,
         now: Timestamp,
     ) -> Result<Option<&'a ClientSecret>, Busy> {
         if !is_fit(proof) {
@@ -45,7 +47,7 @@ impl Prover {
         match find_fast(secrets, proof) {
             Some(secret) => Ok(Some(secret)),
             None if issue::is_of_form(proof) => Ok(None),
-            None => self.find_slow(login, secrets, proof, now).await,
+            None => self.find_slow(login, secrets, proof, rank(), now).await,
         }
     }
 
@@ -68,6 +70,7 @@ impl Prover {
         login: &str,
         secrets: &'a [ClientSecret],
         proof: &Secret,
+        rank: Rank,
         now: Timestamp,
     ) -> Result<Option<&'a ClientSecret>, Busy> {
         let candidates = candidates(secrets, proof, now);
@@ -84,8 +87,8 @@ impl Prover {
             return Ok(None);
         }
         let found = match flight {
-            Some(flight) => self.flights.join(flight).found(|| self.compute(&candidates, proof)).await?,
-            None => self.compute(&candidates, proof).await?,
+            Some(flight) => self.flights.join(flight).found(|| self.compute(&candidates, proof, rank)).await?,
+            None => self.compute(&candidates, proof, rank).await?,
         };
         let Some(found) = found else {
             flight.into_iter().for_each(|flight| self.wrong.add(flight, Instant::now()));
@@ -98,11 +101,16 @@ impl Prover {
     }
 
     /// Which of them the proof is of.
-    async fn compute(&self, candidates: &[(&ClientSecret, &str)], proof: &Secret) -> Result<Option<usize>, Busy> {
+    async fn compute(
+        &self,
+        candidates: &[(&ClientSecret, &str)],
+        proof: &Secret,
+        rank: Rank,
+    ) -> Result<Option<usize>, Busy> {
         // A hash that is damaged, or that costs too much though it came into the record, proves nothing.
         let hashes: Vec<Option<ChosenHash>> = candidates.iter().map(|(_, hash)| ChosenHash::parse(hash).ok()).collect();
         let proof = proof.clone();
-        let found = pool::run(move || {
+        let found = pool::run(rank, move || {
             let hashes = || hashes.iter().enumerate().filter_map(|(at, hash)| Some((at, hash.as_ref()?)));
             let found = hashes().find(|(_, hash)| hash.proves(&proof)).map(|(at, _)| at);
             if found.is_none() && !hashes().any(|(_, hash)| hash.costs_enough()) {

@@ -14,8 +14,8 @@ use crate::model::Secret;
 /// Clients that are remembered, of 56 bytes each. With more than this the oldest half is forgotten.
 const ENTRIES_MAX: usize = 20_000;
 
-/// How long one is remembered: as long as a device may be gone between two looks for mail.
-const REMEMBERED_FOR: Duration = Duration::from_secs(60 * 60);
+/// How long one is remembered: from one working day to the next.
+const REMEMBERED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a proof is remembered by.
 pub(super) type Tag = [u8; 32];

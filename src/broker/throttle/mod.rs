@@ -39,7 +39,11 @@ const SITES_MAX: usize = 20_000;
 /// Pairs that have proven themselves, of about 100 bytes each. With more the one that did so longest ago is forgotten.
 const PROVEN_MAX: usize = 20_000;
 
-/// How long such a pair is let past what others do at its source: from one working day to the next.
+/// Sources from which somebody was let in, of about 100 bytes each, in the same way.
+const HOMES_MAX: usize = 20_000;
+
+/// How long such a pair is let past what others do at its source, and such a source is no stranger's: from one working day to
+/// the next.
 const PROVEN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long an attempt waits for others of its subject, when these could use up what is borne: as long as for a slow hash.
@@ -64,6 +68,8 @@ struct Memory {
     repeats: Repeats,
     /// Pairs that were let in, and when they were last.
     proven: LruCache<Key, Instant, RandomState>,
+    /// Sources from which somebody was let in, and when that was last.
+    homes: LruCache<Key, Instant, RandomState>,
     /// Attempts of a subject that are being looked at; as many as there are sessions, at the most.
     under_way: HashMap<Key, u32>,
 }
@@ -130,6 +136,7 @@ impl Throttle {
             sites: Table::new(SITES_MAX),
             repeats: Repeats::new(),
             proven: LruCache::unbounded_with_hasher(RandomState::new()),
+            homes: LruCache::unbounded_with_hasher(RandomState::new()),
             under_way: HashMap::new(),
         };
         Self {
@@ -301,7 +308,7 @@ impl Throttle {
 
 impl Memory {
     fn is_proven(&self, pair: &Key, now: Instant) -> bool {
-        self.proven.peek(pair).is_some_and(|since| now.saturating_duration_since(*since) < PROVEN_FOR)
+        is_recent(&self.proven, pair, now)
     }
 }
 
@@ -323,6 +330,11 @@ impl Look<'_> {
         self.throttle.settled.notify_waiters();
     }
 
+    /// Whether anybody was let in from there of late. What has to wait waits in front of those of whom that is not true.
+    pub(super) fn is_of_known_source(&self) -> bool {
+        is_recent(&self.throttle.memory().homes, &self.subjects.source, now())
+    }
+
     /// It was wrong. `peer` and `login` are what it was admitted by.
     pub(super) async fn failed(self, peer: IpAddr, login: &[u8]) {
         let throttle = self.throttle;
@@ -342,10 +354,8 @@ impl Look<'_> {
             if let Some(proof) = &self.proof {
                 memory.repeats.right(&self.subjects.pair, proof);
             }
-            if memory.proven.len() >= PROVEN_MAX && !memory.proven.contains(&self.subjects.pair) {
-                memory.proven.pop_lru();
-            }
-            memory.proven.put(self.subjects.pair, now());
+            note(&mut memory.proven, PROVEN_MAX, self.subjects.pair);
+            note(&mut memory.homes, HOMES_MAX, self.subjects.source);
         }
         let has_failed = self.has_failed_elsewhere;
         drop(self);
@@ -359,6 +369,18 @@ impl Drop for Look<'_> {
     fn drop(&mut self) {
         self.release();
     }
+}
+
+fn is_recent(noted: &LruCache<Key, Instant, RandomState>, key: &Key, now: Instant) -> bool {
+    noted.peek(key).is_some_and(|since| now.saturating_duration_since(*since) < PROVEN_FOR)
+}
+
+/// Notes it as of now; where there is no room, the one that was noted longest ago goes.
+fn note(noted: &mut LruCache<Key, Instant, RandomState>, entries_max: usize, key: Key) {
+    if noted.len() >= entries_max && !noted.contains(&key) {
+        noted.pop_lru();
+    }
+    noted.put(key, now());
 }
 
 /// The time, which tests may hold.

@@ -56,8 +56,9 @@ const CHOSEN_PACE: Duration = Duration::from_millis(1500);
 /// The time before each attack and after it; the attack, from the start of the attackers.
 const QUIET: Duration = Duration::from_secs(3);
 const ATTACK: Duration = Duration::from_secs(12);
-/// Descriptors are back within this time after an attack, or they are not back.
-const SETTLE_MAX: Duration = Duration::from_secs(5);
+/// Descriptors are back within this time after an attack, or they are not back: a client that closes its side may still wait for an
+/// answer, so that for 5 s it keeps what it has.
+const SETTLE_MAX: Duration = Duration::from_secs(10);
 
 /// What is done, one after the other.
 const ACTS: &[(&str, Attack)] = &[

@@ -14,7 +14,7 @@ async fn chosen(text: &str) -> ClientSecret {
 }
 
 async fn found(prover: &Prover, login: &str, secrets: &[ClientSecret], proof: &str) -> Option<String> {
-    let found = prover.find(login, secrets, &Secret::new(proof), Timestamp::now()).await.unwrap();
+    let found = prover.find(login, secrets, &Secret::new(proof), || Rank::Stranger, Timestamp::now()).await.unwrap();
     found.map(|secret| secret.id.clone())
 }
 
