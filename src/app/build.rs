@@ -26,8 +26,9 @@ use crate::config::Config;
 use crate::enrolment::Enrolment;
 use crate::management::overview::Overview;
 use crate::management::{Desk, Operations};
+use crate::net::tls::Tickets;
 use crate::net::{HttpOptions, Https};
-use crate::rotation::{SeenWriter, Unwatched, UsageWriter};
+use crate::rotation::{SeenWriter, TicketKeeper, Unwatched, UsageWriter};
 use crate::session::Sessions;
 use crate::store::{self, Health, OpenError};
 use crate::telemetry;
@@ -79,8 +80,10 @@ impl App {
         let passes = opened.as_ref().is_err_and(OpenError::is_transient);
         let served = note(&mut problems, opened);
         let audit = note(&mut problems, Audit::open(&config.audit));
-        let Prepared { client_tls, admin_tls, listeners, files } = Prepared::of(&config, &mut problems);
-        let https = client_tls.as_ref().and_then(|tls| note(&mut problems, Https::new(tls, HttpOptions::default())));
+        let tickets = Tickets::default();
+        let Prepared { trust, admin_tls, listeners, files } = Prepared::of(&config, &tickets, None, &mut problems);
+        let https = trust.as_ref().map(|trust| Https::new(trust.config(), HttpOptions::default()));
+        let https = https.and_then(|https| note(&mut problems, https));
         let doors = Doors::bind(listeners, &mut inherited, &mut problems);
         let admin_doors = face::Doors::bind(&config.admin, admin_tls, &mut inherited, &mut problems);
         inherited.leftovers(&mut problems);
@@ -89,8 +92,8 @@ impl App {
         limits::check_descriptors(config.session.sessions_max, &mut problems);
         Problems::none_in(problems, passes)?;
         warn(&config);
-        let ready = served.zip(audit).zip(client_tls.zip(https)).zip(node);
-        let (((served, audit), (client_tls, https)), node) = ready.expect("what is missing left a problem");
+        let ready = served.zip(audit).zip(trust.zip(https)).zip(node);
+        let (((served, audit), (trust, https)), node) = ready.expect("what is missing left a problem");
 
         let node_facts = face::node(&config, Timestamp::now(), &doors, &admin_doors);
         let certificates = Arc::new(ArcSwap::from_pointee(certificates::ends(&config)));
@@ -98,7 +101,7 @@ impl App {
         let (stage, stage_watched) = watch::channel(Stage::from(Phase::Starting));
         let (drain, kill) = (CancellationToken::new(), CancellationToken::new());
         let classes = config.upstream.classes.keys().cloned().collect();
-        let upstreams = Arc::new(Upstreams::new(client_tls, config.upstream.clone()));
+        let upstreams = Arc::new(Upstreams::new(Arc::clone(trust.config()), config.upstream.clone()));
         upstreams.listens_at(doors.addresses());
         let directory = Directory::new(Arc::clone(&served.store));
         let tokens = Arc::new(broker::tokens(directory.clone(), https.clone(), config.tokens.clone()));
@@ -107,6 +110,7 @@ impl App {
             UsageWriter::new(directory.clone(), ledger.clone(), node, &host_name(), config.rotation.usage.clone());
         let visitors = Visitors::default();
         let seen = SeenWriter::new(directory.clone(), visitors.clone(), config.rotation.seen.clone());
+        let ticket_keeper = TicketKeeper::new(directory.clone(), tickets.clone());
         // What is to be changed is read as of the last write.
         let latest = Directory::of_operator(served.store, NODE);
         let enrolment = Enrolment::new(latest.clone(), audit.clone());
@@ -147,7 +151,19 @@ impl App {
         let at_start = source.as_ref().map(|source| source.settings.clone()).unwrap_or_default();
         let (upgrade, upgrades) = mpsc::channel(1); // a second one wishes the same
         Ok(Self {
-            holding: Holding { source, at_start, config, files, certificates, desk, node, admin_tls, doors },
+            holding: Holding {
+                source,
+                at_start,
+                config,
+                files,
+                tickets,
+                trust,
+                certificates,
+                desk,
+                node,
+                admin_tls,
+                doors,
+            },
             sessions,
             live,
             at_work,
@@ -158,6 +174,7 @@ impl App {
             shared,
             usage,
             seen,
+            ticket_keeper,
             store,
             admin,
             https,

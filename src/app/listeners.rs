@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustls::{ClientConfig, ServerConfig};
+use rustls::ServerConfig;
 
 use super::windows::windows;
 use super::{note, note_all};
 use crate::config::Config;
 use crate::model::{Fingerprint, Mark, Protocol, Recognition};
-use crate::net::tls::Shown;
+use crate::net::tls::{Shown, Tickets, Trust};
 use crate::net::{LegacyTls, tls};
 use crate::session::{Listener, ListenerOptions, ListenerTls};
 
@@ -20,7 +20,8 @@ const HTTP: &str = "http/1.1";
 /// All of it; `None` for what left a problem.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    pub(super) client_tls: Option<Arc<ClientConfig>>,
+    /// Whom this process trusts towards upstreams.
+    pub(super) trust: Option<Trust>,
     /// What operators are shown; `None` also where there is no certificate.
     pub(super) admin_tls: Option<Arc<ServerConfig>>,
     pub(super) listeners: Vec<Arc<Listener>>,
@@ -35,14 +36,15 @@ pub(super) struct Files {
 }
 
 impl Prepared {
-    /// Reads the files that `config` names, and notes all that is wrong with them.
-    pub(super) fn of(config: &Config, problems: &mut Vec<String>) -> Self {
-        let client_tls = note_all(problems, tls::client_config(&config.tls));
+    /// Reads the files that `config` names, and notes all that is wrong with them. Sessions go on: those of clients by
+    /// `tickets`, those with upstreams where these are trusted as `before`.
+    pub(super) fn of(config: &Config, tickets: &Tickets, before: Option<&Trust>, problems: &mut Vec<String>) -> Self {
+        let trust = note_all(problems, Trust::read(&config.tls, before));
         let server_tls = note_all(problems, tls::server_config(&config.tls, Timestamp::now())).flatten();
-        let listeners = listeners(config, server_tls.as_ref(), problems);
+        let listeners = listeners(config, server_tls.as_ref(), tickets, problems);
         let admin_tls = server_tls.map(|shown| tls::with_application_protocol(&shown, HTTP));
         let files = Files { shown: tls::shown(&config.tls), authorities: tls::authorities(&config.tls) };
-        Self { client_tls, admin_tls, listeners, files }
+        Self { trust, admin_tls, listeners, files }
     }
 }
 
@@ -73,6 +75,7 @@ pub(super) fn warn(config: &Config) {
 fn listeners(
     config: &Config,
     server_tls: Option<&Arc<ServerConfig>>,
+    tickets: &Tickets,
     problems: &mut Vec<String>,
 ) -> Vec<Arc<Listener>> {
     let mut listeners = Vec::new();
@@ -80,7 +83,7 @@ fn listeners(
         let tls = match options.tls {
             ListenerTls::None => None,
             ListenerTls::Implicit | ListenerTls::StartTls => {
-                server_tls.and_then(|config| note(problems, listener_tls(config, options)))
+                server_tls.and_then(|config| note(problems, listener_tls(config, options, tickets)))
             }
         };
         let legacy_tls = (!options.legacy_tls_networks.is_empty())
@@ -96,10 +99,17 @@ fn listeners(
     listeners
 }
 
-/// What a listener shows, and whether it asks clients for a certificate.
-fn listener_tls(config: &ServerConfig, options: &ListenerOptions) -> Result<Arc<ServerConfig>, rustls::Error> {
+/// What a listener shows, and whether it asks clients for a certificate or gives them tickets.
+fn listener_tls(
+    config: &ServerConfig,
+    options: &ListenerOptions,
+    tickets: &Tickets,
+) -> Result<Arc<ServerConfig>, rustls::Error> {
     let config = tls::with_application_protocol(config, application_protocol(options.protocol));
-    if asks_for_certificates(options) { tls::with_device_certificates(&config) } else { Ok(config) }
+    match asks_for_certificates(options) {
+        true => tls::with_device_certificates(&config),
+        false => Ok(tls::with_tickets(&config, tickets, &options.name)),
+    }
 }
 
 fn asks_for_certificates(options: &ListenerOptions) -> bool {

@@ -39,7 +39,7 @@ use crate::audit::Audit;
 use crate::broker::Shared;
 use crate::credential::oauth2::Tokens;
 use crate::net::Https;
-use crate::rotation::{SeenWriter, UsageWriter};
+use crate::rotation::{SeenWriter, TicketKeeper, UsageWriter};
 use crate::session::Sessions;
 use crate::store::{News, Upkeep};
 use crate::telemetry::Traces;
@@ -73,6 +73,7 @@ pub struct App {
     shared: Option<Arc<Shared>>,
     usage: UsageWriter,
     seen: SeenWriter,
+    ticket_keeper: TicketKeeper,
     store: Option<WatchedStore>,
     admin: Option<Face>,
     https: Https,

@@ -16,6 +16,7 @@ use crate::admin::{CertificateEnd, Node, Reloaded, count_reload};
 use crate::audit::{Audit, Event, Reopened};
 use crate::config::{Config, Settings};
 use crate::management::Desk;
+use crate::net::tls::{Tickets, Trust};
 use crate::net::{HttpOptions, Https};
 use crate::session::{Listener, ListenerTls};
 use crate::telemetry;
@@ -41,6 +42,10 @@ pub(super) struct Holding {
     pub(super) at_start: Settings,
     pub(super) config: Config,
     pub(super) files: Files,
+    /// By which clients resume their sessions; the keys outlive what is shown with them.
+    pub(super) tickets: Tickets,
+    /// Whom this process trusts towards upstreams.
+    pub(super) trust: Trust,
     /// When those in use end.
     pub(super) certificates: Arc<ArcSwap<Vec<CertificateEnd>>>,
     /// What operators work with; all that it is made of is what the process itself works with.
@@ -113,12 +118,12 @@ impl Holding {
     /// Reads and tries all of it. New sockets are bound, and nobody is let in there.
     async fn read(&self) -> Result<Fresh, Vec<String>> {
         let Some(source) = &self.source else { return Err(vec!["this process was not started by a file".into()]) };
-        let path = source.path.clone();
+        let (path, tickets, trust) = (source.path.clone(), self.tickets.clone(), self.trust.clone());
         let reading = tokio::task::spawn_blocking(move || {
             let (config, settings) = Config::load_to_compare(&path)
                 .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
             let mut problems = Vec::new();
-            let prepared = Prepared::of(&config, &mut problems);
+            let prepared = Prepared::of(&config, &tickets, Some(&trust), &mut problems);
             let audit = note(&mut problems, Audit::reopen(&config.audit));
             limits::check_descriptors(config.session.sessions_max, &mut problems);
             Ok::<_, Vec<String>>((config, settings, prepared, audit, problems))
@@ -128,8 +133,8 @@ impl Holding {
         if config.listeners.is_empty() && !config.admin.is_for_operators() {
             problems.push(format!("{}: no [[listener]], so there is nothing to serve", source.path.display()));
         }
-        if let Some(tls) = &prepared.client_tls {
-            note(&mut problems, Https::new(tls, HttpOptions::default()));
+        if let Some(trust) = &prepared.trust {
+            note(&mut problems, Https::new(trust.config(), HttpOptions::default()));
         }
         let plan = self.doors.plan(prepared.listeners.clone(), &mut problems);
         let Some(audit) = audit.filter(|_| problems.is_empty()) else { return Err(problems) };
@@ -163,16 +168,16 @@ impl Holding {
     fn hold(&mut self, fresh: Fresh, hall: &Hall) -> Anew {
         let Fresh { config, settings, prepared, audit, plan, .. } = fresh;
         let desk = self.desk.load_full();
-        let Some(client_tls) = prepared.client_tls else { return Anew::default() }; // it would have left a problem
+        let Some(trust) = prepared.trust else { return Anew::default() }; // it would have left a problem
         let anew = Anew {
             keeping: self.config.rotation != config.rotation || self.config.name != config.name,
             probing: self.config.upstreams != config.upstreams || self.config.listeners != config.listeners,
         };
-        desk.upstreams.change(Arc::clone(&client_tls), config.upstream.clone());
+        desk.upstreams.change(Arc::clone(trust.config()), config.upstream.clone());
         let gone_or_other =
             self.config.upstreams.iter().filter(|(name, was)| config.upstreams.get(*name) != Some(*was));
         gone_or_other.for_each(|(name, _)| desk.upstreams.forget_offers(name));
-        if let Err(error) = desk.https.trust(&client_tls) {
+        if let Err(error) = desk.https.trust(trust.config()) {
             tracing::error!(%error, "authorities are asked as before"); // it was tried a moment ago
         }
         desk.broker.change(config.upstreams.clone(), config.broker.clone());
@@ -200,6 +205,7 @@ impl Holding {
         self.certificates.store(Arc::new(certificates::ends(&config)));
         warn(&config);
         self.files = prepared.files;
+        self.trust = trust;
         if let Some(source) = &mut self.source {
             source.settings = settings;
         }

@@ -31,6 +31,10 @@ use crate::usage::Ledger;
 /// should be true, but a dead upstream must not hold up the others.
 const FIRST_PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// The same for the keys of TLS tickets: clients of the process before come back all at once, and with them their handshakes are
+/// short.
+const FIRST_KEYS_TIMEOUT: Duration = Duration::from_secs(3);
+
 impl App {
     /// Serves until `stop` is cancelled, then drains: no new clients, a goodbye to those that have not logged in, and
     /// time for the others to end by themselves. The same where another process takes its place, with more time.
@@ -70,7 +74,10 @@ impl App {
         let served = served(serving.holding.doors.listeners());
         let upstreams = serving.upstreams();
         let probing = tokio::time::timeout(FIRST_PROBE_TIMEOUT, upstreams.probe_all(&served));
-        let _ = stop.run_until_cancelled(probing).await; // late or not, what is known by then is offered
+        let mut ticket_keeper = self.ticket_keeper;
+        let first = async { tokio::join!(probing, ticket_keeper.begin(FIRST_KEYS_TIMEOUT)) };
+        let _ = stop.run_until_cancelled(first).await; // late or not, what is known by then is offered
+        serving.background.spawn(ticket_keeper.run(serving.kill.clone()));
         serving.probe(false);
         serving.hall.sessions.expect(serving.holding.config.listeners.iter());
         upstreams.expect(serving.holding.doors.listeners().iter().flat_map(|it| it.profiles.iter().map(|it| &**it)));

@@ -1,6 +1,8 @@
 //! The records of clients and accounts, typed, each with who changed it last and when. All that reads or writes them goes
 //! through here.
 
+mod of_nodes;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +12,9 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Account, Client, KeptToken, Operator, RecordId, RecordKind, Secret, Sighting, Tenant, UsageReport};
+use crate::model::{
+    Account, Client, KeptToken, Operator, RecordId, RecordKind, Secret, Sighting, Tenant, TicketKeys, UsageReport,
+};
 use crate::store::{Expected, Record, Store, StoreError, Version};
 
 /// Time for the store to hand out one record: a login must not hang with it.
@@ -67,7 +71,7 @@ impl DirectoryError {
     }
 
     /// Whether it is the record that cannot be read, and others may well be; its version then.
-    fn damaged(&self) -> Option<Version> {
+    pub fn damaged(&self) -> Option<Version> {
         match self {
             Self::Malformed { version, .. } => *version,
             Self::Store(StoreError::Corrupt { version, .. }) => Some(*version),
@@ -293,74 +297,6 @@ impl Directory {
         self.remove(RecordKind::Token, credential, found).await
     }
 
-    /// What the node of that id told last.
-    ///
-    /// # Errors
-    /// See [`DirectoryError`].
-    pub async fn usage(&self, node: &str) -> Result<Option<Versioned<UsageReport>>, DirectoryError> {
-        self.read(&RecordId::new(RecordKind::Usage, node), true).await
-    }
-
-    /// Writes what a node tells, new (`found` is `None`) or in place of the version that was read.
-    ///
-    /// # Errors
-    /// As for [`Directory::put_account`].
-    pub async fn put_usage(&self, report: &UsageReport, found: Option<Version>) -> Result<Version, DirectoryError> {
-        self.write(RecordKind::Usage, &report.node, report, found).await
-    }
-
-    /// Removes what was read at that version of a node.
-    ///
-    /// # Errors
-    /// As for [`Directory::put_account`].
-    pub async fn remove_usage(&self, node: &str, found: Version) -> Result<(), DirectoryError> {
-        self.remove(RecordKind::Usage, node, found).await
-    }
-
-    /// What up to `limit` nodes told, beginning behind `after`.
-    ///
-    /// # Errors
-    /// As for [`Directory::accounts_page`].
-    pub async fn usage_page(
-        &self,
-        after: Option<&RecordId>,
-        limit: usize,
-    ) -> Result<Page<UsageReport>, DirectoryError> {
-        self.page(RecordKind::Usage, after, limit).await
-    }
-
-    /// What all nodes have seen of the client of that [key](crate::model::SeenKey::name), as of the last write anywhere.
-    ///
-    /// # Errors
-    /// See [`DirectoryError`].
-    pub async fn seen(&self, key: &str) -> Result<Option<Versioned<Sighting>>, DirectoryError> {
-        self.read(&RecordId::new(RecordKind::Seen, key), true).await
-    }
-
-    /// Writes what was seen of a client, new (`found` is `None`) or in place of the version that was read.
-    ///
-    /// # Errors
-    /// As for [`Directory::put_account`].
-    pub async fn put_seen(&self, sighting: &Sighting, found: Option<Version>) -> Result<Version, DirectoryError> {
-        self.write(RecordKind::Seen, &sighting.key.name(), sighting, found).await
-    }
-
-    /// Removes what was read at that version of a client.
-    ///
-    /// # Errors
-    /// As for [`Directory::put_account`].
-    pub async fn remove_seen(&self, key: &str, found: Version) -> Result<(), DirectoryError> {
-        self.remove(RecordKind::Seen, key, found).await
-    }
-
-    /// Up to `limit` clients as they were seen, beginning behind `after`.
-    ///
-    /// # Errors
-    /// As for [`Directory::accounts_page`].
-    pub async fn seen_page(&self, after: Option<&RecordId>, limit: usize) -> Result<Page<Sighting>, DirectoryError> {
-        self.page(RecordKind::Seen, after, limit).await
-    }
-
     /// The operator of that name.
     ///
     /// # Errors
@@ -433,6 +369,7 @@ impl Directory {
             RecordKind::Tenant => self.read::<Tenant>(id, true).await.map(|found| found.is_some()),
             RecordKind::Usage => self.read::<UsageReport>(id, true).await.map(|found| found.is_some()),
             RecordKind::Seen => self.read::<Sighting>(id, true).await.map(|found| found.is_some()),
+            RecordKind::Tickets => self.read::<TicketKeys>(id, true).await.map(|found| found.is_some()),
             RecordKind::Operator => self.read::<Operator>(id, true).await.map(|found| found.is_some()),
             RecordKind::Token => self.fetch(id, true).await.map(|found| found.is_some()).map_err(Into::into),
         };
@@ -592,6 +529,7 @@ fn describe(kind: RecordKind, name: &str) -> String {
         RecordKind::Token => "token",
         RecordKind::Usage => "report of the node",
         RecordKind::Seen => "sighting",
+        RecordKind::Tickets => "ticket keys",
         RecordKind::Operator => "operator",
     };
     format!("the {kind} {name}")

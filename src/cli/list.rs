@@ -149,6 +149,6 @@ fn removal(kind: RecordKind) -> &'static str {
         RecordKind::Client => "client revoke",
         RecordKind::Tenant => "oauth remove-tenant",
         RecordKind::Operator => "operator revoke",
-        RecordKind::Token | RecordKind::Usage | RecordKind::Seen => "store", // no verb lists them
+        RecordKind::Token | RecordKind::Usage | RecordKind::Seen | RecordKind::Tickets => "store", // no verb lists them
     }
 }

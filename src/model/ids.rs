@@ -15,23 +15,34 @@ pub enum RecordKind {
     /// One credential for a whole domain ([`Tenant`](super::Tenant)).
     Tenant,
     /// What a node itself obtains from a provider and must keep, such as a refresh token. A node writes these, its
-    /// [`Usage`](Self::Usage), and whom it has [`Seen`](Self::Seen), and nothing else.
+    /// [`Usage`](Self::Usage), whom it has [`Seen`](Self::Seen), and the keys of TLS [`Tickets`](Self::Tickets), and nothing
+    /// else.
     Token,
     /// What one node tells of who uses which credential ([`UsageReport`](super::UsageReport)).
     Usage,
     /// One client as nodes have seen it ([`Sighting`](super::Sighting)).
     Seen,
+    /// The keys under which nodes seal TLS tickets ([`TicketKeys`](super::TicketKeys)).
+    Tickets,
     /// One who manages this system over HTTP ([`Operator`](super::Operator)).
     Operator,
 }
 
 impl RecordKind {
     /// All kinds.
-    pub const ALL: [Self; 7] =
-        [Self::Account, Self::Client, Self::Tenant, Self::Token, Self::Usage, Self::Seen, Self::Operator];
+    pub const ALL: [Self; 8] = [
+        Self::Account,
+        Self::Client,
+        Self::Tenant,
+        Self::Token,
+        Self::Usage,
+        Self::Seen,
+        Self::Operator,
+        Self::Tickets,
+    ];
 
-    /// Those that another store needs to take the place of this one. What nodes tell of themselves is of this store alone:
-    /// they tell it anew wherever they are.
+    /// Those that another store needs to take the place of this one. What nodes tell of themselves, and the keys of
+    /// tickets, are of this store alone: they make them anew wherever they are.
     pub const MOVED: [Self; 5] = [Self::Account, Self::Client, Self::Tenant, Self::Token, Self::Operator];
 
     /// The folder's name.
@@ -43,6 +54,7 @@ impl RecordKind {
             Self::Token => "tokens",
             Self::Usage => "usage",
             Self::Seen => "seen",
+            Self::Tickets => "tickets",
             Self::Operator => "operators",
         }
     }

@@ -9,6 +9,7 @@
 //! - [`Slots`]: the places that a credential can have in a record while it is rotated.
 //! - [`UsageReport`]: the record in which a node tells who still uses another credential than the current one.
 //! - [`Sighting`]: the record of one client as nodes have seen it.
+//! - [`TicketKeys`]: the record of the keys under which nodes seal TLS tickets.
 //! - [`Operator`]: the record of one who manages this system over HTTP.
 //! - [`Profile`]: what Locum knows of a provider. [`presets`]: the providers it knows by name.
 //! - [`Secret`]: bytes that must never be seen. [`Shielded`]: one that is kept for later. [`wipe_stack`]: what calls leave of them.
@@ -32,6 +33,7 @@ mod seen;
 mod shield;
 mod slots;
 mod stack;
+mod tickets;
 mod usage;
 
 pub use account::{Account, CredentialKind, Identity, KeptToken, Material, Preference, StoredCredential, Tenant};
@@ -52,4 +54,5 @@ pub use seen::{SeenKey, SeenNetwork, SeenUpstream, Sighting};
 pub use shield::{Shield, Shielded};
 pub use slots::{COMMAND_OP, HistoryEntry, Leftover, LeftoverReason, Next, NextState, Previous, Refused, Slot, Slots};
 pub use stack::{wipe_stack, wipe_touched_stack, wiping};
+pub use tickets::{KeptTicketKey, TicketKeys};
 pub use usage::{Holder, UsageEntry, UsageLogin, UsagePlace, UsageReport};

@@ -34,7 +34,7 @@ pub use listener::{
 pub use options::TlsOptions;
 pub use proxy_protocol::{HeaderError, ProxyHeaderError, read_proxy_header};
 pub use relay::{End, RelayOptions, Relayed, Side, Tally, Traffic, relay, relay_inspected};
-pub use stream::Stream;
+pub use stream::{HANDSHAKES, Stream};
 pub use tls::TlsError;
 pub use unix::{UnixBindError, UnixDoor};
 pub use valkey::{Commands, Valkey, ValkeyError, ValkeyOptions};

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ProtocolVersion, ServerConfig};
+use rustls::{ClientConfig, HandshakeKind, ProtocolVersion, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::secured::Secured;
 use crate::model::{DeviceCertificate, Fingerprint};
+
+/// What [`Stream::handshake`] says.
+pub const HANDSHAKES: [&str; 2] = ["full", "resumed"];
 
 /// A connection to a client or to an upstream.
 #[derive(Debug)]
@@ -72,6 +75,15 @@ impl Stream {
             #[cfg(feature = "legacy-tls")]
             Self::Legacy(stream) => Some(stream.ssl().version_str()),
         }
+    }
+
+    /// What kind of TLS handshake it was, for what is counted: `full` or `resumed`; `None` where nothing is known of it.
+    pub fn handshake(&self) -> Option<&'static str> {
+        let Self::Tls(stream) = self else { return None };
+        Some(match stream.get_ref().1.handshake_kind()? {
+            HandshakeKind::Resumed => HANDSHAKES[1],
+            HandshakeKind::Full | HandshakeKind::FullWithHelloRetryRequest => HANDSHAKES[0],
+        })
     }
 
     /// The TLS version and cipher suite, for the log.

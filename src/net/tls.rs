@@ -2,7 +2,9 @@
 //! there is no setting that turns it off.
 
 mod devices;
+mod tickets;
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +15,7 @@ use jiff::Timestamp;
 use rustls::client::verify_server_name;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, TrustAnchor};
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -24,6 +26,7 @@ use super::TlsOptions;
 use crate::model::Fingerprint;
 
 pub use devices::with_device_certificates;
+pub use tickets::{TicketKey, Tickets, with_tickets};
 
 /// Why TLS cannot be set up. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -233,12 +236,35 @@ pub fn with_application_protocol(config: &ServerConfig, name: &str) -> Arc<Serve
 
 /// For who dials nobody: it trusts no certificate, and reads none.
 pub fn trusting_nobody() -> Arc<ClientConfig> {
-    let config = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .expect("ring offers suites for TLS 1.2 and 1.3")
-        .with_root_certificates(RootCertStore::empty())
-        .with_no_client_auth();
-    Arc::new(config)
+    client_config_of(RootCertStore::empty())
+}
+
+/// Whom a process trusts towards upstreams. In it are the sessions that can be resumed with them: what trusts others has others.
+#[derive(Debug, Clone)]
+pub struct Trust {
+    anchors: HashSet<TrustAnchor<'static>>,
+    config: Arc<ClientConfig>,
+}
+
+impl Trust {
+    /// What upstreams are verified against: the system's authorities and those of `options`. Where these are the ones of
+    /// `before`, it is that: its sessions are resumed.
+    ///
+    /// # Errors
+    /// All that is wrong with the files, or that nothing is trusted at all.
+    pub fn read(options: &TlsOptions, before: Option<&Self>) -> Result<Self, Vec<TlsError>> {
+        let roots = trusted_roots(options)?;
+        let anchors = roots.roots.iter().cloned().collect();
+        match before.filter(|before| before.anchors == anchors) {
+            Some(before) => Ok(before.clone()),
+            None => Ok(Self { anchors, config: client_config_of(roots) }),
+        }
+    }
+
+    /// What connections are begun with.
+    pub fn config(&self) -> &Arc<ClientConfig> {
+        &self.config
+    }
 }
 
 /// What upstreams are verified against: the system's authorities and those of `options`.
@@ -246,6 +272,19 @@ pub fn trusting_nobody() -> Arc<ClientConfig> {
 /// # Errors
 /// All that is wrong with the files, or that nothing is trusted at all.
 pub fn client_config(options: &TlsOptions) -> Result<Arc<ClientConfig>, Vec<TlsError>> {
+    trusted_roots(options).map(client_config_of)
+}
+
+fn client_config_of(roots: RootCertStore) -> Arc<ClientConfig> {
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .expect("ring offers suites for TLS 1.2 and 1.3")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Arc::new(config)
+}
+
+fn trusted_roots(options: &TlsOptions) -> Result<RootCertStore, Vec<TlsError>> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let mut errors = Vec::new();
@@ -264,15 +303,7 @@ pub fn client_config(options: &TlsOptions) -> Result<Arc<ClientConfig>, Vec<TlsE
     if errors.is_empty() && roots.is_empty() {
         errors.push(TlsError::NoRoots);
     }
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    let config = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .expect("ring offers suites for TLS 1.2 and 1.3")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+    if errors.is_empty() { Ok(roots) } else { Err(errors) }
 }
 
 /// The one cryptographic provider of the house.
@@ -430,6 +461,29 @@ mod tests {
         assert_eq!(name_warning(&files.options, "localhost"), None);
         assert!(name_warning(&files.options, "mail.example.com").is_some_and(|text| text.contains("mail.example.com")));
         assert_eq!(name_warning(&TlsOptions::default(), "mail.example.com"), None);
+    }
+
+    #[test]
+    fn sessions_with_upstreams_outlive_a_reload_that_trusts_the_same_and_no_other() {
+        let (dir, authority) = (tempfile::tempdir().unwrap(), self_signed(&["a.test".to_owned()]).unwrap());
+        let paths = ["one.crt", "two.crt"].map(|name| dir.path().join(name));
+        fs::write(&paths[0], &authority.certificate).unwrap();
+        fs::write(&paths[1], self_signed(&["b.test".to_owned()]).unwrap().certificate).unwrap();
+        let trusting = |files: &[&PathBuf], before| {
+            let upstream_ca_files = files.iter().map(|path| PathBuf::clone(path)).collect();
+            Trust::read(&TlsOptions { upstream_ca_files, ..TlsOptions::default() }, before).unwrap()
+        };
+        let first = trusting(&[&paths[0], &paths[1]], None);
+        let is_first = |trust: &Trust| Arc::ptr_eq(trust.config(), first.config());
+        assert!(
+            is_first(&trusting(&[&paths[1], &paths[0], &paths[1]], Some(&first))),
+            "in whatever order they are named"
+        );
+        assert!(!is_first(&trusting(&[&paths[0], &paths[1]], None)), "nothing was there before");
+        assert!(!is_first(&trusting(&[&paths[0]], Some(&first))), "one less");
+        fs::write(&paths[1], self_signed(&["b.test".to_owned()]).unwrap().certificate).unwrap();
+        let other = trusting(&[&paths[0], &paths[1]], Some(&first));
+        assert!(!is_first(&other), "another one in the same file");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! - [`upkeep`]: what changes the places outside of a rotation, pure, too. [`Inventory`]: what exists at the provider.
 //! - [`UsageWriter`], [`Reports`]: who still uses the one before, as nodes tell it.
 //! - [`SeenWriter`], [`Sightings`]: which clients come in, and how, as nodes put it down.
+//! - [`TicketKeeper`]: the keys of TLS tickets, which are rotated by nodes alone.
 //! - [`impacts`]: what a provider's dates end of an account, pure.
 //! - [`Subject`]: whose credential. [`Point`]: where a crash may happen, for those who try.
 //!
@@ -27,6 +28,7 @@ mod runner;
 pub mod schedule;
 mod seen;
 mod subject;
+mod tickets;
 mod token;
 mod turns;
 pub mod upkeep;
@@ -52,6 +54,7 @@ pub use point::{Point, Unwatched, Witness};
 pub use runner::{Given, Rotated, Rotation};
 pub use seen::{SeenOptions, SeenWriter, Sightings};
 pub use subject::{Record, Subject};
+pub use tickets::TicketKeeper;
 pub use turns::{Turn, Turns};
 pub use usage::{LIVE_FOR, Reports, Retired, StillUsed, UsageOptions, UsageWriter, clear_old_reports, still_used};
 pub use verify::Verification;

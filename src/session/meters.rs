@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use metrics::{Counter, Unit, counter, describe_counter, describe_histogram, histogram};
 use tokio::time::Instant;
 
 use super::ListenerOptions;
@@ -13,7 +13,7 @@ use super::capacity::Shed;
 use super::error::SessionError;
 use crate::broker::Reason;
 use crate::model::{Protocol, Refusal};
-use crate::net::Tally;
+use crate::net::{HANDSHAKES, Tally};
 use crate::upstream::{Cause, UpstreamError};
 
 /// Labels `protocol`, `listener`, `result` ([`RESULTS`]), `cause` ([`CAUSES`]).
@@ -87,6 +87,9 @@ impl From<Refusal> for Denied {
     }
 }
 
+/// Labels `protocol`, `handshake`: one of [`HANDSHAKES`].
+const TLS_HANDSHAKES: &str = "locum_tls_handshakes_total";
+
 /// Tells whoever collects them what they mean.
 pub(super) fn describe() {
     describe_counter!(
@@ -113,6 +116,7 @@ pub(super) fn describe() {
         ENDED,
         "Connections that ended before a login, by protocol and cause; those that were sent away in words are not among them."
     );
+    describe_counter!(TLS_HANDSHAKES, "TLS handshakes with clients, by protocol and handshake: full, resumed.");
     describe_counter!(BYTES, Unit::Bytes, "Bytes relayed, up to providers and down to clients.");
 }
 
@@ -132,6 +136,7 @@ pub(super) fn expect(options: &ListenerOptions) {
         count(RESULTS[2], cause);
     }
     counter!(CONNECTIONS, "protocol" => protocol.name(), "listener" => name.to_owned()).increment(0);
+    HANDSHAKES.into_iter().for_each(|handshake| tls_handshakes(protocol, handshake).increment(0));
     drop(tally(protocol));
 }
 
@@ -163,6 +168,15 @@ pub(super) fn count_login(options: &ListenerOptions, denied: Option<Denied>, too
 /// Whether a cause is one of those that are written down.
 fn is_known(cause: &str) -> bool {
     cause == "none" || CAUSES.contains(&cause) || Cause::ALL.iter().any(|it| it.name() == cause)
+}
+
+/// A TLS handshake with a client has succeeded.
+pub(super) fn count_handshake(protocol: Protocol, handshake: &'static str) {
+    tls_handshakes(protocol, handshake).increment(1);
+}
+
+fn tls_handshakes(protocol: Protocol, handshake: &'static str) -> Counter {
+    counter!(TLS_HANDSHAKES, "protocol" => protocol.name(), "handshake" => handshake)
 }
 
 /// A part of a login is over that began then.

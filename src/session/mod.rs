@@ -52,7 +52,7 @@ use hangup::meanwhile;
 use hour::Hour;
 use live::Live;
 use login::{Established, Login};
-use meters::{Census, Counted, Denied, count_phase};
+use meters::{Census, Counted, Denied, count_handshake, count_phase};
 use overlap::Overlap;
 use parting::{Parting, WatchedDeparture};
 use trace::Traces;
@@ -500,6 +500,9 @@ impl Sessions {
         count_phase(listener.options.protocol, "tls", began);
         match shaken {
             Ok(Ok(stream)) => {
+                if let Some(handshake) = stream.handshake() {
+                    count_handshake(listener.options.protocol, handshake);
+                }
                 tracing::debug!(tls = stream.tls_description(), "TLS is on");
                 Ok(stream)
             }

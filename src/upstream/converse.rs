@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument;
 
 use super::classify::{Verdict, classify, classify_farewell};
-use super::{Attempt, Cause, UpstreamError, Upstreams};
+use super::{Attempt, Cause, UpstreamError, Upstreams, meters};
 use crate::net::Stream;
 use crate::proto::{Client, ClientAction, ClientFailure, UpstreamReady};
 
@@ -32,7 +32,12 @@ impl Upstreams {
         let shaken = timeout(limit, shaking.instrument(tracing::debug_span!("upstream-tls"))).await;
         attempt.passed("upstream-tls", began);
         match shaken {
-            Ok(Ok(stream)) => Ok(stream),
+            Ok(Ok(stream)) => {
+                if let Some(handshake) = stream.handshake() {
+                    meters::count_handshake(attempt.upstream, attempt.protocol, handshake);
+                }
+                Ok(stream)
+            }
             Ok(Err(error)) => Err(attempt.failed(state, tls_cause(&error).into(), error.to_string())),
             Err(_) => Err(attempt.failed(state, Cause::Unavailable.into(), format!("no answer within {limit:?}"))),
         }

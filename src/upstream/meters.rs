@@ -1,17 +1,21 @@
 //! What is counted of logins at providers. A label never names a mailbox: an upstream of the configuration, a protocol, and
 //! words of this crate.
 
-use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use metrics::{Counter, Unit, counter, describe_counter, describe_histogram, histogram};
 use tokio::time::Instant;
 
 use super::{Cause, UpstreamError};
 use crate::model::Protocol;
+use crate::net::HANDSHAKES;
 
 /// Labels `upstream`, `protocol`, `outcome`: `accepted`, [`HELD_BACK`], or the name of a [`Cause`].
 const LOGINS: &str = "locum_upstream_logins_total";
 
 /// A part of a client's login; the session counts parts of its own by the same name. Labels `protocol`, `phase`.
 const PHASE_SECONDS: &str = "locum_login_phase_seconds";
+
+/// Labels `upstream`, `protocol`, `handshake`: one of [`HANDSHAKES`].
+const TLS_HANDSHAKES: &str = "locum_upstream_tls_handshakes_total";
 
 /// The breaker did not let it come to a login.
 const HELD_BACK: &str = "held-back";
@@ -21,6 +25,10 @@ pub(super) fn describe() {
     describe_counter!(
         LOGINS,
         "Logins at providers, by upstream, protocol and outcome: accepted, held-back by the breaker, or why they failed."
+    );
+    describe_counter!(
+        TLS_HANDSHAKES,
+        "TLS handshakes with upstreams, by upstream, protocol and handshake: full, resumed."
     );
     describe_histogram!(
         PHASE_SECONDS,
@@ -33,6 +41,16 @@ pub(super) fn describe() {
 pub(super) fn expect(upstream: &str, protocol: Protocol) {
     let outcomes = ["accepted", HELD_BACK].into_iter().chain(Cause::ALL.map(Cause::name));
     outcomes.for_each(|outcome| count(upstream, protocol, outcome, 0));
+    HANDSHAKES.into_iter().for_each(|handshake| tls_handshakes(upstream, protocol, handshake).increment(0));
+}
+
+/// A TLS handshake with an upstream has succeeded, for a login or to look at what it offers.
+pub(super) fn count_handshake(upstream: &str, protocol: Protocol, handshake: &'static str) {
+    tls_handshakes(upstream, protocol, handshake).increment(1);
+}
+
+fn tls_handshakes(upstream: &str, protocol: Protocol, handshake: &'static str) -> Counter {
+    counter!(TLS_HANDSHAKES, "upstream" => upstream.to_owned(), "protocol" => protocol.name(), "handshake" => handshake)
 }
 
 /// A login at a provider has ended.

@@ -175,9 +175,12 @@ async fn a_record_that_cannot_be_read_is_no_wrong_password() {
         let reason = match kind {
             RecordKind::Account => directory.account(name).await.unwrap_err(),
             RecordKind::Client => directory.client(name).await.unwrap_err(),
-            RecordKind::Tenant | RecordKind::Token | RecordKind::Usage | RecordKind::Seen | RecordKind::Operator => {
-                unreachable!("no login reads one")
-            }
+            RecordKind::Tenant
+            | RecordKind::Token
+            | RecordKind::Usage
+            | RecordKind::Seen
+            | RecordKind::Tickets
+            | RecordKind::Operator => unreachable!("no login reads one"),
         };
         assert_refused(&lab, &alice.login, &alice.secret, Refusal::Unavailable, &reason.to_string()).await;
     }

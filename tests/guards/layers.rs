@@ -163,6 +163,8 @@ const ROOMS: &[Room] = &[
                     "oauth2::kept_in",
                 ],
             ),
+            // The keys of TLS tickets are put into its hands.
+            ("net", &["tls::TicketKey", "tls::Tickets"]),
             ("upstream", &["Cause", "Upstreams"]),
             ("usage", &["FellBack", "Ledger", "Pace", "Used", "Visitors"]),
         ],

@@ -29,6 +29,7 @@ mod prefer;
 mod probe;
 mod reload;
 mod report;
+mod resumption;
 mod rotate;
 mod rotate_oauth2;
 #[path = "../support/rsa.rs"]

@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use locum::model::{RecordId, RecordKind};
+use locum::model::{RecordId, RecordKind, TicketKeys};
 use tempfile::TempDir;
 
 use crate::openbao::{Authority, Dev, binary, output_of};
@@ -39,6 +39,9 @@ async fn every_marked_block_runs() {
     let dev = Dev::start().await;
     let blocks = marked(&fs::read_to_string(PAGE).unwrap());
     assert!(blocks.len() > 12, "marks are gone: {}", blocks.len());
+    let keys = RecordId::new(RecordKind::Tickets, TicketKeys::NAME);
+    let named = |block: &Block| block.text.contains(&format!("locum/{keys}"));
+    assert!(blocks.iter().any(named), "the keys of tickets are {keys}");
     let mut script = PRELUDE.to_owned();
     for Block { line, text } in &blocks {
         script += &format!("block='line {line}'\n{text}\n");

@@ -24,5 +24,6 @@ mod seen;
 #[expect(dead_code, reason = "some of it is for the benchmarks")]
 mod stage;
 mod standbys;
+mod tickets;
 mod traps;
 mod usage;

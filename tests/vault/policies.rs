@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::openbao::{Api, Dev};
 
 /// Where records lie. The hash is of no meaning here.
-const FOLDERS: [&str; 7] = ["accounts", "clients", "tenants", "tokens", "usage", "seen", "operators"];
+const FOLDERS: [&str; 8] = ["accounts", "clients", "tenants", "tokens", "usage", "seen", "tickets", "operators"];
 const HASH: &str = "p7retqmrh3aapwznlmu6dmkuf74cvkn3";
 const SECRET: &str = "the-app-password";
 
@@ -76,7 +76,7 @@ async fn a_node_reads_records_and_the_feed_keeps_refresh_tokens_and_tells_of_use
     for path in records() {
         assert_eq!(node.ok("GET", &path, Value::Null).await["data"]["data"]["record"], SECRET);
     }
-    for folder in ["tokens", "usage", "seen"] {
+    for folder in ["tokens", "usage", "seen", "tickets"] {
         let own = format!("locum/data/{folder}/{HASH}");
         node.ok("POST", &own, write(1)).await;
         assert_eq!(node.status("POST", &own, write(1)).await, 400, "that version is gone");
@@ -147,7 +147,7 @@ async fn a_keeper_lists_and_writes_accounts_and_domains_and_makes_or_forgets_non
     for folder in ["accounts", "tenants", "usage"] {
         calls.push(("POST", format!("locum/data/{folder}/{}", HASH.replace('7', "2")), write(0)));
     }
-    for folder in ["clients", "tokens", "seen", "operators"] {
+    for folder in ["clients", "tokens", "seen", "tickets", "operators"] {
         calls.push(("GET", format!("locum/data/{folder}/{HASH}"), Value::Null));
         calls.push(("POST", format!("locum/data/{folder}/{HASH}"), write(1)));
         calls.push(("LIST", format!("locum/metadata/{folder}"), Value::Null));
@@ -190,7 +190,11 @@ async fn a_node_of_a_window_makes_clients_and_accounts_and_lists_or_forgets_none
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_writes_lists_and_destroys_records_and_nothing_else() {
     let (_dev, operator) = as_holder_of("locum-operator").await;
-    for path in records() {
+    let is_of_nodes_alone = |path: &String| path.contains("/tickets/");
+    for path in records().iter().filter(|path| is_of_nodes_alone(path)) {
+        refuses(&operator, &[("GET", path.clone(), Value::Null), ("POST", path.clone(), write(1))]).await;
+    }
+    for path in records().into_iter().filter(|path| !is_of_nodes_alone(path)) {
         operator.ok("POST", &path, write(1)).await;
         assert_eq!(operator.ok("GET", &path, Value::Null).await["data"]["metadata"]["version"], 2);
     }
@@ -207,7 +211,7 @@ async fn an_operator_writes_lists_and_destroys_records_and_nothing_else() {
     for folder in FOLDERS {
         operator.ok("DELETE", &format!("locum/metadata/{folder}/{HASH}"), Value::Null).await;
         // What nodes tell is theirs to make.
-        let made = if matches!(folder, "usage" | "seen") { 403 } else { 200 };
+        let made = if matches!(folder, "usage" | "seen" | "tickets") { 403 } else { 200 };
         let path = format!("locum/data/{folder}/{HASH}");
         assert_eq!(operator.status("POST", &path, write(0)).await, made, "{folder}");
     }

@@ -22,6 +22,9 @@ path "locum/metadata/usage" {
 path "locum/metadata/seen" {
   capabilities = ["list"]
 }
+path "locum/metadata/tickets" {
+  capabilities = ["list"]
+}
 
 path "locum/metadata/accounts/+" {
   capabilities = ["read"]
@@ -42,6 +45,9 @@ path "locum/metadata/usage/+" {
   capabilities = ["read"]
 }
 path "locum/metadata/seen/+" {
+  capabilities = ["read"]
+}
+path "locum/metadata/tickets/+" {
   capabilities = ["read"]
 }
 path "locum/metadata/changes/+" {

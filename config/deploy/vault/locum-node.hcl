@@ -1,5 +1,5 @@
 # What a node of Locum may do in Vault or OpenBao: look up what a login needs, keep the refresh tokens that it obtains itself,
-# and tell who still uses a credential that was replaced. It cannot find out whose mailboxes there are, and what it reads it cannot change. `locum` is the mount.
+# share the keys of TLS tickets, and tell who still uses a credential that was replaced. It cannot find out whose mailboxes there are, and what it reads it cannot change. `locum` is the mount.
 
 # One segment (`+`) and no deeper: a record lies right below the folder of its kind.
 # No list, and no metadata: a node knows the records of those who log in, and no others.
@@ -32,6 +32,12 @@ path "locum/data/usage/+" {
 # Which clients come in and how: all nodes add to what is counted there. Without this all is served as well, and `locum report
 # usage` knows nothing of this node.
 path "locum/data/seen/+" {
+  capabilities = ["create", "read", "update"]
+}
+
+# The keys under which nodes seal the tickets of TLS sessions: any of them renews them for all. Without this all is served as well,
+# and a session is resumed at the node where it began, and at no other.
+path "locum/data/tickets/+" {
   capabilities = ["create", "read", "update"]
 }
 

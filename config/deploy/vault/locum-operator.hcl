@@ -55,6 +55,9 @@ path "locum/metadata/usage" {
 path "locum/metadata/seen" {
   capabilities = ["list"]
 }
+path "locum/metadata/tickets" {
+  capabilities = ["list"]
+}
 
 # Which versions of a record there are; and, by `delete`, to forget it with all of them. No update: who may write metadata
 # can lift the demand for compare-and-set.
@@ -79,6 +82,10 @@ path "locum/metadata/usage/+" {
 path "locum/metadata/seen/+" {
   capabilities = ["read", "delete"]
 }
+# To throw away the keys of TLS tickets: nodes make others. Nobody but nodes reads them.
+path "locum/metadata/tickets/+" {
+  capabilities = ["read", "delete"]
+}
 
 # An old version still holds the secret that was replaced: destroying it is what ends that secret.
 path "locum/destroy/accounts/+" {
@@ -100,6 +107,9 @@ path "locum/destroy/usage/+" {
   capabilities = ["update"]
 }
 path "locum/destroy/seen/+" {
+  capabilities = ["update"]
+}
+path "locum/destroy/tickets/+" {
   capabilities = ["update"]
 }
 

@@ -16,7 +16,7 @@ use super::super::StoreError;
 use super::Vault;
 use super::failure::Failure;
 use super::requests::Plain;
-use super::servers::{READ_FEED, Reach, WRITE, WRITE_USAGE};
+use super::servers::{READ_FEED, READ_TICKETS, Reach, WRITE, WRITE_USAGE};
 use crate::model::Secret;
 
 /// Between two logins, where the token that the first one obtained was refused as well.
@@ -125,8 +125,9 @@ impl Vault {
             Err(Trouble::Login(error)) => self.health.failed(error),
             // Records are what clients wait for, and whether these are denied, too, is not known yet.
             Err(Trouble::Denied(_)) if operation == READ_FEED => {}
-            // No client waits for what a node tells of itself: one whose policy is an older one serves as well as before.
-            Err(Trouble::Denied(_)) if operation == WRITE_USAGE => {}
+            // No client waits for what a node tells of itself, nor for keys of tickets: one whose policy is an older one serves
+            // as well as before.
+            Err(Trouble::Denied(_)) if operation == WRITE_USAGE || operation == READ_TICKETS => {}
             // What a node may not write, such as the clients of a window of enrolment, it may read all the same; and whoever
             // wanted it written is told why it was not.
             Err(Trouble::Denied(_)) if operation == WRITE => {}

@@ -79,11 +79,12 @@ impl Announcements {
 
 impl Vault {
     /// Tells the feed and the peers that a record was written. Not so of what a node may write, who may not write the feed:
-    /// whoever needs another node's token asks for the latest, and what a node tells of itself no other node reads.
+    /// whoever needs another node's token, or a key of tickets, asks for the latest, and what a node tells of itself no other
+    /// node reads.
     pub(super) async fn announce(&self, id: &RecordId, version: Version) {
         match id.kind() {
             RecordKind::Account | RecordKind::Client | RecordKind::Tenant | RecordKind::Operator => {}
-            RecordKind::Token | RecordKind::Usage | RecordKind::Seen => return,
+            RecordKind::Token | RecordKind::Usage | RecordKind::Seen | RecordKind::Tickets => return,
         }
         match timeout(ANNOUNCE_TIMEOUT, self.announced(id, version)).await {
             Ok(Ok(())) => {}

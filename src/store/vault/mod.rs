@@ -42,7 +42,7 @@ use self::feed::Announcements;
 use self::kv::{Attempt, Entry};
 use self::login::Tokens;
 use self::requests::{Plain, Wrap};
-use self::servers::{Reach, Servers, WRITE, WRITE_USAGE};
+use self::servers::{READ_TICKETS, Reach, Servers, WRITE, WRITE_USAGE};
 use super::{Expected, Health, OpenError, Record, Store, StoreError, Version, check_size};
 use crate::model::{RecordId, RecordKind, Secret};
 
@@ -105,7 +105,8 @@ impl Vault {
 
     /// What is under a record's key.
     async fn entry(&self, reach: Reach, id: &RecordId) -> Result<Option<Entry>, StoreError> {
-        Self::entry_from(id, self.get(reach, "read", &id.to_string(), None).await)
+        let operation = if id.kind() == RecordKind::Tickets { READ_TICKETS } else { "read" };
+        Self::entry_from(id, self.get(reach, operation, &id.to_string(), None).await)
     }
 
     fn entry_from(id: &RecordId, answer: Result<ReadSecretResponse, Trouble>) -> Result<Option<Entry>, StoreError> {
@@ -140,7 +141,14 @@ impl Vault {
             Expected::Absent => 0,
             Expected::Version(Version(version)) => version,
         };
-        let operation = if matches!(id.kind(), RecordKind::Usage | RecordKind::Seen) { WRITE_USAGE } else { WRITE };
+        let operation = match id.kind() {
+            RecordKind::Usage | RecordKind::Seen | RecordKind::Tickets => WRITE_USAGE,
+            RecordKind::Account
+            | RecordKind::Client
+            | RecordKind::Tenant
+            | RecordKind::Token
+            | RecordKind::Operator => WRITE,
+        };
         let mut doubt = "";
         let (deadline, mut pause) = (Instant::now() + WRITE_TIMEOUT, PAUSE_MIN);
         loop {

@@ -30,7 +30,10 @@ const HEDGE_AFTER: Duration = Duration::from_millis(300);
 /// A look at the feed: made often, and what it is answered is no secret.
 pub(super) const READ_FEED: &str = "read_feed";
 
-/// The operation that tells who uses what: no client waits for it.
+/// The keys of TLS tickets are read: no client waits for it.
+pub(super) const READ_TICKETS: &str = "read_tickets";
+
+/// The operation that tells who uses what, or replaces the keys of TLS tickets: no client waits for it.
 pub(super) const WRITE_USAGE: &str = "write_usage";
 
 /// A record is written.

@@ -9,7 +9,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use locum::broker::{Directory, DirectoryError, Versioned};
 use locum::credential::{self, oauth2};
-use locum::model::{Account, CredentialKind, Protocol, RecordId, RecordKind, Secret, Slots, StoredCredential, presets};
+use locum::model::{
+    Account, CredentialKind, KeptTicketKey, Protocol, RecordId, RecordKind, Secret, Slots, StoredCredential,
+    TicketKeys, presets,
+};
+use locum::net::tls::TicketKey;
 use locum::store::memory::Memory;
 use locum::store::{Expected, Store, Version};
 use tokio::runtime::{Builder, Runtime};
@@ -32,7 +36,8 @@ async fn read(data: &[u8]) {
     let kind = RecordKind::ALL[usize::from(input.byte()) % RecordKind::ALL.len()];
     let document = Secret::new(input.rest());
     let store = Arc::new(Memory::new());
-    let id = RecordId::new(kind, NAME);
+    // Of the keys of tickets there is one record, by a name of its own.
+    let id = RecordId::new(kind, if kind == RecordKind::Tickets { TicketKeys::NAME } else { NAME });
     store.write(&id, &document, Expected::Absent).await.expect("an empty store takes it");
     let directory = Directory::new(store);
     match kind {
@@ -78,6 +83,14 @@ async fn read(data: &[u8]) {
             let version = write(&directory.put_seen(&sighting, None).await);
             let again = found(directory.seen(&sighting.key.name()).await);
             assert!(version.is_none() || again == Some(sighting), "it was changed by being written");
+        }
+        RecordKind::Tickets => {
+            let Some(keys) = found(directory.ticket_keys().await) else { return };
+            let usable = |key: &KeptTicketKey| TicketKey::new(&key.id, &key.secret, key.made).is_some();
+            let _ = keys.keys.iter().filter(|key| usable(key)).count();
+            let written = directory.ticket_keys().await.expect("it was read").map(|found| found.version);
+            assert!(directory.put_ticket_keys(&keys, written).await.is_ok());
+            assert!(found(directory.ticket_keys().await) == Some(keys), "it was changed by being written");
         }
         RecordKind::Operator => {
             let Some(operator) = found(directory.operator(NAME).await) else { return };

@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, StreamOwned};
 
 use super::DEADLINE;
 
@@ -93,6 +93,12 @@ impl Wire {
     pub(crate) fn ask(&mut self, line: &str, answer: &str) -> String {
         self.say(line);
         self.expect(answer)
+    }
+
+    /// What kind of TLS handshake it was. Something must have been read.
+    pub(crate) fn handshake(&self) -> HandshakeKind {
+        let Stream::Tls(stream) = self.0.get_ref() else { panic!("there is no TLS") };
+        stream.conn.handshake_kind().expect("hands are shaken when something is read")
     }
 
     /// Says that nothing more is sent, if the other side still listens.
