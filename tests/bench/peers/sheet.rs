@@ -84,6 +84,9 @@ impl Sheet {
     /// Puts down a figure, and says it to who waits.
     #[expect(clippy::print_stderr, reason = "the table itself goes to standard output")]
     pub(crate) fn put(&mut self, row: Row, subject: Subject, figure: f64) {
+        if !figure.is_finite() {
+            return; // of nothing that was done; there is a complaint about that
+        }
         eprintln!("{}: {}: {figure:.*}", subject.title(), row.title(), row.decimals());
         self.figures.entry((row, subject)).or_default().push(figure);
     }

@@ -49,7 +49,7 @@ pub(super) fn logins(bench: &mut Bench, running: &Running, way: Way, resumes: bo
     });
     driven.check_logins(&mut bench.sheet, running);
     // Each client's first handshake is a whole one, and no other.
-    let wanted = if resumes { driven.done - CLIENTS as u64 } else { 0 };
+    let wanted = if resumes { driven.done.saturating_sub(CLIENTS as u64) } else { 0 };
     if count.get() < wanted * 9 / 10 || (!resumes && count.get() > 0) {
         bench.sheet.complain(running.subject, format!("{} handshakes of clients resumed, of {wanted}", count.get()));
     }

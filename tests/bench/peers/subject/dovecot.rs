@@ -1,5 +1,5 @@
-//! Dovecot's login proxy in its fastest form: one process for many logins (`service_count = 0`), and one password for all
-//! clients, which it need look up nowhere.
+//! Dovecot's login proxy in its fastest form: one process for many logins (`service_count = 0`), and passwords in the clear in a
+//! file that it keeps in memory.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -7,10 +7,11 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{PLACES, Process, command, nowhere};
+use crate::load::Key;
 use crate::load::clients::Doors;
 use crate::openbao::child::{Server, free_port};
 use crate::stage::APP_PASSWORD;
-use crate::upstream::{CLIENT_PASSWORD, Ports};
+use crate::upstream::Ports;
 
 /// Why it cannot be measured.
 pub(super) fn missing() -> Option<String> {
@@ -28,7 +29,7 @@ pub(super) fn missing() -> Option<String> {
         .then(|| "the configuration is for Dovecot 2.3, which Debian 12 has; here is another one".to_owned())
 }
 
-pub(super) fn start(folder: &Path, upstream: Ports) -> (Process, Doors) {
+pub(super) fn start(folder: &Path, upstream: Ports, clients: &[Key]) -> (Process, Doors) {
     let doors = Doors {
         imaps: free_port(),
         pop3s: free_port(),
@@ -43,7 +44,11 @@ pub(super) fn start(folder: &Path, upstream: Ports) -> (Process, Doors) {
         fs::create_dir_all(home.join(one)).unwrap();
     }
     let config = home.join("dovecot.conf");
-    fs::write(&config, configuration(folder, &doors, upstream)).unwrap();
+    fs::write(&config, configuration(folder, &doors)).unwrap();
+    let targets = [("imap", upstream.imaps), ("pop3", upstream.pop3s), ("submission", upstream.submissions)];
+    for (protocol, port) in targets {
+        fs::write(home.join(format!("clients.{protocol}")), passwords(clients, port)).unwrap();
+    }
     let output = fs::File::create(home.join("dovecot.out")).unwrap();
     let mut command = command("dovecot");
     command.arg("-F").arg("-c").arg(config).stdout(output.try_clone().unwrap()).stderr(output);
@@ -53,9 +58,16 @@ pub(super) fn start(folder: &Path, upstream: Ports) -> (Process, Doors) {
     (Process::Server(server), doors)
 }
 
-fn configuration(folder: &Path, doors: &Doors, upstream: Ports) -> String {
+/// What a client proves itself with, and where it is led with what: one file for each protocol, since ports differ.
+fn passwords(clients: &[Key], port: u16) -> String {
+    let line = |Key { login, secret }: &Key| {
+        format!("{login}:{{PLAIN}}{secret}::::::proxy=y host=127.0.0.1 port={port} ssl=any-cert pass={APP_PASSWORD}\n")
+    };
+    clients.iter().map(line).collect()
+}
+
+fn configuration(folder: &Path, doors: &Doors) -> String {
     let Doors { imaps, pop3s, submission, submissions, .. } = doors;
-    let Ports { imaps: to_imaps, pop3s: to_pop3s, submissions: to_submissions, .. } = upstream;
     let (folder, places) = (folder.display(), 2 * PLACES);
     let login = |protocol: &str, listeners: &str| {
         format!(
@@ -76,13 +88,6 @@ fn configuration(folder: &Path, doors: &Doors, upstream: Ports) -> String {
             &(listener("submission", *submission, "no") + &listener("submissions", *submissions, "yes")),
         ),
     ];
-    // Where each protocol goes stands with the protocol, since ports of the upstream differ.
-    let passdb = |protocol: &str, port: u16| {
-        format!(
-            "protocol {protocol} {{\n  passdb {{\n    driver = static\n    args = password={CLIENT_PASSWORD} proxy=y \
-             nopassword=n host=127.0.0.1 port={port} ssl=any-cert pass={APP_PASSWORD}\n  }}\n}}\n"
-        )
-    };
     format!(
         "protocols = imap pop3 submission
 base_dir = {folder}/dovecot/run
@@ -110,10 +115,11 @@ service auth {{
 service stats {{
   client_limit = {places}
 }}
-{}{}{}{}",
+passdb {{
+  driver = passwd-file
+  args = {folder}/dovecot/clients.%s
+}}
+{}",
         services.concat(),
-        passdb("imap", to_imaps),
-        passdb("pop3", to_pop3s),
-        passdb("submission", to_submissions),
     )
 }

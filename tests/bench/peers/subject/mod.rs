@@ -149,7 +149,7 @@ impl Ground {
             Subject::Locum => locum::start(self.locum.as_ref().expect("it was asked for"), subject),
             Subject::LocumOpenBao => locum::start(&self.openbao.as_ref().expect("it was asked for").0, subject),
             Subject::Nginx => self.beside(subject, nginx::start(self.folder(), self.upstream.ports)),
-            Subject::Dovecot => self.beside(subject, dovecot::start(self.folder(), self.upstream.ports)),
+            Subject::Dovecot => self.beside(subject, dovecot::start(self.folder(), self.upstream.ports, &self.peers)),
             Subject::Floor | Subject::FloorResumed => {
                 let ports = self.upstream.ports;
                 let targets = vec![ports.imaps, ports.pop3s, ports.submissions];
