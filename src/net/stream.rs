@@ -80,7 +80,7 @@ impl Stream {
     /// What kind of TLS handshake it was, for what is counted: `full` or `resumed`; `None` where nothing is known of it.
     pub fn handshake(&self) -> Option<&'static str> {
         let Self::Tls(stream) = self else { return None };
-        Some(match stream.get_ref().1.handshake_kind()? {
+        Some(match stream.agreed().handshake_kind()? {
             HandshakeKind::Resumed => HANDSHAKES[1],
             HandshakeKind::Full | HandshakeKind::FullWithHelloRetryRequest => HANDSHAKES[0],
         })
