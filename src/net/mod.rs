@@ -17,11 +17,11 @@ mod listener;
 mod options;
 mod proxy_protocol;
 mod relay;
+mod secured;
 mod stream;
 pub mod tls;
 mod unix;
 mod valkey;
-mod wiping;
 
 pub use dial::{DialError, Names, dial, leads_to};
 pub use http::{HttpOptions, Https, HttpsError, Reply};

@@ -9,10 +9,9 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, HandshakeKind, ProtocolVersion, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::wiping::Wiping;
+use super::secured::Secured;
 use crate::model::{DeviceCertificate, Fingerprint};
 
 /// What [`Stream::handshake`] says.
@@ -24,7 +23,7 @@ pub enum Stream {
     /// As TCP carries it.
     Plain(TcpStream),
     /// Under TLS. Boxed: its state is a kilobyte, and most of what handles a stream only moves it.
-    Tls(Box<TlsStream<Wiping<TcpStream>>>),
+    Tls(Box<Secured>),
     /// Under TLS by OpenSSL, for a client that may know none of today's versions.
     #[cfg(feature = "legacy-tls")]
     Legacy(Box<tokio_openssl::SslStream<TcpStream>>),
@@ -40,7 +39,7 @@ impl Stream {
     pub fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(stream) => stream,
-            Self::Tls(stream) => stream.get_ref().0.inner(),
+            Self::Tls(stream) => stream.socket(),
             #[cfg(feature = "legacy-tls")]
             Self::Legacy(stream) => stream.get_ref(),
         }
@@ -51,8 +50,8 @@ impl Stream {
     /// # Errors
     /// If the handshake fails, or TLS is on already.
     pub async fn accept_tls(self, config: Arc<ServerConfig>) -> io::Result<Self> {
-        let stream = TlsAcceptor::from(config).accept(Wiping::new(self.into_plain()?)).await?;
-        Ok(Self::Tls(Box::new(stream.into())))
+        let accepting = Box::pin(Secured::accept(self.into_plain()?, config));
+        Ok(Self::Tls(Box::new(accepting.await?)))
     }
 
     /// Shakes TLS hands as a client and verifies that the peer is `name`.
@@ -60,15 +59,15 @@ impl Stream {
     /// # Errors
     /// If the handshake fails, the certificate is not trusted or not for that name, or TLS is on already.
     pub async fn connect_tls(self, config: Arc<ClientConfig>, name: ServerName<'static>) -> io::Result<Self> {
-        let stream = TlsConnector::from(config).connect(name, Wiping::new(self.into_plain()?)).await?;
-        Ok(Self::Tls(Box::new(stream.into())))
+        let connecting = Box::pin(Secured::connect(self.into_plain()?, config, name));
+        Ok(Self::Tls(Box::new(connecting.await?)))
     }
 
     /// The version of TLS that protects it, as operators know it; `None` if none does.
     pub fn tls_version(&self) -> Option<&'static str> {
         match self {
             Self::Plain(_) => None,
-            Self::Tls(stream) => Some(match stream.get_ref().1.protocol_version()? {
+            Self::Tls(stream) => Some(match stream.agreed().protocol_version()? {
                 ProtocolVersion::TLSv1_2 => "TLSv1.2",
                 ProtocolVersion::TLSv1_3 => "TLSv1.3",
                 _ => "unknown", // there is no other that rustls speaks
@@ -81,7 +80,7 @@ impl Stream {
     /// What kind of TLS handshake it was, for what is counted: `full` or `resumed`; `None` where nothing is known of it.
     pub fn handshake(&self) -> Option<&'static str> {
         let Self::Tls(stream) = self else { return None };
-        Some(match stream.get_ref().1.handshake_kind()? {
+        Some(match stream.agreed().handshake_kind()? {
             HandshakeKind::Resumed => HANDSHAKES[1],
             HandshakeKind::Full | HandshakeKind::FullWithHelloRetryRequest => HANDSHAKES[0],
         })
@@ -92,8 +91,8 @@ impl Stream {
         match self {
             Self::Plain(_) => None,
             Self::Tls(stream) => {
-                let (_, connection) = stream.get_ref();
-                let (version, suite) = (connection.protocol_version()?, connection.negotiated_cipher_suite()?);
+                let agreed = stream.agreed();
+                let (version, suite) = (agreed.protocol_version()?, agreed.negotiated_cipher_suite()?);
                 Some(format!("{version:?} {:?}", suite.suite()))
             }
             #[cfg(feature = "legacy-tls")]
@@ -114,7 +113,7 @@ impl Stream {
         };
         match self {
             Self::Plain(_) => None,
-            Self::Tls(stream) => read(stream.get_ref().1.peer_certificates()?.first()?),
+            Self::Tls(stream) => read(stream.agreed().peer_certificates()?.first()?),
             #[cfg(feature = "legacy-tls")]
             Self::Legacy(stream) => read(&stream.ssl().peer_certificate()?.to_der().ok()?),
         }
@@ -132,12 +131,7 @@ impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => match Pin::new(stream).poll_read(cx, buf) {
-                // The peer closed TCP without close_notify, as many do. Every protocol here frames its own messages,
-                // so nothing can be cut off unseen.
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
-                other => other,
-            },
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
             #[cfg(feature = "legacy-tls")]
             Self::Legacy(stream) => Pin::new(stream).poll_read(cx, buf),
         }

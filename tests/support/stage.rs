@@ -23,7 +23,8 @@ use tokio::runtime::Runtime;
 use crate::openbao::Api;
 use crate::program::{Home, Provider, Run, Wire, finish, trusted};
 
-const APP_PASSWORD: &str = "wvxgeyajcdzxnqlw";
+/// What the provider takes for each mailbox.
+pub(crate) const APP_PASSWORD: &str = "wvxgeyajcdzxnqlw";
 
 /// Where the one listener is.
 const LISTENER: &str = r#"

@@ -76,10 +76,7 @@ impl Drop for Waiting {
 }
 
 /// Does that when its turn comes. What was begun keeps its turn to its end, though nobody waits for it any more.
-pub(super) async fn run<T: Send + 'static>(
-    rank: Rank,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Busy> {
+pub(super) async fn run<T: Send + 'static>(rank: Rank, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
     let waiting = Waiting::begin(rank)?;
     let began = Instant::now();
     let head = match rank {

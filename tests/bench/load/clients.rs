@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use data_encoding::BASE64;
 use locum::net::{Stream, TlsOptions, tls};
-use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, HandshakeKind};
 use serde::{Deserialize, Serialize};
 use socket2::SockRef;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
@@ -33,6 +33,7 @@ pub(crate) struct Doors {
     pub(crate) pop3s: u16,
     pub(crate) pop3: u16,
     pub(crate) submission: u16,
+    pub(crate) submissions: u16,
 }
 
 /// Why a client did not get in.
@@ -123,8 +124,26 @@ impl Line {
         Ok(Some(bytes).filter(|it| !it.is_empty()))
     }
 
+    /// Exactly so many bytes, which nobody looks at. `scratch` is what they pass through.
+    pub(crate) async fn swallow(&mut self, mut count: usize, scratch: &mut [u8]) -> Result<(), Failure> {
+        while count > 0 {
+            let room = count.min(scratch.len());
+            match self.0.read(&mut scratch[..room]).await? {
+                0 => return Err(Failure::Closed),
+                read => count -= read,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether its TLS handshake took up an earlier one.
+    pub(crate) fn is_resumed(&self) -> bool {
+        let Stream::Tls(stream) = self.0.get_ref() else { return false };
+        stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed)
+    }
+
     /// Until the other side closes.
-    async fn end(mut self) -> Result<(), Failure> {
+    pub(crate) async fn end(mut self) -> Result<(), Failure> {
         while self.some().await?.is_some() {}
         Ok(())
     }
@@ -140,7 +159,10 @@ impl Line {
 pub(crate) enum Way {
     Imap,
     Pop3,
+    /// With STARTTLS.
     Submission,
+    /// With TLS from the first byte.
+    Submissions,
 }
 
 impl Way {
@@ -151,6 +173,7 @@ impl Way {
             Self::Imap => "IMAP",
             Self::Pop3 => "POP3",
             Self::Submission => "submission",
+            Self::Submissions => "submissions",
         }
     }
 }
@@ -170,12 +193,19 @@ impl Caller {
             Way::Imap => self.doors.imaps,
             Way::Pop3 => self.doors.pop3s,
             Way::Submission => self.doors.submission,
+            Way::Submissions => self.doors.submissions,
         };
         let line = Line::connect(self.source, port).await?;
         match way {
             Way::Imap | Way::Pop3 => {
                 let mut line = line.start_tls(&self.trust).await?;
                 line.expect(if way == Way::Imap { "* OK" } else { "+OK" }).await?;
+                Ok(line)
+            }
+            Way::Submissions => {
+                let mut line = line.start_tls(&self.trust).await?;
+                line.expect("220 ").await?;
+                line.ask("EHLO client", "250 ").await?;
                 Ok(line)
             }
             Way::Submission => {
@@ -211,7 +241,7 @@ impl Caller {
                     line.ask("STAT", "+OK").await?;
                     line.ask("QUIT", "+OK").await?;
                 }
-                Way::Submission => {
+                Way::Submission | Way::Submissions => {
                     line.ask("NOOP", "250").await?;
                     line.ask("QUIT", "221").await?;
                 }
@@ -232,7 +262,7 @@ pub(crate) async fn present(line: &mut Line, way: Way, key: &Key) -> Result<(), 
             line.ask(&format!("USER {login}"), "+OK").await?;
             line.ask(&format!("PASS {secret}"), "+OK").await
         }
-        Way::Submission => {
+        Way::Submission | Way::Submissions => {
             let response = BASE64.encode(format!("\0{login}\0{secret}").as_bytes());
             line.ask(&format!("AUTH PLAIN {response}"), "235").await
         }

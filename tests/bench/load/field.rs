@@ -43,6 +43,10 @@ name = "submission"
 protocol = "submission"
 bind = "127.0.0.1:0"
 tls = "starttls"
+[[listener]]
+name = "submissions"
+protocol = "submission"
+bind = "127.0.0.1:0"
 "#;
 
 /// What a client proves itself with. It is of this benchmark alone and worth nothing.
@@ -70,7 +74,11 @@ pub(crate) struct Field {
 impl Field {
     /// With so many accounts, each with a client; for so many of them another one whose secret was chosen.
     pub(crate) fn new(runtime: &Runtime, accounts: usize, chosen: usize) -> Self {
-        let mut stage = Stage::on_sqlite();
+        Self::on(Stage::on_sqlite(), runtime, accounts, chosen)
+    }
+
+    /// The same on a stage that is there.
+    pub(crate) fn on(mut stage: Stage, runtime: &Runtime, accounts: usize, chosen: usize) -> Self {
         stage.home.write("locum.toml", stage.home.read("locum.toml") + LISTENERS);
         runtime.block_on(stage.enrol(accounts, WRITES_AT_ONCE));
         let key = |number| {
@@ -104,6 +112,12 @@ impl Field {
     /// Serves, and says where.
     pub(crate) fn serve(&self) -> (Served, Caller) {
         let served = self.stage.home.serve();
+        let caller = self.caller(&served);
+        (served, caller)
+    }
+
+    /// Who calls one that is served.
+    pub(crate) fn caller(&self, served: &Served) -> Caller {
         let port = |name: &str| served.port(name);
         let doors = Doors {
             imaps: port("imaps"),
@@ -111,8 +125,9 @@ impl Field {
             pop3s: port("pop3s"),
             pop3: port("pop3"),
             submission: port("submission"),
+            submissions: port("submissions"),
         };
-        (served, Caller { doors, trust: trusting(&self.trust), source: HONEST })
+        Caller { doors, trust: trusting(&self.trust), source: HONEST }
     }
 
     async fn directory(&self) -> Directory {

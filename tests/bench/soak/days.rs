@@ -95,7 +95,7 @@ async fn visit(caller: &Caller, way: Way, key: &Key, index: usize) -> Result<Ins
                 line.ask("LIST", ".").await?;
                 line.ask("QUIT", "+OK").await?;
             }
-            Way::Submission => {
+            Way::Submission | Way::Submissions => {
                 // By the clients of both kinds; those that were chosen act as the first mailboxes.
                 let from = mailbox(if index < ACCOUNTS + ROTATED { index } else { index - ACCOUNTS - ROTATED });
                 line.ask(&format!("MAIL FROM:<{from}>"), "250").await?;

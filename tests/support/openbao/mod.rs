@@ -45,14 +45,26 @@ const STARTS_MAX: usize = 5;
 
 /// The real program: `LOCUM_TEST_BAO`, or the one that `tests/install` put into the cache.
 pub(crate) fn binary() -> PathBuf {
+    if let Some(missing) = missing() {
+        panic!("{missing}");
+    }
+    place()
+}
+
+/// What to do if it is not there.
+pub(crate) fn missing() -> Option<String> {
+    let place = place();
+    (!place.is_file())
+        .then(|| format!("there is no OpenBao at {}: run tests/install, or set LOCUM_TEST_BAO", place.display()))
+}
+
+fn place() -> PathBuf {
     let cache = || {
         let folder = env::var_os("XDG_CACHE_HOME").filter(|it| !it.is_empty()).map(PathBuf::from);
         let folder = folder.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")));
         folder.unwrap_or_default().join("locum-tests/openbao-2.7.2/bao")
     };
-    let path = env::var_os("LOCUM_TEST_BAO").map_or_else(cache, PathBuf::from);
-    assert!(path.is_file(), "there is no OpenBao at {}: run tests/install, or set LOCUM_TEST_BAO", path.display());
-    path
+    env::var_os("LOCUM_TEST_BAO").map_or_else(cache, PathBuf::from)
 }
 
 /// The program, knowing nothing of the world it is run in: settings and the token of whoever runs the tests are not for
