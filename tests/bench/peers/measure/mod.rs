@@ -75,8 +75,13 @@ impl Bench {
     /// One that has seen each of its clients once, which is what costs more than it does ever after.
     fn start_warm(&mut self, subject: Subject) -> Running {
         let running = self.ground.start(subject);
+        self.warm(&running);
+        running
+    }
+
+    fn warm(&mut self, running: &Running) {
         let caller = running.caller();
-        let warm = drive(&self.runtime, &mut self.ground.upstream, &running, (CLIENTS, Duration::ZERO), |client, _| {
+        let warm = drive(&self.runtime, &mut self.ground.upstream, running, (CLIENTS, Duration::ZERO), |client, _| {
             let (caller, keys) = (&caller, running.keys.iter().skip(client).step_by(CLIENTS));
             async move {
                 for key in keys {
@@ -85,8 +90,7 @@ impl Bench {
                 Ok(())
             }
         });
-        warm.check(&mut self.sheet, &running);
-        running
+        warm.check(&mut self.sheet, running);
     }
 }
 

@@ -17,6 +17,7 @@ pub(super) fn take(bench: &mut Bench, subject: Subject) {
             Row::Records1000 => bench.ground.start(subject),
             _ => bench.ground.start_crowded(),
         };
+        bench.warm(&running);
         let driven = logins::logins(bench, &running, Way::Imap, false);
         bench.sheet.put(row, subject, driven.each_ms());
     }

@@ -27,9 +27,9 @@ pub(super) fn configure(field: &Field, upstream: &Upstream) {
              sessions-max = {SESSIONS_PER_MAILBOX} }}\n"
         )
     });
-    // No logins but those of clients: each is counted.
+    // No logins but those of clients, since each is counted; and nobody who looks through a million records meanwhile.
     let more = format!(
-        "[limits]\nsessions-max = {PLACES}\nunproven-per-address-max = {}\n[rotation]\nverify-every = \"never\"\n",
+        "[limits]\nsessions-max = {PLACES}\nunproven-per-address-max = {}\n[rotation]\nkeeper = false\nverify-every = \"never\"\n",
         PLACES / 2
     );
     home.write(
