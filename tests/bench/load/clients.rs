@@ -138,8 +138,7 @@ impl Line {
 
     /// Whether its TLS handshake took up an earlier one.
     pub(crate) fn is_resumed(&self) -> bool {
-        let Stream::Tls(stream) = self.0.get_ref() else { return false };
-        stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed)
+        self.0.get_ref().handshake() == Some("resumed")
     }
 
     /// Until the other side closes.
