@@ -13,7 +13,7 @@ use data_encoding::BASE64;
 use locum::net::{Stream, TlsOptions, tls};
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, HandshakeKind};
+use rustls::ClientConfig;
 use serde::{Deserialize, Serialize};
 use socket2::SockRef;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
