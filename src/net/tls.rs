@@ -470,7 +470,7 @@ mod tests {
         fs::write(&paths[0], &authority.certificate).unwrap();
         fs::write(&paths[1], self_signed(&["b.test".to_owned()]).unwrap().certificate).unwrap();
         let trusting = |files: &[&PathBuf], before| {
-            let upstream_ca_files = files.iter().map(|path| PathBuf::clone(path)).collect();
+            let upstream_ca_files = files.iter().copied().cloned().collect();
             Trust::read(&TlsOptions { upstream_ca_files, ..TlsOptions::default() }, before).unwrap()
         };
         let first = trusting(&[&paths[0], &paths[1]], None);

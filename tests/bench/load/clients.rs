@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use data_encoding::BASE64;
 use locum::net::{Stream, TlsOptions, tls};
+use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
-use rustls::ClientConfig;
 use serde::{Deserialize, Serialize};
 use socket2::SockRef;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
