@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWrite
 const BUFFER_BYTES: usize = 32 * 1024;
 
 /// What is written at once of what it gives.
-const PIECE: [u8; 64 * 1024] = piece();
+static PIECE: [u8; 64 * 1024] = piece();
 
 pub(super) struct Wire<S> {
     io: BufReader<S>,
