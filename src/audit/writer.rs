@@ -22,6 +22,10 @@ const QUEUE_EVENTS_MAX: usize = 8192;
 /// Events in one write.
 const BATCH_EVENTS_MAX: usize = 512;
 
+/// So long the writer waits for more once it has something, unless somebody waits for it: a busy node has one write for many
+/// events, and not a change of threads for each.
+const GATHERING: Duration = Duration::from_millis(10);
+
 /// Between two tries to write a file that could not be written.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -75,6 +79,7 @@ impl Writer {
             waiting: VecDeque::new(),
             lost: 0,
             broken: None,
+            is_waited_for: false,
             anchored: (Instant::now(), 0),
         };
         let thread = thread::Builder::new().name("audit".to_owned()).spawn(move || work.run(&messages))?;
@@ -144,6 +149,8 @@ struct Work {
     lost: u64,
     /// When the file could not be written, and why.
     broken: Option<(Instant, String)>,
+    /// Somebody has waited for an event to be on file, and may do so again.
+    is_waited_for: bool,
     /// When the log was told last where the chain stands, and at which line.
     anchored: (Instant, u64),
 }
@@ -154,7 +161,11 @@ impl Work {
             let wait = self.broken.as_ref().map_or(ANCHOR_INTERVAL, |_| RETRY_INTERVAL);
             match messages.recv_timeout(wait) {
                 Ok(message) => {
+                    let is_event = matches!(message, Message::Event(_));
                     self.take(message);
+                    if is_event && !self.is_waited_for {
+                        thread::sleep(GATHERING);
+                    }
                     while self.waiting.len() < BATCH_EVENTS_MAX
                         && let Ok(message) = messages.try_recv()
                     {
@@ -180,6 +191,7 @@ impl Work {
 
     fn take(&mut self, message: Message) {
         lock(&self.state).queued -= 1;
+        self.is_waited_for |= matches!(message, Message::Event(Entry { told: Some(_), .. }));
         match message {
             Message::Event(entry) => match entry.told {
                 // Whoever waits is told at once, and goes away; what they waited for did not happen.

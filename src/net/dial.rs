@@ -1,17 +1,17 @@
-//! Connections to upstreams. The name is resolved anew at each dial: providers move their front ends all the time.
+//! Connections to upstreams. It must never wait for an address that does not answer while there is another one.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared, WeakShared};
-use tokio::net::{TcpStream, lookup_host};
-use tokio::time::{Instant, timeout_at};
+use futures_util::StreamExt;
+use futures_util::future::OptionFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::listener::tune;
+use super::names::{Found, Names};
 
 /// Why an upstream could not be reached.
 #[derive(Debug, thiserror::Error)]
@@ -61,52 +61,13 @@ pub fn leads_to(dialled: SocketAddr, listening: SocketAddr, here: Option<IpAddr>
     dialled.port() == listening.port() && (to == at || is_anywhere && is_here)
 }
 
-/// The names that are being resolved now: one look-up for all who want the same at the same time. The system's resolver
-/// holds a thread until it gives up, half a minute where no name server answers, and the process has 512 of these for all
-/// work that blocks: a crowd at one such name must not take them all.
-#[derive(Debug, Default)]
-pub struct Names {
-    /// By host and port. An entry is as old as the oldest login that waits for it; as many as profiles at the most.
-    #[expect(clippy::type_complexity, reason = "it is what the library calls a future that several await")]
-    flights: Mutex<HashMap<(String, u16), WeakShared<BoxFuture<'static, Looked>>>>,
-}
+/// Until another address is tried beside those that have not answered (RFC 8305, section 5).
+const ATTEMPTS_APART: Duration = Duration::from_millis(250);
 
-/// What a look-up found, for several.
-#[derive(Debug, Clone)]
-struct Looked(Result<Arc<[SocketAddr]>, (io::ErrorKind, Arc<str>)>);
-
-impl Names {
-    async fn resolve(&self, host: &str, port: u16) -> io::Result<Arc<[SocketAddr]>> {
-        let flight = self.flight(host, port, |host| {
-            async move { lookup_host((host.as_str(), port)).await.map(Iterator::collect) }.boxed()
-        });
-        flight.await.0.map_err(|(kind, text)| io::Error::new(kind, &*text))
-    }
-
-    /// The look-up that is under way, or a new one. One that is over is never used again.
-    fn flight(
-        &self,
-        host: &str,
-        port: u16,
-        look: impl FnOnce(String) -> BoxFuture<'static, io::Result<Arc<[SocketAddr]>>>,
-    ) -> Shared<BoxFuture<'static, Looked>> {
-        let mut flights = self.flights.lock().expect("nothing panics while it holds this lock");
-        flights.retain(|_, flight| flight.upgrade().is_some_and(|flight| flight.peek().is_none()));
-        let name = (host.to_owned(), port);
-        if let Some(flight) = flights.get(&name).and_then(WeakShared::upgrade) {
-            return flight;
-        }
-        let looking = look(host.to_owned());
-        let shareable = |error: io::Error| (error.kind(), error.to_string().into());
-        let flight = async move { Looked(looking.await.map_err(shareable)) }.boxed().shared();
-        flights.extend(flight.downgrade().map(|flight| (name, flight)));
-        flight
-    }
-}
-
-/// Connects to the first address of `host` that answers, all within `limit`. Each address gets an equal share of the
-/// time that is left, so that one dead address (often IPv6) does not use it all up. What leads to one of `own`, where this process
-/// listens, is not connected to: a login would go round until nothing is left.
+/// Connects to the address of `host` that answers first, all within `limit`. One after the other is begun with, the two families
+/// by turns, and none waits for long for those before it (Happy Eyeballs, RFC 8305): a dead address, often of IPv6, costs a quarter of a
+/// second. What leads to one of `own`, where this process listens, is not connected to: a login would go round until nothing is
+/// left.
 ///
 /// # Errors
 /// See [`DialError`].
@@ -117,70 +78,96 @@ pub async fn dial(
     own: &[SocketAddr],
     limit: Duration,
 ) -> Result<TcpStream, DialError> {
-    let deadline = Instant::now() + limit;
-    let timed_out = || DialError::TimedOut { host: host.to_owned(), port, limit };
-    let resolve_error = |source| DialError::Resolve { host: host.to_owned(), source };
+    let dialled = timeout(limit, race(names.find(host, port), host, own)).await;
+    let dialled = dialled.unwrap_or_else(|_| Err(DialError::TimedOut { host: host.to_owned(), port, limit }));
+    if dialled.is_err() {
+        names.doubt(host, port);
+    }
+    dialled
+}
 
-    let resolving = timeout_at(deadline, names.resolve(host, port)).await;
-    let addresses = resolving.map_err(|_| timed_out())?.map_err(resolve_error)?;
-
-    let mut failure = resolve_error(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
-    let is_own = |address, here| own.iter().any(|&listening| leads_to(address, listening, here));
-    let refuse = |address| Err(DialError::Own { host: host.to_owned(), address });
-    for (index, &address) in addresses.iter().enumerate() {
-        if is_own(address, None) {
-            return refuse(address);
+async fn race(found: Found, host: &str, own: &[SocketAddr]) -> Result<TcpStream, DialError> {
+    let Found { known, mut flight } = found;
+    let mut addresses = by_turns(known.as_deref().unwrap_or_default());
+    let mut begun = 0;
+    let mut attempts = FuturesUnordered::new();
+    let mut next_at = Instant::now();
+    let mut failure = None;
+    loop {
+        if begun < addresses.len() && (attempts.is_empty() || Instant::now() >= next_at) {
+            attempts.push(connect(addresses[begun], host, own));
+            (begun, next_at) = (begun + 1, Instant::now() + ATTEMPTS_APART);
         }
-        let left = deadline.saturating_duration_since(Instant::now());
-        let others = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
-        match timeout_at(Instant::now() + left / others, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                if is_own(address, stream.local_addr().ok().map(|here| here.ip())) {
-                    return refuse(address);
+        if attempts.is_empty() && flight.is_none() {
+            return Err(failure.unwrap_or_else(|| {
+                let source = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+                DialError::Resolve { host: host.to_owned(), source }
+            }));
+        }
+        let (is_looked_up, looked_up) = (flight.is_some(), OptionFuture::from(flight.as_mut()));
+        tokio::select! {
+            biased;
+            Some(attempted) = attempts.next(), if !attempts.is_empty() => match attempted {
+                Err(error @ DialError::Own { .. }) => return Err(error),
+                Err(error) => {
+                    failure = Some(error);
+                    next_at = Instant::now();
                 }
-                tune(&stream);
-                return Ok(stream);
-            }
-            Ok(Err(source)) => failure = DialError::Connect { address, source },
-            Err(_) => failure = timed_out(),
+                Ok(stream) => return Ok(stream),
+            },
+            Some(looked_up) = looked_up, if is_looked_up => {
+                flight = None;
+                match looked_up {
+                    Ok(found) => {
+                        let new = by_turns(&found);
+                        addresses.extend(new.into_iter().filter(|address| !addresses.contains(address)).collect::<Vec<_>>());
+                    }
+                    Err((kind, text)) => {
+                        let source = io::Error::new(kind, &*text);
+                        failure.get_or_insert(DialError::Resolve { host: host.to_owned(), source });
+                    }
+                }
+            },
+            () = sleep_until(next_at), if begun < addresses.len() => {}
         }
     }
-    Err(failure)
+}
+
+/// The addresses in the order in which they were found, but one of each family after the other (RFC 8305, section 4).
+fn by_turns(found: &[SocketAddr]) -> Vec<SocketAddr> {
+    let is_first_kind = |address: &&SocketAddr| found.first().is_some_and(|first| first.is_ipv4() == address.is_ipv4());
+    let (mut first, mut second) = (found.iter().filter(is_first_kind), found.iter().filter(|it| !is_first_kind(it)));
+    let mut ordered = Vec::with_capacity(found.len());
+    while ordered.len() < found.len() {
+        ordered.extend(first.next());
+        ordered.extend(second.next());
+    }
+    ordered
+}
+
+async fn connect(address: SocketAddr, host: &str, own: &[SocketAddr]) -> Result<TcpStream, DialError> {
+    let is_own = |here| own.iter().any(|&listening| leads_to(address, listening, here));
+    let refuse = || DialError::Own { host: host.to_owned(), address };
+    if is_own(None) {
+        return Err(refuse());
+    }
+    let stream = TcpStream::connect(address).await.map_err(|source| DialError::Connect { address, source })?;
+    if is_own(stream.local_addr().ok().map(|here| here.ip())) {
+        return Err(refuse());
+    }
+    tune(&stream);
+    Ok(stream)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
 
-    #[tokio::test]
-    async fn a_crowd_at_one_name_is_one_look_up() {
-        let (names, looks, answer) = (Names::default(), Arc::new(Mutex::new(0)), Arc::new(tokio::sync::Notify::new()));
-        let come = |host: &str| {
-            let (looks, answer) = (Arc::clone(&looks), Arc::clone(&answer));
-            names.flight(host, 993, |_| {
-                *looks.lock().unwrap() += 1;
-                async move {
-                    answer.notified().await;
-                    Ok(Arc::from([SocketAddr::from(([192, 0, 2, 1], 993))]))
-                }
-                .boxed()
-            })
-        };
-        let mut crowd: Vec<_> = (0..1000).map(|_| come("silent.test")).collect();
-        let other = come("other.test");
-        assert_eq!(*looks.lock().unwrap(), 2, "one for each name");
-        crowd.drain(..900); // these have waited for long enough, and the others wait on
-        assert!(crowd[0].clone().now_or_never().is_none());
-        answer.notify_one();
-        for one in crowd {
-            assert_eq!(one.await.0.unwrap().len(), 1);
-        }
-        drop(come("silent.test"));
-        assert_eq!(*looks.lock().unwrap(), 3, "what was found is not used again");
-        drop(other);
-        drop(come("other.test"));
-        assert_eq!(*looks.lock().unwrap(), 4, "nobody waited for the other any more");
-    }
+    use futures_util::FutureExt;
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::super::names::Flight;
+    use super::*;
 
     #[tokio::test]
     async fn a_closed_port_is_named() {
@@ -196,6 +183,67 @@ mod tests {
     async fn an_unknown_name_is_a_resolve_error() {
         let error = dial(&Names::default(), "nowhere.invalid", 993, &[], Duration::from_secs(20)).await.unwrap_err();
         assert!(matches!(error, DialError::Resolve { .. }), "{error}");
+    }
+
+    /// What was found for a name that is not asked for.
+    fn found(addresses: &[SocketAddr]) -> Found {
+        Found { known: Some(addresses.into()), flight: None }
+    }
+
+    /// An address that does not answer, for as long as what else is returned is there: its queue is full.
+    async fn silent() -> (SocketAddr, impl Sized) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let listener = socket.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut held = Vec::new();
+        while let Ok(connected) = timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
+            held.push(connected.unwrap());
+        }
+        (address, (listener, held))
+    }
+
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_keeps_nobody_from_the_next() {
+        let (silent, _held) = silent().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let there = listener.local_addr().unwrap();
+        let began = Instant::now();
+        let stream = race(found(&[silent, there]), "mail.test", &[]).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), there);
+        assert!(began.elapsed() >= ATTEMPTS_APART, "the first one had its time");
+    }
+
+    #[tokio::test]
+    async fn an_address_that_refuses_is_passed_over_at_once() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let refusing = closed.local_addr().unwrap();
+        drop(closed);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let there = listener.local_addr().unwrap();
+        tokio::time::pause(); // what waits for time would be seen to
+        let began = Instant::now();
+        let stream = race(found(&[refusing, there]), "mail.test", &[]).await.unwrap();
+        assert_eq!((stream.peer_addr().unwrap(), began.elapsed()), (there, Duration::ZERO));
+    }
+
+    #[tokio::test]
+    async fn where_what_was_known_leads_nowhere_the_new_answer_is_tried() {
+        let (silent, _held) = silent().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let there = listener.local_addr().unwrap();
+        let flight: Flight = async move { Ok(Arc::from([there])) }.boxed().shared();
+        let found = Found { known: Some(Arc::from([silent])), flight: Some(flight) };
+        assert_eq!(race(found, "mail.test", &[]).await.unwrap().peer_addr().unwrap(), there);
+    }
+
+    #[test]
+    fn the_families_take_turns() {
+        let parse = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<SocketAddr>>();
+        let found = parse(&["[2001:db8::1]:1", "[2001:db8::2]:1", "[2001:db8::3]:1", "192.0.2.1:1", "192.0.2.2:1"]);
+        let wanted = parse(&["[2001:db8::1]:1", "192.0.2.1:1", "[2001:db8::2]:1", "192.0.2.2:1", "[2001:db8::3]:1"]);
+        assert_eq!(by_turns(&found), wanted);
+        assert!(by_turns(&[]).is_empty());
     }
 
     #[test]

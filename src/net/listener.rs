@@ -107,9 +107,9 @@ pub async fn accept_each(
     drain: CancellationToken,
     mut serve: impl FnMut(TcpStream, SocketAddr),
 ) {
+    tune(listener.borrow());
     let mut doorman = Doorman::new();
     while let Some((stream, peer)) = doorman.next(listener.borrow(), &drain).await {
-        tune(&stream);
         serve(stream, peer);
     }
 }
@@ -121,12 +121,9 @@ pub async fn accept_loop(
     listener: impl Borrow<TcpListener>,
     permits: Arc<Semaphore>,
     drain: CancellationToken,
-    mut serve: impl FnMut(TcpStream, SocketAddr, OwnedSemaphorePermit),
+    serve: impl FnMut(TcpStream, SocketAddr, OwnedSemaphorePermit),
 ) {
-    let serve = |stream, peer, permit| {
-        tune(&stream);
-        serve(stream, peer, permit);
-    };
+    tune(listener.borrow());
     accept_permitted(listener.borrow(), permits, drain, serve).await;
 }
 
@@ -270,13 +267,16 @@ fn is_exhaustion(error: &io::Error) -> bool {
 ///
 /// What the other side does not take is not piled up for it: without the bound Linux keeps up to 4 MiB for each of those that
 /// order much and read nothing, of memory that all connections of the machine share. What is on its way is not bounded by it.
-pub(super) fn tune(stream: &TcpStream) {
+///
+/// A listening socket hands them on to all that come out of it, as Linux has it.
+pub(super) fn tune<'s>(socket: impl Into<SockRef<'s>>) {
+    let socket = socket.into();
     let keepalive =
         TcpKeepalive::new().with_time(Duration::from_secs(120)).with_interval(Duration::from_secs(30)).with_retries(4);
-    // Both only improve matters; a socket that was closed meanwhile refuses them, and the next read says so.
-    let _ = stream.set_nodelay(true);
-    let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
-    let _ = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES);
+    // All only improve matters; a socket that was closed meanwhile refuses them, and the next read says so.
+    let _ = socket.set_tcp_nodelay(true);
+    let _ = socket.set_tcp_keepalive(&keepalive);
+    let _ = socket.set_tcp_notsent_lowat(UNSENT_BYTES);
 }
 
 #[cfg(test)]
@@ -294,6 +294,24 @@ mod tests {
     async fn a_foreign_address_is_said_so() {
         let error = bind("192.0.2.1:0".parse().unwrap()).unwrap_err();
         assert!(matches!(error, BindError::NotLocal(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn connections_are_set_up_as_the_listener_is() {
+        let listener = Arc::new(bind("127.0.0.1:0".parse().unwrap()).unwrap());
+        let address = listener.local_addr().unwrap();
+        let (taken, mut seen) = tokio::sync::mpsc::unbounded_channel();
+        let serve = move |stream, _| taken.send(stream).unwrap();
+        let accepting = tokio::spawn(accept_each(listener, CancellationToken::new(), serve));
+        let client = TcpStream::connect(address).await.unwrap();
+        let served = seen.recv().await.unwrap();
+        accepting.abort();
+        let set = |socket: SockRef<'_>| {
+            let keepalive = socket.keepalive().unwrap().then(|| socket.tcp_keepalive_time().unwrap());
+            (socket.tcp_nodelay().unwrap(), keepalive, socket.tcp_notsent_lowat().unwrap())
+        };
+        assert_eq!(set(SockRef::from(&served)), (true, Some(Duration::from_secs(120)), UNSENT_BYTES));
+        assert_ne!(set(SockRef::from(&client)), set(SockRef::from(&served)));
     }
 
     #[tokio::test]

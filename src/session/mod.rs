@@ -337,7 +337,8 @@ impl Sessions {
                         tap.note(format!("is decided: {}", attempt.method));
                     }
                     let gone = CancellationToken::new();
-                    let deciding = self.authenticate(&attempt, &guest.origin, listener, &gone);
+                    // Boxed, here and below: who has not got so far need not hold what it takes.
+                    let deciding = Box::pin(self.authenticate(&attempt, &guest.origin, listener, &gone));
                     let client = (&mut stream, &mut buffer[..], guest.place);
                     accepted = self.answer(dialogue.as_mut(), listener, client, &gone, deciding).await?;
                     deadline += began.elapsed(); // the time we took is not the client's
@@ -345,7 +346,7 @@ impl Sessions {
                 ServerAction::Recognise => {
                     let (began, certificate) = (Instant::now(), guest.certificate(&stream));
                     let gone = CancellationToken::new();
-                    let deciding = self.recognise(certificate.as_ref(), &guest.origin, listener, &gone);
+                    let deciding = Box::pin(self.recognise(certificate.as_ref(), &guest.origin, listener, &gone));
                     let client = (&mut stream, &mut buffer[..], guest.place);
                     accepted = self.answer(dialogue.as_mut(), listener, client, &gone, deciding).await?;
                     deadline += began.elapsed();

@@ -7,7 +7,7 @@ use crate::model::RecordId;
 
 /// A bounded map from records to something, in the order of use.
 #[derive(Debug)]
-pub(super) struct Lru<V> {
+pub(in crate::store) struct Lru<V> {
     slots: HashMap<RecordId, Slot<V>>,
     /// Each slot's id, by when it was used: the first is the next to go.
     order: BTreeMap<u64, RecordId>,
@@ -22,16 +22,16 @@ struct Slot<V> {
 }
 
 impl<V> Lru<V> {
-    pub(super) fn new(max: usize) -> Self {
+    pub(in crate::store) fn new(max: usize) -> Self {
         Self { slots: HashMap::new(), order: BTreeMap::new(), uses: 0, max }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::store) fn len(&self) -> usize {
         self.slots.len()
     }
 
     /// The value, which counts as used now.
-    pub(super) fn touch(&mut self, id: &RecordId) -> Option<&mut V> {
+    pub(in crate::store) fn touch(&mut self, id: &RecordId) -> Option<&mut V> {
         let slot = self.slots.get_mut(id)?;
         let id = self.order.remove(&slot.used).expect("each slot has a place in the order");
         self.uses += 1;
@@ -41,17 +41,17 @@ impl<V> Lru<V> {
     }
 
     /// The value, which does not count as used.
-    pub(super) fn peek(&self, id: &RecordId) -> Option<&V> {
+    pub(in crate::store) fn peek(&self, id: &RecordId) -> Option<&V> {
         self.slots.get(id).map(|slot| &slot.value)
     }
 
     /// As [`Lru::peek`], to be changed.
-    pub(super) fn peek_mut(&mut self, id: &RecordId) -> Option<&mut V> {
+    pub(in crate::store) fn peek_mut(&mut self, id: &RecordId) -> Option<&mut V> {
         self.slots.get_mut(id).map(|slot| &mut slot.value)
     }
 
     /// Puts in a value. One that takes another's place does not count as used; a new one does.
-    pub(super) fn insert(&mut self, id: &RecordId, value: V) {
+    pub(in crate::store) fn insert(&mut self, id: &RecordId, value: V) {
         if let Some(slot) = self.slots.get_mut(id) {
             slot.value = value;
             return;
@@ -66,13 +66,13 @@ impl<V> Lru<V> {
         }
     }
 
-    pub(super) fn remove(&mut self, id: &RecordId) {
+    pub(in crate::store) fn remove(&mut self, id: &RecordId) {
         if let Some(slot) = self.slots.remove(id) {
             self.order.remove(&slot.used);
         }
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(in crate::store) fn clear(&mut self) {
         self.slots.clear();
         self.order.clear();
     }

@@ -9,7 +9,7 @@
 //! poll of the feed finds out when it is back.
 
 mod fresh;
-mod lru;
+pub(super) mod lru;
 pub(super) mod meters;
 mod remembered;
 #[cfg(test)]

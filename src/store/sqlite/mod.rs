@@ -1,12 +1,13 @@
 //! The embedded store: one SQLite file, each value sealed. It must never hold a value in the clear on disk, nor make a
-//! caller's task wait inside SQLite: all of it happens on the threads of a pool.
+//! caller's task wait inside SQLite: all that could happens on the threads of a pool.
 //!
 //! The file is in WAL mode, so the daemon and the command line have it open at the same time, and readers never wait
-//! for a writer. Its layout is in `schema`, its statements are in `rows`, its seals in `store::envelope`; what an operator
+//! for a writer. What was read of late is remembered, sealed, in `recent`. Its layout is in `schema`, its statements are in `rows`, its seals in `store::envelope`; what an operator
 //! does to the file as a whole is in `care`.
 
 mod care;
 mod pool;
+mod recent;
 mod rows;
 mod schema;
 
@@ -22,6 +23,7 @@ use tokio::task;
 
 pub use self::care::{Rekeyed, back_up, publish, rekey};
 use self::pool::Pool;
+use self::recent::{Look, Recent};
 use super::{
     Expected, KeySource, OpenError, Record, Store, StoreError, Version, check_size,
     envelope::DataKey,
@@ -50,6 +52,7 @@ pub struct Options {
 pub struct Sqlite {
     path: PathBuf,
     data_key: Arc<DataKey>,
+    recent: Arc<Recent>,
     readers: Pool,
     // One alone: SQLite lets one connection write at a time, and a queue here is fairer than retries there. Last, for
     // the connection that closes last folds the log into the file.
@@ -87,6 +90,7 @@ impl Sqlite {
 
     fn start(path: &Path, key: &Key) -> Result<Self, OpenError> {
         let (writer, data_key) = schema::open_writer(path, key)?;
+        let recent = Arc::new(Recent::new(schema::open_reader(path)?));
         let readers = (0..READERS).map(|_| schema::open_reader(path)).collect::<Result<_, _>>()?;
         let pool = |name, connections| {
             Pool::start(name, connections).map_err(|source| OpenError::Io { path: path.to_owned(), source })
@@ -94,6 +98,7 @@ impl Sqlite {
         Ok(Self {
             path: path.to_owned(),
             data_key: Arc::new(data_key),
+            recent,
             readers: pool("store-reader", readers)?,
             writer: pool("store-writer", vec![writer])?,
         })
@@ -158,8 +163,17 @@ fn remove_files(path: &Path) {
 #[async_trait]
 impl Store for Sqlite {
     async fn read(&self, id: &RecordId) -> Result<Option<Record>, StoreError> {
-        let (id, data_key) = (id.clone(), Arc::clone(&self.data_key));
-        self.readers.run(move |connection| rows::read(connection, &data_key, &id)).await
+        let ticket = match self.recent.look(id) {
+            Look::Known(row) => return row.map(|row| row.open(&self.data_key, id)).transpose(),
+            Look::Unknown(ticket) => ticket,
+        };
+        let (id, data_key, recent) = (id.clone(), Arc::clone(&self.data_key), Arc::clone(&self.recent));
+        let read = move |connection: &mut Connection| {
+            let row = rows::read(connection, &id)?;
+            recent.learn(ticket, &id, &row);
+            row.map(|row| row.open(&data_key, &id)).transpose()
+        };
+        self.readers.run(read).await
     }
 
     async fn stamp(&self) -> Result<Option<u64>, StoreError> {
@@ -168,13 +182,19 @@ impl Store for Sqlite {
 
     async fn write(&self, id: &RecordId, value: &Secret, expected: Expected) -> Result<Version, StoreError> {
         check_size(id, value)?;
-        let (id, value, data_key) = (id.clone(), value.clone(), Arc::clone(&self.data_key));
-        self.writer.run(move |connection| rows::write(connection, &data_key, &id, &value, expected)).await
+        let (id, value) = (id.clone(), value.clone());
+        let (data_key, recent) = (Arc::clone(&self.data_key), Arc::clone(&self.recent));
+        let write = move |connection: &mut Connection| {
+            recent.write(&id, || rows::write(connection, &data_key, &id, &value, expected))
+        };
+        self.writer.run(write).await
     }
 
     async fn delete(&self, id: &RecordId, expected: Version) -> Result<(), StoreError> {
-        let id = id.clone();
-        self.writer.run(move |connection| rows::delete(connection, &id, expected)).await
+        let (id, recent) = (id.clone(), Arc::clone(&self.recent));
+        let delete =
+            move |connection: &mut Connection| recent.write(&id, || rows::delete(connection, &id, expected)).map(drop);
+        self.writer.run(delete).await
     }
 
     async fn list(

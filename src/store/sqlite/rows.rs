@@ -1,5 +1,7 @@
 //! The statements. Each function is one transaction. Values reach SQL as parameters only, and only sealed.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::begin;
@@ -8,20 +10,30 @@ use crate::{
     store::{Expected, Record, StoreError, Version, envelope::DataKey},
 };
 
-pub(super) fn read(
-    connection: &mut Connection,
-    data_key: &DataKey,
-    id: &RecordId,
-) -> Result<Option<Record>, StoreError> {
+/// A record as it lies in the file.
+#[derive(Debug, Clone)]
+pub(super) struct Row {
+    version: Version,
+    sealed: Arc<[u8]>,
+}
+
+impl Row {
+    /// What it holds.
+    pub(super) fn open(&self, data_key: &DataKey, id: &RecordId) -> Result<Record, StoreError> {
+        let version = self.version;
+        let value = data_key.open(id, version, &self.sealed);
+        value.map(|value| Record { value, version }).ok_or_else(|| StoreError::Corrupt { id: id.clone(), version })
+    }
+}
+
+pub(super) fn read(connection: &mut Connection, id: &RecordId) -> Result<Option<Row>, StoreError> {
     let mut select =
         connection.prepare_cached("SELECT version, sealed FROM records WHERE folder = ?1 AND hash = ?2")?;
     let mut rows = select.query(params![id.kind().folder(), id.hash()])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let version = version_from(row.get(0)?)?;
-    let corrupt = || StoreError::Corrupt { id: id.clone(), version };
-    let sealed = row.get_ref(1)?.as_blob().map_err(|_| corrupt())?;
-    let value = data_key.open(id, version, sealed).ok_or_else(corrupt)?;
-    Ok(Some(Record { value, version }))
+    let sealed = row.get_ref(1)?.as_blob().map_err(|_| StoreError::Corrupt { id: id.clone(), version })?;
+    Ok(Some(Row { version, sealed: sealed.into() }))
 }
 
 pub(super) fn write(
@@ -46,22 +58,28 @@ pub(super) fn write(
     Ok(version)
 }
 
-pub(super) fn delete(connection: &mut Connection, id: &RecordId, expected: Version) -> Result<(), StoreError> {
+pub(super) fn delete(connection: &mut Connection, id: &RecordId, expected: Version) -> Result<Version, StoreError> {
     let transaction = begin(connection)?;
     Expected::Version(expected).check(id, version_of(&transaction, id)?)?;
     transaction
         .prepare_cached("DELETE FROM records WHERE folder = ?1 AND hash = ?2")?
         .execute(params![id.kind().folder(), id.hash()])?;
     // Nothing has this version. It is how others see that something was written.
-    count_write(&transaction)?;
+    let number = count_write(&transaction)?;
     transaction.commit()?;
-    Ok(())
+    version_from(number)
 }
 
 /// How many writes there have been.
 pub(super) fn stamp(connection: &mut Connection) -> Result<u64, StoreError> {
     let number = connection.prepare_cached("SELECT last_version FROM store")?.query_row([], |row| row.get(0))?;
     Ok(version_from(number)?.0)
+}
+
+/// A number that is another one once another connection, of this process or another, has written
+/// (<https://sqlite.org/pragma.html#pragma_data_version>).
+pub(super) fn data_version(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?)
 }
 
 fn count_write(transaction: &Connection) -> Result<i64, StoreError> {

@@ -1,0 +1,252 @@
+//! The addresses of names, as the system's resolver tells them. A login must never wait for the resolver where an answer is
+//! known that may serve, and a crowd at one name must never take a thread each: the resolver holds one until it gives up, half
+//! a minute where no name server answers, and the process has 512 of these for all work that blocks.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use tokio::net::lookup_host;
+use tokio::time::Instant;
+
+/// So long an answer is used without a question. Providers give their front ends' names a minute.
+const FRESH_FOR: Duration = Duration::from_secs(10);
+
+/// So long it is used while the next one is looked for, and where none comes: an outage of the name servers is none of ours. TLS
+/// says whether who is found there is the right one.
+const USED_FOR: Duration = Duration::from_secs(60 * 60);
+
+/// What the resolver answered, for all who asked.
+type Answer = Result<Arc<[SocketAddr]>, (io::ErrorKind, Arc<str>)>;
+
+/// A look-up that is under way. Any of those who wait for it may leave: it goes on.
+pub(super) type Flight = Shared<BoxFuture<'static, Answer>>;
+
+/// The names that were looked up of late, by host and port: as many as upstreams have.
+#[derive(Debug, Default, Clone)]
+pub struct Names(Arc<Mutex<HashMap<(String, u16), Entry>>>);
+
+#[derive(Debug, Default)]
+struct Entry {
+    known: Option<Known>,
+    flight: Option<Flight>,
+}
+
+#[derive(Debug)]
+struct Known {
+    addresses: Arc<[SocketAddr]>,
+    since: Instant,
+    /// It was tried in vain.
+    is_doubted: bool,
+}
+
+/// What is known of a name, and what will be. One of them is there.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// Where it was, not long ago.
+    pub(super) known: Option<Arc<[SocketAddr]>>,
+    /// Where it is. There unless what is known needs no question.
+    pub(super) flight: Option<Flight>,
+}
+
+impl Names {
+    /// What is known of that name. Where it is old, or there is nothing, it is looked up from now on.
+    pub(super) fn find(&self, host: &str, port: u16) -> Found {
+        self.find_by(host, port, |host| {
+            async move { lookup_host((host.as_str(), port)).await.map(Iterator::collect) }.boxed()
+        })
+    }
+
+    /// What is known of that name has led nowhere: the next one asks.
+    pub(super) fn doubt(&self, host: &str, port: u16) {
+        self.with(|entries| {
+            let entry = entries.get_mut(&(host.to_owned(), port));
+            if let Some(known) = entry.and_then(|entry| entry.known.as_mut()) {
+                known.is_doubted = true;
+            }
+        });
+    }
+
+    fn find_by(
+        &self,
+        host: &str,
+        port: u16,
+        look: impl FnOnce(String) -> BoxFuture<'static, io::Result<Arc<[SocketAddr]>>>,
+    ) -> Found {
+        let (name, now) = ((host.to_owned(), port), Instant::now());
+        self.with(|entries| {
+            if let Some(Entry { known: Some(known), .. }) = entries.get(&name)
+                && known.age(now) < FRESH_FOR
+                && !known.is_doubted
+            {
+                return Found { known: Some(Arc::clone(&known.addresses)), flight: None };
+            }
+            entries.retain(|_, entry| entry.flight.is_some() || entry.usable(now).is_some());
+            let entry = entries.entry(name.clone()).or_default();
+            let flight = entry.flight.get_or_insert_with(|| {
+                let flight = self.land(name, look(host.to_owned())).boxed().shared();
+                tokio::spawn(flight.clone());
+                flight
+            });
+            Found { flight: Some(flight.clone()), known: entry.usable(now) }
+        })
+    }
+
+    /// Puts down what the look-up finds.
+    fn land(
+        &self,
+        name: (String, u16),
+        looking: BoxFuture<'static, io::Result<Arc<[SocketAddr]>>>,
+    ) -> impl Future<Output = Answer> + use<> {
+        let names = self.clone();
+        async move {
+            let answer = looking.await.map_err(|error| (error.kind(), error.to_string().into()));
+            if let Err((_, error)) = &answer {
+                tracing::debug!(host = name.0, %error, "the resolver knows no address");
+            }
+            names.with(|entries| {
+                let entry = entries.entry(name).or_default();
+                entry.flight = None;
+                if let Ok(addresses) = &answer {
+                    let (addresses, since) = (Arc::clone(addresses), Instant::now());
+                    entry.known = Some(Known { addresses, since, is_doubted: false });
+                }
+            });
+            answer
+        }
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut HashMap<(String, u16), Entry>) -> T) -> T {
+        look(&mut self.0.lock().expect("nothing panics while it holds this lock"))
+    }
+}
+
+impl Entry {
+    fn usable(&self, now: Instant) -> Option<Arc<[SocketAddr]>> {
+        let known = self.known.as_ref().filter(|known| known.age(now) < USED_FOR && !known.addresses.is_empty())?;
+        Some(Arc::clone(&known.addresses))
+    }
+}
+
+impl Known {
+    fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+    use tokio::sync::oneshot;
+    use tokio::time::advance;
+
+    use super::*;
+
+    /// A resolver that answers when it is told to.
+    struct Resolver {
+        asked: UnboundedSender<(String, oneshot::Sender<io::Result<Arc<[SocketAddr]>>>)>,
+        names: Names,
+    }
+
+    type Asked = UnboundedReceiver<(String, oneshot::Sender<io::Result<Arc<[SocketAddr]>>>)>;
+
+    impl Resolver {
+        fn new() -> (Self, Asked) {
+            let (asked, questions) = unbounded_channel();
+            (Self { asked, names: Names::default() }, questions)
+        }
+
+        fn find(&self, host: &str) -> Found {
+            let asked = self.asked.clone();
+            self.names.find_by(host, 993, |host| {
+                let (answer, answered) = oneshot::channel();
+                asked.send((host, answer)).unwrap();
+                async move { answered.await.unwrap() }.boxed()
+            })
+        }
+    }
+
+    fn address(last: u8) -> Arc<[SocketAddr]> {
+        Arc::from([SocketAddr::from(([192, 0, 2, last], 993))])
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_at_one_name_is_one_look_up() {
+        let (resolver, mut asked) = Resolver::new();
+        let mut crowd: Vec<_> = (0..1000).map(|_| resolver.find("silent.test")).collect();
+        let other = resolver.find("other.test");
+        let (silent, answer) = asked.recv().await.unwrap();
+        assert_eq!((silent.as_str(), asked.recv().await.unwrap().0.as_str()), ("silent.test", "other.test"));
+        assert!(asked.try_recv().is_err(), "one for each name");
+        crowd.drain(..900); // these have waited for long enough
+        drop(other);
+        answer.send(Ok(address(1))).unwrap();
+        for one in crowd {
+            assert!(one.known.is_none());
+            assert_eq!(one.flight.unwrap().await, Ok(address(1)));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_where_an_answer_is_known() {
+        let (resolver, mut asked) = Resolver::new();
+        let first = resolver.find("mail.test").flight.unwrap();
+        asked.recv().await.unwrap().1.send(Ok(address(1))).unwrap();
+        first.await.unwrap();
+        advance(FRESH_FOR - Duration::from_millis(1)).await;
+        let fresh = resolver.find("mail.test");
+        assert!(fresh.known == Some(address(1)) && fresh.flight.is_none(), "{fresh:?}");
+
+        advance(Duration::from_millis(1)).await;
+        let old = resolver.find("mail.test");
+        assert_eq!(old.known, Some(address(1)), "until there is a newer one");
+        asked.recv().await.unwrap().1.send(Ok(address(2))).unwrap();
+        assert_eq!(old.flight.unwrap().await, Ok(address(2)));
+        let new = resolver.find("mail.test");
+        assert!(new.known == Some(address(2)) && new.flight.is_none(), "{new:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_known_serves_while_the_resolver_fails_and_not_for_ever() {
+        let (resolver, mut asked) = Resolver::new();
+        let first = resolver.find("mail.test").flight.unwrap();
+        asked.recv().await.unwrap().1.send(Ok(address(1))).unwrap();
+        first.await.unwrap();
+        for _ in 0..5 {
+            advance(USED_FOR / 6).await;
+            let found = resolver.find("mail.test");
+            assert_eq!(found.known, Some(address(1)));
+            asked.recv().await.unwrap().1.send(Err(io::Error::other("no server answers"))).unwrap();
+            found.flight.unwrap().await.unwrap_err();
+        }
+        advance(USED_FOR / 6).await;
+        assert_eq!(resolver.find("mail.test").known, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_led_nowhere_is_asked_for_again() {
+        let (resolver, mut asked) = Resolver::new();
+        let first = resolver.find("mail.test").flight.unwrap();
+        asked.recv().await.unwrap().1.send(Ok(address(1))).unwrap();
+        first.await.unwrap();
+        advance(Duration::from_secs(1)).await;
+        assert!(resolver.find("mail.test").flight.is_none());
+        resolver.names.doubt("mail.test", 993);
+        assert!(resolver.find("mail.test").flight.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_that_nobody_uses_are_forgotten() {
+        let (resolver, mut asked) = Resolver::new();
+        let first = resolver.find("old.test").flight.unwrap();
+        asked.recv().await.unwrap().1.send(Ok(address(1))).unwrap();
+        first.await.unwrap();
+        advance(USED_FOR).await;
+        let _ = resolver.find("new.test");
+        assert_eq!(resolver.names.with(|entries| entries.len()), 1);
+    }
+}
