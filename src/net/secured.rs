@@ -47,6 +47,8 @@ pub struct Secured {
     /// Records that the socket has not taken, from `sent` on.
     outgoing: Vec<u8>,
     sent: usize,
+    /// They are the last of the handshake, and wait for what is said next.
+    is_held: bool,
     /// The peer has said that no more will come, or closed its side.
     peer_is_done: bool,
     has_said_goodbye: bool,
@@ -167,6 +169,7 @@ impl Secured {
             taken: 0,
             outgoing,
             sent: 0,
+            is_held: false,
             peer_is_done: false,
             has_said_goodbye: false,
             has_failed: false,
@@ -195,6 +198,11 @@ impl Secured {
         // As a client, who speaks first.
         self.advance_as_it_is(Job::Nothing)?;
         loop {
+            if matches!(self.session, Session::Server(_)) && !self.agreed().is_handshaking() {
+                // A ticket, or in TLS 1.2 the end. Our greeting follows at once, or we wait for the client: one packet less.
+                self.is_held = self.sent == 0;
+                return Poll::Ready(Ok(()));
+            }
             ready!(self.poll_send(cx))?;
             if !self.agreed().is_handshaking() {
                 return Poll::Ready(Ok(()));
@@ -367,6 +375,11 @@ impl AsyncRead for Secured {
         if this.has_failed {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
+        if mem::take(&mut this.is_held)
+            && let Poll::Ready(Err(error)) = this.poll_send(cx)
+        {
+            return Poll::Ready(Err(error));
+        }
         let filled = buf.filled().len();
         while buf.filled().len() == filled && buf.remaining() > 0 && !this.peer_is_done {
             // The peer closed TCP without close_notify, as many do. Every protocol here frames its own messages, so nothing can
@@ -384,7 +397,10 @@ impl AsyncRead for Secured {
 impl AsyncWrite for Secured {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        ready!(this.poll_send(cx))?;
+        let is_held = mem::take(&mut this.is_held);
+        if !is_held {
+            ready!(this.poll_send(cx))?;
+        }
         OUTGOING.with_borrow_mut(|records| {
             let plain = &buf[..buf.len().min(PLAIN_BYTES)];
             let progress = this.advance_as_it_is(Job::Encrypt(plain, records))?;
@@ -402,6 +418,9 @@ impl AsyncWrite for Secured {
                 }
             }
             this.outgoing.extend_from_slice(records);
+            if is_held && let Poll::Ready(Err(error)) = this.poll_send(cx) {
+                return Poll::Ready(Err(error));
+            }
             Poll::Ready(Ok(plain.len()))
         })
     }

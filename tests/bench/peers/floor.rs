@@ -6,11 +6,12 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use locum::net::TlsOptions;
 use locum::net::tls::{self, Pems};
 use rustls::client::Resumption;
 use rustls::crypto::ring::Ticketer;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncWriteExt, copy_bidirectional_with_sizes};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -56,8 +57,12 @@ pub(crate) fn serve() {
     let pems = Pems { certificate, key: Zeroizing::new(key) };
     let mut server = (*tls::server_config_from_pems(&pems).unwrap()).clone();
     server.ticketer = Ticketer::new().unwrap();
-    let options = TlsOptions { upstream_ca_files: vec![trust], ..TlsOptions::default() };
-    let mut client = (*tls::client_config(&options).unwrap()).clone();
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(trust).unwrap()).unwrap();
+    // As rustls has it of itself.
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let mut client = builder.with_root_certificates(roots).with_no_client_auth();
     if !resumes {
         client.resumption = Resumption::disabled();
     }

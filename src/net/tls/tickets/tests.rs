@@ -119,7 +119,7 @@ fn trusting(pems: &[&Pems], version: &'static SupportedProtocolVersion) -> Arc<C
 }
 
 /// Shakes hands, waits for tickets, and says what kind of handshake it was.
-fn shake(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>) -> HandshakeKind {
+pub(in crate::net::tls) fn shake(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>) -> HandshakeKind {
     let mut client = ClientConnection::new(Arc::clone(client), ServerName::try_from("localhost").unwrap()).unwrap();
     let mut server = ServerConnection::new(Arc::clone(server)).unwrap();
     let mut wire = Vec::new();
