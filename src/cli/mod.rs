@@ -48,6 +48,7 @@ use crate::config::{Config, ConfigErrors};
 use crate::management::ManagementError;
 use crate::model::{wipe_touched_stack, wiping};
 use crate::store::StoreError;
+use crate::telemetry;
 
 /// A credential broker for mail clients that cannot change.
 ///
@@ -152,6 +153,7 @@ pub fn main() -> ExitCode {
     let done = runtime.block_on(wiping(run(arguments)));
     // A name that is still being looked up must not keep us: the resolver cannot be interrupted.
     runtime.shutdown_timeout(Duration::from_secs(1));
+    telemetry::flush();
     match (done, output::lost()) {
         (Ok(()), None) => ExitCode::SUCCESS,
         (Ok(()), Some(error)) => {

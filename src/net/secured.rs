@@ -384,7 +384,8 @@ impl AsyncRead for Secured {
         while buf.filled().len() == filled && buf.remaining() > 0 && !this.peer_is_done {
             // The peer closed TCP without close_notify, as many do. Every protocol here frames its own messages, so nothing can
             // be cut off unseen.
-            this.peer_is_done = !ready!(this.poll_receive(cx, Some(buf)))?;
+            let is_open = ready!(this.poll_receive(cx, Some(buf)))?;
+            this.peer_is_done |= !is_open;
             // What rustls has to say by itself, such as its part of a change of keys.
             if let Poll::Ready(Err(error)) = this.poll_send(cx) {
                 return Poll::Ready(Err(error));

@@ -1,6 +1,7 @@
 //! The log and the metrics. One place decides where they go, and what of other crates may be in the log. It must never let
 //! a library log what it carries.
 
+mod lines;
 mod metrics;
 mod traces;
 
@@ -15,6 +16,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer, reload};
 
+use lines::Lines;
 pub use metrics::{Metrics, metrics};
 pub use traces::{Carrier, TraceOptions, Traces};
 
@@ -53,6 +55,9 @@ pub enum StartError {
     /// There is a log already.
     #[error(transparent)]
     Twice(#[from] TryInitError),
+    /// There is no thread for it.
+    #[error("the log cannot be started: {0}")]
+    NoThread(#[from] std::io::Error),
 }
 
 /// The target of audit events in the log.
@@ -77,11 +82,23 @@ const CAPPED: [(&str, LevelFilter); 6] = [
 /// See [`StartError`].
 pub fn start(options: &Options, keep_audit: bool) -> Result<Option<Traces>, StartError> {
     let has_colours = std::io::stderr().is_terminal();
-    let (log, traces, change) = log(options, keep_audit, has_colours, std::io::stderr)?;
+    let lines = Lines::start(std::io::stderr())?;
+    let writer = lines.clone();
+    let (log, traces, change) = log(options, keep_audit, has_colours, move || writer.clone())?;
     log.try_init()?;
-    let _ = CHANGE.set(change); // there is none yet: a second log was refused
+    let _ = (CHANGE.set(change), LINES.set(lines)); // there are none yet: a second log was refused
     Ok(traces)
 }
+
+/// Writes what was logged and is not written yet: for the end of a process.
+pub fn flush() {
+    if let Some(lines) = LINES.get() {
+        lines.flush();
+    }
+}
+
+/// The log of this process.
+static LINES: OnceLock<Lines> = OnceLock::new();
 
 /// Has the log filtered by other directives.
 type Change = Box<dyn Fn(EnvFilter) + Send + Sync>;

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::version::{TLS12, TLS13};
@@ -62,7 +63,12 @@ async fn as_client(ends: &Ends) -> (Secured, TlsStream<TcpStream>) {
 async fn as_server(ends: &Ends) -> (Secured, TlsStream<TcpStream>) {
     let (client, server) = sockets().await;
     let theirs = TlsConnector::from(Arc::clone(&ends.client)).connect(name(), client);
-    let (ours, theirs) = tokio::join!(Secured::accept(server, Arc::clone(&ends.server)), theirs);
+    let ours = async {
+        let mut ours = Secured::accept(server, Arc::clone(&ends.server)).await?;
+        ours.flush().await?; // else the end of the handshake waits for what is said first
+        io::Result::Ok(ours)
+    };
+    let (ours, theirs) = tokio::join!(ours, theirs);
     (ours.unwrap(), theirs.unwrap().into())
 }
 
@@ -211,6 +217,45 @@ async fn after_the_peers_goodbye_there_is_no_more_to_read_and_we_may_still_write
         assert_eq!(heard, b"and ours");
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_goodbye_is_the_end_though_the_connection_stays() {
+    in_every_way(async |mut ours, mut theirs| {
+        theirs.write_all(b"bye").await.unwrap();
+        theirs.flush().await.unwrap();
+        let mut read = [0; 16];
+        assert_eq!(ours.read(&mut read).await.unwrap(), 3);
+        match &mut theirs {
+            TlsStream::Client(stream) => stream.get_mut().1.send_close_notify(),
+            TlsStream::Server(stream) => stream.get_mut().1.send_close_notify(),
+        }
+        theirs.flush().await.unwrap();
+        let end = tokio::time::timeout(Duration::from_secs(10), ours.read(&mut read)).await;
+        assert_eq!(end.expect("it has been told").unwrap(), 0);
+    })
+    .await;
+}
+
+/// What the end of a handshake and our first words are in, as the client receives them.
+#[tokio::test]
+async fn the_ticket_goes_with_the_greeting_or_before_we_wait() {
+    for greets in [true, false] {
+        let ends = Ends::speaking(&TLS13);
+        let (client, server) = sockets().await;
+        let theirs = TlsConnector::from(Arc::clone(&ends.client)).connect(name(), client);
+        let (ours, theirs) = tokio::join!(Secured::accept(server, Arc::clone(&ends.server)), theirs);
+        let (mut ours, mut theirs) = (ours.unwrap(), theirs.unwrap());
+        assert!(!ours.outgoing.is_empty(), "the tickets");
+        let mut read = [0; 16];
+        if greets {
+            ours.write_all(b"hello").await.unwrap();
+            assert_eq!(theirs.read(&mut read).await.unwrap(), 5);
+        } else {
+            assert!(ours.read(&mut read).now_or_never().is_none(), "nothing was said");
+        }
+        assert!(ours.outgoing.is_empty());
+    }
 }
 
 #[tokio::test]
