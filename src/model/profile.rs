@@ -55,7 +55,7 @@ pub struct Authority {
 /// Where and how a provider serves one protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Host name, resolved at each dial and verified against the certificate.
+    /// Host name, resolved before it is dialled and verified against the certificate.
     pub host: String,
     /// TCP port.
     pub port: u16,

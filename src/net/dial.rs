@@ -78,7 +78,7 @@ pub async fn dial(
     own: &[SocketAddr],
     limit: Duration,
 ) -> Result<TcpStream, DialError> {
-    let dialled = timeout(limit, race(names.find(host, port), host, own)).await;
+    let dialled = timeout(limit, race(names, (host, port), own)).await;
     let dialled = dialled.unwrap_or_else(|_| Err(DialError::TimedOut { host: host.to_owned(), port, limit }));
     if dialled.is_err() {
         names.doubt(host, port);
@@ -86,8 +86,9 @@ pub async fn dial(
     dialled
 }
 
-async fn race(found: Found, host: &str, own: &[SocketAddr]) -> Result<TcpStream, DialError> {
-    let Found { known, mut flight } = found;
+async fn race(names: &Names, (host, port): (&str, u16), own: &[SocketAddr]) -> Result<TcpStream, DialError> {
+    let Found { known, mut flight } = names.find(host, port);
+    let mut may_be_old = flight.is_none();
     let mut addresses = by_turns(known.as_deref().unwrap_or_default());
     let mut begun = 0;
     let mut attempts = FuturesUnordered::new();
@@ -97,6 +98,11 @@ async fn race(found: Found, host: &str, own: &[SocketAddr]) -> Result<TcpStream,
         if begun < addresses.len() && (attempts.is_empty() || Instant::now() >= next_at) {
             attempts.push(connect(addresses[begun], host, own));
             (begun, next_at) = (begun + 1, Instant::now() + ATTEMPTS_APART);
+        }
+        if attempts.is_empty() && flight.is_none() && std::mem::take(&mut may_be_old) {
+            // It may have moved a moment ago.
+            names.doubt(host, port);
+            flight = names.find(host, port).flight;
         }
         if attempts.is_empty() && flight.is_none() {
             return Err(failure.unwrap_or_else(|| {
@@ -161,19 +167,19 @@ async fn connect(address: SocketAddr, host: &str, own: &[SocketAddr]) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::future::ready;
+    use std::sync::Mutex;
 
     use futures_util::FutureExt;
     use tokio::net::{TcpListener, TcpSocket};
 
-    use super::super::names::Flight;
     use super::*;
+
+    const NAME: (&str, u16) = ("mail.test", 993);
 
     #[tokio::test]
     async fn a_closed_port_is_named() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
+        let address = refusing();
         let error =
             dial(&Names::default(), "127.0.0.1", address.port(), &[], Duration::from_secs(5)).await.unwrap_err();
         assert!(error.to_string().starts_with(&format!("cannot connect to {address}")), "{error}");
@@ -185,9 +191,21 @@ mod tests {
         assert!(matches!(error, DialError::Resolve { .. }), "{error}");
     }
 
-    /// What was found for a name that is not asked for.
-    fn found(addresses: &[SocketAddr]) -> Found {
-        Found { known: Some(addresses.into()), flight: None }
+    /// Names of which a resolver said so, and then that.
+    async fn names(first: &[SocketAddr], then: &[SocketAddr]) -> Names {
+        let answers = Mutex::new(vec![then.to_vec(), first.to_vec()]);
+        let names = Names::asking(move |_, _| {
+            let mut answers = answers.lock().unwrap();
+            let answer = if answers.len() > 1 { answers.pop() } else { answers.first().cloned() };
+            ready(Ok(answer.into_iter().flatten().collect())).boxed()
+        });
+        names.find(NAME.0, NAME.1).flight.unwrap().await.unwrap();
+        names
+    }
+
+    /// An address where nobody listens.
+    fn refusing() -> SocketAddr {
+        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
     }
 
     /// An address that does not answer, for as long as what else is returned is there: its queue is full.
@@ -209,32 +227,32 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let there = listener.local_addr().unwrap();
         let began = Instant::now();
-        let stream = race(found(&[silent, there]), "mail.test", &[]).await.unwrap();
+        let stream = race(&names(&[silent, there], &[]).await, NAME, &[]).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), there);
         assert!(began.elapsed() >= ATTEMPTS_APART, "the first one had its time");
     }
 
     #[tokio::test]
-    async fn an_address_that_refuses_is_passed_over_at_once() {
-        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let refusing = closed.local_addr().unwrap();
-        drop(closed);
+    async fn an_address_that_refuses_is_passed_over() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let there = listener.local_addr().unwrap();
-        tokio::time::pause(); // what waits for time would be seen to
-        let began = Instant::now();
-        let stream = race(found(&[refusing, there]), "mail.test", &[]).await.unwrap();
-        assert_eq!((stream.peer_addr().unwrap(), began.elapsed()), (there, Duration::ZERO));
+        let stream = race(&names(&[refusing(), there], &[]).await, NAME, &[]).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), there);
     }
 
     #[tokio::test]
     async fn where_what_was_known_leads_nowhere_the_new_answer_is_tried() {
+        let refusing = refusing();
         let (silent, _held) = silent().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let there = listener.local_addr().unwrap();
-        let flight: Flight = async move { Ok(Arc::from([there])) }.boxed().shared();
-        let found = Found { known: Some(Arc::from([silent])), flight: Some(flight) };
-        assert_eq!(race(found, "mail.test", &[]).await.unwrap().peer_addr().unwrap(), there);
+        let moved = race(&names(&[refusing], &[refusing, there]).await, NAME, &[]).await;
+        assert_eq!(moved.unwrap().peer_addr().unwrap(), there, "it had moved since");
+        let old = names(&[silent], &[there]).await;
+        old.doubt(NAME.0, NAME.1);
+        assert_eq!(race(&old, NAME, &[]).await.unwrap().peer_addr().unwrap(), there, "and joins the race");
+        let error = race(&names(&[refusing], &[refusing]).await, NAME, &[]).await.unwrap_err();
+        assert!(matches!(error, DialError::Connect { .. }), "{error}");
     }
 
     #[test]

@@ -3,10 +3,10 @@
 //! a minute where no name server answers, and the process has 512 of these for all work that blocks.
 
 use std::collections::HashMap;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use std::{fmt, io};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
@@ -26,9 +26,15 @@ type Answer = Result<Arc<[SocketAddr]>, (io::ErrorKind, Arc<str>)>;
 /// A look-up that is under way. Any of those who wait for it may leave: it goes on.
 pub(super) type Flight = Shared<BoxFuture<'static, Answer>>;
 
-/// The names that were looked up of late, by host and port: as many as upstreams have.
-#[derive(Debug, Default, Clone)]
-pub struct Names(Arc<Mutex<HashMap<(String, u16), Entry>>>);
+/// Asks for the addresses of a host, with that port.
+type Resolver = dyn Fn(String, u16) -> BoxFuture<'static, io::Result<Arc<[SocketAddr]>>> + Send + Sync;
+
+/// The names that were looked up of late, by host and port: as many as upstreams have. Clones are one.
+#[derive(Clone)]
+pub struct Names {
+    entries: Arc<Mutex<HashMap<(String, u16), Entry>>>,
+    resolver: Arc<Resolver>,
+}
 
 #[derive(Debug, Default)]
 struct Entry {
@@ -53,12 +59,21 @@ pub(super) struct Found {
     pub(super) flight: Option<Flight>,
 }
 
-impl Names {
-    /// What is known of that name. Where it is old, or there is nothing, it is looked up from now on.
-    pub(super) fn find(&self, host: &str, port: u16) -> Found {
-        self.find_by(host, port, |host| {
+impl Default for Names {
+    /// As the system resolves them.
+    fn default() -> Self {
+        Self::asking(|host, port| {
             async move { lookup_host((host.as_str(), port)).await.map(Iterator::collect) }.boxed()
         })
+    }
+}
+
+impl Names {
+    /// As that resolves them.
+    pub(super) fn asking(
+        resolver: impl Fn(String, u16) -> BoxFuture<'static, io::Result<Arc<[SocketAddr]>>> + Send + Sync + 'static,
+    ) -> Self {
+        Self { entries: Arc::default(), resolver: Arc::new(resolver) }
     }
 
     /// What is known of that name has led nowhere: the next one asks.
@@ -71,12 +86,8 @@ impl Names {
         });
     }
 
-    fn find_by(
-        &self,
-        host: &str,
-        port: u16,
-        look: impl FnOnce(String) -> BoxFuture<'static, io::Result<Arc<[SocketAddr]>>>,
-    ) -> Found {
+    /// What is known of that name. Where it is old, or there is nothing, it is looked up from now on.
+    pub(super) fn find(&self, host: &str, port: u16) -> Found {
         let (name, now) = ((host.to_owned(), port), Instant::now());
         self.with(|entries| {
             if let Some(Entry { known: Some(known), .. }) = entries.get(&name)
@@ -88,7 +99,7 @@ impl Names {
             entries.retain(|_, entry| entry.flight.is_some() || entry.usable(now).is_some());
             let entry = entries.entry(name.clone()).or_default();
             let flight = entry.flight.get_or_insert_with(|| {
-                let flight = self.land(name, look(host.to_owned())).boxed().shared();
+                let flight = self.land(name, (self.resolver)(host.to_owned(), port)).boxed().shared();
                 tokio::spawn(flight.clone());
                 flight
             });
@@ -121,7 +132,13 @@ impl Names {
     }
 
     fn with<T>(&self, look: impl FnOnce(&mut HashMap<(String, u16), Entry>) -> T) -> T {
-        look(&mut self.0.lock().expect("nothing panics while it holds this lock"))
+        look(&mut self.entries.lock().expect("nothing panics while it holds this lock"))
+    }
+}
+
+impl fmt::Debug for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Names").field("entries", &self.entries).finish_non_exhaustive()
     }
 }
 
@@ -140,34 +157,23 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
     use tokio::sync::oneshot;
     use tokio::time::advance;
 
     use super::*;
 
-    /// A resolver that answers when it is told to.
-    struct Resolver {
-        asked: UnboundedSender<(String, oneshot::Sender<io::Result<Arc<[SocketAddr]>>>)>,
-        names: Names,
-    }
-
     type Asked = UnboundedReceiver<(String, oneshot::Sender<io::Result<Arc<[SocketAddr]>>>)>;
 
-    impl Resolver {
-        fn new() -> (Self, Asked) {
-            let (asked, questions) = unbounded_channel();
-            (Self { asked, names: Names::default() }, questions)
-        }
-
-        fn find(&self, host: &str) -> Found {
-            let asked = self.asked.clone();
-            self.names.find_by(host, 993, |host| {
-                let (answer, answered) = oneshot::channel();
-                asked.send((host, answer)).unwrap();
-                async move { answered.await.unwrap() }.boxed()
-            })
-        }
+    /// By a resolver that answers when it is told to.
+    fn names() -> (Names, Asked) {
+        let (asked, questions) = unbounded_channel();
+        let names = Names::asking(move |host, _| {
+            let (answer, answered) = oneshot::channel();
+            asked.send((host, answer)).unwrap();
+            async move { answered.await.unwrap() }.boxed()
+        });
+        (names, questions)
     }
 
     fn address(last: u8) -> Arc<[SocketAddr]> {
@@ -176,9 +182,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_crowd_at_one_name_is_one_look_up() {
-        let (resolver, mut asked) = Resolver::new();
-        let mut crowd: Vec<_> = (0..1000).map(|_| resolver.find("silent.test")).collect();
-        let other = resolver.find("other.test");
+        let (names, mut asked) = names();
+        let mut crowd: Vec<_> = (0..1000).map(|_| names.find("silent.test", 993)).collect();
+        let other = names.find("other.test", 993);
         let (silent, answer) = asked.recv().await.unwrap();
         assert_eq!((silent.as_str(), asked.recv().await.unwrap().0.as_str()), ("silent.test", "other.test"));
         assert!(asked.try_recv().is_err(), "one for each name");
@@ -193,60 +199,60 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_where_an_answer_is_known() {
-        let (resolver, mut asked) = Resolver::new();
-        let first = resolver.find("mail.test").flight.unwrap();
+        let (names, mut asked) = names();
+        let first = names.find("mail.test", 993).flight.unwrap();
         asked.recv().await.unwrap().1.send(Ok(address(1))).unwrap();
         first.await.unwrap();
         advance(FRESH_FOR - Duration::from_millis(1)).await;
-        let fresh = resolver.find("mail.test");
+        let fresh = names.find("mail.test", 993);
         assert!(fresh.known == Some(address(1)) && fresh.flight.is_none(), "{fresh:?}");
 
         advance(Duration::from_millis(1)).await;
-        let old = resolver.find("mail.test");
+        let old = names.find("mail.test", 993);
         assert_eq!(old.known, Some(address(1)), "until there is a newer one");
         asked.recv().await.unwrap().1.send(Ok(address(2))).unwrap();
         assert_eq!(old.flight.unwrap().await, Ok(address(2)));
-        let new = resolver.find("mail.test");
+        let new = names.find("mail.test", 993);
         assert!(new.known == Some(address(2)) && new.flight.is_none(), "{new:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_was_known_serves_while_the_resolver_fails_and_not_for_ever() {
-        let (resolver, mut asked) = Resolver::new();
-        let first = resolver.find("mail.test").flight.unwrap();
+        let (names, mut asked) = names();
+        let first = names.find("mail.test", 993).flight.unwrap();
         asked.recv().await.unwrap().1.send(Ok(address(1))).unwrap();
         first.await.unwrap();
         for _ in 0..5 {
             advance(USED_FOR / 6).await;
-            let found = resolver.find("mail.test");
+            let found = names.find("mail.test", 993);
             assert_eq!(found.known, Some(address(1)));
             asked.recv().await.unwrap().1.send(Err(io::Error::other("no server answers"))).unwrap();
             found.flight.unwrap().await.unwrap_err();
         }
         advance(USED_FOR / 6).await;
-        assert_eq!(resolver.find("mail.test").known, None);
+        assert_eq!(names.find("mail.test", 993).known, None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_has_led_nowhere_is_asked_for_again() {
-        let (resolver, mut asked) = Resolver::new();
-        let first = resolver.find("mail.test").flight.unwrap();
+        let (names, mut asked) = names();
+        let first = names.find("mail.test", 993).flight.unwrap();
         asked.recv().await.unwrap().1.send(Ok(address(1))).unwrap();
         first.await.unwrap();
         advance(Duration::from_secs(1)).await;
-        assert!(resolver.find("mail.test").flight.is_none());
-        resolver.names.doubt("mail.test", 993);
-        assert!(resolver.find("mail.test").flight.is_some());
+        assert!(names.find("mail.test", 993).flight.is_none());
+        names.doubt("mail.test", 993);
+        assert!(names.find("mail.test", 993).flight.is_some());
     }
 
     #[tokio::test(start_paused = true)]
     async fn names_that_nobody_uses_are_forgotten() {
-        let (resolver, mut asked) = Resolver::new();
-        let first = resolver.find("old.test").flight.unwrap();
+        let (names, mut asked) = names();
+        let first = names.find("old.test", 993).flight.unwrap();
         asked.recv().await.unwrap().1.send(Ok(address(1))).unwrap();
         first.await.unwrap();
         advance(USED_FOR).await;
-        let _ = resolver.find("new.test");
-        assert_eq!(resolver.names.with(|entries| entries.len()), 1);
+        let _ = names.find("new.test", 993);
+        assert_eq!(names.with(|entries| entries.len()), 1);
     }
 }

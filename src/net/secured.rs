@@ -437,6 +437,9 @@ impl AsyncWrite for Secured {
             this.advance_as_it_is(Job::SayGoodbye)?;
         }
         ready!(this.poll_send(cx))?;
+        if this.peer_is_done {
+            return Poll::Ready(Ok(())); // it is closed next, which says the same
+        }
         Pin::new(&mut this.socket).poll_shutdown(cx)
     }
 }

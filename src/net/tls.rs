@@ -220,10 +220,11 @@ fn server_config_from(
     let provider = provider();
     // Checks that the key is the one of the certificate.
     let certified = CertifiedKey::from_der(chain, key, &provider)?;
-    let config = ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)));
+    config.ignore_client_order = true; // nearly all put AES-256 first, none of them for want of AES-128
     Ok(Arc::new(config))
 }
 
@@ -278,11 +279,7 @@ pub fn client_config(options: &TlsOptions) -> Result<Arc<ClientConfig>, Vec<TlsE
 }
 
 fn client_config_of(roots: RootCertStore) -> Arc<ClientConfig> {
-    let mut provider = (*provider()).clone();
-    // First of what is offered to those who leave the choice to us: it is what TLS 1.3 asks of everybody (RFC 8446, 9.1), and its
-    // SHA-256 is done by the processor, where SHA-384 is not and costs a handshake a thirtieth.
-    provider.cipher_suites.sort_by_key(|suite| suite.suite() != TLS13_AES_128_GCM_SHA256.suite());
-    let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
+    let mut config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .expect("ring offers suites for TLS 1.2 and 1.3")
         .with_root_certificates(roots)
@@ -313,9 +310,12 @@ fn trusted_roots(options: &TlsOptions) -> Result<RootCertStore, Vec<TlsError>> {
     if errors.is_empty() { Ok(roots) } else { Err(errors) }
 }
 
-/// The one cryptographic provider of the house.
+/// The one cryptographic provider of the house. First of its suites stands the one that TLS 1.3 asks of everybody (RFC 8446, 9.1):
+/// its SHA-256 is done by the processor, where SHA-384 is not, and costs a login a fourteenth.
 fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
+    let mut provider = rustls::crypto::ring::default_provider();
+    provider.cipher_suites.sort_by_key(|suite| suite.suite() != TLS13_AES_128_GCM_SHA256.suite());
+    Arc::new(provider)
 }
 
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

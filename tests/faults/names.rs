@@ -1,4 +1,5 @@
-//! The provider's name: there is none, nobody answers, the name server is in trouble, the name leads elsewhere. Asked by the
+//! The provider's name: there is none, nobody answers, the name server is in trouble, the name leads elsewhere; before it was ever known,
+//! and after that. Asked by the
 //! system's own resolver: Locum runs with an `/etc/resolv.conf` of its own, mounted for it alone.
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -38,32 +39,57 @@ struct Row {
     said: &'static str,
 }
 
-fn rows() -> Vec<Row> {
-    let row = |words, answer, at, view, bound, said| Row { words, answer, at, view, bound, said };
-    let at_once = Bound::AtOnce;
+const NOT_KNOWN: &str = "There is no such name";
+const TROUBLE: &str = "The name server is in trouble";
+const SILENCE: &str = "The name server does not answer";
+
+/// Before the name was known. Silence is last: who comes later waits for the same answer.
+fn rows_at_first() -> Vec<Row> {
+    let row = |words, answer, bound, said| Row { words, answer, at: HERE, view: View::Later, bound, said };
     vec![
-        row("There is no such name", Answer::NoSuchName, HERE, View::Later, at_once, "not known"),
-        row("The name server is in trouble", Answer::Failure, HERE, View::Later, at_once, "Temporary failure"),
-        row("The name server does not answer", Answer::Silence, HERE, View::Later, Bound::Dial, "within 2s"),
-        row("The provider moved, the name leads there", Answer::Is(ELSEWHERE), ELSEWHERE, View::LetIn, at_once, ""),
-        row("The name leads where nobody is", Answer::Is(ELSEWHERE), HERE, View::Later, at_once, "Connection refused"),
+        row(NOT_KNOWN, Answer::NoSuchName, Bound::AtOnce, "not known"),
+        row(TROUBLE, Answer::Failure, Bound::AtOnce, "Temporary failure"),
+        row(SILENCE, Answer::Silence, Bound::Dial, "within 2s"),
+    ]
+}
+
+/// Within an hour of its being known.
+fn rows_later() -> Vec<Row> {
+    let row = |words, answer, at| Row { words, answer, at, view: View::LetIn, bound: Bound::AtOnce, said: "" };
+    vec![
+        row("The provider moved, the name leads there", Answer::Is(ELSEWHERE), ELSEWHERE),
+        row("The name leads where nobody is, and led to the provider within the hour", Answer::Is(ELSEWHERE), HERE),
+        row("There is no such name, and there was within the hour", Answer::NoSuchName, HERE),
+        row("The name server is in trouble, and was not within the hour", Answer::Failure, HERE),
+        row("The name server does not answer, and did within the hour", Answer::Silence, HERE),
     ]
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_that_does_not_resolve_is_an_outage_and_a_new_address_is_followed() {
-    let nameserver = Nameserver::start(nameserver(), Answer::Is(HERE)).await;
-    let mut plan = Plan::new(&[ROW]);
-    (plan.host, plan.launch) = ("mail.faults.test", launch);
-    let stage = plan.start().await;
+async fn a_name_that_was_never_known_is_an_outage_and_one_that_was_is_followed_or_remembered() {
+    let nameserver = Nameserver::start(nameserver(), Answer::NoSuchName).await;
+    let start = || Plan { host: "mail.faults.test", launch, ..Plan::new(&[ROW]) }.start();
+    let mut seen = Vec::new();
+    {
+        let stage = start().await;
+        for row in rows_at_first() {
+            seen.push(befall(&stage, &nameserver, &row).await);
+        }
+    }
+    nameserver.say(Answer::Is(HERE));
+    let stage = start().await;
     let bystanders = Bystanders::of(&stage).await;
     let mut open = Vec::new();
     for protocol in Protocol::ALL {
         open.push(stage.enter(ROW, protocol).await);
     }
-    let mut seen = Vec::new();
-    for row in rows() {
+    for row in rows_later() {
         seen.push(befall(&stage, &nameserver, &row).await);
+        nameserver.say(Answer::Is(HERE));
+        move_to(&stage, HERE).await;
+        for protocol in Protocol::ALL {
+            stage.enter(ROW, protocol).await.finish().await;
+        }
         for client in &mut open {
             assert!(client.is_answered().await, "{}: a session that was open ended", row.words);
         }
@@ -88,11 +114,6 @@ async fn befall(stage: &Stage, nameserver: &Nameserver, row: &Row) -> Vec<String
             assert!(reason.detail.contains(row.said), "{}: {reason:?}", row.words);
             reasons.push(reason);
         }
-    }
-    nameserver.say(Answer::Is(HERE));
-    move_to(stage, HERE).await;
-    for protocol in Protocol::ALL {
-        stage.enter(ROW, protocol).await.finish().await;
     }
     cells.push(row.bound.word().to_owned());
     cells.push(Reason::cell(&reasons));

@@ -22,7 +22,7 @@ const USAGE: &str = "cargo bench --bench peers -- [MEASURE...] [--rounds N] [--s
 impl Arguments {
     /// Those of this process, or what is wrong with them.
     pub(crate) fn read() -> Result<Self, String> {
-        let mut read = Self { measures: Vec::new(), subjects: Subject::ALL.to_vec(), rounds: ROUNDS, pinned: true };
+        let mut read = Self { measures: Vec::new(), subjects: Subject::USUAL.to_vec(), rounds: ROUNDS, pinned: true };
         let mut arguments = env::args().skip(1);
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or(format!("{argument} needs a value; {USAGE}"));

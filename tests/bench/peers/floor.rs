@@ -2,9 +2,10 @@
 //! floor for all others, with or without taking up earlier handshakes at the upstream.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 
 use locum::net::tls::{self, Pems};
 use rustls::client::Resumption;
@@ -13,8 +14,9 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde::{Deserialize, Serialize};
+use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncWriteExt, copy_bidirectional_with_sizes};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use zeroize::Zeroizing;
@@ -29,7 +31,7 @@ pub(crate) const ROLE: &str = "floor";
 const BUFFER_BYTES: usize = 32 * 1024;
 
 /// Connections that wait to be accepted: a crowd comes at once.
-pub(crate) const BACKLOG: u32 = 4096;
+pub(crate) const BACKLOG: i32 = 4096;
 
 /// What it has to know.
 #[derive(Serialize, Deserialize)]
@@ -38,14 +40,31 @@ struct Order {
     key: String,
     trust: PathBuf,
     resumes: bool,
+    shape: Shape,
     /// Where it relays to, each from a port of its own.
     targets: Vec<u16>,
 }
 
+/// How it uses the cores.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(crate) enum Shape {
+    /// One thread.
+    Alone,
+    /// A runtime with a thread for each core; what one has begun another may go on with.
+    Shared,
+    /// A runtime of one thread for each core, with a socket of its own: the kernel deals connections out (SO_REUSEPORT).
+    Apart,
+}
+
 /// Starts one; the ports from which it relays to each of `targets`.
-pub(crate) fn start(pems: &Pems, trust: PathBuf, resumes: bool, targets: Vec<u16>) -> (Role, Vec<u16>) {
+pub(crate) fn start(
+    pems: &Pems,
+    trust: PathBuf,
+    (resumes, shape): (bool, Shape),
+    targets: Vec<u16>,
+) -> (Role, Vec<u16>) {
     let (certificate, key) = (pems.certificate.clone(), pems.key.to_string());
-    let mut role = Role::start(ROLE, Side::Subject, &Order { certificate, key, trust, resumes, targets });
+    let mut role = Role::start(ROLE, Side::Subject, &Order { certificate, key, trust, resumes, shape, targets });
     let ports = role.answer();
     (role, ports)
 }
@@ -53,7 +72,7 @@ pub(crate) fn start(pems: &Pems, trust: PathBuf, resumes: bool, targets: Vec<u16
 /// Relays until the process ends.
 pub(crate) fn serve() {
     raise_descriptors();
-    let Order { certificate, key, trust, resumes, targets } = role::order();
+    let Order { certificate, key, trust, resumes, shape, targets } = role::order();
     let pems = Pems { certificate, key: Zeroizing::new(key) };
     let mut server = (*tls::server_config_from_pems(&pems).unwrap()).clone();
     server.ticketer = Ticketer::new().unwrap();
@@ -67,26 +86,51 @@ pub(crate) fn serve() {
         client.resumption = Resumption::disabled();
     }
     let (acceptor, connector) = (TlsAcceptor::from(Arc::new(server)), TlsConnector::from(Arc::new(client)));
-    let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let mut ports = Vec::new();
-        for target in targets {
-            let listener = listen(0).unwrap();
-            ports.push(listener.local_addr().unwrap().port());
-            tokio::spawn(accept(listener, acceptor.clone(), connector.clone(), target));
-        }
-        role::tell(&ports);
-        role::answer_each(|| ());
-        std::future::pending::<()>().await;
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let (mut runtimes, reactors) = match shape {
+        Shape::Alone => (runtime::Builder::new_current_thread(), 1),
+        Shape::Shared => (runtime::Builder::new_multi_thread(), 1),
+        Shape::Apart => (runtime::Builder::new_current_thread(), cores),
+    };
+    // The first one finds the ports; the others take the same.
+    let mut ports = vec![0; targets.len()];
+    let mut listeners = Vec::new();
+    for _ in 0..reactors {
+        let sockets: Vec<_> = ports.iter().map(|port| bound(*port).unwrap()).collect();
+        ports = sockets.iter().map(|it| it.local_addr().unwrap().port()).collect();
+        listeners.push(sockets);
+    }
+    role::tell(&ports);
+    role::answer_each(|| ());
+    let threads = listeners.into_iter().map(|sockets| {
+        let (acceptor, connector, targets) = (acceptor.clone(), connector.clone(), targets.clone());
+        let runtime = runtimes.enable_all().build().unwrap();
+        thread::spawn(move || {
+            runtime.block_on(async {
+                for (socket, target) in sockets.into_iter().zip(targets) {
+                    let listener = TcpListener::from_std(socket).unwrap();
+                    tokio::spawn(accept(listener, acceptor.clone(), connector.clone(), target));
+                }
+                std::future::pending::<()>().await;
+            });
+        })
     });
+    threads.collect::<Vec<_>>().into_iter().for_each(|it| it.join().unwrap());
 }
 
 /// On this machine, at that port or any.
 pub(crate) fn listen(port: u16) -> io::Result<TcpListener> {
-    let socket = TcpSocket::new_v4()?;
-    socket.set_reuseaddr(true)?;
-    socket.bind((Ipv4Addr::LOCALHOST, port).into())?;
-    socket.listen(BACKLOG)
+    TcpListener::from_std(bound(port)?)
+}
+
+fn bound(port: u16) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }
 
 async fn accept(listener: TcpListener, acceptor: TlsAcceptor, connector: TlsConnector, target: u16) {

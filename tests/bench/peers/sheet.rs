@@ -30,6 +30,7 @@ pub(crate) enum Row {
     Crowd,
     Storm,
     StormCpu,
+    Lost,
     Records1000,
     RecordsMany,
 }
@@ -57,6 +58,7 @@ impl Row {
             Self::Crowd => "500 clients at once, all in, s",
             Self::Storm => "5,000 clients at once, all in, s",
             Self::StormCpu => "same, CPU ms each",
+            Self::Lost => "clients lost of both crowds",
             Self::Records1000 => "IMAP login with few records, CPU ms",
             Self::RecordsMany => "same with 1,000,000 records, CPU ms",
         }
@@ -64,7 +66,7 @@ impl Row {
 
     fn decimals(self) -> usize {
         match self {
-            Self::UpstreamResumed | Self::Rate | Self::RoundTrip | Self::RoundTripWorst => 0,
+            Self::UpstreamResumed | Self::Rate | Self::Lost | Self::RoundTrip | Self::RoundTripWorst => 0,
             Self::Idle1000 | Self::Idle5000 | Self::Growth => 1,
             Self::ImapFull | Self::ImapResumed | Self::Pop3 | Self::Submissions | Self::Submission => 3,
             Self::StormCpu | Self::Records1000 | Self::RecordsMany => 3,

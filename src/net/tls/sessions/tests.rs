@@ -45,9 +45,14 @@ fn a_rush_takes_up_as_many_handshakes_as_there_were() {
 }
 
 #[test]
-fn what_is_offered_first_is_what_processors_do() {
-    let suites = &client_config_of(rustls::RootCertStore::empty()).crypto_provider().cipher_suites.clone();
+fn the_suite_that_processors_do_is_offered_first_and_taken_first() {
+    let pems = self_signed(&["localhost".to_owned()]).unwrap();
+    let ours = client_config_of(rustls::RootCertStore::empty());
+    let server = server_config_from_pems(&pems).unwrap();
     let default = rustls::crypto::ring::default_provider().cipher_suites;
-    assert_eq!(suites[0].suite(), rustls::CipherSuite::TLS13_AES_128_GCM_SHA256);
-    assert_eq!(suites.len(), default.len(), "and all others after it");
+    for suites in [&ours.crypto_provider().cipher_suites, &server.crypto_provider().cipher_suites] {
+        assert_eq!(suites[0].suite(), rustls::CipherSuite::TLS13_AES_128_GCM_SHA256);
+        assert_eq!(suites.len(), default.len(), "and all others after it");
+    }
+    assert!(server.ignore_client_order);
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::cores;
-use crate::floor;
+use crate::floor::{self, Shape};
 use crate::load::clients::{Caller, Doors, HONEST, trusting};
 use crate::load::{Field, Key};
 use crate::openbao::Cluster;
@@ -46,13 +46,29 @@ pub(crate) enum Subject {
     Floor,
     /// The same, that takes up earlier handshakes at the upstream.
     FloorResumed,
+    /// That one on a runtime whose threads, one for each core, share all work; and on as many runtimes of a thread, each with a socket
+    /// of its own at the same port.
+    FloorShared,
+    FloorApart,
     /// Nobody: clients talk to the upstream themselves.
     Direct,
 }
 
 impl Subject {
-    pub(crate) const ALL: [Self; 6] =
+    /// Those that are measured where nobody is named.
+    pub(crate) const USUAL: [Self; 6] =
         [Self::Locum, Self::LocumOpenBao, Self::Nginx, Self::Dovecot, Self::Floor, Self::FloorResumed];
+
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Locum,
+        Self::LocumOpenBao,
+        Self::Nginx,
+        Self::Dovecot,
+        Self::Floor,
+        Self::FloorResumed,
+        Self::FloorShared,
+        Self::FloorApart,
+    ];
 
     /// What it is called at the head of a table.
     pub(crate) fn title(self) -> &'static str {
@@ -63,6 +79,8 @@ impl Subject {
             Self::Dovecot => "Dovecot",
             Self::Floor => "floor",
             Self::FloorResumed => "floor, resumed",
+            Self::FloorShared => "floor, resumed, threads that share",
+            Self::FloorApart => "floor, resumed, a reactor for each core",
             Self::Direct => "direct",
         }
     }
@@ -76,6 +94,8 @@ impl Subject {
             Self::Dovecot => "dovecot",
             Self::Floor => "floor",
             Self::FloorResumed => "floor-resumed",
+            Self::FloorShared => "floor-shared",
+            Self::FloorApart => "floor-apart",
             Self::Direct => "direct",
         }
     }
@@ -92,7 +112,12 @@ impl Subject {
 
     /// Whether it knows what is said, and not only who listens where: it has a STARTTLS of its own.
     pub(crate) fn speaks_mail(self) -> bool {
-        !matches!(self, Self::Floor | Self::FloorResumed | Self::Direct)
+        matches!(self, Self::Locum | Self::LocumOpenBao | Self::Nginx | Self::Dovecot)
+    }
+
+    /// Whether it is what all this is about.
+    pub(crate) fn is_ours(self) -> bool {
+        matches!(self, Self::Locum | Self::LocumOpenBao)
     }
 }
 
@@ -150,11 +175,16 @@ impl Ground {
             Subject::LocumOpenBao => locum::start(&self.openbao.as_ref().expect("it was asked for").0, subject),
             Subject::Nginx => self.beside(subject, nginx::start(self.folder(), self.upstream.ports)),
             Subject::Dovecot => self.beside(subject, dovecot::start(self.folder(), self.upstream.ports, &self.peers)),
-            Subject::Floor | Subject::FloorResumed => {
+            Subject::Floor | Subject::FloorResumed | Subject::FloorShared | Subject::FloorApart => {
                 let ports = self.upstream.ports;
                 let targets = vec![ports.imaps, ports.pop3s, ports.submissions];
-                let resumes = subject == Subject::FloorResumed;
-                let (role, ports) = floor::start(&self.pems, self.upstream.trust.clone(), resumes, targets);
+                let shape = match subject {
+                    Subject::FloorShared => Shape::Shared,
+                    Subject::FloorApart => Shape::Apart,
+                    _ => Shape::Alone,
+                };
+                let manner = (subject != Subject::Floor, shape);
+                let (role, ports) = floor::start(&self.pems, self.upstream.trust.clone(), manner, targets);
                 let doors = Doors { imaps: ports[0], pop3s: ports[1], submissions: ports[2], ..nowhere() };
                 self.beside(subject, (Process::Role(role), doors))
             }

@@ -201,7 +201,7 @@ fn listen_beside(port: u16) -> io::Result<TcpListener> {
     let socket = TcpSocket::new_v6()?;
     socket.set_reuseaddr(true)?;
     socket.bind((Ipv6Addr::LOCALHOST, port).into())?;
-    socket.listen(BACKLOG)
+    socket.listen(BACKLOG as u32)
 }
 
 async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, tally: Arc<Tally>, tongue: Tongue) {
