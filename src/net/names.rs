@@ -13,7 +13,7 @@ use futures_util::future::{BoxFuture, Shared};
 use tokio::net::lookup_host;
 use tokio::time::Instant;
 
-/// So long an answer is used without a question. Providers give their front ends' names a minute.
+/// So long an answer is used without a question; after a question in vain, so long the answer before it.
 const FRESH_FOR: Duration = Duration::from_secs(10);
 
 /// So long it is used while the next one is looked for, and where none comes: an outage of the name servers is none of ours. TLS
@@ -46,8 +46,8 @@ struct Entry {
 struct Known {
     addresses: Arc<[SocketAddr]>,
     since: Instant,
-    /// It was tried in vain.
-    is_doubted: bool,
+    /// Until then nobody asks.
+    fresh_until: Instant,
 }
 
 /// What is known of a name, and what will be. One of them is there.
@@ -81,7 +81,7 @@ impl Names {
         self.with(|entries| {
             let entry = entries.get_mut(&(host.to_owned(), port));
             if let Some(known) = entry.and_then(|entry| entry.known.as_mut()) {
-                known.is_doubted = true;
+                known.fresh_until = Instant::now();
             }
         });
     }
@@ -91,8 +91,7 @@ impl Names {
         let (name, now) = ((host.to_owned(), port), Instant::now());
         self.with(|entries| {
             if let Some(Entry { known: Some(known), .. }) = entries.get(&name)
-                && known.age(now) < FRESH_FOR
-                && !known.is_doubted
+                && now < known.fresh_until
             {
                 return Found { known: Some(Arc::clone(&known.addresses)), flight: None };
             }
@@ -116,15 +115,21 @@ impl Names {
         let names = self.clone();
         async move {
             let answer = looking.await.map_err(|error| (error.kind(), error.to_string().into()));
-            if let Err((_, error)) = &answer {
-                tracing::debug!(host = name.0, %error, "the resolver knows no address");
-            }
             names.with(|entries| {
+                let (now, host) = (Instant::now(), name.0.clone());
                 let entry = entries.entry(name).or_default();
                 entry.flight = None;
-                if let Ok(addresses) = &answer {
-                    let (addresses, since) = (Arc::clone(addresses), Instant::now());
-                    entry.known = Some(Known { addresses, since, is_doubted: false });
+                match (&answer, &mut entry.known) {
+                    (Ok(addresses), known) => {
+                        let addresses = Arc::clone(addresses);
+                        *known = Some(Known { addresses, since: now, fresh_until: now + FRESH_FOR });
+                    }
+                    (Err((_, error)), Some(known)) if known.age(now) < USED_FOR => {
+                        known.fresh_until = now + FRESH_FOR;
+                        let age_s = known.age(now).as_secs();
+                        tracing::warn!(host, %error, age_s, "a name cannot be looked up; what was known of it is used");
+                    }
+                    (Err(_), _) => {} // whoever asked is told
                 }
             });
             answer
