@@ -107,9 +107,9 @@ pub async fn accept_each(
     drain: CancellationToken,
     mut serve: impl FnMut(TcpStream, SocketAddr),
 ) {
-    tune(listener.borrow());
     let mut doorman = Doorman::new();
     while let Some((stream, peer)) = doorman.next(listener.borrow(), &drain).await {
+        tune(&stream);
         serve(stream, peer);
     }
 }
@@ -121,9 +121,12 @@ pub async fn accept_loop(
     listener: impl Borrow<TcpListener>,
     permits: Arc<Semaphore>,
     drain: CancellationToken,
-    serve: impl FnMut(TcpStream, SocketAddr, OwnedSemaphorePermit),
+    mut serve: impl FnMut(TcpStream, SocketAddr, OwnedSemaphorePermit),
 ) {
-    tune(listener.borrow());
+    let serve = |stream, peer, permit| {
+        tune(&stream);
+        serve(stream, peer, permit);
+    };
     accept_permitted(listener.borrow(), permits, drain, serve).await;
 }
 
@@ -267,10 +270,8 @@ fn is_exhaustion(error: &io::Error) -> bool {
 ///
 /// What the other side does not take is not piled up for it: without the bound Linux keeps up to 4 MiB for each of those that
 /// order much and read nothing, of memory that all connections of the machine share. What is on its way is not bounded by it.
-///
-/// A listening socket hands them on to all that come out of it, as Linux has it.
-pub(super) fn tune<'s>(socket: impl Into<SockRef<'s>>) {
-    let socket = socket.into();
+pub(super) fn tune(stream: &TcpStream) {
+    let socket = SockRef::from(stream);
     let keepalive =
         TcpKeepalive::new().with_time(Duration::from_secs(120)).with_interval(Duration::from_secs(30)).with_retries(4);
     // All only improve matters; a socket that was closed meanwhile refuses them, and the next read says so.
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn connections_are_set_up_as_the_listener_is() {
+    async fn connections_are_set_up_before_they_are_served() {
         let listener = Arc::new(bind("127.0.0.1:0".parse().unwrap()).unwrap());
         let address = listener.local_addr().unwrap();
         let (taken, mut seen) = tokio::sync::mpsc::unbounded_channel();

@@ -59,16 +59,18 @@ async fn as_client(ends: &Ends) -> (Secured, TlsStream<TcpStream>) {
     (ours.unwrap(), theirs.unwrap().into())
 }
 
+/// As a server that says nothing of itself, so that the end of the handshake need not wait for it.
+async fn accepted(socket: TcpStream, config: &Arc<ServerConfig>) -> io::Result<Secured> {
+    let mut ours = Secured::accept(socket, Arc::clone(config)).await?;
+    ours.flush().await?;
+    Ok(ours)
+}
+
 /// Ours as a server, and the other one as a client.
 async fn as_server(ends: &Ends) -> (Secured, TlsStream<TcpStream>) {
     let (client, server) = sockets().await;
     let theirs = TlsConnector::from(Arc::clone(&ends.client)).connect(name(), client);
-    let ours = async {
-        let mut ours = Secured::accept(server, Arc::clone(&ends.server)).await?;
-        ours.flush().await?; // else the end of the handshake waits for what is said first
-        io::Result::Ok(ours)
-    };
-    let (ours, theirs) = tokio::join!(ours, theirs);
+    let (ours, theirs) = tokio::join!(accepted(server, &ends.server), theirs);
     (ours.unwrap(), theirs.unwrap().into())
 }
 
@@ -188,7 +190,7 @@ async fn records_that_come_byte_by_byte_are_put_together() {
             }
         });
         let theirs = TlsConnector::from(Arc::clone(&ends.client)).connect(name(), client);
-        let (ours, theirs) = tokio::join!(Secured::accept(near, Arc::clone(&ends.server)), theirs);
+        let (ours, theirs) = tokio::join!(accepted(near, &ends.server), theirs);
         let (mut ours, mut theirs) = (ours.unwrap(), theirs.unwrap());
         let sent = pattern(20_000);
         theirs.write_all(&sent).await.unwrap();
