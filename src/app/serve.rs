@@ -79,6 +79,8 @@ impl App {
         let _ = stop.run_until_cancelled(first).await; // late or not, what is known by then is offered
         serving.background.spawn(ticket_keeper.run(serving.kill.clone()));
         serving.probe(false);
+        let (warming, shut) = (Arc::clone(&upstreams), serving.hall.shut.clone());
+        serving.background.spawn(async move { warming.keep_warm(shut).await });
         serving.hall.sessions.expect(serving.holding.config.listeners.iter());
         upstreams.expect(serving.holding.doors.listeners().iter().flat_map(|it| it.profiles.iter().map(|it| &**it)));
         serving.holding.doors.open(&serving.hall);

@@ -10,7 +10,7 @@ use super::dates;
 use super::reader::Table;
 use super::suggest;
 use super::value::{Value, one_of};
-use crate::model::{AppPasswordFormat, Endpoint, Mechanism, Profile, Protocol, UpstreamTls, presets};
+use crate::model::{AppPasswordFormat, Endpoint, Mechanism, Profile, Protocol, UpstreamTls, WARM_MAX, presets};
 
 /// All `[upstream.<name>]`; `None` for one with something wrong in it.
 pub(super) fn upstreams(table: Table<'_, '_>) -> BTreeMap<String, Option<Arc<Profile>>> {
@@ -137,6 +137,10 @@ fn endpoint(
         None => Some(preset.map_or(SESSIONS_MAX, |preset| preset.sessions_max)),
     };
     let messages_per_minute = messages_per_minute(&mut table, protocol, preset);
+    let warm_max = match table.take("warm-connections") {
+        Some(value) => value.integer(0..=64, "connections that are made ahead of logins; 0 is for none"),
+        None => Some(preset.map_or(WARM_MAX, |preset| preset.warm_max)),
+    };
     table.finish();
 
     Some(Endpoint {
@@ -148,6 +152,7 @@ fn endpoint(
         keywords: keywords?,
         sessions_max: sessions_max?,
         messages_per_minute: messages_per_minute?,
+        warm_max: warm_max?,
     })
 }
 

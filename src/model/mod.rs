@@ -45,7 +45,7 @@ pub use ids::{RecordId, RecordKind, normalise};
 pub use network::network;
 pub use operator::{Operator, OperatorToken, Role};
 pub use pattern::AddressPattern;
-pub use profile::{AppPasswordFormat, Authority, Endpoint, Profile, ProviderDate, UpstreamTls};
+pub use profile::{AppPasswordFormat, Authority, Endpoint, Profile, ProviderDate, UpstreamTls, WARM_MAX};
 pub use protocol::{Mechanism, Protocol};
 pub use recognition::{DeviceCertificate, Fingerprint, Mark, Recognition};
 pub use refusal::Refusal;

@@ -10,6 +10,7 @@ use jiff::civil::date;
 
 use super::{
     AppPasswordFormat, Authority, CredentialKind, Endpoint, Mechanism, Profile, Protocol, ProviderDate, UpstreamTls,
+    WARM_MAX,
 };
 
 /// The names that `preset = "…"` takes.
@@ -275,6 +276,7 @@ fn endpoint(host: &str, port: u16, tls: UpstreamTls, sessions_max: usize, keywor
         keywords: keywords.iter().map(|&keyword| keyword.to_owned()).collect(),
         sessions_max,
         messages_per_minute: None,
+        warm_max: WARM_MAX,
     }
 }
 

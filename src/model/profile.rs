@@ -72,7 +72,12 @@ pub struct Endpoint {
     pub sessions_max: usize,
     /// Messages that one mailbox may submit within a minute; `None` where the provider is not known to count them so.
     pub messages_per_minute: Option<u32>,
+    /// Connections that are made ahead of logins at the most, while many log in. 0 for none.
+    pub warm_max: usize,
 }
+
+/// Connections that are made ahead of logins at one endpoint, unless the configuration says otherwise.
+pub const WARM_MAX: usize = 4;
 
 impl Endpoint {
     /// Whether credentials of that kind can be presented here.

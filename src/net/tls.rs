@@ -3,6 +3,8 @@
 
 mod devices;
 mod sessions;
+#[cfg(test)]
+mod shaking;
 mod tickets;
 
 use std::collections::HashSet;

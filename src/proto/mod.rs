@@ -9,7 +9,7 @@
 //! - after `StartTls`: flush, shake hands, call `tls_started`;
 //! - after `Authenticate` and `Recognise`: decide, feed what was read meanwhile, call `accept` or `refuse`;
 //! - after `ChangePeer`: call `peer_changed` or `refuse`;
-//! - after `Relay`, `Ready`, `Fail` or `Close`: the dialogue is over.
+//! - after `Relay`, `Ready`, `Fail` or `Close`: the dialogue is over, but for one whose goal is to wait.
 //!
 //! **Invariant:** no dialogue holds more than its [`ServerLimits`] or [`ClientLimits`] of the peer's bytes.
 //!
@@ -23,6 +23,8 @@ mod lull;
 pub mod pop3;
 pub mod submission;
 mod transcript;
+#[cfg(test)]
+mod waiting;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -156,6 +158,9 @@ pub trait Client: Send + fmt::Debug {
     /// The TLS handshake asked for by [`ClientAction::StartTls`] is done. All that was said before is forgotten.
     fn tls_started(&mut self);
 
+    /// Goes on from where [`Goal::Wait`] has led, to that goal.
+    fn go_on(&mut self, goal: Goal);
+
     /// Where the dialogue stands, in words for the operator: `"greeting"`, `"STARTTLS"`, `"AUTH LOGIN"` …
     fn state(&self) -> &'static str;
 }
@@ -187,6 +192,8 @@ pub enum Goal {
     },
     /// Learn what is offered before login, and leave. No credential is needed for it.
     Probe,
+    /// Get as far as a login gets without a credential, and wait there until [`Client::go_on`] says for what.
+    Wait,
 }
 
 /// An upstream whose dialogue is over.

@@ -82,7 +82,9 @@ impl Upstreams {
                         attempt.say(|| format!("answers in {state}"));
                     }
                 }
-                Ok(Err(error)) => return Err(attempt.failed(state, Cause::Unavailable.into(), error.to_string())),
+                Ok(Err(error)) => {
+                    return Err(attempt.failed(state, Cause::Unavailable.into(), error.to_string()).unanswered());
+                }
                 Err(_) => return Err(attempt.failed(state, Cause::Unavailable.into(), silence(limit))),
             }
         }
@@ -99,7 +101,7 @@ async fn receive(dialogue: &mut dyn Client, stream: &mut Stream, buffer: &mut [u
     }
 }
 
-async fn send(stream: &mut Stream, bytes: &[u8]) -> io::Result<()> {
+pub(super) async fn send(stream: &mut Stream, bytes: &[u8]) -> io::Result<()> {
     stream.write_all(bytes).await?;
     stream.flush().await
 }

@@ -20,6 +20,8 @@ pub struct UpstreamError {
     after: Duration,
     verdict: Verdict,
     detail: Box<str>,
+    /// The connection broke before there was an answer.
+    is_unanswered: bool,
 }
 
 impl UpstreamError {
@@ -31,7 +33,17 @@ impl UpstreamError {
         verdict: Verdict,
         detail: String,
     ) -> Self {
-        Self { upstream: upstream.into(), protocol, state, after, verdict, detail: detail.into() }
+        Self { upstream: upstream.into(), protocol, state, after, verdict, detail: detail.into(), is_unanswered: false }
+    }
+
+    /// The same, where the connection broke before there was an answer.
+    pub(super) fn unanswered(mut self) -> Self {
+        self.is_unanswered = true;
+        self
+    }
+
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.is_unanswered
     }
 
     /// What kind of trouble it is.
@@ -90,7 +102,7 @@ impl UpstreamError {
 
 impl fmt::Display for UpstreamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { upstream, protocol, state, after, verdict: Verdict { cause, plain, remedy }, detail } = self;
+        let Self { upstream, protocol, state, after, verdict: Verdict { cause, plain, remedy }, detail, .. } = self;
         let after = after.as_secs_f32();
         write!(f, "{cause} (upstream={upstream} protocol={protocol} state={state:?} after={after:.1}s): {detail}")?;
         if *plain != Verdict::from(*cause).plain {

@@ -17,6 +17,15 @@ const PHASE_SECONDS: &str = "locum_login_phase_seconds";
 /// Labels `upstream`, `protocol`, `handshake`: one of [`HANDSHAKES`].
 const TLS_HANDSHAKES: &str = "locum_upstream_tls_handshakes_total";
 
+/// Labels `upstream`, `protocol`, `outcome`: [`USED`] or [`UNUSED`].
+const WARM: &str = "locum_upstream_warm_connections_total";
+
+/// A login found one.
+pub(super) const USED: &str = "used";
+
+/// Nobody needed it in time, or the provider hung up on it.
+pub(super) const UNUSED: &str = "unused";
+
 /// The breaker did not let it come to a login.
 const HELD_BACK: &str = "held-back";
 
@@ -30,6 +39,10 @@ pub(super) fn describe() {
         TLS_HANDSHAKES,
         "TLS handshakes with upstreams, by upstream, protocol and handshake: full, resumed."
     );
+    describe_counter!(
+        WARM,
+        "Connections to upstreams that were made ahead of a login, by upstream, protocol and outcome: used, unused."
+    );
     describe_histogram!(
         PHASE_SECONDS,
         Unit::Seconds,
@@ -41,6 +54,7 @@ pub(super) fn describe() {
 pub(super) fn expect(upstream: &str, protocol: Protocol) {
     let outcomes = ["accepted", HELD_BACK].into_iter().chain(Cause::ALL.map(Cause::name));
     outcomes.for_each(|outcome| count(upstream, protocol, outcome, 0));
+    [USED, UNUSED].into_iter().for_each(|outcome| warm(upstream, protocol, outcome).increment(0));
     HANDSHAKES.into_iter().for_each(|handshake| tls_handshakes(upstream, protocol, handshake).increment(0));
 }
 
@@ -51,6 +65,17 @@ pub(super) fn count_handshake(upstream: &str, protocol: Protocol, handshake: &'s
 
 fn tls_handshakes(upstream: &str, protocol: Protocol, handshake: &'static str) -> Counter {
     counter!(TLS_HANDSHAKES, "upstream" => upstream.to_owned(), "protocol" => protocol.name(), "handshake" => handshake)
+}
+
+/// So many connections that were made ahead of a login have found their end.
+pub(super) fn count_warm(upstream: &str, protocol: Protocol, outcome: &'static str, times: usize) {
+    if times > 0 {
+        warm(upstream, protocol, outcome).increment(times as u64);
+    }
+}
+
+fn warm(upstream: &str, protocol: Protocol, outcome: &'static str) -> Counter {
+    counter!(WARM, "upstream" => upstream.to_owned(), "protocol" => protocol.name(), "outcome" => outcome)
 }
 
 /// A login at a provider has ended.

@@ -20,6 +20,7 @@ mod mailbox;
 mod meters;
 mod options;
 mod pace;
+mod warm;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -42,6 +43,7 @@ use breaker::{Breaker, Open};
 use classes::Passages;
 use classify::Verdict;
 use pace::Paces;
+use warm::{Kept, Warm};
 
 pub use classes::Places;
 pub use classify::Cause;
@@ -59,6 +61,7 @@ pub struct Upstreams {
     breaker: Breaker,
     offers: DashMap<(String, Protocol), Vec<String>>,
     names: Names,
+    warm: Warm,
     /// Where this process listens itself.
     own: ArcSwap<Vec<SocketAddr>>,
 }
@@ -108,8 +111,8 @@ impl Upstreams {
         meters::describe();
         let (passages, paces, breaker) = (Passages::default(), Paces::default(), Breaker::default());
         let means = ArcSwap::from_pointee(Means { options, tls });
-        let (names, own) = (Names::default(), ArcSwap::default());
-        Self { means, passages, paces, breaker, offers: DashMap::new(), names, own }
+        let (names, warm, own) = (Names::default(), Warm::default(), ArcSwap::default());
+        Self { means, passages, paces, breaker, offers: DashMap::new(), names, warm, own }
     }
 
     /// From now on they are reached so. Sessions that are open, and what is known of credentials and mailboxes, stay.
@@ -293,13 +296,67 @@ impl Upstreams {
         reached
     }
 
-    /// Dials, begins TLS and holds the dialogue.
+    /// Holds the dialogue, on a connection that is there already or on its own.
     async fn reach(
         &self,
         attempt: &Attempt<'_>,
         endpoint: &Endpoint,
         goal: Goal,
     ) -> Result<(Stream, UpstreamReady), UpstreamError> {
+        if let Goal::LogIn { .. } = &goal
+            && let Some(reached) = self.reach_by_kept(attempt, endpoint, &goal).await
+        {
+            return reached;
+        }
+        let (stream, name) = self.approach(attempt, endpoint).await?;
+        let mut dialogue = self.dialogue(attempt.protocol, endpoint, goal);
+        let began = Instant::now();
+        let conversing = self.converse(attempt, dialogue.as_mut(), stream, &name);
+        let conversed = conversing.instrument(tracing::debug_span!("upstream-login")).await;
+        attempt.passed("upstream-login", began);
+        conversed
+    }
+
+    /// The same on a connection that is there already. `None` if there is none, or if it broke without a word: providers may
+    /// hang up at any time. Whatever they say is an answer, and no credential is shown twice for it.
+    async fn reach_by_kept(
+        &self,
+        attempt: &Attempt<'_>,
+        endpoint: &Endpoint,
+        goal: &Goal,
+    ) -> Option<Result<(Stream, UpstreamReady), UpstreamError>> {
+        let Kept { stream, mut dialogue, .. } =
+            self.warm.take(attempt.upstream, attempt.protocol, endpoint, &self.means())?;
+        attempt.say(|| "a connection is there already".to_owned());
+        let (began, name) = (Instant::now(), ServerName::try_from(endpoint.host.clone()).ok()?);
+        dialogue.go_on(goal.clone());
+        let conversing = self.converse(attempt, dialogue.as_mut(), stream, &name);
+        let conversed = conversing.instrument(tracing::debug_span!("upstream-login")).await;
+        attempt.passed("upstream-login", began);
+        if let Err(error) = &conversed
+            && error.is_unanswered()
+        {
+            tracing::debug!(%error, "a connection that was there already broke; another one is made");
+            return None;
+        }
+        Some(conversed)
+    }
+
+    fn dialogue(&self, protocol: Protocol, endpoint: &Endpoint, goal: Goal) -> Box<dyn proto::Client> {
+        let options = ClientOptions {
+            starttls: endpoint.tls == UpstreamTls::StartTls,
+            name: self.means().options.name.clone(),
+            limits: ClientLimits::default(),
+        };
+        proto::client(protocol, goal, options)
+    }
+
+    /// Dials, and begins TLS where that comes first.
+    async fn approach(
+        &self,
+        attempt: &Attempt<'_>,
+        endpoint: &Endpoint,
+    ) -> Result<(Stream, ServerName<'static>), UpstreamError> {
         let name = ServerName::try_from(endpoint.host.clone()).map_err(|error| {
             attempt.failed("dial", Cause::Unavailable.into(), format!("{}: {error}", endpoint.host))
         })?;
@@ -317,21 +374,12 @@ impl Upstreams {
             };
             attempt.failed("dial", verdict, error.to_string())
         })?;
-        let mut stream = Stream::Plain(socket);
-        if endpoint.tls == UpstreamTls::Implicit {
-            stream = self.start_tls(attempt, "TLS handshake", stream, &name).await?;
-        }
-        let options = ClientOptions {
-            starttls: endpoint.tls == UpstreamTls::StartTls,
-            name: means.options.name.clone(),
-            limits: ClientLimits::default(),
+        let stream = Stream::Plain(socket);
+        let stream = match endpoint.tls {
+            UpstreamTls::Implicit => self.start_tls(attempt, "TLS handshake", stream, &name).await?,
+            UpstreamTls::StartTls => stream,
         };
-        let mut dialogue = proto::client(attempt.protocol, goal, options);
-        let began = Instant::now();
-        let conversing = self.converse(attempt, dialogue.as_mut(), stream, &name);
-        let conversed = conversing.instrument(tracing::debug_span!("upstream-login")).await;
-        attempt.passed("upstream-login", began);
-        conversed
+        Ok((stream, name))
     }
 }
 

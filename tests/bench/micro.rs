@@ -69,7 +69,7 @@ fn said_by_provider(protocol: Protocol) -> &'static [u8] {
         Protocol::Imap => {
             b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] ready\r\nL1 OK [CAPABILITY IMAP4rev1 IDLE] in\r\n"
         }
-        Protocol::Pop3 => b"+OK ready\r\n+OK\r\nSASL PLAIN\r\nUSER\r\n.\r\n+OK in\r\n",
+        Protocol::Pop3 => b"+OK ready\r\n+OK\r\nSASL PLAIN\r\nUSER\r\n.\r\n+ \r\n+OK in\r\n",
         Protocol::Submission => b"220 ready\r\n250-mx\r\n250 AUTH PLAIN\r\n235 2.7.0 in\r\n",
     }
 }

@@ -46,3 +46,4 @@ mod shared_counts;
 #[expect(dead_code, unused_imports, reason = "a part of it is for nodes at a store elsewhere")]
 mod support;
 mod usage;
+mod warm;

@@ -386,7 +386,8 @@ const RESERVED: &[Reserved] = &[
     },
     Reserved {
         paths: &["tokio::spawn", "tokio::task::spawn", "tokio::task::JoinSet"],
-        rooms: &[],
+        // Whoever asked for a name may leave; the look-up goes on, and nothing is lost with it.
+        rooms: &["net::names"],
         why: "a task that nobody waits for is lost at the end: `app` spawns, on its tracker",
     },
     Reserved {
@@ -396,7 +397,7 @@ const RESERVED: &[Reserved] = &[
     },
     Reserved {
         paths: &["std::thread"],
-        rooms: &["store::sqlite::pool", "audit::writer", "audit::file"],
+        rooms: &["store::sqlite::pool", "audit::writer", "audit::file", "telemetry::lines"],
         why: "a thread that sleeps or waits holds up every session on it",
     },
     Reserved {

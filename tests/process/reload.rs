@@ -1,5 +1,6 @@
 //! SIGHUP: what is read again holds at once or not at all, and nobody who is in notices.
 
+use std::thread;
 use std::time::Instant;
 
 use locum::net::tls;
@@ -185,6 +186,9 @@ fn a_file_that_was_moved_away_is_begun_anew() {
     let stage = Stage::new();
     let served = stage.home.serve();
     drop(stage.plain(&served));
+    while !stage.home.read("audit.jsonl").contains("\"event\":\"decision\"") {
+        thread::yield_now(); // it is written soon, and where the path leads then
+    }
     std::fs::rename(stage.home.path("audit.jsonl"), stage.home.path("audit.1")).unwrap();
     served.signal(Signal::HUP);
     served.wait_for_lines(1, "reloaded: nothing");

@@ -192,4 +192,4 @@ pub fn with_tickets(config: &ServerConfig, tickets: &Tickets, listener: &str) ->
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+mod tests;

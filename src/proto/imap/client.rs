@@ -51,6 +51,8 @@ enum State {
     LoginCommand { unsent: VecDeque<Outgoing> },
     Cancelled(Exchange),
     CapabilityAfterLogin,
+    /// All is known that a login needs, but for the goal.
+    Waiting,
     Over,
 }
 
@@ -74,7 +76,7 @@ impl Client {
 
     /// Goes on by one line, and says whether there was one.
     fn step(&mut self) -> bool {
-        if matches!(self.state, State::StartingTls) {
+        if matches!(self.state, State::StartingTls | State::Waiting) {
             return false;
         }
         if matches!(self.state, State::Over) {
@@ -171,6 +173,11 @@ impl Client {
             Goal::Probe => {
                 self.command("LOGOUT\r\n");
                 self.ready(offered, Vec::new());
+            }
+            Goal::Wait => {
+                self.capabilities = Some(offered);
+                self.ready(Vec::new(), Vec::new());
+                self.state = State::Waiting;
             }
         }
     }
@@ -309,7 +316,7 @@ impl Client {
             (State::Cancelled(_), Status::Ok) => {
                 self.fail(ClientFailure::Protocol("the login was accepted after it was cancelled"));
             }
-            (State::Greeting | State::StartingTls | State::Over, _) | (_, Status::PreAuth | Status::Bye) => {
+            (State::Greeting | State::StartingTls | State::Waiting | State::Over, _) | (_, Status::PreAuth | Status::Bye) => {
                 self.fail(ClientFailure::Protocol("a tagged reply out of place"));
             }
         }
@@ -405,6 +412,17 @@ impl crate::proto::Client for Client {
         self.prepare();
     }
 
+    fn go_on(&mut self, goal: Goal) {
+        if !matches!(self.state, State::Waiting) {
+            return self.fail(ClientFailure::Protocol("a goal out of place"));
+        }
+        if !self.input.is_empty() {
+            return self.fail(ClientFailure::Protocol("a reply out of place"));
+        }
+        self.goal = goal;
+        self.prepare();
+    }
+
     fn state(&self) -> &'static str {
         match &self.state {
             State::Greeting => "greeting",
@@ -414,6 +432,7 @@ impl crate::proto::Client for Client {
             State::LoginCommand { .. } => "LOGIN command",
             State::Cancelled(_) => "AUTHENTICATE cancelled",
             State::CapabilityAfterLogin => "CAPABILITY after login",
+            State::Waiting => "before the login",
             State::Over => "over",
         }
     }

@@ -42,6 +42,8 @@ enum State {
     ExpectOutcome(Exchange),
     /// We cancelled the exchange.
     ExpectRefusal(Exchange),
+    /// All is known that a login needs, but for the goal.
+    Waiting,
     Over,
 }
 
@@ -66,13 +68,17 @@ impl Client {
             goal,
             options,
         };
-        if let Goal::LogIn { credentials, .. } = &client.goal
+        client.check_goal();
+        client
+    }
+
+    fn check_goal(&mut self) {
+        if let Goal::LogIn { credentials, .. } = &self.goal
             && (credentials.identity.bytes().any(|byte| byte.is_ascii_control())
                 || credentials.secret.has_control_characters())
         {
-            client.fail(ClientFailure::Protocol("the credential has control characters"));
+            self.fail(ClientFailure::Protocol("the credential has control characters"));
         }
-        client
     }
 
     fn take_line(&mut self, line: &[u8]) {
@@ -146,12 +152,21 @@ impl Client {
             return self.send(Outgoing::new("STLS\r\n"));
         }
         self.offer = offer;
+        self.pursue();
+    }
+
+    /// Does what the goal asks for, now that it is known what is offered.
+    fn pursue(&mut self) {
         match self.goal.clone() {
             Goal::Probe => {
                 self.send(Outgoing::new("QUIT\r\n"));
                 self.finish();
             }
             Goal::LogIn { credentials, mechanisms } => self.authenticate(credentials, &mechanisms),
+            Goal::Wait => {
+                self.state = State::Waiting;
+                self.queue.push_back(ClientAction::Ready(UpstreamReady::default()));
+            }
         }
     }
 
@@ -236,7 +251,7 @@ impl proto::Client for Client {
             }
             match self.state {
                 State::Over => return ClientAction::Fail(ClientFailure::Protocol("the dialogue is over")),
-                State::StartingTls => return ClientAction::Wait,
+                State::StartingTls | State::Waiting => return ClientAction::Wait,
                 _ => match self.input.next_line() {
                     Ok(Some(line)) => self.take_line(&line),
                     Ok(None) => return ClientAction::Wait,
@@ -254,6 +269,20 @@ impl proto::Client for Client {
         self.ask_capabilities();
     }
 
+    fn go_on(&mut self, goal: Goal) {
+        if !matches!(mem::replace(&mut self.state, State::Over), State::Waiting) {
+            return self.fail(ClientFailure::Protocol("a goal out of place"));
+        }
+        if !self.input.is_empty() {
+            return self.fail(ClientFailure::Protocol("a reply out of place"));
+        }
+        self.goal = goal;
+        self.check_goal();
+        if self.queue.is_empty() {
+            self.pursue();
+        }
+    }
+
     fn state(&self) -> &'static str {
         match &self.state {
             State::ExpectGreeting => "greeting",
@@ -262,6 +291,7 @@ impl proto::Client for Client {
             State::ExpectUser(_) | State::ExpectPass => "USER/PASS",
             State::ExpectOutcome(exchange) => proto::auth_by(exchange.mechanism()),
             State::ExpectRefusal(_) => "cancelled AUTH",
+            State::Waiting => "before AUTH",
             State::Over => "over",
         }
     }

@@ -40,6 +40,8 @@ enum State {
     ExpectOutcome(Exchange),
     /// We cancelled the exchange.
     ExpectRefusal(Exchange),
+    /// All is known that a login needs, but for the goal.
+    Waiting(Offer),
     Over,
 }
 
@@ -57,13 +59,17 @@ impl Client {
             goal,
             options,
         };
-        if let Goal::LogIn { credentials, .. } = &client.goal
+        client.check_goal();
+        client
+    }
+
+    fn check_goal(&mut self) {
+        if let Goal::LogIn { credentials, .. } = &self.goal
             && (credentials.identity.bytes().any(|byte| byte.is_ascii_control())
                 || credentials.secret.has_control_characters())
         {
-            client.fail(ClientFailure::Protocol("the credential has control characters"));
+            self.fail(ClientFailure::Protocol("the credential has control characters"));
         }
-        client
     }
 
     fn take_reply(&mut self, reply: &Reply) {
@@ -118,6 +124,10 @@ impl Client {
                 self.keywords = offer.keywords;
                 self.send(Outgoing::new("QUIT\r\n"));
                 return self.finish();
+            }
+            Goal::Wait => {
+                self.state = State::Waiting(offer);
+                return self.queue.push_back(ClientAction::Ready(UpstreamReady::default()));
             }
             Goal::LogIn { credentials, mechanisms } => mechanisms
                 .iter()
@@ -205,7 +215,7 @@ impl proto::Client for Client {
             }
             match self.state {
                 State::Over => return ClientAction::Fail(ClientFailure::Protocol("the dialogue is over")),
-                State::StartingTls => return ClientAction::Wait,
+                State::StartingTls | State::Waiting(_) => return ClientAction::Wait,
                 _ => match self.replies.next_reply(&mut self.input) {
                     Ok(Some(reply)) => self.take_reply(&reply),
                     Ok(None) => return ClientAction::Wait,
@@ -223,6 +233,20 @@ impl proto::Client for Client {
         self.say_hello();
     }
 
+    fn go_on(&mut self, goal: Goal) {
+        let State::Waiting(offer) = mem::replace(&mut self.state, State::Over) else {
+            return self.fail(ClientFailure::Protocol("a goal out of place"));
+        };
+        if !self.input.is_empty() {
+            return self.fail(ClientFailure::Protocol("a reply out of place"));
+        }
+        self.goal = goal;
+        self.check_goal();
+        if self.queue.is_empty() {
+            self.take_offer(offer);
+        }
+    }
+
     fn state(&self) -> &'static str {
         match &self.state {
             State::ExpectGreeting => "greeting",
@@ -230,6 +254,7 @@ impl proto::Client for Client {
             State::ExpectTls | State::StartingTls => "STARTTLS",
             State::ExpectOutcome(exchange) => proto::auth_by(exchange.mechanism()),
             State::ExpectRefusal(_) => "cancelled AUTH",
+            State::Waiting(_) => "before AUTH",
             State::Over => "over",
         }
     }

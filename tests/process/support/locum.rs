@@ -231,65 +231,52 @@ impl Served {
     #[track_caller]
     pub(crate) fn wait_for_log(&self, message: &str) {
         let says = |line: &str| line.ends_with(message) || line.contains(&format!("\"message\":\"{message}\""));
-        let mut text = self.log.text.lock().unwrap();
-        let deadline = Instant::now() + DEADLINE;
-        loop {
-            let said = String::from_utf8_lossy(&text.bytes);
-            if said.lines().any(says) {
-                return;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!text.ended && !left.is_zero(), "never logged: {message}\n{said}");
-            drop(said);
-            text = self.log.grown.wait_timeout(text, left).unwrap().0;
-        }
+        self.wait_until(message, |said| said.lines().any(says).then_some(()));
     }
 
     /// Waits until so many lines have this in them; the last of them.
     #[track_caller]
     pub(crate) fn wait_for_lines(&self, count: usize, part: &str) -> String {
-        let mut text = self.log.text.lock().unwrap();
-        let deadline = Instant::now() + DEADLINE;
-        loop {
-            let said = String::from_utf8_lossy(&text.bytes);
-            if let Some(line) = said.lines().filter(|line| line.contains(part)).nth(count - 1) {
-                return line.to_owned();
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!text.ended && !left.is_zero(), "not {count} times: {part}\n{said}");
-            drop(said);
-            text = self.log.grown.wait_timeout(text, left).unwrap().0;
-        }
+        let find = |said: &str| said.lines().filter(|line| line.contains(part)).nth(count - 1).map(str::to_owned);
+        self.wait_until(&format!("{count} times: {part}"), find)
     }
 
     /// Waits for a line that begins so; the rest of it.
     #[track_caller]
     pub(crate) fn wait_for_line(&self, beginning: &str) -> String {
-        let mut text = self.log.text.lock().unwrap();
-        let deadline = Instant::now() + DEADLINE;
-        loop {
-            let said = String::from_utf8_lossy(&text.bytes);
+        self.wait_until(&format!("{beginning} ..."), |said| {
             let whole = said.rsplit_once('\n').map_or("", |(whole, _)| whole);
-            if let Some(rest) = whole.lines().find_map(|line| line.strip_prefix(beginning)) {
-                return rest.to_owned();
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!text.ended && !left.is_zero(), "never said: {beginning}\n{said}");
-            drop(said);
-            text = self.log.grown.wait_timeout(text, left).unwrap().0;
-        }
+            whole.lines().find_map(|line| line.strip_prefix(beginning)).map(str::to_owned)
+        })
     }
 
     /// The port of a listener that is bound to any, as the log tells it.
     #[track_caller]
     pub(crate) fn port(&self, listener: &str) -> u16 {
-        let log = self.log();
         let named = [format!("listener=\"{listener}\""), format!("\"listener\":\"{listener}\"")];
-        let line = log.lines().find(|line| line.contains("listening") && named.iter().any(|name| line.contains(name)));
-        let (_, port) =
-            line.unwrap_or_else(|| panic!("{listener} is not bound\n{log}")).split_once("127.0.0.1:").unwrap();
-        let digits = port.split(|c: char| !c.is_ascii_digit()).next().unwrap();
-        digits.parse().unwrap()
+        let is_its = |line: &&str| line.contains("listening") && named.iter().any(|name| line.contains(name));
+        self.wait_until(&format!("where {listener} listens"), |said| {
+            let whole = said.rsplit_once('\n').map_or("", |(whole, _)| whole);
+            let (_, port) = whole.lines().find(is_its)?.split_once("127.0.0.1:")?;
+            Some(port.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap())
+        })
+    }
+
+    /// Waits until that is found in what was logged so far.
+    #[track_caller]
+    fn wait_until<T>(&self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
+        let mut text = self.log.text.lock().unwrap();
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let said = String::from_utf8_lossy(&text.bytes);
+            if let Some(found) = find(&said) {
+                return found;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!text.ended && !left.is_zero(), "not in the log: {what}\n{said}");
+            drop(said);
+            text = self.log.grown.wait_timeout(text, left).unwrap().0;
+        }
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -1,3 +1,5 @@
+//! Against rustls' servers.
+
 use std::sync::Arc;
 
 use rustls::HandshakeKind;
@@ -5,7 +7,7 @@ use rustls::crypto::ring::Ticketer;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::super::tickets::tests::shake;
+use super::super::shaking::shake;
 use super::super::{client_config_of, self_signed, server_config_from_pems};
 use super::*;
 

@@ -1,15 +1,13 @@
 //! Tickets alone, and in the hands of rustls.
 
-use std::io;
 use std::time::Duration;
 
 use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{
-    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConnection, SupportedProtocolVersion,
-};
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, HandshakeKind, RootCertStore, SupportedProtocolVersion};
 
+use super::super::shaking::shake;
 use super::*;
 use crate::net::tls::{
     Pems, self_signed, server_config_from_pems, with_application_protocol, with_device_certificates,
@@ -116,36 +114,6 @@ fn trusting(pems: &[&Pems], version: &'static SupportedProtocolVersion) -> Arc<C
     let mut config = builder.with_root_certificates(roots).with_no_client_auth();
     config.resumption = Resumption::in_memory_sessions(8);
     Arc::new(config)
-}
-
-/// Shakes hands, waits for tickets, and says what kind of handshake it was.
-pub(in crate::net::tls) fn shake(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>) -> HandshakeKind {
-    let mut client = ClientConnection::new(Arc::clone(client), ServerName::try_from("localhost").unwrap()).unwrap();
-    let mut server = ServerConnection::new(Arc::clone(server)).unwrap();
-    let mut wire = Vec::new();
-    while client.wants_write() || server.wants_write() {
-        wire.clear();
-        while client.wants_write() {
-            client.write_tls(&mut wire).unwrap();
-        }
-        let mut read = io::Cursor::new(&wire);
-        while (read.position() as usize) < wire.len() {
-            server.read_tls(&mut read).unwrap();
-            server.process_new_packets().unwrap();
-        }
-        wire.clear();
-        while server.wants_write() {
-            server.write_tls(&mut wire).unwrap();
-        }
-        let mut read = io::Cursor::new(&wire);
-        while (read.position() as usize) < wire.len() {
-            client.read_tls(&mut read).unwrap();
-            client.process_new_packets().unwrap();
-        }
-    }
-    assert!(!client.is_handshaking() && !server.is_handshaking());
-    assert_eq!(client.handshake_kind(), server.handshake_kind());
-    server.handshake_kind().unwrap()
 }
 
 fn lasting() -> (String, Secret, Timestamp) {

@@ -1,3 +1,5 @@
+//! With a file that two have open.
+
 use futures_util::FutureExt;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
