@@ -32,7 +32,7 @@ impl Sessions {
         origin: &Origin,
         listener: &Listener,
         gone: &CancellationToken,
-    ) -> Result<Login, Denied> {
+    ) -> Result<Box<Login>, Denied> {
         let coming = Coming { attempt, origin, listener, gone, began: Instant::now() };
         let Some(enrolment) = &self.enrolment else { return Err(Denied::from(&Reason::Unproven(unproven))) };
         let turn = enrolment.begin(&unproven, origin).await?;
@@ -67,7 +67,7 @@ impl Sessions {
         turn: Turn,
         unproven: &Unproven,
         coming: Coming<'_>,
-    ) -> Result<Login, Denied> {
+    ) -> Result<Box<Login>, Denied> {
         let Coming { attempt, origin, began, .. } = coming;
         let shown = async {
             enrolment.check(&turn, unproven, origin)?;
@@ -112,7 +112,7 @@ impl Sessions {
     }
 
     /// Decides by what the record says now, and by nothing else.
-    async fn authenticate_as_known(&self, coming: Coming<'_>) -> Result<Login, Denied> {
+    async fn authenticate_as_known(&self, coming: Coming<'_>) -> Result<Box<Login>, Denied> {
         let Coming { attempt, origin, listener, gone, .. } = coming;
         let usual = listener.options.entrance.clone();
         let entrance = Entrance { enrolment: None, unknown_logins: UnknownLogins::Reject, ..usual };

@@ -57,7 +57,8 @@ pub(super) struct Established {
     pub(super) origin: Origin,
     pub(super) stream: Stream,
     pub(super) early: Vec<u8>,
-    pub(super) login: Login,
+    /// Boxed: it is a kilobyte, and each hand that it passes through would hold it.
+    pub(super) login: Box<Login>,
     /// What is to be told of it to a trace.
     pub(super) tap: Option<Arc<SessionTap>>,
 }
@@ -72,7 +73,7 @@ impl Sessions {
         origin: &Origin,
         listener: &Listener,
         gone: &CancellationToken,
-    ) -> Result<Login, Denied> {
+    ) -> Result<Box<Login>, Denied> {
         let mut proven: Option<Proven> = None;
         let began = Instant::now();
         let deciding = self.broker.decide_telling(attempt, origin, &listener.options.entrance, &mut proven);
@@ -97,7 +98,7 @@ impl Sessions {
         origin: &Origin,
         listener: &Listener,
         gone: &CancellationToken,
-    ) -> Result<Login, Denied> {
+    ) -> Result<Box<Login>, Denied> {
         let recognised = self.broker.recognise(certificate, origin, &listener.options.entrance).await;
         let lease = recognised.map_err(|reason| {
             tracing::debug!(%reason, "not recognised");
@@ -122,7 +123,7 @@ impl Sessions {
         method: &'static str,
         origin: &Origin,
         gone: &CancellationToken,
-    ) -> Result<Login, Denied> {
+    ) -> Result<Box<Login>, Denied> {
         let guise = Guise::of(&lease);
         let entered = self.enter_persistently(lease, origin, gone).await;
         if let Err(denied) = &entered {
@@ -137,7 +138,7 @@ impl Sessions {
         lease: Lease,
         origin: &Origin,
         gone: &CancellationToken,
-    ) -> Result<Login, Denied> {
+    ) -> Result<Box<Login>, Denied> {
         let alive = self.live.enter(origin, &lease, &self.kill);
         let (over, why) = (alive.over().clone(), alive.why());
         let (login, account) = (lease.login().to_owned(), lease.account().to_owned());
@@ -165,7 +166,7 @@ impl Sessions {
     }
 
     /// Logs in upstream, with another credential where the first was refused and there is one.
-    async fn try_to_enter(&self, mut lease: Lease, origin: &Origin, alive: Alive) -> Result<Login, Denied> {
+    async fn try_to_enter(&self, mut lease: Lease, origin: &Origin, alive: Alive) -> Result<Box<Login>, Denied> {
         let (mut tries, mut leases) = (0, 1);
         loop {
             if let Some(reason) = lease.fell_back().filter(|_| lease.slot() == Slot::Current) {
@@ -216,7 +217,7 @@ impl Sessions {
     }
 
     /// A login by that lease, which is in use from now on.
-    pub(super) fn entered(&self, lease: &Lease, logged_in: LoggedIn, origin: &Origin) -> Login {
+    pub(super) fn entered(&self, lease: &Lease, logged_in: LoggedIn, origin: &Origin) -> Box<Login> {
         let alive = self.live.enter(origin, lease, &self.kill);
         Login::new(lease, logged_in, alive, self.ledger.entered(entered(lease)))
     }
@@ -250,7 +251,7 @@ impl Sessions {
 }
 
 impl Login {
-    fn new(lease: &Lease, logged_in: LoggedIn, alive: Alive, in_use: Use) -> Self {
+    fn new(lease: &Lease, logged_in: LoggedIn, alive: Alive, in_use: Use) -> Box<Self> {
         let watched = Watched::of(lease, &logged_in);
         let LoggedIn { stream, ready, places, pacer: _ } = logged_in;
         let (login, account) = (lease.login().to_owned(), lease.account().to_owned());
@@ -258,7 +259,7 @@ impl Login {
         let client_secret = lease.terms().client_secret.clone();
         let credential = lease.credential_id().to_owned();
         alive.entered_with(&credential);
-        Self {
+        Box::new(Self {
             login,
             account,
             client_secret,
@@ -271,7 +272,7 @@ impl Login {
             stay: None,
             _places: places,
             _use: in_use,
-        }
+        })
     }
 }
 

@@ -266,7 +266,7 @@ impl Sessions {
         }
         let mut dialogue = proto::server(listener.options.protocol, self.dialogue_options(listener, &guest));
         let mut buffer = Zeroizing::new(vec![0; READ_BYTES]);
-        let mut accepted = None;
+        let mut accepted: Option<Box<Login>> = None;
         let mut said_goodbye = false;
         let tap = self.traces.tap(&guest.origin);
         if let Some(tap) = &tap {
@@ -379,8 +379,8 @@ impl Sessions {
         listener: &Listener,
         (stream, buffer, place): (&mut Stream, &mut [u8], &Place),
         gone: &CancellationToken,
-        deciding: impl Future<Output = Result<Login, Denied>>,
-    ) -> Result<Option<Login>, SessionError> {
+        deciding: impl Future<Output = Result<Box<Login>, Denied>>,
+    ) -> Result<Option<Box<Login>>, SessionError> {
         if !place.decides() {
             return Err(SessionError::Displaced { state: dialogue.state() });
         }
@@ -424,8 +424,8 @@ impl Sessions {
         let relayed = match login.watched.as_deref_mut() {
             None => relay_inspected(client, upstream, early, early_down, options, stop, &mut departure).await,
             Some(watched) => {
-                let mut both = WatchedDeparture { watched, departure };
-                relay_inspected(client, upstream, early, early_down, options, stop, &mut both).await
+                let mut both = Box::new(WatchedDeparture { watched, departure });
+                relay_inspected(client, upstream, early, early_down, options, stop, &mut *both).await
             }
         };
         let Relayed { bytes_up, bytes_down, end, last_words } = relayed;
@@ -443,7 +443,7 @@ impl Sessions {
         drop(login);
         // Without a word it is closed so all the same: what the client was told before must arrive.
         if is_cut && (last_words.is_empty() || self.send(&mut stream, &last_words, "relay").await.is_ok()) {
-            linger(stream).await;
+            Box::pin(linger(stream)).await;
         }
     }
 

@@ -48,7 +48,9 @@ enum State {
     StartTls,
     StartingTls,
     Exchange(Exchange),
-    LoginCommand { unsent: VecDeque<Outgoing> },
+    LoginCommand {
+        unsent: VecDeque<Outgoing>,
+    },
     Cancelled(Exchange),
     CapabilityAfterLogin,
     /// All is known that a login needs, but for the goal.
@@ -316,7 +318,8 @@ impl Client {
             (State::Cancelled(_), Status::Ok) => {
                 self.fail(ClientFailure::Protocol("the login was accepted after it was cancelled"));
             }
-            (State::Greeting | State::StartingTls | State::Waiting | State::Over, _) | (_, Status::PreAuth | Status::Bye) => {
+            (State::Greeting | State::StartingTls | State::Waiting | State::Over, _)
+            | (_, Status::PreAuth | Status::Bye) => {
                 self.fail(ClientFailure::Protocol("a tagged reply out of place"));
             }
         }
