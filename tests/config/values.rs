@@ -138,7 +138,7 @@ fn every_setting_arrives_in_its_place() {
     assert_eq!(endpoint.mechanisms, [Mechanism::Login]);
     assert!(!endpoint.takes_passwords);
     assert_eq!(endpoint.keywords, ["TOP", "EXPIRE 0"]);
-    assert_eq!(endpoint.sessions_max, 3);
+    assert_eq!((endpoint.sessions_max, endpoint.warm_max), (3, 0));
     assert_eq!(own.endpoints.len(), 1);
     let expected = Authority {
         token_url: "https://login.example.com:8443/{tenant}/token?api=2".into(),

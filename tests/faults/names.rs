@@ -94,7 +94,7 @@ async fn a_name_that_was_never_known_is_an_outage_and_one_that_was_is_followed_o
             assert!(client.is_answered().await, "{}: a session that was open ended", row.words);
         }
     }
-    bystanders.end(5).await;
+    bystanders.end(2).await;
     let head = ["Fault", "IMAP", "POP3", "submission", "at the latest after", "the audit says"];
     page::holds("names", &head, &seen);
 }

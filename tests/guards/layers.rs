@@ -616,7 +616,7 @@ mod tests {
         is_refused("broker/mod.rs", "use rusqlite::Connection;", "`rusqlite::Connection` is for store::sqlite");
         is_refused("store/mod.rs", "fn f() -> rusqlite::Error {}", "is for store::sqlite");
         is_refused("broker/mod.rs", "use tokio::{net, time}; fn f() { time::sleep(x) }", "`tokio::net` is for");
-        is_refused("session/mod.rs", "fn f() { tokio::spawn(x); }", "is for no room");
+        is_refused("session/mod.rs", "fn f() { tokio::spawn(x); }", "is for net::names");
         is_refused("proto/mod.rs", "use std::{time::{Duration, Instant}};", "no clock");
         is_refused("proto/mod.rs", "use std::time; fn f() { time::Instant::now() }", "no clock");
         is_refused("sasl/plain.rs", "use std::time::*;", "no clock");
