@@ -55,6 +55,33 @@ fn a_login_goes_on_from_where_it_waited() {
 }
 
 #[test]
+fn it_waits_behind_starttls_and_not_before() {
+    let clear = [
+        "* OK [CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN] hi\r\nL1 OK go\r\n",
+        "+OK hi\r\n+OK\r\nSTLS\r\nSASL PLAIN\r\n.\r\n+OK go\r\n",
+        "220 hi\r\n250-mx\r\n250-STARTTLS\r\n250 AUTH PLAIN\r\n220 go\r\n",
+    ];
+    let secured = [
+        "* CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN\r\nL2 OK\r\n",
+        "+OK\r\nSASL PLAIN\r\n.\r\n",
+        "250-mx\r\n250 AUTH PLAIN\r\n",
+    ];
+    for (protocol, (clear, secured)) in Protocol::ALL.into_iter().zip(clear.into_iter().zip(secured)) {
+        let options = ClientOptions { starttls: true, name: "locum".to_owned(), limits: ClientLimits::default() };
+        let mut dialogue = client(protocol, Goal::Wait, options);
+        dialogue.receive(clear.as_bytes());
+        let (_, then) = until_another(dialogue.as_mut());
+        assert!(matches!(then, ClientAction::StartTls), "{protocol}: {then:?}");
+        dialogue.tls_started();
+        dialogue.receive(secured.as_bytes());
+        let (_, then) = until_another(dialogue.as_mut());
+        assert!(matches!(then, ClientAction::Ready(_)), "{protocol}: {then:?}");
+        dialogue.go_on(log_in("scan"));
+        assert!(until_another(dialogue.as_mut()).0.contains("AUTH"), "{protocol}");
+    }
+}
+
+#[test]
 fn one_that_nobody_needs_says_goodbye() {
     for (provider, goodbye) in PROVIDERS.into_iter().zip(["L1 LOGOUT\r\n", "QUIT\r\n", "QUIT\r\n"]) {
         let mut dialogue = waiting(provider);

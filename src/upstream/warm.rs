@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -136,7 +137,7 @@ impl Warm {
             let Some(shelf) = shelf.filter(|shelf| shelf.leads_to(&wanted.endpoint, &wanted.means)) else {
                 return made;
             };
-            shelf.coming -= 1;
+            shelf.coming = shelf.coming.saturating_sub(1);
             match made {
                 Some(kept) => shelf.kept.push_back(kept),
                 None => shelf.not_before = Some(Instant::now() + KEPT_FOR),
@@ -247,9 +248,8 @@ impl Upstreams {
     /// Has connections there where many log in, until `stop`. Without, each login makes its own.
     pub async fn keep_warm(&self, stop: CancellationToken) {
         stop.run_until_cancelled(self.tend()).await;
-        for kept in self.warm.with(std::mem::take).into_values().flat_map(BTreeMap::into_values) {
-            futures_util::future::join_all(kept.kept.into_iter().map(Kept::leave)).await;
-        }
+        let shelves = self.warm.with(std::mem::take).into_values().flat_map(BTreeMap::into_values);
+        join_all(shelves.flat_map(|shelf| shelf.kept).map(Kept::leave)).await;
     }
 
     async fn tend(&self) {

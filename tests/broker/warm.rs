@@ -57,7 +57,7 @@ impl Stage {
     }
 }
 
-fn is_in(answer: &String) -> bool {
+fn is_in(answer: &str) -> bool {
     answer.contains(" OK ")
 }
 
@@ -66,7 +66,7 @@ async fn a_login_is_on_the_connection_that_is_there() {
     let met = Arc::new(Notify::new());
     let stage = Stage::with(&[vec![ASKED, Step::Tell(Arc::clone(&met))], IN.to_vec()].concat()).await;
     let answers = stage.log_in_until(&met).await;
-    assert!(answers.iter().all(is_in), "{answers:?}");
+    assert!(answers.iter().all(|it| is_in(it)), "{answers:?}");
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn what_is_said_there_counts_and_the_credential_is_shown_once() {
         let mut answers = stage.log_in_until(&met).await;
         let last = answers.pop().unwrap();
         assert!(last.contains(" NO "), "{last}");
-        assert!(answers.iter().all(is_in), "{answers:?}");
+        assert!(answers.iter().all(|it| is_in(it)), "{answers:?}");
         crate::keeper::until("the audit tells of it", async || stage.audited("failed") == 1).await;
         assert_eq!(stage.audited("accepted"), answers.len());
     }
@@ -88,7 +88,7 @@ async fn who_hangs_up_there_without_a_word_is_dialled_anew() {
     let met = Arc::new(Notify::new());
     let stage = Stage::with(&[ASKED, Step::Tell(Arc::clone(&met))]).await;
     let answers = stage.log_in_until(&met).await;
-    assert!(answers.iter().all(is_in), "{answers:?}");
+    assert!(answers.iter().all(|it| is_in(it)), "{answers:?}");
     crate::keeper::until("the audit tells of all", async || stage.audited("accepted") == answers.len()).await;
     assert_eq!(stage.audited("failed"), 0);
 }
