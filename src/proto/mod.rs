@@ -158,8 +158,9 @@ pub trait Client: Send + fmt::Debug {
     /// The TLS handshake asked for by [`ClientAction::StartTls`] is done. All that was said before is forgotten.
     fn tls_started(&mut self);
 
-    /// Goes on from where [`Goal::Wait`] has led, to that goal.
-    fn go_on(&mut self, goal: Goal);
+    /// Goes on from where [`Goal::Wait`] has led, to that goal. `false`, and nothing is sent, where it does not wait, or the
+    /// provider has said more than it was asked: its next word could be taken for an answer.
+    fn go_on(&mut self, goal: Goal) -> bool;
 
     /// Where the dialogue stands, in words for the operator: `"greeting"`, `"STARTTLS"`, `"AUTH LOGIN"` …
     fn state(&self) -> &'static str;

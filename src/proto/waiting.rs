@@ -45,7 +45,7 @@ fn a_login_goes_on_from_where_it_waited() {
     let ends = ["L1 OK [CAPABILITY IMAP4rev1] in\r\n", "+ \r\n+OK in\r\n", "235 2.7.0 in\r\n"];
     for (provider, end) in PROVIDERS.into_iter().zip(ends) {
         let mut dialogue = waiting(provider);
-        dialogue.go_on(log_in("scan"));
+        assert!(dialogue.go_on(log_in("scan")));
         let (sent, then) = until_another(dialogue.as_mut());
         assert!(sent.contains("AUTH") && matches!(then, ClientAction::Wait), "{sent} {then:?}");
         dialogue.receive(end.as_bytes());
@@ -76,7 +76,7 @@ fn it_waits_behind_starttls_and_not_before() {
         dialogue.receive(secured.as_bytes());
         let (_, then) = until_another(dialogue.as_mut());
         assert!(matches!(then, ClientAction::Ready(_)), "{protocol}: {then:?}");
-        dialogue.go_on(log_in("scan"));
+        assert!(dialogue.go_on(log_in("scan")));
         assert!(until_another(dialogue.as_mut()).0.contains("AUTH"), "{protocol}");
     }
 }
@@ -85,7 +85,7 @@ fn it_waits_behind_starttls_and_not_before() {
 fn one_that_nobody_needs_says_goodbye() {
     for (provider, goodbye) in PROVIDERS.into_iter().zip(["L1 LOGOUT\r\n", "QUIT\r\n", "QUIT\r\n"]) {
         let mut dialogue = waiting(provider);
-        dialogue.go_on(Goal::Probe);
+        assert!(dialogue.go_on(Goal::Probe));
         let (sent, then) = until_another(dialogue.as_mut());
         assert_eq!(sent, goodbye);
         assert!(matches!(then, ClientAction::Ready(_)), "{then:?}");
@@ -97,15 +97,15 @@ fn nothing_is_sent_behind_what_was_said_meanwhile_nor_out_of_place() {
     for provider in PROVIDERS {
         let mut told = waiting(provider);
         told.receive(b"* BYE\r\n");
-        told.go_on(log_in("scan"));
+        assert!(!told.go_on(log_in("scan")));
 
         let mut twice = waiting(provider);
-        twice.go_on(log_in("scan"));
+        assert!(twice.go_on(log_in("scan")));
         let _ = until_another(twice.as_mut());
-        twice.go_on(log_in("scan"));
+        assert!(!twice.go_on(log_in("scan")));
 
         let mut hostile = waiting(provider);
-        hostile.go_on(log_in("scan\r\nQUIT"));
+        assert!(hostile.go_on(log_in("scan\r\nQUIT")));
 
         for mut dialogue in [told, twice, hostile] {
             let (sent, then) = until_another(dialogue.as_mut());

@@ -329,7 +329,9 @@ impl Upstreams {
             self.warm.take(attempt.upstream, attempt.protocol, endpoint, &self.means())?;
         attempt.say(|| "a connection is there already".to_owned());
         let (began, name) = (Instant::now(), ServerName::try_from(endpoint.host.clone()).ok()?);
-        dialogue.go_on(goal.clone());
+        if !dialogue.go_on(goal.clone()) {
+            return None;
+        }
         let conversing = self.converse(attempt, dialogue.as_mut(), stream, &name);
         let conversed = conversing.instrument(tracing::debug_span!("upstream-login")).await;
         attempt.passed("upstream-login", began);

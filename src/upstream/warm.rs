@@ -227,7 +227,7 @@ impl Kept {
 
     /// Says goodbye.
     async fn leave(mut self) {
-        self.dialogue.go_on(Goal::Probe);
+        let _ = self.dialogue.go_on(Goal::Probe); // where it cannot, it has no goodbye, either
         let leaving = async {
             while let ClientAction::Send(bytes) = self.dialogue.next_action() {
                 converse::send(&mut self.stream, bytes.as_bytes()).await?;

@@ -20,7 +20,7 @@ const IN: [Step; 2] = [Step::Say("L1 OK [CAPABILITY IMAP4rev1] in\r\n"), Step::S
 /// A provider whose fifth connection is one that waits for a login, and a client.
 struct Stage {
     lab: Lab,
-    _fake: Fake,
+    fake: Fake,
     actor: Actor,
 }
 
@@ -36,7 +36,7 @@ impl Stage {
         let fake = Fake::play_all("own", Protocol::Imap, Start::Implicit, scripts).await;
         let lab = Plan::new().trust(&identity).fake(&fake).start().await;
         let actor = lab.enrol("busy", "own", "app-password").await;
-        Self { lab, _fake: fake, actor }
+        Self { lab, fake, actor }
     }
 
     /// What the logins are told, one after the other, until that has happened.
@@ -45,6 +45,10 @@ impl Stage {
         while met.notified().now_or_never().is_none() {
             assert!(answers.len() < 100, "none is made ahead");
             answers.push(self.lab.present(Protocol::Imap, &self.actor.login, &self.actor.secret).await.1);
+            if answers.len() == LOGINS {
+                // Nobody logs in meanwhile: the next connection is the one that is made ahead.
+                crate::keeper::until("one is made", async || self.fake.connections() > LOGINS).await;
+            }
         }
         assert!(answers.len() > LOGINS);
         answers

@@ -415,15 +415,14 @@ impl crate::proto::Client for Client {
         self.prepare();
     }
 
-    fn go_on(&mut self, goal: Goal) {
-        if !matches!(self.state, State::Waiting) {
-            return self.fail(ClientFailure::Protocol("a goal out of place"));
+    fn go_on(&mut self, goal: Goal) -> bool {
+        let can = matches!(self.state, State::Waiting) && self.input.is_empty();
+        self.state = State::Over;
+        if can {
+            self.goal = goal;
+            self.prepare();
         }
-        if !self.input.is_empty() {
-            return self.fail(ClientFailure::Protocol("a reply out of place"));
-        }
-        self.goal = goal;
-        self.prepare();
+        can
     }
 
     fn state(&self) -> &'static str {

@@ -269,17 +269,17 @@ impl proto::Client for Client {
         self.ask_capabilities();
     }
 
-    fn go_on(&mut self, goal: Goal) {
-        if !matches!(mem::replace(&mut self.state, State::Over), State::Waiting) {
-            return self.fail(ClientFailure::Protocol("a goal out of place"));
-        }
-        if !self.input.is_empty() {
-            return self.fail(ClientFailure::Protocol("a reply out of place"));
-        }
-        self.goal = goal;
-        self.check_goal();
-        if self.queue.is_empty() {
-            self.pursue();
+    fn go_on(&mut self, goal: Goal) -> bool {
+        match mem::replace(&mut self.state, State::Over) {
+            State::Waiting if self.input.is_empty() => {
+                self.goal = goal;
+                self.check_goal();
+                if self.queue.is_empty() {
+                    self.pursue();
+                }
+                true
+            }
+            _ => false,
         }
     }
 

@@ -233,17 +233,17 @@ impl proto::Client for Client {
         self.say_hello();
     }
 
-    fn go_on(&mut self, goal: Goal) {
-        let State::Waiting(offer) = mem::replace(&mut self.state, State::Over) else {
-            return self.fail(ClientFailure::Protocol("a goal out of place"));
-        };
-        if !self.input.is_empty() {
-            return self.fail(ClientFailure::Protocol("a reply out of place"));
-        }
-        self.goal = goal;
-        self.check_goal();
-        if self.queue.is_empty() {
-            self.take_offer(offer);
+    fn go_on(&mut self, goal: Goal) -> bool {
+        match mem::replace(&mut self.state, State::Over) {
+            State::Waiting(offer) if self.input.is_empty() => {
+                self.goal = goal;
+                self.check_goal();
+                if self.queue.is_empty() {
+                    self.take_offer(offer);
+                }
+                true
+            }
+            _ => false,
         }
     }
 
