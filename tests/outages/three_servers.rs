@@ -35,7 +35,7 @@ async fn known_clients_log_in_through_every_fault_of_three_servers() {
             async |cluster, _| (0..3).for_each(|node| cluster.pause(node)),
             async |cluster, _| {
                 (0..3).for_each(|node| cluster.resume(node));
-                cluster.leader().await;
+                cluster.wait_for_quorum().await;
             },
         )
         .await;

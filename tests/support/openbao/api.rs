@@ -89,6 +89,12 @@ impl Api {
         Some(self.send("GET", "sys/health", Value::Null, None).await.ok()?.0)
     }
 
+    /// Whether something can be written, for which a server needs most of the others.
+    pub(crate) async fn writes(&self) -> bool {
+        let written = self.send("PUT", "sys/policies/acl/quorum", json!({"policy": "path \"quorum\" { capabilities = [\"read\"] }"}), None).await;
+        written.is_ok_and(|(status, _)| (200..300).contains(&status))
+    }
+
     async fn send(
         &self,
         method: &str,

@@ -94,6 +94,16 @@ impl Cluster {
         .await
     }
 
+    /// Until one leads that the others follow: whoever led before they all stood still says for a moment that it still does.
+    pub(crate) async fn wait_for_quorum(&self) {
+        eventually("a leader that can write", async || {
+            let leader = self.on(self.leader().await);
+            let written = tokio::time::timeout(std::time::Duration::from_secs(1), leader.writes()).await;
+            written.is_ok_and(|is_written| is_written).then_some(())
+        })
+        .await;
+    }
+
     /// What that node says of itself: see [`Api::health`].
     pub(crate) async fn health(&self, node: usize) -> Option<u16> {
         // A node that is down is asked without waiting, and one that is paused not for long.
