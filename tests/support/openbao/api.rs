@@ -91,7 +91,8 @@ impl Api {
 
     /// Whether something can be written, for which a server needs most of the others.
     pub(crate) async fn writes(&self) -> bool {
-        let written = self.send("PUT", "sys/policies/acl/quorum", json!({"policy": "path \"quorum\" { capabilities = [\"read\"] }"}), None).await;
+        let policy = json!({"policy": "path \"quorum\" { capabilities = [\"read\"] }"});
+        let written = self.send("PUT", "sys/policies/acl/quorum", policy, None).await;
         written.is_ok_and(|(status, _)| (200..300).contains(&status))
     }
 
