@@ -72,9 +72,11 @@ async fn a_name_that_was_never_known_is_an_outage_and_one_that_was_is_followed_o
     let mut seen = Vec::new();
     {
         let stage = start().await;
+        let bystanders = Bystanders::of(&stage).await;
         for row in rows_at_first() {
             seen.push(befall(&stage, &nameserver, &row).await);
         }
+        bystanders.end(5).await;
     }
     nameserver.say(Answer::Is(HERE));
     let stage = start().await;
